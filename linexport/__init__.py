@@ -1,0 +1,1 @@
+"""Fit a linear regression, export it, and prove that every runtime predicts the same."""

@@ -1,0 +1,1 @@
+"""Rows to train on and to predict for: synthetic data, tables, arrays."""

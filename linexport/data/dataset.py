@@ -1,0 +1,102 @@
+"""Rows to train on, held in memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from linexport._arrays import Float64Array
+from linexport.errors import DataError
+from linexport.model import Column
+
+__all__ = ["Dataset", "Rows"]
+
+
+class Rows(Protocol):
+    """Named rows that can be read any number of times, a batch at a time."""
+
+    @property
+    def source(self) -> str:
+        """Where they come from, for messages."""
+        ...
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """D columns, in the order of the batches."""
+        ...
+
+    @property
+    def targets(self) -> tuple[Column, ...]:
+        """K columns."""
+        ...
+
+    def batches(self) -> Iterator[tuple[Float64Array, Float64Array]]:
+        """Yield finite features (n, D) and targets (n, K), in their own units."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Dataset:
+    """N rows of D finite features and K finite targets, float64, in their own units."""
+
+    feature_values: Float64Array
+    """Shape (N, D)."""
+    target_values: Float64Array
+    """Shape (N, K)."""
+    features: tuple[Column, ...]
+    targets: tuple[Column, ...]
+    source: str = "data"
+    """The file or object the rows come from, for messages."""
+    rows_dropped: int = 0
+    """Rows left out for a missing or non-finite value, as asked."""
+    true_weight: Float64Array | None = None
+    """Shape (K, D) where the data are synthetic."""
+    true_bias: Float64Array | None = None
+    """Shape (K,) where the data are synthetic."""
+
+    def __post_init__(self) -> None:
+        for values, columns in (
+            (self.feature_values, self.features),
+            (self.target_values, self.targets),
+        ):
+            if values.ndim != 2 or values.shape[1] != len(columns):
+                raise DataError(
+                    f"{len(columns)} columns do not describe an array of shape {values.shape}.",
+                    source=self.source,
+                )
+        if len(self.feature_values) != len(self.target_values):
+            raise DataError(
+                f"{len(self.feature_values)} rows of features but {len(self.target_values)} of the "
+                "target.",
+                source=self.source,
+            )
+
+    @property
+    def num_rows(self) -> int:
+        """N."""
+        return len(self.feature_values)
+
+    def batches(self) -> Iterator[tuple[Float64Array, Float64Array]]:
+        """Yield everything at once: it is in memory already."""
+        yield self.feature_values, self.target_values
+
+    def described(self) -> "Dataset":
+        """Return the same rows with each column's range, mean and standard deviation."""
+        return replace(
+            self,
+            features=_describe(self.features, self.feature_values),
+            targets=_describe(self.targets, self.target_values),
+        )
+
+
+def _describe(columns: tuple[Column, ...], values: Float64Array) -> tuple[Column, ...]:
+    statistics = zip(
+        values.min(axis=0).tolist(),
+        values.max(axis=0).tolist(),
+        values.mean(axis=0).tolist(),
+        values.std(axis=0).tolist(),
+        strict=True,
+    )
+    return tuple(
+        replace(column, minimum=low, maximum=high, mean=mean, standard_deviation=deviation)
+        for column, (low, high, mean, deviation) in zip(columns, statistics, strict=True)
+    )

@@ -1,0 +1,94 @@
+"""The exception tree.
+
+    LinexportError
+    ├── ConfigError        a setting that cannot be
+    ├── DataError          a table, column or array that cannot be used
+    ├── ModelError         numbers or names that are not a linear model
+    ├── PrecisionError     no rounding-error bound exists at this size and precision
+    ├── TrainingError      training diverged or could not start
+    ├── UnavailableError   an engine, execution provider or device that is not here
+    ├── ExportError        an artifact that cannot be written as asked
+    ├── ArtifactError      an artifact that cannot be opened
+    │   └── BundleError    a bundle that is damaged, hostile or in the way
+    └── ParityError        a runtime disagrees with the reference model
+
+Each message says what failed, what was seen, where, and what to do. The command line prints it and
+exits with 3; a ParityError with 1.
+"""
+
+__all__ = [
+    "ArtifactError",
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "ExportError",
+    "LinexportError",
+    "ModelError",
+    "ParityError",
+    "PrecisionError",
+    "TrainingError",
+    "UnavailableError",
+]
+
+
+class LinexportError(Exception):
+    """Whatever linexport refuses to do; the base of all below."""
+
+
+class ConfigError(LinexportError, ValueError):
+    """A setting is outside what it may be."""
+
+
+class DataError(LinexportError, ValueError):
+    """A table, column or array cannot be used.
+
+    Attributes:
+        source: The file or object that holds the data, as it was named by the user.
+        column: The column at fault, if it is one.
+        row: The first row at fault, counted from 1 without the header, if it is one.
+    """
+
+    def __init__(
+        self, message: str, *, source: str = "", column: str | None = None, row: int | None = None
+    ) -> None:
+        place = [source] if source else []
+        if column is not None:
+            place.append(f"column '{column}'")
+        if row is not None:
+            place.append(f"row {row}")
+        super().__init__(f"{', '.join(place)}: {message}" if place else message)
+        self.source = source
+        self.column = column
+        self.row = row
+
+
+class ModelError(LinexportError, ValueError):
+    """Numbers or names do not make a linear model."""
+
+
+class PrecisionError(LinexportError, ArithmeticError):
+    """No rounding-error bound exists: too many roundings for the precision."""
+
+
+class TrainingError(LinexportError, RuntimeError):
+    """Training diverged or could not start."""
+
+
+class UnavailableError(LinexportError, RuntimeError):
+    """An engine, an execution provider or a device is not available here."""
+
+
+class ExportError(LinexportError, ValueError):
+    """An artifact cannot be written as asked."""
+
+
+class ArtifactError(LinexportError, ValueError):
+    """An artifact is damaged, unknown, or would run code and is not trusted."""
+
+
+class BundleError(ArtifactError):
+    """A bundle is damaged, hostile, from a newer linexport, or in the way."""
+
+
+class ParityError(LinexportError, RuntimeError):
+    """A runtime disagrees with the reference model, or a canary went unnoticed."""

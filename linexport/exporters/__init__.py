@@ -1,0 +1,1 @@
+"""From a LinearModel to files: export() and one module per format."""

@@ -1,0 +1,166 @@
+"""The value that every layer speaks: a linear model as plain arrays and names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from linexport._arrays import FloatArray, FloatDType
+from linexport.errors import ModelError
+
+__all__ = ["Column", "LinearModel", "default_columns"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """One feature or target: its name and what the training data showed of it."""
+
+    name: str
+    unit: str = ""
+    """Unit of measurement, as the user wrote it; empty if not given."""
+    minimum: float | None = None
+    """Smallest training value, in `unit`; None where the model was not trained here."""
+    maximum: float | None = None
+    mean: float | None = None
+    standard_deviation: float | None = None
+    """Of the training values, dividing by N."""
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.name.isprintable():
+            raise ModelError(f"A column name must be printable text, got {self.name!r}.")
+        if not (self.unit == "" or self.unit.isprintable()):
+            raise ModelError(f"The unit of '{self.name}' must be printable text.")
+        if (self.minimum is None) != (self.maximum is None):
+            raise ModelError(f"Column '{self.name}' needs both ends of its range, or neither.")
+        if self.minimum is not None and not self.minimum <= self.maximum:  # type: ignore[operator]
+            raise ModelError(
+                f"The range of '{self.name}' is empty: {self.minimum} to {self.maximum}."
+            )
+
+
+def default_columns(prefix: str, count: int) -> tuple[Column, ...]:
+    """Name columns that have no name: x1, x2, ...; a single target is just y."""
+    if (prefix, count) == ("y", 1):
+        return (Column(name="y"),)
+    return tuple(Column(name=f"{prefix}{number}") for number in range(1, count + 1))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LinearModel:
+    """K linear functions of D features.
+
+    It means the exact real number W((x - mean) * scale) + b, or W x + b without a scaler. The
+    arrays are read-only, contiguous and of one dtype; a model is valid from birth.
+    """
+
+    weight: FloatArray
+    """Shape (K, D), target units per (scaled) feature unit."""
+    bias: FloatArray
+    """Shape (K,), target units."""
+    mean: FloatArray | None = None
+    """Shape (D,), feature units."""
+    scale: FloatArray | None = None
+    """Shape (D,), one over feature units: it multiplies."""
+    features: tuple[Column, ...] = ()
+    """D columns, in the order of the input; x1, x2, ... if not given."""
+    targets: tuple[Column, ...] = ()
+    """K columns, in the order of the output; y, or y1, y2, ... if not given."""
+
+    def __post_init__(self) -> None:
+        weight = np.asarray(self.weight)
+        if weight.dtype not in (np.float32, np.float64):
+            raise ModelError(f"weight must be float32 or float64, got {weight.dtype}.")
+        if weight.ndim != 2 or 0 in weight.shape:
+            raise ModelError(f"weight must have shape (targets, features), got {weight.shape}.")
+        num_targets, num_features = weight.shape
+        if (self.mean is None) != (self.scale is None):
+            raise ModelError("mean and scale come together or not at all.")
+        self._freeze("weight", weight.dtype, (num_targets, num_features))
+        self._freeze("bias", weight.dtype, (num_targets,))
+        if self.mean is not None:
+            self._freeze("mean", weight.dtype, (num_features,))
+            self._freeze("scale", weight.dtype, (num_features,))
+        self._name("features", num_features, "x")
+        self._name("targets", num_targets, "y")
+
+    @property
+    def dtype(self) -> FloatDType:
+        """float32 or float64."""
+        return self.weight.dtype
+
+    @property
+    def num_features(self) -> int:
+        """D."""
+        return int(self.weight.shape[1])
+
+    @property
+    def num_targets(self) -> int:
+        """K."""
+        return int(self.weight.shape[0])
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """D names, in the order of the input."""
+        return tuple(column.name for column in self.features)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """K names, in the order of the output."""
+        return tuple(column.name for column in self.targets)
+
+    @property
+    def standardized(self) -> bool:
+        """Whether the scaler is kept apart from the weight."""
+        return self.scale is not None
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Return the numbers by name: weight, bias and, where kept, mean and scale."""
+        arrays = {"weight": self.weight, "bias": self.bias}
+        if self.mean is not None and self.scale is not None:
+            arrays |= {"mean": self.mean, "scale": self.scale}
+        return arrays
+
+    def same_numbers(self, other: "LinearModel") -> bool:
+        """Tell whether both hold the same bits; names do not matter."""
+        ours, theirs = self.arrays(), other.arrays()
+        return ours.keys() == theirs.keys() and all(
+            ours[name].dtype == theirs[name].dtype
+            and ours[name].shape == theirs[name].shape
+            and ours[name].tobytes() == theirs[name].tobytes()
+            for name in ours
+        )
+
+    def with_columns(self, features: Sequence[Column], targets: Sequence[Column]) -> "LinearModel":
+        """Return the same numbers under other names.
+
+        Raises:
+            ModelError: If there are not D features and K targets, or a name occurs twice.
+        """
+        return replace(self, features=tuple(features), targets=tuple(targets))
+
+    def _freeze(self, name: str, dtype: FloatDType, shape: tuple[int, ...]) -> None:
+        # A copy in the machine's byte order that nobody else can write to.
+        array = np.array(getattr(self, name), order="C", copy=True)
+        if array.dtype != dtype or array.shape != shape:
+            raise ModelError(
+                f"{name} must be {dtype} of shape {shape}, "
+                f"got {array.dtype} of shape {array.shape}."
+            )
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        wrong = np.argwhere(~np.isfinite(array))
+        if len(wrong):
+            place = tuple(int(index) for index in wrong[0])
+            raise ModelError(f"{name} has the value {array[place]} at {place}; it must be finite.")
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
+
+    def _name(self, field: str, count: int, prefix: str) -> None:
+        columns = tuple(getattr(self, field)) or default_columns(prefix, count)
+        if len(columns) != count:
+            raise ModelError(f"{count} {field} need {count} names, got {len(columns)}.")
+        seen: set[str] = set()
+        for column in columns:
+            if column.name in seen:
+                raise ModelError(f"Two {field} are named '{column.name}'; rename one.")
+            seen.add(column.name)
+        object.__setattr__(self, field, columns)

@@ -1,0 +1,228 @@
+"""A linear model as an ONNX graph, both ways.
+
+    folded                     standardized
+    features [batch, D]        features [batch, D]
+      Gemm(transB=1)             Sub(mean) -> Mul(scale) -> Gemm(transB=1)
+    prediction [batch, K]      prediction [batch, K]
+
+Weight [K, D], bias [K] and, where kept, mean and scale [D] are inline initializers. `read` accepts
+exactly what `write` writes, so that what it returns is what any conforming runtime computes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, checker, helper, numpy_helper
+
+from linexport.errors import ArtifactError, ExportError
+from linexport.model import LinearModel
+
+__all__ = [
+    "DEFAULT_IR_VERSION",
+    "DEFAULT_OPSET_VERSION",
+    "METADATA_PREFIX",
+    "check",
+    "parse",
+    "read",
+    "read_metadata",
+    "write",
+]
+
+DEFAULT_OPSET_VERSION = 13
+"""With IR version 7: loads in every onnxruntime since 1.6, and in all of a dozen other runtimes."""
+DEFAULT_IR_VERSION = 7
+OLDEST_OPSET_VERSION = 9
+OLDEST_IR_VERSION = 4
+"""Since then an initializer need not be listed as an input too."""
+METADATA_PREFIX = "linexport."
+LARGEST_FILE = 2**31 - 1
+"""Bytes that a protobuf message may have."""
+
+INPUT, OUTPUT, BATCH = "features", "prediction", "batch"
+_ELEMENT_TYPES = {
+    np.dtype(np.float32): TensorProto.FLOAT,
+    np.dtype(np.float64): TensorProto.DOUBLE,
+}
+_LINEAR_OPERATORS = {
+    "": {
+        "Add", "Cast", "Concat", "Constant", "Div", "Flatten", "Gemm", "Identity", "MatMul", "Mul",
+        "Neg", "Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+    },
+    "ai.onnx.ml": {"LinearRegressor", "Scaler"},
+}  # fmt: skip
+"""What a linear model is ever built of; none of them loops, calls out or reads a file."""
+
+
+def write(
+    model: LinearModel,
+    *,
+    opset_version: int = DEFAULT_OPSET_VERSION,
+    ir_version: int = DEFAULT_IR_VERSION,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the model as an ONNX file; the same arguments give the same bytes.
+
+    Raises:
+        ExportError: If the versions cannot be, or the file would pass protobuf's 2 GiB.
+    """
+    _check_versions(opset_version, ir_version)
+    if sum(array.nbytes for array in model.arrays().values()) > LARGEST_FILE // 2:
+        raise ExportError("The model passes the 1 GiB that one ONNX file is given here.")
+    element = _ELEMENT_TYPES[np.dtype(model.dtype)]
+    graph = helper.make_graph(
+        _nodes(standardized=model.standardized),
+        "linexport",
+        [helper.make_tensor_value_info(INPUT, element, [BATCH, model.num_features])],
+        [helper.make_tensor_value_info(OUTPUT, element, [BATCH, model.num_targets])],
+        [numpy_helper.from_array(array, name) for name, array in model.arrays().items()],
+    )
+    proto = helper.make_model(
+        graph,
+        producer_name="linexport",
+        ir_version=ir_version,
+        opset_imports=[helper.make_opsetid("", opset_version)],
+    )
+    for key in sorted(metadata or {}):
+        proto.metadata_props.add(key=METADATA_PREFIX + key, value=(metadata or {})[key])
+    checker.check_model(proto, full_check=True)
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
+def parse(data: bytes) -> onnx.ModelProto:
+    """Parse a file that may be anything.
+
+    Raises:
+        ArtifactError: If it is not an ONNX model.
+    """
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(data)
+    except Exception as error:  # protobuf has no public base class that all its versions raise
+        raise ArtifactError("This is not an ONNX file.") from error
+    if not proto.graph.node:
+        raise ArtifactError("This is not an ONNX file, or its graph is empty.")
+    return proto
+
+
+def check(data: bytes) -> onnx.ModelProto:
+    """Parse a file and refuse what no linear model needs, before any runtime sees it.
+
+    Raises:
+        ArtifactError: If the file is no valid ONNX, refers to other files, has operators beyond
+            those of a linear model, functions or subgraphs, or holds NaN or infinity.
+    """
+    proto = parse(data)
+    if proto.functions or proto.graph.sparse_initializer or proto.training_info:
+        raise ArtifactError(
+            "The ONNX file has functions, sparse or training parts; none is needed."
+        )
+    for node in proto.graph.node:
+        if node.op_type not in _LINEAR_OPERATORS.get(node.domain.removesuffix("ai.onnx"), ()):
+            raise ArtifactError(
+                f"The ONNX file has the operator {node.op_type}, which no linear model needs."
+            )
+    for tensor in _tensors(proto):
+        _check_tensor(tensor)
+    try:
+        checker.check_model(proto, full_check=True)
+    except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise ArtifactError(f"The ONNX file is not valid: {first_line}") from error
+    return proto
+
+
+def read(proto: onnx.ModelProto) -> LinearModel | None:
+    """Return the model that a graph states, or None if it is not one that `write` writes."""
+    arrays: dict[str, Any] = {
+        tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer
+    }
+    standardized = "mean" in arrays
+    if list(proto.graph.node) != _nodes(standardized=standardized):
+        return None
+    expected = {"weight", "bias", "mean", "scale"} if standardized else {"weight", "bias"}
+    if arrays.keys() != expected or len(proto.graph.initializer) != len(expected):
+        return None
+    if not all(entry.domain in ("", "ai.onnx") for entry in proto.opset_import):
+        return None
+    try:
+        model = LinearModel(**arrays)
+    except ValueError:
+        return None
+    return model if _has_expected_ends(proto, model) else None
+
+
+def read_metadata(proto: onnx.ModelProto) -> dict[str, str]:
+    """Return what linexport noted in the file, without the prefix."""
+    return {
+        entry.key.removeprefix(METADATA_PREFIX): entry.value
+        for entry in proto.metadata_props
+        if entry.key.startswith(METADATA_PREFIX)
+    }
+
+
+def _nodes(*, standardized: bool) -> list[onnx.NodeProto]:
+    if not standardized:
+        return [helper.make_node("Gemm", [INPUT, "weight", "bias"], [OUTPUT], transB=1)]
+    return [
+        helper.make_node("Sub", [INPUT, "mean"], ["centered"]),
+        helper.make_node("Mul", ["centered", "scale"], ["standardized"]),
+        helper.make_node("Gemm", ["standardized", "weight", "bias"], [OUTPUT], transB=1),
+    ]
+
+
+def _check_versions(opset_version: int, ir_version: int) -> None:
+    newest_opset = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET_VERSION <= opset_version <= newest_opset:
+        raise ExportError(
+            f"Opset {opset_version} is not possible: use {OLDEST_OPSET_VERSION} to {newest_opset} "
+            f"(default {DEFAULT_OPSET_VERSION})."
+        )
+    needed = helper.find_min_ir_version_for([helper.make_opsetid("", opset_version)])
+    oldest = max(needed, OLDEST_IR_VERSION)
+    if not oldest <= ir_version <= onnx.IR_VERSION:
+        raise ExportError(
+            f"IR version {ir_version} is not possible with opset {opset_version}: "
+            f"use {oldest} to {onnx.IR_VERSION} (default {DEFAULT_IR_VERSION})."
+        )
+
+
+def _tensors(proto: onnx.ModelProto) -> Sequence[TensorProto]:
+    attributes = [attribute for node in proto.graph.node for attribute in node.attribute]
+    if any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
+        raise ArtifactError("The ONNX file has subgraphs; no linear model needs them.")
+    return [
+        *proto.graph.initializer,
+        *(attribute.t for attribute in attributes if attribute.HasField("t")),
+        *(tensor for attribute in attributes for tensor in attribute.tensors),
+    ]
+
+
+def _check_tensor(tensor: TensorProto) -> None:
+    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+        raise ArtifactError(
+            f"The ONNX file keeps '{tensor.name}' in another file; save it as a single file."
+        )
+    try:
+        array = numpy_helper.to_array(tensor)
+    except (
+        Exception
+    ) as error:  # a hostile tensor fails in NumPy, protobuf or onnx, each its own way
+        raise ArtifactError(f"The ONNX file's tensor '{tensor.name}' is damaged.") from error
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ArtifactError(f"The ONNX file's tensor '{tensor.name}' holds NaN or infinity.")
+
+
+def _has_expected_ends(proto: onnx.ModelProto, model: LinearModel) -> bool:
+    """Tell whether input and output are named, typed and shaped as `write` makes them."""
+    ends: list[tuple[Any, str, int]] = [
+        (proto.graph.input, INPUT, model.num_features),
+        (proto.graph.output, OUTPUT, model.num_targets),
+    ]
+    element = _ELEMENT_TYPES[np.dtype(model.dtype)]
+    return all(
+        len(values) == 1
+        and values[0] == helper.make_tensor_value_info(name, element, [BATCH, width])
+        for values, name, width in ends
+    )

@@ -1,0 +1,1 @@
+"""The proof: probes, canaries, verdict."""

@@ -1,0 +1,89 @@
+"""What the layers ask of each other.
+
+N rows, D features, K targets.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from linexport._arrays import Float64Array, FloatArray, FloatDType
+from linexport.model import LinearModel
+
+__all__ = ["ExactPrediction", "ExactReference", "Exporter", "Runtime"]
+
+
+class Runtime(Protocol):
+    """A loaded artifact that can predict."""
+
+    @property
+    def name(self) -> str:
+        """The engine with the settings that tell it from others in one report."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The engine's version."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """The execution provider or device really used, as the engine reports it."""
+        ...
+
+    @property
+    def num_threads(self) -> int | None:
+        """Threads within one operator; None where the engine decides."""
+        ...
+
+    @property
+    def dtype(self) -> FloatDType:
+        """Of features and predictions, and the precision that the engine claims."""
+        ...
+
+    @property
+    def structure(self) -> LinearModel | None:
+        """The model that the artifact's graph states; None where it is not known."""
+        ...
+
+    def predict(self, features: FloatArray) -> FloatArray:
+        """Evaluate (N, D) -> (N, K); N may be 0."""
+        ...
+
+
+class ExactPrediction(NamedTuple):
+    """The true predictions, high + low, known to within error; each (N, K), target units."""
+
+    high: Float64Array
+    low: Float64Array
+    error: Float64Array
+
+
+class ExactReference(Protocol):
+    """A model evaluated far more precisely than any runtime does."""
+
+    @property
+    def model(self) -> LinearModel:
+        """The numbers that define what is right."""
+        ...
+
+    def predict(self, features: FloatArray) -> ExactPrediction:
+        """Evaluate (N, D) finite features."""
+        ...
+
+
+class Exporter(Protocol):
+    """One artifact format."""
+
+    @property
+    def format(self) -> str:
+        """The name that `--format` takes."""
+        ...
+
+    @property
+    def file_name(self) -> str:
+        """The artifact's name inside a bundle."""
+        ...
+
+    def export(self, model: LinearModel, metadata: Mapping[str, str]) -> bytes:
+        """Return the file; the same model and metadata give the same bytes."""
+        ...

@@ -1,0 +1,1 @@
+"""From files to predictions: open_runtime() and one module per engine."""

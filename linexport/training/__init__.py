@@ -1,0 +1,1 @@
+"""From rows to a fit: train() and one module per solver."""
