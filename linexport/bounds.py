@@ -32,6 +32,7 @@ __all__ = [
     "Precision",
     "flush_allowance",
     "gamma",
+    "half_ulp",
     "precision_of",
     "probabilistic_error_bound",
     "probabilistic_gamma",
@@ -45,6 +46,8 @@ class Precision:
 
     name: str
     """NumPy's name of the format."""
+    digits: int
+    """Bits in the significand, the hidden one included."""
     unit_roundoff: float
     """u: half the distance from 1 to the next larger number."""
     largest: float
@@ -57,6 +60,7 @@ class Precision:
 
 FLOAT32 = Precision(
     name="float32",
+    digits=24,
     unit_roundoff=2.0**-24,
     largest=float(np.finfo(np.float32).max),
     smallest_normal=2.0**-126,
@@ -64,6 +68,7 @@ FLOAT32 = Precision(
 )
 FLOAT64 = Precision(
     name="float64",
+    digits=53,
     unit_roundoff=2.0**-53,
     largest=float(np.finfo(np.float64).max),
     smallest_normal=2.0**-1022,
@@ -173,6 +178,16 @@ def probabilistic_error_bound(
     relative = probabilistic_gamma(affine.num_roundings, unit_roundoff=precision.unit_roundoff)
     magnitude = _magnitude(features, affine, precision)
     return (relative * magnitude + _underflow(affine, precision)) * _own_slack(affine)
+
+
+def half_ulp(values: Float64Array, *, precision: Precision) -> Float64Array:
+    """Return the largest error of rounding each value once to the precision.
+
+    Sharper than u * |value| by up to 2: it tells a weight from its neighbour.
+    """
+    _, exponent = np.frexp(values)
+    spacing = np.ldexp(1.0, exponent - precision.digits - 1)
+    return np.maximum(spacing, precision.half_smallest_subnormal)
 
 
 def flush_allowance(

@@ -45,14 +45,16 @@ _ELEMENT_TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.float64): TensorProto.DOUBLE,
 }
-_LINEAR_OPERATORS = {
+_KNOWN_OPERATORS = {
     "": {
-        "Add", "Cast", "Concat", "Constant", "Div", "Flatten", "Gemm", "Identity", "MatMul", "Mul",
-        "Neg", "Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+        "Add", "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gemm", "Identity", "IsNaN",
+        "MatMul", "Max", "Min", "Mul", "Neg", "Relu", "Reshape", "Squeeze", "Sub", "Transpose",
+        "Unsqueeze", "Where",
     },
     "ai.onnx.ml": {"LinearRegressor", "Scaler"},
 }  # fmt: skip
-"""What a linear model is ever built of; none of them loops, calls out or reads a file."""
+"""What exporters build a linear model of, and what is put around one by mistake, so that the parity
+check can tell. None of them loops, calls out or reads a file."""
 
 
 def write(
@@ -119,7 +121,7 @@ def check(data: bytes) -> onnx.ModelProto:
             "The ONNX file has functions, sparse or training parts; none is needed."
         )
     for node in proto.graph.node:
-        if node.op_type not in _LINEAR_OPERATORS.get(node.domain.removesuffix("ai.onnx"), ()):
+        if node.op_type not in _KNOWN_OPERATORS.get(node.domain.removesuffix("ai.onnx"), ()):
             raise ArtifactError(
                 f"The ONNX file has the operator {node.op_type}, which no linear model needs."
             )

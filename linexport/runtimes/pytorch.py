@@ -1,0 +1,91 @@
+"""PyTorch: eager modules, TorchScript archives and torch.export archives."""
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from linexport._arrays import FloatArray, FloatDType
+from linexport.errors import ArtifactError
+from linexport.model import LinearModel
+from linexport.module import to_module
+from linexport.runtimes._inputs import as_features
+
+__all__ = ["TorchRuntime"]
+
+
+@dataclass(frozen=True, slots=True)
+class TorchRuntime:
+    """A callable from tensor to tensor, whichever way PyTorch came by it."""
+
+    name: str
+    dtype: FloatDType
+    structure: LinearModel | None
+    _module: Callable[[torch.Tensor], torch.Tensor] = field(repr=False)
+    _num_features: int
+    provider: str = "cpu"
+    num_threads: int | None = field(default_factory=torch.get_num_threads)
+    version: str = torch.__version__
+
+    @classmethod
+    def eager(cls, model: LinearModel) -> "TorchRuntime":
+        """Run the model's module as Python runs it."""
+        module = to_module(model)
+        structure = LinearModel(**{name: t.numpy() for name, t in module.named_buffers()})
+        return cls("pytorch", model.dtype, structure, module, model.num_features)
+
+    @classmethod
+    def torchscript(cls, data: bytes, model: LinearModel, *, reproduced: bool) -> "TorchRuntime":
+        """Load a TorchScript archive, which may run code: only bytes that are trusted.
+
+        Args:
+            data: The archive.
+            model: What it should hold; gives dtype and width.
+            reproduced: Whether the exporter writes exactly these bytes for the model, so that
+                their structure is known.
+
+        Raises:
+            ArtifactError: If it is no TorchScript archive.
+        """
+        try:
+            with warnings.catch_warnings():  # torch.jit is deprecated; docs/format.md says so
+                warnings.simplefilter("ignore")
+                module = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
+        except RuntimeError as error:
+            raise ArtifactError(f"PyTorch refuses the TorchScript archive: {error}") from error
+        structure = model if reproduced else None
+        return cls("torchscript", model.dtype, structure, module, model.num_features)
+
+    @classmethod
+    def exported(cls, data: bytes, model: LinearModel, *, reproduced: bool) -> "TorchRuntime":
+        """Load a torch.export archive, which may run code: only bytes that are trusted.
+
+        Raises:
+            ArtifactError: If it is no torch.export archive.
+        """
+        try:
+            module = torch.export.load(io.BytesIO(data)).module()
+        except Exception as error:  # it tries several readers, the last of them pickle
+            raise ArtifactError("PyTorch refuses the torch.export archive.") from error
+        structure = model if reproduced else None
+        return cls("torch.export", model.dtype, structure, module, model.num_features)
+
+    def predict(self, features: FloatArray) -> FloatArray:
+        """Evaluate (N, D) -> (N, K).
+
+        Raises:
+            DataError: If the features are not (N, D) numbers.
+            ArtifactError: If the module refuses the batch.
+        """
+        batch = as_features(features, self.dtype, self._num_features)
+        if not batch.flags.writeable:  # torch.from_numpy warns of arrays it must not write to
+            batch = batch.copy()
+        try:
+            with torch.inference_mode():
+                prediction = self._module(torch.from_numpy(batch))
+        except RuntimeError as error:
+            raise ArtifactError(f"{self.name} refuses a batch of {len(batch)} rows.") from error
+        result: FloatArray = prediction.numpy()
+        return result
