@@ -5,8 +5,10 @@ are ignored, so that a newer minor addition does not lock out an older reader; a
 `format_version` is refused.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -14,7 +16,10 @@ from linexport.errors import BundleError
 from linexport.model import Column
 
 __all__ = [
+    "FILE_FORMATS",
     "FORMAT_VERSION",
+    "MANIFEST_FILE",
+    "WEIGHTS_FILE",
     "Coefficients",
     "ErrorBudget",
     "FileRecord",
@@ -28,6 +33,17 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+WEIGHTS_FILE = "weights.safetensors"
+FILE_FORMATS = {
+    "README.md": "markdown",
+    "model.onnx": "onnx",
+    "model.pt": "torchscript",
+    "model.pt2": "pt2",
+    "parity.json": "parity",
+    WEIGHTS_FILE: "safetensors",
+}
+"""Every file that a bundle may list, with its format."""
 
 Setting = str | int | float | bool | None
 
@@ -107,9 +123,9 @@ class FileRecord:
     """One file of the bundle."""
 
     format: str
-    """onnx, torchscript, pt2, safetensors, parity or markdown."""
-    bytes: int
-    sha256: str
+    """One of the values of FILE_FORMATS."""
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     """Lower-case hexadecimal."""
 
 
@@ -133,9 +149,33 @@ class Manifest:
     files: dict[str, FileRecord]
     """By file name; every file of the bundle but manifest.json itself."""
 
+    def __post_init__(self) -> None:
+        for name, record in self.files.items():
+            if name not in FILE_FORMATS:
+                raise BundleError(f"'{name}' is not a file that a bundle may list")
+            if record.format != FILE_FORMATS[name]:
+                raise BundleError(f"{name} must have the format {FILE_FORMATS[name]}")
+        targets = {column.name for column in self.targets}
+        by_target: tuple[Iterable[str], ...] = (
+            self.error_budget,
+            self.fit.coefficients,
+            self.fit.optimum,
+            *self.fit.metrics.values(),
+        )
+        for names in by_target:
+            if not targets.issuperset(names):
+                raise BundleError(f"'{min(set(names) - targets)}' is not one of the targets")
+
 
 def encode(manifest: Manifest) -> bytes:
-    """Return manifest.json: UTF-8, indented, one trailing newline, fields in a fixed order."""
+    """Return manifest.json: UTF-8, indented, one trailing newline, fields in a fixed order.
+
+    Raises:
+        BundleError: If a number is NaN or infinite, which JSON does not have.
+    """
+    place = _find_non_finite(msgspec.to_builtins(manifest))
+    if place is not None:
+        raise BundleError(f"The manifest's {place.lstrip('.')} is not finite.")
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
@@ -162,4 +202,22 @@ class _Header:
     """What every format version has."""
 
     format: Literal["linexport-bundle"]
-    format_version: int
+    format_version: Annotated[int, msgspec.Meta(ge=1)]
+
+
+def _find_non_finite(value: Any) -> str | None:
+    """Return the first place of a number that is not finite, as .field[index].field."""
+    match value:
+        case float():
+            return None if math.isfinite(value) else ""
+        case dict():
+            parts = ((f".{key}", item) for key, item in value.items())
+        case list() | tuple():
+            parts = ((f"[{index}]", item) for index, item in enumerate(value))
+        case _:
+            return None
+    for place, item in parts:
+        inner = _find_non_finite(item)
+        if inner is not None:
+            return place + inner
+    return None

@@ -1,9 +1,11 @@
 """The value that every layer speaks: a linear model as plain arrays and names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
 from linexport.errors import ModelError
@@ -82,6 +84,34 @@ class LinearModel:
             self._freeze("scale", weight.dtype, (num_features,))
         self._name("features", num_features, "x")
         self._name("targets", num_targets, "y")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        features: tuple[Column, ...] = (),
+        targets: tuple[Column, ...] = (),
+    ) -> "LinearModel":
+        """Make a model of the arrays that `arrays()` returns, by name.
+
+        Raises:
+            ModelError: If they are not weight and bias, with mean and scale or without, or do not
+                fit together.
+        """
+        if arrays.keys() not in ({"weight", "bias"}, {"weight", "bias", "mean", "scale"}):
+            raise ModelError(
+                f"The numbers are {', '.join(sorted(arrays)) or 'missing'}; weight and bias are "
+                "needed, with mean and scale or without."
+            )
+        return cls(
+            weight=arrays["weight"],
+            bias=arrays["bias"],
+            mean=arrays.get("mean"),
+            scale=arrays.get("scale"),
+            features=features,
+            targets=targets,
+        )
 
     @property
     def dtype(self) -> FloatDType:

@@ -40,7 +40,7 @@ class StandardizedModule(nn.Module):
 
 
 def to_module(model: LinearModel) -> FoldedModule | StandardizedModule:
-    """Return the model as a module in evaluation mode; its arrays are copied."""
-    tensors = {name: torch.tensor(array) for name, array in model.arrays().items()}
+    """Return the model as a module on the CPU, in evaluation mode; its arrays are copied."""
+    tensors = {name: torch.tensor(array, device="cpu") for name, array in model.arrays().items()}
     kind = StandardizedModule if model.standardized else FoldedModule
     return kind(**tensors).eval()

@@ -10,23 +10,28 @@ exactly what `write` writes, so that what it returns is what any conforming runt
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from linexport.errors import ArtifactError, ExportError
-from linexport.model import LinearModel
+from linexport.errors import ArtifactError, ExportError, ModelError
+from linexport.model import Column, LinearModel
 
 __all__ = [
     "DEFAULT_IR_VERSION",
     "DEFAULT_OPSET_VERSION",
     "METADATA_PREFIX",
+    "OnnxSummary",
     "check",
     "parse",
     "read",
+    "read_columns",
     "read_metadata",
+    "read_named",
+    "summarize",
     "write",
 ]
 
@@ -72,16 +77,8 @@ def write(
     _check_versions(opset_version, ir_version)
     if sum(array.nbytes for array in model.arrays().values()) > LARGEST_FILE // 2:
         raise ExportError("The model passes the 1 GiB that one ONNX file is given here.")
-    element = _ELEMENT_TYPES[np.dtype(model.dtype)]
-    graph = helper.make_graph(
-        _nodes(standardized=model.standardized),
-        "linexport",
-        [helper.make_tensor_value_info(INPUT, element, [BATCH, model.num_features])],
-        [helper.make_tensor_value_info(OUTPUT, element, [BATCH, model.num_targets])],
-        [numpy_helper.from_array(array, name) for name, array in model.arrays().items()],
-    )
     proto = helper.make_model(
-        graph,
+        _graph(model),
         producer_name="linexport",
         ir_version=ir_version,
         opset_imports=[helper.make_opsetid("", opset_version)],
@@ -137,22 +134,15 @@ def check(data: bytes) -> onnx.ModelProto:
 
 def read(proto: onnx.ModelProto) -> LinearModel | None:
     """Return the model that a graph states, or None if it is not one that `write` writes."""
-    arrays: dict[str, Any] = {
-        tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer
-    }
-    standardized = "mean" in arrays
-    if list(proto.graph.node) != _nodes(standardized=standardized):
-        return None
-    expected = {"weight", "bias", "mean", "scale"} if standardized else {"weight", "bias"}
-    if arrays.keys() != expected or len(proto.graph.initializer) != len(expected):
-        return None
-    if not all(entry.domain in ("", "ai.onnx") for entry in proto.opset_import):
-        return None
     try:
-        model = LinearModel(**arrays)
-    except ValueError:
+        model = LinearModel.from_arrays(
+            {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+        )
+        (opset,) = proto.opset_import
+        _check_versions(opset.version, proto.ir_version)
+    except (TypeError, ValueError):  # other names, other numbers, another opset than ONNX's own
         return None
-    return model if _has_expected_ends(proto, model) else None
+    return model if opset.domain == "" and proto.graph == _graph(model) else None
 
 
 def read_metadata(proto: onnx.ModelProto) -> dict[str, str]:
@@ -162,6 +152,88 @@ def read_metadata(proto: onnx.ModelProto) -> dict[str, str]:
         for entry in proto.metadata_props
         if entry.key.startswith(METADATA_PREFIX)
     }
+
+
+def read_columns(proto: onnx.ModelProto) -> tuple[tuple[Column, ...], tuple[Column, ...]] | None:
+    """Return the features and the targets that linexport noted in the file, or None.
+
+    Raises:
+        ArtifactError: If what it noted is damaged.
+    """
+    metadata = read_metadata(proto)
+    if "features" not in metadata or "targets" not in metadata:
+        return None
+    try:
+        features = msgspec.json.decode(metadata["features"], type=tuple[Column, ...])
+        targets = msgspec.json.decode(metadata["targets"], type=tuple[Column, ...])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ArtifactError(f"The ONNX file's names of columns are damaged: {error}.") from error
+    return features, targets
+
+
+def read_named(proto: onnx.ModelProto) -> LinearModel | None:
+    """Return the model that a graph states, under the names that the file carries, or None.
+
+    Raises:
+        ArtifactError: If its names are damaged or do not fit its numbers.
+    """
+    model, columns = read(proto), read_columns(proto)
+    if model is None or columns is None:
+        return model
+    try:
+        return model.with_columns(*columns)
+    except ModelError as error:
+        raise ArtifactError(f"The ONNX file's names of columns are damaged: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnnxSummary:
+    """What an ONNX file says of itself."""
+
+    bytes: int
+    ir_version: int
+    opset_versions: dict[str, int]
+    """By operator domain; the standard one is the empty string."""
+    operators: tuple[str, ...]
+    producer: str
+    form: str | None
+    """folded or standardized; None where the graph is not one that `write` writes."""
+    features: tuple[Column, ...]
+    targets: tuple[Column, ...]
+    metadata: dict[str, str]
+
+
+def summarize(data: bytes) -> OnnxSummary:
+    """Check a file and say what it holds.
+
+    Raises:
+        ArtifactError: As `check` and `read_named`.
+    """
+    proto = check(data)
+    model = read_named(proto)
+    form = "standardized" if model is not None and model.standardized else "folded"
+    return OnnxSummary(
+        bytes=len(data),
+        ir_version=proto.ir_version,
+        opset_versions={entry.domain: entry.version for entry in proto.opset_import},
+        operators=tuple(node.op_type for node in proto.graph.node),
+        producer=proto.producer_name,
+        form=form if model is not None else None,
+        features=model.features if model is not None else (),
+        targets=model.targets if model is not None else (),
+        metadata=read_metadata(proto),
+    )
+
+
+def _graph(model: LinearModel) -> onnx.GraphProto:
+    element = _ELEMENT_TYPES[np.dtype(model.dtype)]
+    return helper.make_graph(
+        _nodes(standardized=model.standardized),
+        "linexport",
+        [helper.make_tensor_value_info(INPUT, element, [BATCH, model.num_features])],
+        [helper.make_tensor_value_info(OUTPUT, element, [BATCH, model.num_targets])],
+        [numpy_helper.from_array(array, name) for name, array in model.arrays().items()],
+    )
 
 
 def _nodes(*, standardized: bool) -> list[onnx.NodeProto]:
@@ -191,9 +263,15 @@ def _check_versions(opset_version: int, ir_version: int) -> None:
 
 
 def _tensors(proto: onnx.ModelProto) -> Sequence[TensorProto]:
+    """Return every constant; refuse graphs within the graph and constants of other kinds."""
     attributes = [attribute for node in proto.graph.node for attribute in node.attribute]
-    if any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
-        raise ArtifactError("The ONNX file has subgraphs; no linear model needs them.")
+    for attribute in attributes:
+        if attribute.HasField("g") or attribute.graphs:
+            raise ArtifactError("The ONNX file has subgraphs; no linear model needs them.")
+        if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+            raise ArtifactError("The ONNX file has sparse tensors; no linear model needs them.")
+        if not np.isfinite([attribute.f, *attribute.floats]).all():
+            raise ArtifactError(f"The ONNX file's attribute '{attribute.name}' is not finite.")
     return [
         *proto.graph.initializer,
         *(attribute.t for attribute in attributes if attribute.HasField("t")),
@@ -207,24 +285,10 @@ def _check_tensor(tensor: TensorProto) -> None:
             f"The ONNX file keeps '{tensor.name}' in another file; save it as a single file."
         )
     try:
-        array = numpy_helper.to_array(tensor)
-    except (
-        Exception
-    ) as error:  # a hostile tensor fails in NumPy, protobuf or onnx, each its own way
-        raise ArtifactError(f"The ONNX file's tensor '{tensor.name}' is damaged.") from error
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        array = numpy_helper.to_array(tensor).astype(np.float64)
+    except Exception as error:  # NumPy, protobuf and onnx each fail their own way
+        raise ArtifactError(
+            f"The ONNX file's tensor '{tensor.name}' is damaged or holds no real numbers."
+        ) from error
+    if not np.isfinite(array).all():
         raise ArtifactError(f"The ONNX file's tensor '{tensor.name}' holds NaN or infinity.")
-
-
-def _has_expected_ends(proto: onnx.ModelProto, model: LinearModel) -> bool:
-    """Tell whether input and output are named, typed and shaped as `write` makes them."""
-    ends: list[tuple[Any, str, int]] = [
-        (proto.graph.input, INPUT, model.num_features),
-        (proto.graph.output, OUTPUT, model.num_targets),
-    ]
-    element = _ELEMENT_TYPES[np.dtype(model.dtype)]
-    return all(
-        len(values) == 1
-        and values[0] == helper.make_tensor_value_info(name, element, [BATCH, width])
-        for values, name, width in ends
-    )

@@ -1,47 +1,65 @@
 """What a runtime may answer to a probe."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
 from linexport.bounds import (
+    FLOAT64,
     Affine,
+    FlushedToZero,
     Precision,
-    flush_allowance,
+    error_bounds,
+    flushed_to_zero,
     half_ulp,
-    probabilistic_error_bound,
-    rounding_error_bound,
 )
-from linexport.forms import affine_of
 from linexport.parity.probes import Probe
 from linexport.protocols import ExactReference
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Expectation:
     """The true predictions of one probe, each (N, K), and how far a runtime may be from them.
 
     Rows with NaN or infinity have no distance, only a class: NaN, +infinity or -infinity.
     """
 
+    finite: Float64Array
+    """The probe's features, (N, D), with zeros for NaN and infinity."""
+    affine: Affine
+    precision: Precision
     high: Float64Array
     low: Float64Array
     bound: Float64Array
-    """Infinity where the class alone counts."""
-    flush_allowance: Float64Array
+    """Infinity where the class alone counts, or where an overflow excuses any answer."""
     probabilistic_bound: Float64Array
     non_finite: Float64Array
     """The NaN or infinity expected; 0 elsewhere."""
     special: NDArray[np.bool_]
     """Where only the class of `non_finite` counts."""
 
+    @cached_property
+    def flushed(self) -> FlushedToZero:
+        """What flushing subnormals to zero would change; seldom needed, so not computed at once."""
+        return flushed_to_zero(self.finite, self.affine, precision=self.precision)
+
     def distance(self, prediction: FloatArray) -> Float64Array:
         """|prediction - truth|; NaN where only the class counts."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            distance = np.abs((prediction.astype(np.float64) - self.high) - self.low)
-        return np.where(self.special, np.nan, distance)
+        return self._size((prediction.astype(np.float64) - self.high) - self.low)
+
+    def flushed_distance(self, prediction: FloatArray) -> Float64Array:
+        """The same, or the distance from the truth about flushed operands where that is nearer."""
+        difference = (prediction.astype(np.float64) - self.high) - self.low
+        return self._size(
+            np.where(
+                np.abs(difference) <= np.abs(difference - self.flushed.shift),
+                difference,
+                difference - self.flushed.shift,
+            )
+        )
 
     def wrong_class(self, prediction: FloatArray) -> NDArray[np.bool_]:
         """Tell where NaN or infinity is missing, or appears although nothing can overflow."""
@@ -50,29 +68,46 @@ class Expectation:
         unexpected = ~np.isfinite(got) & np.isfinite(self.bound)
         return np.where(self.special, ~same, unexpected)
 
+    def _size(self, difference: Float64Array) -> Float64Array:
+        # What is further away than float64 can say is at least that far away.
+        return np.where(self.special, np.nan, np.minimum(np.abs(difference), FLOAT64.largest))
 
-def expect(reference: ExactReference, probe: Probe, precision: Precision) -> Expectation:
-    """Evaluate the reference and the bounds on one probe."""
-    affine = affine_of(reference.model)
+
+def expect(
+    reference: ExactReference, probe: Probe, *, affine: Affine, precision: Precision
+) -> Expectation:
+    """Evaluate the reference and the bounds on one probe.
+
+    Args:
+        reference: The model as it should be.
+        probe: The batch.
+        affine: The reference's numbers.
+        precision: Of the reference's dtype.
+    """
     rows = np.ascontiguousarray(probe.features, dtype=np.float64)
-    ordinary = np.isfinite(rows).all(axis=1, keepdims=True)
-    finite = np.where(ordinary, rows, 0.0)
+    broken = np.asarray(~np.isfinite(rows).all(axis=1))
+    finite = np.where(np.isfinite(rows), rows, 0.0) if broken.any() else rows
     exact = reference.predict(finite.astype(reference.model.dtype))
-    bound = rounding_error_bound(
-        finite, affine, precision=precision, num_roundings=probe.num_roundings
-    )
+    bounds = error_bounds(finite, affine, precision=precision, num_roundings=probe.num_roundings)
+    cannot_overflow = np.isfinite(bounds.worst_case)
+    bound = bounds.worst_case
     if probe.num_roundings == 1:
-        bound = np.where(np.isfinite(bound), half_ulp(exact.high, precision=precision), bound)
-    special = np.broadcast_to(~ordinary, bound.shape)
+        # The sum rounds once; before it a product with a power of two below one may underflow.
+        once = half_ulp(exact.high, precision=precision) + precision.half_smallest_subnormal
+        bound = np.where(cannot_overflow, once, bound)
+    # NaN comes through whatever overflows beside it; infinity may meet one of the other sign.
+    with_nan = np.isnan(rows).any(axis=1, keepdims=True)
+    special = broken[:, None] & (with_nan | cannot_overflow)
     non_finite = np.zeros(bound.shape)
-    non_finite[~ordinary[:, 0]] = _by_class(rows[~ordinary[:, 0]], affine)
+    non_finite[broken] = _by_class(rows[broken], affine)
     return Expectation(
+        finite=finite,
+        affine=affine,
+        precision=precision,
         high=exact.high,
         low=exact.low,
-        bound=np.where(special, np.inf, bound + exact.error),
-        flush_allowance=flush_allowance(finite, affine, precision=precision),
-        probabilistic_bound=probabilistic_error_bound(finite, affine, precision=precision)
-        + exact.error,
+        bound=np.where(broken[:, None], np.inf, bound + exact.error),
+        probabilistic_bound=bounds.probabilistic + exact.error,
         non_finite=non_finite,
         special=special,
     )
@@ -80,8 +115,7 @@ def expect(reference: ExactReference, probe: Probe, precision: Precision) -> Exp
 
 def _by_class(rows: Float64Array, affine: Affine) -> Float64Array:
     """Evaluate in float64, where IEEE 754 says what becomes of NaN and infinity."""
-    with np.errstate(all="ignore"):
-        inputs = rows
-        if affine.mean is not None and affine.scale is not None:
-            inputs = (rows - affine.mean) * affine.scale
-        return np.asarray((inputs[:, None, :] * affine.weight).sum(axis=2) + affine.bias)
+    inputs = rows
+    if affine.mean is not None and affine.scale is not None:
+        inputs = (rows - affine.mean) * affine.scale
+    return np.asarray((inputs[:, None, :] * affine.weight).sum(axis=2) + affine.bias)

@@ -1,23 +1,26 @@
 """The parity check: structure, then behaviour, for runtimes and canaries alike."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from linexport._arrays import FloatArray
-from linexport.bounds import precision_of
-from linexport.model import LinearModel
-from linexport.parity._expectation import Expectation, expect
-from linexport.parity.probes import Probe, probes
-from linexport.parity.report import (
+from linexport._arrays import Float64Array, FloatArray
+from linexport.bounds import FLOAT64, precision_of
+from linexport.certificate import (
     CanaryReport,
     Comparison,
     ParityReport,
     RuntimeReport,
     Verdict,
 )
+from linexport.errors import PrecisionError
+from linexport.forms import affine_of
+from linexport.model import LinearModel
+from linexport.parity._expectation import Expectation, expect
+from linexport.parity.probes import Probe, probes
 from linexport.protocols import ExactReference, Runtime
 
 __all__ = ["DEFAULT_PROBE_ROWS", "OpenedCanary", "check"]
@@ -51,16 +54,22 @@ def check(
         canaries: Copies with one fault each, which must fail.
         probe_rows: Rows of the largest batch.
         seed: Of the random rows; the same seed asks the same questions.
+
+    Raises:
+        PrecisionError: If there are too many features for any bound, or this thread itself flushes
+            subnormal numbers to zero.
     """
+    _require_gradual_underflow()
     model = reference.model
-    precision = precision_of(model.dtype)
+    affine, precision = affine_of(model), precision_of(model.dtype)
     witnesses = [_Witness(runtime, model) for runtime in runtimes]
     planted = list(canaries)
     faulty = {c.name: _Witness(c.runtime, model) for c in planted if c.runtime is not None}
-    for probe in probes(model, num_rows=probe_rows, seed=seed):
-        expectation = expect(reference, probe, precision)
-        for witness in (*witnesses, *faulty.values()):
-            witness.answer(probe, expectation)
+    with np.errstate(all="ignore"):  # NaN and infinity are answers here, not accidents
+        for probe in probes(model, num_rows=probe_rows, seed=seed):
+            expectation = expect(reference, probe, affine=affine, precision=precision)
+            for witness in (*witnesses, *faulty.values()):
+                witness.answer(probe, expectation)
     reports = tuple(witness.report() for witness in witnesses)
     canary_reports = tuple(
         CanaryReport(
@@ -87,6 +96,16 @@ def _overall(reports: Sequence[RuntimeReport], canaries: Sequence[CanaryReport])
     if not all(canary.passed for canary in canaries):
         return "disagrees"
     return max((report.verdict for report in reports), key=_RANKS.__getitem__, default="consistent")
+
+
+def _require_gradual_underflow() -> None:
+    """Refuse to compute a reference in an arithmetic that lacks its smallest numbers."""
+    if sys.float_info.min / 2 == 0:
+        raise PrecisionError(
+            "This thread flushes subnormal numbers to zero, so nothing exact can be computed in "
+            "it. A library built with -ffast-math or torch.set_flush_denormal(True) does that: "
+            "check in a process without it."
+        )
 
 
 @dataclass(slots=True)
@@ -121,7 +140,7 @@ class _Witness:
     def caught_by(self) -> tuple[Literal["structure", "behaviour"], ...]:
         """Tell which half of the check would have refused this runtime."""
         found: list[Literal["structure", "behaviour"]] = []
-        if self._structure() != "matches":
+        if self._structure() == "differs":
             found.append("structure")
         if self.failure is not None:
             found.append("behaviour")
@@ -173,31 +192,29 @@ class _Witness:
         return prediction
 
     def _compare(self, probe: Probe, expectation: Expectation, prediction: FloatArray) -> None:
-        distance = expectation.distance(prediction)
-        bound = expectation.bound
-        if not self.flushes and np.any(distance > bound):
-            flushed = bound + expectation.flush_allowance
-            self.flushes = probe.name == "subnormal" and not np.any(distance > flushed)
-        if self.flushes:
-            bound = bound + expectation.flush_allowance
-        fraction = np.where(np.isfinite(bound), distance / bound, 0.0)
-        probabilistic = np.where(
-            np.isfinite(bound), distance / expectation.probabilistic_bound, 0.0
-        )
+        distance, bound = expectation.distance(prediction), expectation.bound
+        if self.flushes or np.any(distance > bound):
+            nearest = expectation.flushed_distance(prediction)
+            allowed = bound + expectation.flushed.allowance
+            if self.flushes or not np.any(nearest > allowed):
+                self.flushes, distance, bound = True, nearest, allowed
+        fraction = _fraction(distance, bound)
+        probabilistic = _fraction(distance, expectation.probabilistic_bound)
         if not fraction.size:
             return
         self.probabilistic_fraction = max(self.probabilistic_fraction, float(probabilistic.max()))
         place = int(fraction.argmax())
         if self.worst is None or fraction.flat[place] > self.fraction:
             self.fraction = float(fraction.flat[place])
-            self.worst = self._comparison(probe, expectation, prediction, place, bound)
+            self.worst = self._comparison(probe, expectation, prediction, place, distance, bound)
         if self.fraction > 1:
             self.failure = _disagreement(self.runtime.name, self.worst, self.model)
 
     def _fail_class(
         self, probe: Probe, expectation: Expectation, prediction: FloatArray, place: int
     ) -> None:
-        self.worst = self._comparison(probe, expectation, prediction, place, None)
+        nothing = np.full(expectation.high.shape, np.nan)
+        self.worst = self._comparison(probe, expectation, prediction, place, nothing, nothing)
         row, target = divmod(place, self.model.num_targets)
         special = expectation.special.flat[place]
         expected = (expectation.non_finite if special else expectation.high).flat[place]
@@ -213,7 +230,8 @@ class _Witness:
         expectation: Expectation,
         prediction: FloatArray,
         place: int,
-        bound: np.ndarray | None,
+        distance: Float64Array,
+        bound: Float64Array,
     ) -> Comparison:
         row, target = divmod(place, self.model.num_targets)
         return Comparison(
@@ -222,12 +240,18 @@ class _Witness:
             target=self.model.target_names[target],
             got=_finite(prediction.flat[place]),
             expected=_finite(expectation.high.flat[place]),
-            distance=_finite(expectation.distance(prediction).flat[place]),
-            bound=None if bound is None else _finite(bound.flat[place]),
+            distance=_finite(distance.flat[place]),
+            bound=_finite(bound.flat[place]),
         )
 
 
-def _finite(value: float) -> float | None:
+def _fraction(distance: Float64Array, bound: Float64Array) -> Float64Array:
+    """Distance over bound, at most float64's largest; 0 where nothing is claimed."""
+    fraction = np.minimum(distance / bound, FLOAT64.largest)
+    return np.where(np.isfinite(bound) & ~np.isnan(distance), fraction, 0.0)
+
+
+def _finite(value: float | np.floating[Any]) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
@@ -256,5 +280,5 @@ def _first_difference(stated: LinearModel | None, model: LinearModel) -> str:
         if len(changed):
             place = tuple(int(index) for index in changed[0])
             label = f"{name}[{', '.join(map(str, place))}]"
-            return f"holds {label} = {theirs[name][place]!r}, the reference {array[place]!r}."
+            return f"holds {label} = {theirs[name][place]}, the reference {array[place]}."
     return "holds zeros of another sign than the reference."

@@ -20,9 +20,8 @@ from linexport.model import LinearModel
 
 __all__ = ["Probe", "probes"]
 
-CHUNK = 2**22
-"""Numbers in one batch: 16 MiB in float32."""
-ONE_HOT_ROWS = 512
+CHUNK = 2**21
+"""Numbers in one batch: 16 MiB in float64; larger temporary arrays cost more than they hold."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -37,7 +36,11 @@ class Probe:
 
 
 def probes(model: LinearModel, *, num_rows: int, seed: int) -> Iterator[Probe]:
-    """Yield every batch, the subnormal one first, in an order that depends on the seed alone."""
+    """Yield every batch, in an order that depends on the seed alone.
+
+    To be drawn under np.errstate(all="ignore"): logarithms of zero and sums beyond the range are
+    part of it.
+    """
     maker = _Maker(model, num_rows, seed)
     yield maker.subnormal()
     yield maker.no_rows()
@@ -59,14 +62,20 @@ class _Maker:
         self.model = model
         self.precision: Precision = precision_of(model.dtype)
         self.random = np.random.default_rng(seed)
-        self.large = min(num_rows, max(64, CHUNK // model.num_features))
+        self.chunk = max(64, CHUNK // model.num_features)
+        self.large = min(num_rows, self.chunk)
         self.medium = min(64, self.large)
         self.weight = model.weight.astype(np.float64)
         self.bias = model.bias.astype(np.float64)
         self.centre = np.zeros(model.num_features)
         self.scale = np.ones(model.num_features)
+        self.slope = self.weight
         if model.mean is not None and model.scale is not None:
-            self.centre, self.scale = model.mean.astype(np.float64), model.scale.astype(np.float64)
+            self.centre = model.mean.astype(np.float64)
+            scale = model.scale.astype(np.float64)
+            # Where the scale is zero the feature does not matter, nor how far it strays.
+            self.scale = np.where(scale == 0, 1.0, np.abs(scale))
+            self.slope = self.weight * scale
 
     def no_rows(self) -> Probe:
         return Probe(
@@ -74,11 +83,9 @@ class _Maker:
         )
 
     def subnormal(self) -> Probe:
-        """First, since it tells whether the runtime flushes such numbers to zero."""
+        """Where flushing such numbers to zero shows most."""
         rows = self.random.uniform(-0.5, 0.5, (8, self.model.num_features))
-        with np.errstate(under="ignore"):
-            values = self._round(rows * self.precision.smallest_normal)
-        return Probe(name="subnormal", features=values)
+        return Probe(name="subnormal", features=self._round(rows * self.precision.smallest_normal))
 
     def bias_alone(self) -> Probe:
         """The row at which every product is zero, so that only the bias is left."""
@@ -90,8 +97,8 @@ class _Maker:
         # Folded: zeros and a power of two are exact, and the sum with the bias rounds once.
         # Standardized: the difference, its scaling, the product and the sum round.
         num_roundings = 4 if self.model.standardized else 1
-        for start in range(0, len(step), ONE_HOT_ROWS):
-            columns = np.arange(start, min(start + ONE_HOT_ROWS, len(step)))
+        for start in range(0, len(step), self.chunk):
+            columns = np.arange(start, min(start + self.chunk, len(step)))
             rows = np.tile(self._round(self.centre), (len(columns), 1))
             rows[np.arange(len(columns)), columns] = self._round(
                 self.centre[columns] + step[columns]
@@ -133,12 +140,11 @@ class _Maker:
         """Rows whose prediction is nearly zero while its terms are not."""
         rows = self._typical(self.medium).astype(np.float64)
         target = np.arange(len(rows)) % self.model.num_targets
-        slope = self.weight[target] * self.scale
+        slope = self.slope[target]
         column = np.abs(slope).argmax(axis=1)
         steepest = slope[np.arange(len(rows)), column]
         prediction = ((rows - self.centre) * slope).sum(axis=1) + self.bias[target]
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            moved = rows[np.arange(len(rows)), column] - prediction / steepest
+        moved = rows[np.arange(len(rows)), column] - prediction / steepest
         usable = np.isfinite(moved) & (np.abs(moved) < self.precision.largest / 2)
         rows[np.flatnonzero(usable), column[usable]] = moved[usable]
         return Probe(name="cancelling", features=self._round(rows))
@@ -156,24 +162,27 @@ class _Maker:
     def non_finite(self) -> Probe:
         """NaN and infinity between ordinary rows, which they must leave alone."""
         rows = self._typical(12)
-        size = np.abs(self.weight).min(axis=0)
-        plain = np.flatnonzero((size == 0) | (size >= self.precision.smallest_normal))
-        columns = self.random.choice(plain, 5) if len(plain) else np.zeros(0, np.int64)
-        for row, value, column in zip(
-            (1, 3, 5, 7, 9), (np.nan, np.inf, -np.inf, np.nan, np.inf), columns, strict=False
-        ):
-            rows[row, column] = value
-        if len(columns):
-            rows[7] = np.nan
-            rows[9, self.random.choice(plain)] = -np.inf
+        columns = self.random.integers(0, rows.shape[1], 2)
+        rows[(1, 7), columns] = np.nan
+        plain = self._never_flushed()
+        if len(plain):
+            columns = self.random.choice(plain, 4)
+            rows[(3, 5, 9, 9), columns] = np.inf, -np.inf, np.inf, -np.inf
+        rows[11] = np.nan
         return Probe(name="NaN and infinity", features=rows)
+
+    def _never_flushed(self) -> NDArray[np.int64]:
+        """Features at which infinity gives the same, whether or not subnormals are flushed."""
+        factors = np.abs(np.vstack([self.weight, self.scale]))
+        usual = (factors == 0) | (factors >= self.precision.smallest_normal)
+        return np.flatnonzero(usual.all(axis=0))
 
     def _normal(self) -> Float64Array:
         return self.random.standard_normal((self.medium, self.model.num_features))
 
     def _typical(self, num_rows: int) -> FloatArray:
         """Rows as the training data had them, normally distributed."""
-        centre, spread = self.centre.copy(), 1 / np.abs(self.scale)
+        centre, spread = self.centre.copy(), 1 / self.scale
         for index, column in enumerate(self.model.features):
             if column.mean is not None and column.standard_deviation:
                 centre[index], spread[index] = column.mean, column.standard_deviation
@@ -187,29 +196,29 @@ class _Maker:
     def _one_hot_exponents(self) -> NDArray[np.float64]:
         """For each feature the power of two that drowns the bias: a weight's last bit shows.
 
-        Needed: 2**k |w| >= 2**(digits + 3) |b| and no inexact underflow, for every target with a
-        weight; allowed: nothing overflows.
+        Needed: 2**k |w| >= 2**(digits + 3) |b| for every target with a weight; neither the scaled
+        feature nor the last bit of a product near what may be flushed to zero; two units in the
+        last place of the mean. Allowed: nothing overflows.
         """
-        slope = np.abs(self.weight * self.scale)
-        smallest = self.precision.smallest_normal * 2.0**self.precision.digits
-        floor = np.maximum(
-            np.abs(self.bias)[:, None] * 2.0 ** (self.precision.digits + 3), smallest
-        )
-        with np.errstate(divide="ignore"):
-            needed = np.where(slope > 0, np.log2(floor) - np.log2(slope), 0.0).max(axis=0)
-            room = math.log2(self.precision.largest) - 3
-            allowed = room - np.maximum(np.log2(slope.max(axis=0)), 0.0)
-        return np.floor(np.minimum(np.maximum(np.ceil(needed), 0.0), allowed))
+        digits = self.precision.digits
+        slope = np.abs(self.slope)
+        flushed = self.precision.smallest_normal * 2.0 ** (digits + 3)
+        bias = np.abs(self.bias)[:, None] * 2.0 ** (digits + 3)
+        floor = np.log2(np.maximum(bias, flushed * len(self.scale)))
+        needed = np.where(slope > 0, floor - np.log2(slope), 0.0).max(axis=0)
+        needed = np.maximum(needed, math.log2(flushed) - np.log2(self.scale))
+        needed = np.maximum(needed, np.log2(np.abs(self.centre)) - digits + 2)
+        room = math.log2(self.precision.largest) - 3
+        allowed = room - np.log2(np.maximum(np.maximum(slope.max(axis=0), self.scale), 1.0))
+        return np.asarray(np.floor(np.minimum(np.maximum(np.ceil(needed), 0.0), allowed)))
 
     def _safe_exponents(self) -> tuple[int, int]:
         """The range of row scales at which neither inputs nor predictions overflow."""
-        size = (np.abs(self.weight) / np.minimum(np.abs(self.scale), 1.0)).sum(axis=1).max()
-        size = max(size, float((1 / np.abs(self.scale)).max()), 1.0)
+        size = (np.abs(self.weight) / np.minimum(self.scale, 1.0)).sum(axis=1).max()
+        size = max(size, float((1 / self.scale).max()), 1.0)
         highest = math.floor(math.log2(self.precision.largest) - math.log2(size) - 5)
         return math.ceil(math.log2(self.precision.smallest_normal)) // 2, max(highest, 0)
 
     def _round(self, values: Float64Array) -> FloatArray:
-        with np.errstate(over="ignore", under="ignore"):
-            rounded = values.astype(self.model.dtype)
         limit = np.asarray(self.precision.largest, self.model.dtype)
-        return np.clip(rounded, -limit, limit)
+        return np.asarray(np.clip(values.astype(self.model.dtype), -limit, limit))

@@ -3,7 +3,9 @@
 Each engine is imported when first asked for, so that predicting with ONNX does not load PyTorch.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from linexport._lazy import lazy_names
 
 if TYPE_CHECKING:
     from linexport.runtimes.exact import DoubleReference
@@ -13,17 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DoubleReference", "OnnxReferenceRuntime", "OrtRuntime", "TorchRuntime"]
 
-_HOMES = {
-    "DoubleReference": "exact",
-    "OnnxReferenceRuntime": "onnx_reference",
-    "OrtRuntime": "onnxruntime",
-    "TorchRuntime": "pytorch",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "exact": ("DoubleReference",),
+        "onnx_reference": ("OnnxReferenceRuntime",),
+        "onnxruntime": ("OrtRuntime",),
+        "pytorch": ("TorchRuntime",),
+    },
+)

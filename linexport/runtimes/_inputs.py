@@ -12,7 +12,8 @@ from linexport.errors import DataError
 def as_features(values: NDArray[Any], dtype: FloatDType, num_features: int) -> FloatArray:
     """Return a C-contiguous (N, D) array of the artifact's dtype; a copy only where needed.
 
-    Values that the dtype cannot hold are rounded to nearest; integers likewise.
+    Values that the dtype cannot hold are rounded to nearest, as IEEE 754 has it: beyond the largest
+    number lies infinity.
 
     Raises:
         DataError: If the array is not (N, D) or not numeric.
@@ -25,7 +26,8 @@ def as_features(values: NDArray[Any], dtype: FloatDType, num_features: int) -> F
             f"Features must have shape (rows, {num_features}), got {array.shape}; "
             "one row is features[None]."
         )
-    return np.ascontiguousarray(array, dtype=dtype)
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=dtype)
 
 
 def as_prediction(values: Any) -> FloatArray:

@@ -4,10 +4,10 @@ A float32 model is evaluated in float64, where products of its numbers are exact
 double-double. Either way the result comes with a bound on its own error.
 """
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linexport import _double_double as dd
 from linexport._arrays import Float64Array, FloatArray
@@ -64,40 +64,44 @@ class DoubleReference:
         return ExactPrediction(high, low, self._double_double_error(rows))
 
     def _evaluate(self, rows: Float64Array) -> DoubleDouble:
-        affine = self._affine
+        weight, mean, scale = self._affine.weight[None], self._affine.mean, self._affine.scale
+        columns = _used_columns(rows != (0.0 if mean is None else mean))
+        if columns is not None:
+            rows = np.take_along_axis(rows, columns, axis=1)
+            weight = np.moveaxis(self._affine.weight[:, columns], 0, 1)
         inputs = dd.exact(rows)
-        if affine.mean is not None and affine.scale is not None:
-            centered = dd.two_sum(rows, np.broadcast_to(-affine.mean, rows.shape))
-            inputs = dd.multiply(centered, dd.exact(np.broadcast_to(affine.scale, rows.shape)))
-        inputs, weight = _nonzero_terms(inputs, affine.weight)
+        if mean is not None and scale is not None:
+            chosen = slice(None) if columns is None else columns
+            mean, scale = (np.broadcast_to(part[chosen], rows.shape) for part in (mean, scale))
+            inputs = dd.multiply(dd.two_sum(rows, -mean), dd.exact(scale))
         terms = dd.multiply(
             DoubleDouble(inputs.high[:, None, :], inputs.low[:, None, :]), dd.exact(weight)
         )
-        return dd.add(dd.total(terms), dd.exact(np.broadcast_to(affine.bias, terms.high.shape[:2])))
+        bias = np.broadcast_to(self._affine.bias, terms.high.shape[:2])
+        return dd.add(dd.total(terms), dd.exact(bias))
 
     def _double_double_error(self, rows: Float64Array) -> Float64Array:
-        """Two products at 7 u**2 each and a tree of sums at 3 u**2 a level; 2 for second order."""
-        affine = self._affine
-        num_features = affine.weight.shape[1]
-        relative = (3 * math.ceil(math.log2(num_features + 1)) + 16) * FLOAT64.unit_roundoff**2
-        # One rounding's float64 bound is u times the magnitude, and holds the underflow terms.
-        return (
-            rounding_error_bound(rows, affine, precision=FLOAT64, num_roundings=1)
-            * (relative / FLOAT64.unit_roundoff)
-            + (num_features + np.abs(affine.weight).sum(axis=1)) * FLOAT64.half_smallest_subnormal
+        """Bound what double-double leaves: docs/bounds.md, "The reference's own error"."""
+        weight = self._affine.weight
+        num_features = weight.shape[1]
+        # A tree of sums and the bias at 3 u**2 each, two products at 7 u**2; 2 for second order.
+        num_sums = (num_features - 1).bit_length() + 1
+        relative = (3 * num_sums + 16) * FLOAT64.unit_roundoff
+        # One rounding's float64 bound is u times the magnitude.
+        magnitude = rounding_error_bound(rows, self._affine, precision=FLOAT64, num_roundings=1)
+        # A product whose low part underflows is off by up to 2.5 * 2**-1074.
+        underflow = (
+            3 * (num_features + np.abs(weight).sum(axis=1)) * FLOAT64.half_smallest_subnormal
         )
+        return np.asarray(magnitude * relative + underflow)
 
 
-def _nonzero_terms(inputs: DoubleDouble, weight: Float64Array) -> tuple[DoubleDouble, Float64Array]:
-    """Drop the columns that are zero in each row, where that saves most of the work.
+def _used_columns(used: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+    """Return the columns that matter in each row, (N, M), where that saves most of the work.
 
-    Returns:
-        The inputs (N, M) and for each row its weights, (N, K, M) or, nothing dropped, (1, K, D).
+    Rows with fewer than M of them are filled up with columns that do not matter.
     """
-    used = (inputs.high != 0) | (inputs.low != 0)
     most = int(used.sum(axis=1).max(initial=0))
-    if most > inputs.high.shape[1] // 4:
-        return inputs, weight[None]
-    columns = np.argsort(~used, axis=1, kind="stable")[:, :most]
-    kept = DoubleDouble(*(np.take_along_axis(part, columns, axis=1) for part in inputs))
-    return kept, np.moveaxis(weight[:, columns], 0, 1)
+    if most > used.shape[1] // 4:
+        return None
+    return np.argsort(~used, axis=1, kind="stable")[:, :most]

@@ -1,7 +1,8 @@
 """ONNX Runtime."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,7 +28,10 @@ _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     # TF32 keeps 10 of float32's 23 fraction bits, and is CUDA's default here.
     "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
 }
-_DTYPES = {"tensor(float)": np.dtype(np.float32), "tensor(double)": np.dtype(np.float64)}
+_DTYPES: dict[str, FloatDType] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(double)": np.dtype(np.float64),
+}
 _SILENT = 4  # only what is fatal: every refusal reaches the user as one of our errors
 
 
@@ -44,6 +48,9 @@ class OrtRuntime:
     """The onnxruntime.InferenceSession."""
     _input: str
     _num_features: int
+    _thread: ThreadPoolExecutor | None = field(repr=False)
+    """Where a session that flushes subnormals lives: the engine switches the mode of the thread
+    that opens it, for everything in that thread and until the next session is opened there."""
     version: str = onnxruntime.__version__
 
     @classmethod
@@ -70,9 +77,9 @@ class OrtRuntime:
             UnavailableError: If the provider is not the one that really runs.
         """
         proto = onnx_graph.check(data)
-        session = _open_session(
-            data, _options(num_threads, optimization, flush_subnormals=flush_subnormals), provider
-        )
+        options = _options(num_threads, optimization, flush_subnormals=flush_subnormals)
+        thread = ThreadPoolExecutor(1) if flush_subnormals else None
+        session = _within(thread, _open_session, data, options, provider)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _DTYPES:
             raise ArtifactError(
@@ -81,6 +88,7 @@ class OrtRuntime:
             )
         settings = [f"{num_threads} thread{'s'[: num_threads > 1]}"] if num_threads else []
         settings += ["not optimized"] if optimization == "off" else []
+        settings += ["subnormals flushed"] if flush_subnormals else []
         settings += [provider] if provider != "cpu" else []
         return cls(
             name=", ".join(["onnxruntime", *settings]),
@@ -91,6 +99,7 @@ class OrtRuntime:
             session=session,
             _input=inputs[0].name,
             _num_features=_width(inputs[0].shape),
+            _thread=thread,
         )
 
     def predict(self, features: FloatArray) -> FloatArray:
@@ -102,12 +111,20 @@ class OrtRuntime:
         """
         batch = as_features(features, self.dtype, self._num_features)
         try:
-            (prediction,) = self.session.run(None, {self._input: batch})
+            (prediction,) = _within(self._thread, self.session.run, None, {self._input: batch})
         except Exception as error:  # the engine's exceptions have no public base class
             raise ArtifactError(
                 f"onnxruntime refuses a batch of {len(batch)} rows: {_first_line(error)}"
             ) from error
         return as_prediction(prediction)
+
+
+def _within(
+    thread: ThreadPoolExecutor | None, function: Callable[..., Any], *arguments: Any
+) -> Any:
+    if thread is None:
+        return function(*arguments)
+    return thread.submit(function, *arguments).result()
 
 
 def _options(

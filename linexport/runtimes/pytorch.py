@@ -27,13 +27,13 @@ class TorchRuntime:
     _num_features: int
     provider: str = "cpu"
     num_threads: int | None = field(default_factory=torch.get_num_threads)
-    version: str = torch.__version__
+    version: str = str(torch.__version__)  # a subclass of str, which JSON encoders refuse
 
     @classmethod
     def eager(cls, model: LinearModel) -> "TorchRuntime":
         """Run the model's module as Python runs it."""
         module = to_module(model)
-        structure = LinearModel(**{name: t.numpy() for name, t in module.named_buffers()})
+        structure = LinearModel.from_arrays({name: t.numpy() for name, t in module.named_buffers()})
         return cls("pytorch", model.dtype, structure, module, model.num_features)
 
     @classmethod
@@ -52,7 +52,9 @@ class TorchRuntime:
         try:
             with warnings.catch_warnings():  # torch.jit is deprecated; docs/format.md says so
                 warnings.simplefilter("ignore")
-                module = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
+                module = torch.jit.load(  # type: ignore[no-untyped-call]
+                    io.BytesIO(data), map_location="cpu"
+                ).eval()
         except RuntimeError as error:
             raise ArtifactError(f"PyTorch refuses the TorchScript archive: {error}") from error
         structure = model if reproduced else None

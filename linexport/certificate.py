@@ -1,4 +1,4 @@
-"""The certificate: what was compared, how close it came, what was caught."""
+"""parity.json as typed values: what was compared, how close it came, what was caught."""
 
 from dataclasses import dataclass, field
 from typing import Literal

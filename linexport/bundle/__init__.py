@@ -1,0 +1,19 @@
+"""The directory on disk that holds a model, its artifacts and their proof.
+
+docs/format.md is normative. Writing is all or nothing: whoever reads the path finds the old bundle
+or the new one, also after a kill at any instant or on a full disk. Reading trusts nothing: a
+`Bundle` is checked whole before anybody sees it.
+"""
+
+from linexport.bundle._reader import Bundle, read_bundle
+from linexport.bundle._weights import decode_weights, encode_weights
+from linexport.bundle._writer import check_destination, write_bundle
+
+__all__ = [
+    "Bundle",
+    "check_destination",
+    "decode_weights",
+    "encode_weights",
+    "read_bundle",
+    "write_bundle",
+]

@@ -1,0 +1,104 @@
+"""The hidden directories beside a bundle: the next one while it is written, the last one after.
+
+A writer holds a lock on its directory for as long as it lives, and the system lets go of the lock
+when the writer is killed: a directory that can be locked is abandoned, and the next writer removes
+it. Only files that a bundle may have are ever removed; anything else stays, and so does the
+directory that holds it.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from linexport.bundle._reader import is_at
+from linexport.manifest import FILE_FORMATS, MANIFEST_FILE
+
+_NEW, _OLD = "linexport-new", "linexport-old"
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Staging:
+    """A writer's own names beside a bundle."""
+
+    new: Path
+    """A locked directory, empty at first."""
+    descriptor: int
+    """Of that directory."""
+    aside: Path
+    """A free name."""
+
+
+@contextmanager
+def staging(path: Path) -> Iterator[Staging]:
+    """Make a directory beside `path`; what is found under its names in the end is removed.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    stage = _new_directory(path)
+    try:
+        yield stage
+    finally:
+        _remove(stage.new)
+        if os.path.lexists(path):  # else what was set aside is the only bundle there is
+            _remove(stage.aside)
+        os.close(stage.descriptor)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove what killed writers left beside `path`."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}\.({_NEW}|{_OLD})")
+    for sibling in path.parent.iterdir():
+        match = pattern.fullmatch(sibling.name)
+        if match is None:
+            continue
+        if match[1] == _OLD and not os.path.lexists(path):  # as in staging
+            continue
+        with suppress(OSError):  # a live writer's, or not ours to remove
+            descriptor = os.open(sibling, _OPEN_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(sibling)
+            finally:
+                os.close(descriptor)
+
+
+def _new_directory(path: Path) -> Staging:
+    while True:
+        name = f".{path.name}.{secrets.token_hex(8)}."
+        new = path.with_name(name + _NEW)
+        new.mkdir()
+        # Until it is locked, another writer may take it for abandoned; then make another.
+        try:
+            descriptor = os.open(new, _OPEN_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        except OSError:
+            pass  # a file system without locks: no other writer can lock the directory either
+        if is_at(new, descriptor):
+            return Staging(new=new, descriptor=descriptor, aside=path.with_name(name + _OLD))
+        os.close(descriptor)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a bundle or what there is of one; the next writer tries again where this fails."""
+    with suppress(OSError):
+        descriptor = os.open(directory, _OPEN_DIRECTORY)
+        try:
+            for name in (MANIFEST_FILE, *FILE_FORMATS):
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        directory.rmdir()

@@ -1,0 +1,206 @@
+"""Writing a bundle: beside its path first, then in place at once."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from linexport import manifest as manifests
+from linexport.bundle._reader import LARGEST_FILE, LARGEST_MANIFEST, open_directory, read_manifest
+from linexport.bundle._staging import remove_abandoned, staging
+from linexport.bundle._swap import exchange
+from linexport.bundle._weights import encode_weights
+from linexport.errors import BundleError
+from linexport.manifest import (
+    FILE_FORMATS,
+    MANIFEST_FILE,
+    WEIGHTS_FILE,
+    ErrorBudget,
+    FileRecord,
+    FitRecord,
+    Manifest,
+)
+from linexport.model import LinearModel
+
+_TAKEN_MEANWHILE = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}
+"""What a rename says if somebody else changed what the path names."""
+
+
+def write_bundle(
+    directory: str | os.PathLike[str],
+    *,
+    model: LinearModel,
+    fit: FitRecord,
+    error_budget: Mapping[str, ErrorBudget],
+    versions: Mapping[str, str],
+    files: Mapping[str, bytes],
+    overwrite: bool = False,
+) -> Manifest:
+    """Write a bundle, all or nothing; its parent directories are made where they are missing.
+
+    Args:
+        directory: A path that names nothing, an empty directory or, to replace it, a bundle.
+        model: The reference numbers, in the artifacts' dtype and form, with their columns.
+        fit: How the model came about.
+        error_budget: By target name.
+        versions: Of the packages that wrote the artifacts.
+        files: The artifacts, parity.json and README.md by name; the weights are written from the
+            model, and the manifest from all of this.
+        overwrite: Whether a bundle may be replaced.
+
+    Returns:
+        The manifest as written.
+
+    Raises:
+        BundleError: If something is in the way, or the system refuses (full disk, no permission).
+            What the path named before is then as it was.
+    """
+    if WEIGHTS_FILE in files:
+        raise BundleError(f"{WEIGHTS_FILE} is written from the model; do not pass it.")
+    contents = {**files, WEIGHTS_FILE: encode_weights(model)}
+    manifest = Manifest(
+        dtype="float32" if model.dtype.name == "float32" else "float64",
+        form="standardized" if model.standardized else "folded",
+        features=model.features,
+        targets=model.targets,
+        fit=fit,
+        error_budget=dict(error_budget),
+        versions=dict(versions),
+        files={name: _record(name, contents[name]) for name in sorted(contents)},
+    )
+    contents[MANIFEST_FILE] = manifests.encode(manifest)
+    _check_sizes(contents)
+    path = Path(os.path.abspath(directory))  # noqa: PTH100 - resolve() would follow a link at its end
+    try:
+        _write(path, contents, overwrite=overwrite)
+    except OSError as error:
+        raise BundleError(
+            f"{directory}: the bundle cannot be written: {error.strerror}."
+        ) from error
+    return manifest
+
+
+def check_destination(directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Refuse a path that `write_bundle` would refuse; for those who will train for hours first.
+
+    Raises:
+        BundleError: If the path is taken, or its parent cannot be written to.
+    """
+    path = Path(os.path.abspath(directory))  # noqa: PTH100 - as write_bundle
+    _is_occupied(path, overwrite=overwrite)
+    ancestor = next(parent for parent in path.parents if parent.exists())
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise BundleError(f"{path}: no bundle can be written here: {ancestor} is read-only.")
+
+
+def _record(name: str, data: bytes) -> FileRecord:
+    if name not in FILE_FORMATS:
+        raise BundleError(
+            f"'{name}' is not a file of a bundle; it may have {', '.join(FILE_FORMATS)}."
+        )
+    digest = hashlib.sha256(data).hexdigest()
+    return FileRecord(format=FILE_FORMATS[name], bytes=len(data), sha256=digest)
+
+
+def _check_sizes(contents: Mapping[str, bytes]) -> None:
+    for name, data in contents.items():
+        limit = LARGEST_MANIFEST if name == MANIFEST_FILE else LARGEST_FILE
+        if len(data) > limit:
+            raise BundleError(f"{name} has {len(data)} bytes; a bundle allows {limit}.")
+
+
+def _write(path: Path, contents: Mapping[str, bytes], *, overwrite: bool) -> None:
+    _is_occupied(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(path)
+    with staging(path) as stage:
+        _write_files(stage.descriptor, contents)
+        _put_in_place(stage.new, path, stage.aside, overwrite=overwrite)
+        _sync_parent(path)
+
+
+def _write_files(descriptor: int, contents: Mapping[str, bytes]) -> None:
+    """Write files into an open directory; when this returns they are on the disk."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    for name, data in contents.items():
+        with os.fdopen(os.open(name, flags, 0o666, dir_fd=descriptor), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    _sync_directory(descriptor)
+
+
+def _sync_parent(path: Path) -> None:
+    try:
+        with open_directory(path.parent) as parent:
+            _sync_directory(parent)
+    except OSError as error:
+        raise BundleError(
+            f"{path}: the bundle is in place, but may not survive a power cut: {error.strerror}."
+        ) from error
+
+
+def _sync_directory(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that syncs files only
+            raise
+
+
+def _put_in_place(staged: Path, path: Path, aside: Path, *, overwrite: bool) -> None:
+    while True:
+        occupied = _is_occupied(path, overwrite=overwrite)
+        try:
+            if occupied:
+                exchange(staged, path, aside)
+            else:
+                staged.rename(path)  # onto nothing or an empty directory
+        except OSError as error:
+            if error.errno not in _TAKEN_MEANWHILE or not staged.exists():
+                raise
+        else:
+            return
+
+
+def _is_occupied(path: Path, *, overwrite: bool) -> bool:
+    """Tell whether the path names a bundle that may be replaced, or else nothing.
+
+    Raises:
+        BundleError: If it names anything else.
+    """
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise BundleError(f"{path}: this is a symbolic link; name the directory it points to.")
+        if not stat.S_ISDIR(mode):
+            raise BundleError(f"{path}: this is a file; a bundle is a directory.")
+        names = {entry.name for entry in path.iterdir()}
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise BundleError(f"{path}: no bundle can be written here: {error.strerror}.") from error
+    if not names:
+        return False
+    _check_replaceable(path, names)
+    if not overwrite:
+        raise BundleError(f"{path}: there is a bundle already; --overwrite replaces it.")
+    return True
+
+
+def _check_replaceable(path: Path, names: set[str]) -> None:
+    """Refuse a directory that is not a bundle and nothing but a bundle."""
+    try:
+        with open_directory(path) as descriptor:
+            manifest = read_manifest(descriptor)
+    except BundleError as error:
+        raise BundleError(
+            f"{path}: this directory is neither empty nor a bundle, so it is not replaced: {error}"
+        ) from error
+    strangers = names - {MANIFEST_FILE, *manifest.files}
+    if strangers:
+        raise BundleError(
+            f"{path}: '{min(strangers)}' is not part of the bundle and would be lost; move it away."
+        )

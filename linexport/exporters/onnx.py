@@ -1,0 +1,35 @@
+"""ONNX: `model.onnx`, a single file that any ONNX runtime reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from linexport import onnx_graph
+from linexport.model import LinearModel
+
+__all__ = ["OnnxExporter"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnnxExporter:
+    """Writes the graph of `linexport.onnx_graph`."""
+
+    format: ClassVar[str] = "onnx"
+    file_name: ClassVar[str] = "model.onnx"
+
+    opset_version: int = onnx_graph.DEFAULT_OPSET_VERSION
+    ir_version: int = onnx_graph.DEFAULT_IR_VERSION
+
+    def export(self, model: LinearModel, metadata: Mapping[str, str]) -> bytes:
+        """Return the file; the same model, metadata and versions give the same bytes.
+
+        Raises:
+            ExportError: If the versions cannot be, or the file would be too large for ONNX.
+        """
+        return onnx_graph.write(
+            model,
+            opset_version=self.opset_version,
+            ir_version=self.ir_version,
+            metadata=metadata,
+        )

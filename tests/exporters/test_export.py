@@ -1,0 +1,114 @@
+"""Choosing formats, metadata, and what every format promises."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from linexport import onnx_graph
+from linexport.errors import ExportError
+from linexport.exporters import DEFAULT_FORMATS, FORMATS, _exporter, artifact_metadata, export
+from linexport.manifest import FILE_FORMATS, FitRecord, Metrics
+from linexport.model import Column, LinearModel
+
+TEXTBOOK = LinearModel(weight=np.array([[2, -3.4]], np.float32), bias=np.array([4.2], np.float32))
+
+
+def test_torchscript_and_onnx_are_written_by_default():
+    assert list(export(TEXTBOOK, metadata={})) == ["model.pt", "model.onnx"]
+    assert set(DEFAULT_FORMATS) < set(FORMATS)
+
+
+def test_a_format_that_is_named_twice_is_written_once():
+    assert list(export(TEXTBOOK, ["onnx", "onnx"], metadata={})) == ["model.onnx"]
+
+
+def test_an_unknown_format_is_refused_with_those_that_are_known():
+    with pytest.raises(ExportError, match="no format 'tflite': use torchscript, onnx, pt2"):
+        export(TEXTBOOK, ["tflite"], metadata={})
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_exporters_name_their_files_as_the_bundle_does(format_name):
+    exporter = _exporter(format_name)
+    assert exporter.format == format_name
+    assert FILE_FORMATS[exporter.file_name] == format_name
+
+
+def test_versions_of_onnx_are_passed_on():
+    files = export(TEXTBOOK, ["onnx"], metadata={}, opset_version=11, ir_version=6)
+    proto = onnx_graph.parse(files["model.onnx"])
+    assert (proto.opset_import[0].version, proto.ir_version) == (11, 6)
+
+
+def test_writing_onnx_does_not_import_torch():
+    code = (
+        "import sys, numpy as np\n"
+        "from linexport.exporters import export\n"
+        "from linexport.model import LinearModel\n"
+        "model = LinearModel(weight=np.ones((1, 2)), bias=np.ones(1))\n"
+        "export(model, ['onnx'], metadata={})\n"
+        "print('torch' in sys.modules)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert output.stdout.strip() == "False"
+
+
+def test_artifacts_of_the_textbook_model_never_change():
+    """Seen with torch 2.9.1, 2.13.0 and 2.14.1, built for the CPU and for CUDA.
+
+    A bundle's model.pt is trusted because it can be written anew: other bytes for the same model
+    would make every bundle that exists ask for --trust.
+    """
+    digests = {
+        name: hashlib.sha256(data).hexdigest()
+        for name, data in export(TEXTBOOK, metadata={"dtype": "float32"}).items()
+    }
+    assert digests == {
+        "model.pt": "0a4339115df336898a82dfc2a2d2f70462381dc919d7823637487180a507783c",
+        "model.onnx": "2872aa9161f1e6e44dc27d576fab8528d01506348e5c97d913da3a47bbb840d2",
+    }
+
+
+def test_metadata_tell_what_a_user_of_the_bare_file_needs():
+    model = TEXTBOOK.with_columns(
+        [
+            Column(name="area", unit="m²", minimum=12.5, maximum=310.0, mean=90.0),
+            Column(name="age"),
+        ],
+        [Column(name="price", unit="USD")],
+    )
+    metrics = {"test": {"price": Metrics(rows=2, rmse=0.5, mae=0.25, r2=None)}}
+    record = FitRecord(solver="lstsq", rows=8, settings={"device": "cpu"}, metrics=metrics)
+    metadata = artifact_metadata(model, record, {"torch": "2.13.0", "linexport": "0.1.0"})
+    assert {key: metadata[key] for key in ("dtype", "form", "rows", "solver")} == {
+        "dtype": "float32",
+        "form": "folded",
+        "rows": "8",
+        "solver": "lstsq",
+    }
+    assert json.loads(metadata["features"]) == [
+        {"name": "area", "unit": "m²", "minimum": 12.5, "maximum": 310.0, "mean": 90.0},
+        {"name": "age"},
+    ]
+    assert json.loads(metadata["targets"]) == [{"name": "price", "unit": "USD"}]
+    assert json.loads(metadata["metrics"]) == {
+        "test": {"price": {"rows": 2, "rmse": 0.5, "mae": 0.25, "r2": None}}
+    }
+    assert json.loads(metadata["versions"]) == {"torch": "2.13.0", "linexport": "0.1.0"}
+    assert len(metadata) == 8
+
+
+def test_metadata_bring_the_columns_back():
+    model = TEXTBOOK.with_columns(
+        [Column(name="a b", minimum=-1.5, maximum=0.1), Column(name="é", unit="°C")],
+        [Column(name="y", standard_deviation=0.5)],
+    )
+    metadata = artifact_metadata(model, FitRecord(solver="sgd", rows=1), {})
+    proto = onnx_graph.parse(export(model, ["onnx"], metadata=metadata)["model.onnx"])
+    assert onnx_graph.read_columns(proto) == (model.features, model.targets)

@@ -1,0 +1,306 @@
+"""manifest.json, against exact bytes and against Python's own JSON."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linexport.errors import BundleError
+from linexport.manifest import (
+    FILE_FORMATS,
+    Coefficients,
+    ErrorBudget,
+    FileRecord,
+    FitRecord,
+    Manifest,
+    Metrics,
+    OptimumDistance,
+    decode,
+    encode,
+)
+from linexport.model import Column
+
+EXAMPLE = Manifest(
+    dtype="float32",
+    form="folded",
+    features=(
+        Column(
+            name="area", unit="m²", minimum=0.5, maximum=1e22, mean=0.1, standard_deviation=5e-324
+        ),
+        Column(name='"odd"\\'),
+    ),
+    targets=(Column(name="price"),),
+    fit=FitRecord(
+        solver="sgd",
+        rows=1000,
+        settings={"epochs": 3, "learning_rate": 0.03, "shuffle": True, "device": "cpu", "x": None},
+        coefficients={
+            "price": Coefficients(intercept=4.2, features={"area": 2.0, '"odd"\\': -3.4})
+        },
+        metrics={"training": {"price": Metrics(rows=1000, rmse=0.01, mae=0.008, r2=None)}},
+        optimum={
+            "price": OptimumDistance(
+                loss=1e-4, loss_at_optimum=9.9e-5, standard_errors=None, prediction=0.0
+            )
+        },
+    ),
+    error_budget={"price": ErrorBudget(fit=None, export=1e-8, runtime=1e-7, total=1.1e-7)},
+    versions={"linexport": "0.1.0"},
+    files={"model.onnx": FileRecord(format="onnx", bytes=2, sha256="0f" * 32)},
+)
+
+ENCODED = """\
+{
+  "format": "linexport-bundle",
+  "format_version": 1,
+  "dtype": "float32",
+  "form": "folded",
+  "features": [
+    {
+      "name": "area",
+      "unit": "m²",
+      "minimum": 0.5,
+      "maximum": 1e22,
+      "mean": 0.1,
+      "standard_deviation": 5e-324
+    },
+    {
+      "name": "\\"odd\\"\\\\",
+      "unit": "",
+      "minimum": null,
+      "maximum": null,
+      "mean": null,
+      "standard_deviation": null
+    }
+  ],
+  "targets": [
+    {
+      "name": "price",
+      "unit": "",
+      "minimum": null,
+      "maximum": null,
+      "mean": null,
+      "standard_deviation": null
+    }
+  ],
+  "fit": {
+    "solver": "sgd",
+    "rows": 1000,
+    "rows_dropped": 0,
+    "settings": {
+      "epochs": 3,
+      "learning_rate": 0.03,
+      "shuffle": true,
+      "device": "cpu",
+      "x": null
+    },
+    "coefficients": {
+      "price": {
+        "intercept": 4.2,
+        "features": {
+          "area": 2.0,
+          "\\"odd\\"\\\\": -3.4
+        }
+      }
+    },
+    "metrics": {
+      "training": {
+        "price": {
+          "rows": 1000,
+          "rmse": 0.01,
+          "mae": 0.008,
+          "r2": null
+        }
+      }
+    },
+    "optimum": {
+      "price": {
+        "loss": 0.0001,
+        "loss_at_optimum": 0.000099,
+        "standard_errors": null,
+        "prediction": 0.0
+      }
+    }
+  },
+  "error_budget": {
+    "price": {
+      "fit": null,
+      "export": 1e-8,
+      "runtime": 1e-7,
+      "total": 1.1e-7
+    }
+  },
+  "versions": {
+    "linexport": "0.1.0"
+  },
+  "files": {
+    "model.onnx": {
+      "format": "onnx",
+      "bytes": 2,
+      "sha256": "%s"
+    }
+  }
+}
+""" % ("0f" * 32)
+
+printable = st.characters(exclude_categories=["C", "Z"]) | st.just(" ")
+names = st.text(printable, min_size=1, max_size=8)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+setting_values = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | finite | st.text()
+
+
+@st.composite
+def columns(draw):
+    low, high = sorted((draw(finite), draw(finite)))
+    known = draw(st.booleans())
+    return Column(
+        name=draw(names),
+        unit=draw(st.just("") | names),
+        minimum=low if known else None,
+        maximum=high if known else None,
+        mean=draw(st.none() | finite),
+        standard_deviation=draw(st.none() | finite),
+    )
+
+
+def many_columns():
+    return st.lists(columns(), min_size=1, max_size=4, unique_by=lambda c: c.name).map(tuple)
+
+
+@st.composite
+def manifests(draw):
+    features, targets = draw(many_columns()), draw(many_columns())
+
+    def by_target(values):
+        return {target.name: draw(values) for target in targets}
+
+    coefficients = st.builds(
+        Coefficients,
+        intercept=finite,
+        features=st.fixed_dictionaries({f.name: finite for f in features}),
+    )
+    metrics = st.builds(
+        Metrics, rows=st.integers(0, 2**62), rmse=finite, mae=finite, r2=st.none() | finite
+    )
+    optimum = st.builds(
+        OptimumDistance,
+        loss=finite,
+        loss_at_optimum=finite,
+        standard_errors=st.none() | finite,
+        prediction=finite,
+    )
+    budget = st.builds(
+        ErrorBudget, fit=st.none() | finite, export=finite, runtime=finite, total=finite
+    )
+    sizes = st.integers(0, 2**62)
+    digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+    return Manifest(
+        dtype=draw(st.sampled_from(["float32", "float64"])),
+        form=draw(st.sampled_from(["folded", "standardized"])),
+        features=features,
+        targets=targets,
+        fit=FitRecord(
+            solver=draw(st.text()),
+            rows=draw(sizes),
+            rows_dropped=draw(sizes),
+            settings=draw(st.dictionaries(names, setting_values, max_size=3)),
+            coefficients=by_target(coefficients),
+            metrics={part: by_target(metrics) for part in draw(st.sets(st.text(), max_size=2))},
+            optimum=by_target(optimum),
+        ),
+        error_budget=by_target(budget),
+        versions=draw(st.dictionaries(st.text(), st.text(), max_size=3)),
+        files={
+            name: FileRecord(format=FILE_FORMATS[name], bytes=draw(sizes), sha256=draw(digests))
+            for name in draw(st.sets(st.sampled_from(sorted(FILE_FORMATS))))
+        },
+    )
+
+
+def test_the_example_is_written_byte_for_byte():
+    assert encode(EXAMPLE).decode() == ENCODED
+
+
+def test_the_example_is_read_back():
+    assert decode(ENCODED.encode()) == EXAMPLE
+
+
+@hypothesis.settings(max_examples=50, deadline=None)
+@given(manifests())
+def test_every_manifest_is_read_back_as_it_was_written(manifest):
+    """Compared as text, which tells 1 from 1.0 and from True, and 0.0 from -0.0."""
+    data = encode(manifest)
+    assert repr(decode(data)) == repr(manifest)
+    theirs = json.loads(data)["fit"]["coefficients"]
+    ours = manifest.fit.coefficients
+    assert theirs == {
+        name: {"intercept": ours[name].intercept, "features": ours[name].features} for name in ours
+    }
+
+
+@hypothesis.settings(deadline=None)
+@given(st.binary() | st.text().map(str.encode))
+def test_anything_else_is_refused_and_never_half_read(data):
+    with pytest.raises(BundleError, match=r"manifest\.json is not a bundle's manifest"):
+        decode(data)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_does_not_have_are_named(number):
+    metrics = {"training": {"price": Metrics(rows=1, rmse=number, mae=0.0, r2=None)}}
+    fit = FitRecord(solver="sgd", rows=1, metrics=metrics)
+    manifest = Manifest(
+        dtype="float32",
+        form="folded",
+        features=EXAMPLE.features,
+        targets=EXAMPLE.targets,
+        fit=fit,
+        error_budget={},
+        versions={},
+        files={},
+    )
+    with pytest.raises(BundleError, match=r"fit\.metrics\.training\.price\.rmse is not finite"):
+        encode(manifest)
+
+
+def test_a_column_that_is_not_finite_is_named():
+    features = (*EXAMPLE.features, Column(name="z", mean=math.nan))
+    manifest = Manifest(
+        dtype="float64",
+        form="folded",
+        features=features,
+        targets=EXAMPLE.targets,
+        fit=EXAMPLE.fit,
+        error_budget={},
+        versions={},
+        files={},
+    )
+    with pytest.raises(BundleError, match=r"manifest's features\[2\]\.mean is not finite"):
+        encode(manifest)
+
+
+def test_a_newer_format_is_refused_before_its_fields_are_looked_at():
+    data = b'{"format": "linexport-bundle", "format_version": 2, "dtype": 7}'
+    with pytest.raises(BundleError, match="format version 2, newer than 1: upgrade linexport"):
+        decode(data)
+
+
+def test_fields_of_a_newer_addition_are_ignored():
+    data = ENCODED.replace('"form": "folded",', '"form": "folded", "licence": ["CC0"],')
+    assert decode(data.encode()) == EXAMPLE
+
+
+@pytest.mark.parametrize(
+    "described",
+    [Manifest, Column, FitRecord, Coefficients, Metrics, OptimumDistance, ErrorBudget, FileRecord],
+)
+def test_the_normative_page_names_every_field(described):
+    page = (Path(__file__).parents[1] / "docs" / "format.md").read_text("utf-8")
+    for field in dataclasses.fields(described):
+        assert f"`{field.name}`" in page or f".{field.name}" in page, field.name
+    assert all(f"| `{name}` | `{kind}` |" in page for name, kind in FILE_FORMATS.items())
