@@ -1,1 +1,116 @@
-"""Fit a linear regression, export it, and prove that every runtime predicts the same."""
+"""Fit a linear regression, export it, and prove that every runtime predicts the same.
+
+Names are looked up when first asked for, so that `import linexport` costs next to nothing and
+predicting with an ONNX artifact never loads PyTorch.
+"""
+
+from typing import TYPE_CHECKING
+
+from linexport._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from linexport.bundle import Bundle, read_bundle
+    from linexport.certificate import ParityReport
+    from linexport.data import Dataset, load_array, synthesize, synthetic_data
+    from linexport.errors import (
+        ArtifactError,
+        BundleError,
+        ConfigError,
+        DataError,
+        ExportError,
+        LinexportError,
+        ModelError,
+        ParityError,
+        PrecisionError,
+        TrainingError,
+        UnavailableError,
+    )
+    from linexport.manifest import Manifest
+    from linexport.model import Column, LinearModel
+    from linexport.pipeline import (
+        ExportConfig,
+        Exported,
+        export,
+        inspect,
+        load,
+        predict,
+        read_data,
+        train_and_export,
+        verify,
+    )
+    from linexport.scoring import Predictor
+    from linexport.training import SGDConfig, TrainingResult, train
+
+__all__ = [
+    "ArtifactError",
+    "Bundle",
+    "BundleError",
+    "Column",
+    "ConfigError",
+    "DataError",
+    "Dataset",
+    "ExportConfig",
+    "ExportError",
+    "Exported",
+    "LinearModel",
+    "LinexportError",
+    "Manifest",
+    "ModelError",
+    "ParityError",
+    "ParityReport",
+    "PrecisionError",
+    "Predictor",
+    "SGDConfig",
+    "TrainingError",
+    "TrainingResult",
+    "UnavailableError",
+    "export",
+    "inspect",
+    "load",
+    "load_array",
+    "predict",
+    "read_bundle",
+    "read_data",
+    "synthesize",
+    "synthetic_data",
+    "train",
+    "train_and_export",
+    "verify",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "bundle": ("Bundle", "read_bundle"),
+        "certificate": ("ParityReport",),
+        "data": ("Dataset", "load_array", "synthesize", "synthetic_data"),
+        "errors": (
+            "ArtifactError",
+            "BundleError",
+            "ConfigError",
+            "DataError",
+            "ExportError",
+            "LinexportError",
+            "ModelError",
+            "ParityError",
+            "PrecisionError",
+            "TrainingError",
+            "UnavailableError",
+        ),
+        "manifest": ("Manifest",),
+        "model": ("Column", "LinearModel"),
+        "pipeline": (
+            "ExportConfig",
+            "Exported",
+            "export",
+            "inspect",
+            "load",
+            "predict",
+            "read_data",
+            "train_and_export",
+            "verify",
+        ),
+        "scoring": ("Predictor",),
+        "training": ("SGDConfig", "TrainingResult", "train"),
+    },
+)

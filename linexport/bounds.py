@@ -18,6 +18,7 @@ Where an intermediate result may overflow there is no bound, and the functions r
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -29,12 +30,14 @@ __all__ = [
     "FLOAT32",
     "FLOAT64",
     "Affine",
+    "ErrorBounds",
+    "FlushedToZero",
     "Precision",
-    "flush_allowance",
+    "error_bounds",
+    "flushed_to_zero",
     "gamma",
     "half_ulp",
     "precision_of",
-    "probabilistic_error_bound",
     "probabilistic_gamma",
     "rounding_error_bound",
 ]
@@ -94,6 +97,13 @@ class Affine:
         """How many roundings one feature's contribution passes through."""
         return int(self.weight.shape[1]) + (1 if self.scale is None else 3)
 
+    def evaluate(self, features: Float64Array) -> Float64Array:
+        """Evaluate (N, D) -> (N, K) in float64, within `rounding_error_bound` of the truth."""
+        inputs = features
+        if self.mean is not None and self.scale is not None:
+            inputs = (features - self.mean) * self.scale
+        return np.asarray(inputs @ self.weight.T + self.bias)
+
 
 def precision_of(dtype: DTypeLike) -> Precision:
     """Return the format of a NumPy dtype.
@@ -140,13 +150,25 @@ def probabilistic_gamma(
     return math.expm1(exponent)
 
 
-def rounding_error_bound(
+class ErrorBounds(NamedTuple):
+    """How far a right prediction may be from the truth, each (N, K), target units.
+
+    Infinity where an intermediate result may overflow.
+    """
+
+    worst_case: Float64Array
+    """Never smaller than the true bound."""
+    probabilistic: Float64Array
+    """Grows with sqrt(D): information, never a verdict."""
+
+
+def error_bounds(
     features: Float64Array,
     affine: Affine,
     *,
     precision: Precision,
     num_roundings: int | None = None,
-) -> Float64Array:
+) -> ErrorBounds:
     """Bound the error of every prediction that the precision allows.
 
     Args:
@@ -156,9 +178,31 @@ def rounding_error_bound(
         num_roundings: Fewer than `affine.num_roundings` where the caller knows that the other
             operations are exact: zeros, products with powers of two.
 
-    Returns:
-        Shape (N, K), target units; never smaller than the true bound. Infinity where an
-        intermediate result may overflow.
+    Raises:
+        PrecisionError: If there are too many roundings for any bound.
+    """
+    if num_roundings is None:
+        num_roundings = affine.num_roundings
+    u = precision.unit_roundoff
+    magnitude = _magnitude(features, affine, precision)
+    worst_case, probabilistic = (
+        _bound(relative, magnitude, affine, precision)
+        for relative in (
+            gamma(num_roundings, unit_roundoff=u),
+            probabilistic_gamma(num_roundings, unit_roundoff=u),
+        )
+    )
+    return ErrorBounds(worst_case, probabilistic)
+
+
+def rounding_error_bound(
+    features: Float64Array,
+    affine: Affine,
+    *,
+    precision: Precision,
+    num_roundings: int | None = None,
+) -> Float64Array:
+    """Return the worst case of `error_bounds` alone, shape (N, K), target units.
 
     Raises:
         PrecisionError: If there are too many roundings for any bound.
@@ -166,18 +210,7 @@ def rounding_error_bound(
     if num_roundings is None:
         num_roundings = affine.num_roundings
     relative = gamma(num_roundings, unit_roundoff=precision.unit_roundoff)
-    magnitude = _magnitude(features, affine, precision)
-    underflow = _underflow(affine, precision) * (1 + relative)
-    return (relative * magnitude + underflow) * _own_slack(affine)
-
-
-def probabilistic_error_bound(
-    features: Float64Array, affine: Affine, *, precision: Precision
-) -> Float64Array:
-    """Return the bound that grows with sqrt(D): information, never a verdict."""
-    relative = probabilistic_gamma(affine.num_roundings, unit_roundoff=precision.unit_roundoff)
-    magnitude = _magnitude(features, affine, precision)
-    return (relative * magnitude + _underflow(affine, precision)) * _own_slack(affine)
+    return _bound(relative, _magnitude(features, affine, precision), affine, precision)
 
 
 def half_ulp(values: Float64Array, *, precision: Precision) -> Float64Array:
@@ -185,51 +218,80 @@ def half_ulp(values: Float64Array, *, precision: Precision) -> Float64Array:
 
     Sharper than u * |value| by up to 2: it tells a weight from its neighbour.
     """
-    _, exponent = np.frexp(values)
-    spacing = np.ldexp(1.0, exponent - precision.digits - 1)
+    _, exponent = np.frexp(values)  # 0 for zero, as for the numbers from a half to one
+    spacing = np.where(values == 0, 0.0, np.ldexp(1.0, exponent - precision.digits - 1))
     return np.maximum(spacing, precision.half_smallest_subnormal)
 
 
-def flush_allowance(
-    features: Float64Array, affine: Affine, *, precision: Precision
-) -> Float64Array:
-    """Bound what flushing subnormal operands and results to zero may add to the error.
+class FlushedToZero(NamedTuple):
+    """What flushing subnormal numbers to zero does to predictions, each (N, K), target units."""
 
-    Returns:
-        Shape (N, K), target units.
+    shift: Float64Array
+    """Change of the exact prediction where every subnormal operand counts as zero."""
+    allowance: Float64Array
+    """What flushed results may add to the error bound, with or without the shift."""
+
+
+def flushed_to_zero(
+    features: Float64Array, affine: Affine, *, precision: Precision
+) -> FlushedToZero:
+    """Predict what a runtime does that treats subnormal operands, results or both as zero.
+
+    A subnormal input, weight, bias, mean or scale that counts as zero changes the prediction by a
+    known amount; a subnormal result that becomes zero loses less than the smallest normal number.
     """
-    tiny = precision.smallest_normal
-    weight = np.abs(affine.weight)
-    lost_weight, lost_bias = (
-        _subnormal_part(affine.weight, tiny),
-        _subnormal_part(affine.bias, tiny),
-    )
-    lost_input = _subnormal_part(features, tiny)
-    inputs, num_results = np.abs(features), 2 * weight.shape[1] + 1
-    if affine.mean is not None and affine.scale is not None:
-        scale = np.abs(affine.scale)
-        # x, mean, their difference; then scale; then the product.
-        lost_difference = lost_input + _subnormal_part(affine.mean, tiny) + tiny
-        difference = np.abs(features - affine.mean)
-        lost_scale = difference * _subnormal_part(affine.scale, tiny)
-        lost_input = lost_difference * scale + lost_scale + tiny
-        inputs = difference * scale
-    lost = lost_input @ weight.T + inputs @ lost_weight.T + lost_bias + num_results * tiny
-    relative = gamma(affine.num_roundings, unit_roundoff=precision.unit_roundoff)
-    return np.asarray(lost * (1 + relative) * _own_slack(affine))
+    tiny, weight = precision.smallest_normal, affine.weight
+    lost_weight, lost_bias = _subnormal_part(weight, tiny), _subnormal_part(affine.bias, tiny)
+    inputs, lost_input = features, _subnormal_part(features, tiny)
+    size = np.abs(lost_input)
+    results = np.zeros_like(size)
+    with np.errstate(over="ignore", invalid="ignore"):  # there the error bound is infinite
+        if affine.mean is not None and affine.scale is not None:
+            scale = affine.scale
+            lost_mean, lost_scale = _subnormal_part(affine.mean, tiny), _subnormal_part(scale, tiny)
+            difference = features - affine.mean
+            inputs = difference * scale
+            # Each of the two may be flushed, and then reaches the prediction through the weight.
+            results = _may_flush(difference, tiny) * np.abs(scale) + _may_flush(inputs, tiny)
+            kept = (features - lost_input) - (affine.mean - lost_mean)
+            size = (size + np.abs(lost_mean)) * np.abs(scale) + np.abs(kept * lost_scale)
+            lost_input = (lost_input - lost_mean) * scale + kept * lost_scale
+        kept = inputs - lost_input
+        shift = -(lost_input @ weight.T + kept @ lost_weight.T + lost_bias)
+        size = size @ np.abs(weight).T + np.abs(kept) @ np.abs(lost_weight).T + np.abs(lost_bias)
+        # D products and D sums may be flushed as well.
+        results = results @ np.abs(weight).T + 2 * weight.shape[1] * tiny
+        # The shift is itself rounded, and changes the magnitude that the error bound goes with.
+        relative = gamma(affine.num_roundings + 8, unit_roundoff=precision.unit_roundoff)
+        allowance = (results * (1 + relative) + 2 * relative * size) * _own_slack(affine)
+    return FlushedToZero(shift, allowance)
+
+
+def _bound(
+    relative: float, magnitude: Float64Array, affine: Affine, precision: Precision
+) -> Float64Array:
+    underflow = _underflow(affine, precision) * (1 + relative)
+    bound = (relative * magnitude + underflow) * _own_slack(affine)
+    # Upwards once more: where the bound itself is subnormal, no relative slack makes up for it.
+    return np.nextafter(bound, np.inf)
 
 
 def _magnitude(features: Float64Array, affine: Affine, precision: Precision) -> Float64Array:
     """Return M of the module's docstring, infinity where something may overflow."""
-    inputs = np.abs(features)
+    # (1 + u)**m < e for any m that gamma accepts; 4 also covers the magnitude's own rounding.
+    limit = precision.largest / 4
     with np.errstate(over="ignore", invalid="ignore"):
-        if affine.mean is not None and affine.scale is not None:
-            inputs = np.abs(features - affine.mean) * np.abs(affine.scale)
+        if affine.mean is None or affine.scale is None:
+            inputs = np.abs(features)
+            fits = inputs.max(axis=1) <= limit
+        else:
+            inputs = features - affine.mean
+            np.abs(inputs, out=inputs)
+            fits = inputs.max(axis=1) <= limit
+            inputs *= np.abs(affine.scale)
+            fits &= inputs.max(axis=1) <= limit
         magnitude = inputs @ np.abs(affine.weight).T + np.abs(affine.bias)
-        # A margin of 2 covers the roundings, of which there are fewer than 1 / (2u).
-        overflows = (2 * inputs > precision.largest).any(axis=1, keepdims=True)
-        overflows = overflows | ~(2 * magnitude <= precision.largest)
-    return np.where(overflows, np.inf, magnitude)
+    return np.where(fits[:, None] & (magnitude <= limit), magnitude, np.inf)
 
 
 def _underflow(affine: Affine, precision: Precision) -> Float64Array:
@@ -246,6 +308,13 @@ def _own_slack(affine: Affine) -> float:
     return 1 / (1 - gamma(affine.weight.shape[1] + 16, unit_roundoff=FLOAT64.unit_roundoff))
 
 
+def _may_flush(results: Float64Array, smallest_normal: float) -> Float64Array:
+    """Return what flushing takes from each result at most: nothing from zero or from large ones.
+
+    The margin of 4 is for operands that were flushed or rounded before.
+    """
+    return np.where((results != 0) & (np.abs(results) < 4 * smallest_normal), smallest_normal, 0.0)
+
+
 def _subnormal_part(values: Float64Array, smallest_normal: float) -> Float64Array:
-    magnitude = np.abs(values)
-    return np.where(magnitude < smallest_normal, magnitude, 0.0)
+    return np.where(np.abs(values) < smallest_normal, values, 0.0)

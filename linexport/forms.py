@@ -14,7 +14,7 @@ import numpy as np
 from linexport import _double_double as dd
 from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport._double_double import DoubleDouble
-from linexport.bounds import Affine, precision_of, rounding_error_bound
+from linexport.bounds import FLOAT64, Affine, gamma, precision_of, rounding_error_bound
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 
@@ -49,7 +49,11 @@ def affine_of(model: LinearModel) -> Affine:
 
 
 def raw_coefficients(model: LinearModel) -> tuple[Float64Array, Float64Array]:
-    """Return weight (K, D) and bias (K,) in raw feature units, each rounded once to float64."""
+    """Return weight (K, D) and bias (K,) in raw feature units, in float64.
+
+    Each weight is rounded once. The bias is a sum in double-double: it is rounded once too, unless
+    it is 2**50 times smaller than the largest of its terms.
+    """
     weight, bias = _unscaled(model)
     return weight.high, bias.high
 
@@ -64,26 +68,23 @@ def artifact_model(fit: LinearModel, dtype: FloatDType, form: Form = "auto") -> 
         raise ModelError("This model has no scaler to keep; use the folded form.")
     if form == "folded" or not fit.standardized:
         return _folded(fit, dtype)
-    standardized = _rounded_standardized(fit, dtype)
     if form == "standardized":
-        return standardized
-    folded = _folded(fit, dtype)
-    costs = [_cost(fit, candidate) for candidate in (folded, standardized)]
-    return folded if costs[0] <= costs[1] else standardized
+        return _rounded_standardized(fit, dtype)
+    candidates, refusals = [], []
+    for write_in_form in (_folded, _rounded_standardized):
+        try:
+            candidates.append(write_in_form(fit, dtype))
+        except ModelError as error:
+            refusals.append(error)
+    if not candidates:
+        raise refusals[-1]
+    return min(candidates, key=lambda candidate: _cost(fit, candidate))
 
 
 def rounding_budget(fit: LinearModel, artifact: LinearModel) -> RoundingBudget:
     """Bound what the artifact and its runtime add to the fit, over the training range."""
     lower, upper = _range(fit)
-    (weight, bias), (our_weight, our_bias) = _unscaled(fit), _unscaled(artifact)
-    slope = dd.subtract(our_weight, weight)
-    offset = dd.subtract(our_bias, bias)
-    middle, half_width = (lower + upper) / 2, (upper - lower) / 2
-    # At the middle the offset and the slopes may cancel: that sum is taken in double-double.
-    at_middle = dd.add(
-        offset, dd.total(dd.multiply(slope, dd.exact(np.broadcast_to(middle, slope.high.shape))))
-    )
-    export = np.abs(at_middle.high) + np.abs(slope.high) @ half_width
+    export = _largest_distance(fit, artifact, lower, upper)
     runtime = _largest_rounding_error(artifact, lower, upper)
     return RoundingBudget(export=tuple(export.tolist()), runtime=tuple(runtime.tolist()))
 
@@ -96,6 +97,37 @@ def _cost(fit: LinearModel, artifact: LinearModel) -> float:
     weight, _ = raw_coefficients(fit)
     spread = np.abs(weight) @ (upper - lower)
     return float((total / np.where(spread > 0, spread, 1.0)).max())
+
+
+def _largest_distance(
+    fit: LinearModel, artifact: LinearModel, lower: Float64Array, upper: Float64Array
+) -> Float64Array:
+    """Both are affine, and so is their difference: |at the middle| + |slopes| @ half the width."""
+    if artifact.same_numbers(fit):
+        return np.zeros(fit.num_targets)
+    (weight, bias), (our_weight, our_bias) = _unscaled(fit), _unscaled(artifact)
+    slope = dd.subtract(our_weight, weight)
+    middle = lower / 2 + upper / 2
+    half_width = np.nextafter(np.maximum(upper - middle, middle - lower), np.inf)
+    # At the middle the offset and the slopes may cancel: that sum is taken in double-double.
+    terms = dd.multiply(slope, dd.exact(np.broadcast_to(middle, slope.high.shape)))
+    at_middle = dd.add(dd.subtract(our_bias, bias), dd.total(terms))
+    distance = np.abs(at_middle.high) + np.abs(slope.high) @ half_width
+    # The terms' own errors: docs/bounds.md, "From the fit to the artifact".
+    u = FLOAT64.unit_roundoff
+    magnitude = sum(_magnitude_at_zero(model) for model in (fit, artifact))
+    magnitude = magnitude + np.abs(terms.high).sum(axis=-1)
+    relative = (3 * (fit.num_features - 1).bit_length() + 18) * u**2
+    slack = 1 / (1 - gamma(fit.num_features + 8, unit_roundoff=u))
+    return np.asarray((distance + relative * magnitude) * slack)
+
+
+def _magnitude_at_zero(model: LinearModel) -> Float64Array:
+    affine = affine_of(model)
+    size = np.abs(affine.bias)
+    if affine.mean is not None and affine.scale is not None:
+        size = size + np.abs(affine.weight) @ np.abs(affine.scale * affine.mean)
+    return size
 
 
 def _largest_rounding_error(
@@ -112,8 +144,11 @@ def _largest_rounding_error(
 def _range(model: LinearModel) -> tuple[Float64Array, Float64Array]:
     """The training range of each feature, or an assumed one around the scaler's mean."""
     mean = np.zeros(model.num_features) if model.mean is None else model.mean
-    scale = np.ones(model.num_features) if model.scale is None else model.scale
-    lower, upper = mean - ASSUMED_DEVIATIONS / scale, mean + ASSUMED_DEVIATIONS / scale
+    half_width = np.full(model.num_features, ASSUMED_DEVIATIONS)
+    if model.scale is not None:
+        # Where the scale is zero the feature does not matter: any width will do.
+        half_width /= np.where(model.scale == 0, 1.0, np.abs(model.scale))
+    lower, upper = mean - half_width, mean + half_width
     for index, column in enumerate(model.features):
         if column.minimum is not None and column.maximum is not None:
             lower[index], upper[index] = column.minimum, column.maximum

@@ -70,18 +70,19 @@ class LinearModel:
 
     def __post_init__(self) -> None:
         weight = np.asarray(self.weight)
-        if weight.dtype not in (np.float32, np.float64):
+        dtype = weight.dtype.newbyteorder("=")
+        if dtype not in (np.float32, np.float64):
             raise ModelError(f"weight must be float32 or float64, got {weight.dtype}.")
         if weight.ndim != 2 or 0 in weight.shape:
             raise ModelError(f"weight must have shape (targets, features), got {weight.shape}.")
         num_targets, num_features = weight.shape
         if (self.mean is None) != (self.scale is None):
             raise ModelError("mean and scale come together or not at all.")
-        self._freeze("weight", weight.dtype, (num_targets, num_features))
-        self._freeze("bias", weight.dtype, (num_targets,))
+        self._freeze("weight", dtype, (num_targets, num_features))
+        self._freeze("bias", dtype, (num_targets,))
         if self.mean is not None:
-            self._freeze("mean", weight.dtype, (num_features,))
-            self._freeze("scale", weight.dtype, (num_features,))
+            self._freeze("mean", dtype, (num_features,))
+            self._freeze("scale", dtype, (num_features,))
         self._name("features", num_features, "x")
         self._name("targets", num_targets, "y")
 
@@ -171,12 +172,12 @@ class LinearModel:
     def _freeze(self, name: str, dtype: FloatDType, shape: tuple[int, ...]) -> None:
         # A copy in the machine's byte order that nobody else can write to.
         array = np.array(getattr(self, name), order="C", copy=True)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         if array.dtype != dtype or array.shape != shape:
             raise ModelError(
                 f"{name} must be {dtype} of shape {shape}, "
                 f"got {array.dtype} of shape {array.shape}."
             )
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         wrong = np.argwhere(~np.isfinite(array))
         if len(wrong):
             place = tuple(int(index) for index in wrong[0])

@@ -1,1 +1,51 @@
-"""Rows to train on and to predict for: synthetic data, tables, arrays."""
+"""Rows to train on and to predict for: synthetic data, tables, arrays.
+
+Names are imported when first asked for, so that arrays do not pay for polars, nor tables for torch.
+"""
+
+from typing import TYPE_CHECKING
+
+from linexport._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from linexport.data.arrays import as_array, as_dataset
+    from linexport.data.dataset import Dataset, Rows
+    from linexport.data.loaders import load_array
+    from linexport.data.rows import TableRows, read_dataset, training_rows
+    from linexport.data.splitting import split
+    from linexport.data.synthetic import synthesize, synthetic_data
+    from linexport.data.tables import Batch, Table, open_table
+    from linexport.data.writing import write_dataset, write_table
+
+__all__ = [
+    "Batch",
+    "Dataset",
+    "Rows",
+    "Table",
+    "TableRows",
+    "as_array",
+    "as_dataset",
+    "load_array",
+    "open_table",
+    "read_dataset",
+    "split",
+    "synthesize",
+    "synthetic_data",
+    "training_rows",
+    "write_dataset",
+    "write_table",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "arrays": ("as_array", "as_dataset"),
+        "dataset": ("Dataset", "Rows"),
+        "loaders": ("load_array",),
+        "rows": ("TableRows", "read_dataset", "training_rows"),
+        "splitting": ("split",),
+        "synthetic": ("synthesize", "synthetic_data"),
+        "tables": ("Batch", "Table", "open_table"),
+        "writing": ("write_dataset", "write_table"),
+    },
+)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+
 from linexport._arrays import Float64Array
 from linexport.errors import DataError
 from linexport.model import Column
@@ -89,11 +91,16 @@ class Dataset:
 
 
 def _describe(columns: tuple[Column, ...], values: Float64Array) -> tuple[Column, ...]:
+    minimum, maximum = values.min(axis=0), values.max(axis=0)
+    # Dividing by a power of two is exact, and keeps squares from overflow and underflow.
+    exponent = np.frexp(np.maximum(-minimum, maximum))[1]
+    scale = np.ldexp(1.0, exponent - 1)
+    scaled = values / scale
     statistics = zip(
-        values.min(axis=0).tolist(),
-        values.max(axis=0).tolist(),
-        values.mean(axis=0).tolist(),
-        values.std(axis=0).tolist(),
+        minimum.tolist(),
+        maximum.tolist(),
+        (scaled.mean(axis=0) * scale).tolist(),
+        (scaled.std(axis=0) * scale).tolist(),
         strict=True,
     )
     return tuple(

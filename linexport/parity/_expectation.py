@@ -95,11 +95,8 @@ def expect(
         # The sum rounds once; before it a product with a power of two below one may underflow.
         once = half_ulp(exact.high, precision=precision) + precision.half_smallest_subnormal
         bound = np.where(cannot_overflow, once, bound)
-    # NaN comes through whatever overflows beside it; infinity may meet one of the other sign.
-    with_nan = np.isnan(rows).any(axis=1, keepdims=True)
-    special = broken[:, None] & (with_nan | cannot_overflow)
-    non_finite = np.zeros(bound.shape)
-    non_finite[broken] = _by_class(rows[broken], affine)
+    special, non_finite = np.zeros(bound.shape, np.bool_), np.zeros(bound.shape)
+    special[broken], non_finite[broken] = _by_class(rows[broken], affine, cannot_overflow[broken])
     return Expectation(
         finite=finite,
         affine=affine,
@@ -113,9 +110,22 @@ def expect(
     )
 
 
-def _by_class(rows: Float64Array, affine: Affine) -> Float64Array:
-    """Evaluate in float64, where IEEE 754 says what becomes of NaN and infinity."""
+def _by_class(
+    rows: Float64Array, affine: Affine, cannot_overflow: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], Float64Array]:
+    """Evaluate in float64, where IEEE 754 says what becomes of NaN and infinity.
+
+    Returns:
+        Where a claim is made, and the NaN or infinity. NaN comes through whatever stands beside it.
+        Infinity might meet an overflow of the other sign. Matrix products may leave out what is
+        multiplied by a weight of zero (BLAS does), where IEEE 754 would have NaN.
+    """
     inputs = rows
     if affine.mean is not None and affine.scale is not None:
         inputs = (rows - affine.mean) * affine.scale
-    return np.asarray((inputs[:, None, :] * affine.weight).sum(axis=2) + affine.bias)
+    terms = inputs[:, None, :] * affine.weight
+    used = np.broadcast_to(affine.weight != 0, terms.shape)
+    certain_nan = (np.isnan(inputs)[:, None, :] & used).any(axis=2)
+    left_out = (~np.isfinite(inputs)[:, None, :] & ~used).any(axis=2)
+    claimed = certain_nan | (~left_out & cannot_overflow)
+    return claimed, np.where(certain_nan, np.nan, terms.sum(axis=2) + affine.bias)

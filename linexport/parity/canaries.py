@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from linexport import onnx_graph
-from linexport._arrays import FloatArray
+from linexport._arrays import Float64Array, FloatArray
+from linexport.bounds import flushed_to_zero, precision_of, rounding_error_bound
+from linexport.forms import affine_of
 from linexport.model import LinearModel
+from linexport.parity.probes import far_ends
 
 __all__ = ["Canary", "canaries"]
 
@@ -50,21 +53,36 @@ def canaries(artifact: bytes, model: LinearModel) -> Iterator[Canary]:
     if stated is None or not stated.same_numbers(model):
         artifact = onnx_graph.write(model)
     for name, fault in _NUMBER_FAULTS.items():
-        with np.errstate(over="ignore"):
-            changed = fault(model)
-        if isinstance(changed, str):
-            yield Canary(name=name, artifact=None, skipped=changed)
-        elif all(np.array_equal(changed[key], model.arrays()[key]) for key in changed):
-            yield Canary(name=name, artifact=None, skipped="It changes no number of this model.")
-        elif not all(np.isfinite(array).all() for array in changed.values()):
-            yield Canary(name=name, artifact=None, skipped=f"It leaves the range of {model.dtype}.")
-        else:
-            yield Canary(name=name, artifact=_with_arrays(artifact, changed))
+        planted = _with_numbers(artifact, model, fault)
+        yield _canary(name, planted)
     for name, change in _GRAPH_FAULTS.items():
-        proto = onnx.ModelProto.FromString(artifact)
+        planted = _with_graph(artifact, model, change)
+        yield _canary(name, planted)
+
+
+def _canary(name: str, planted: bytes | str) -> Canary:
+    if isinstance(planted, str):
+        return Canary(name=name, artifact=None, skipped=planted)
+    return Canary(name=name, artifact=planted)
+
+
+def _with_numbers(artifact: bytes, model: LinearModel, fault: _Fault) -> bytes | str:
+    with np.errstate(all="ignore"):
+        changed = fault(model)
+    if isinstance(changed, str):
+        return changed
+    if all(np.array_equal(changed[key], model.arrays()[key]) for key in changed):
+        return "It changes no number of this model."
+    if not all(np.isfinite(array).all() for array in changed.values()):
+        return f"It leaves the range of {model.dtype}."
+    return _with_arrays(artifact, changed)
+
+
+def _with_graph(artifact: bytes, model: LinearModel, change: _GraphFault) -> bytes | str:
+    proto = onnx.ModelProto.FromString(artifact)
+    with np.errstate(all="ignore"):
         reason = change(proto, model)
-        data = None if reason else proto.SerializeToString()
-        yield Canary(name=name, artifact=data, skipped=reason)
+    return reason or bytes(proto.SerializeToString())
 
 
 def _with_arrays(artifact: bytes, arrays: _Arrays) -> bytes:
@@ -169,17 +187,17 @@ def _through_fraction_of(bits: int) -> _Fault:
 
 
 def _relu_at_the_end(proto: onnx.ModelProto, model: LinearModel) -> str | None:
-    if not model.weight.any() and (model.bias >= 0).all():
-        return "No prediction is ever negative."
+    if not _shows(model, lambda prediction: np.maximum(prediction, 0)):
+        return "No prediction is negative enough to tell."
     _after_output(proto, lambda raw, out: [helper.make_node("Relu", [raw], [out])])
     return None
 
 
 def _clip_at_the_end(proto: onnx.ModelProto, model: LinearModel) -> str | None:
     """Clamp at what the training range predicts at most: right there, wrong beyond."""
-    if not model.weight.any():
-        return "The prediction never varies."
     low, high = _prediction_range(model)
+    if not _shows(model, lambda prediction: np.clip(prediction, low, high)):
+        return "No prediction is far enough beyond the training range to tell."
     tensors = [
         numpy_helper.from_array(np.array(value, model.dtype), name)
         for name, value in (("lowest", low), ("highest", high))
@@ -196,16 +214,30 @@ def _clip_at_the_end(proto: onnx.ModelProto, model: LinearModel) -> str | None:
     return None
 
 
+def _shows(model: LinearModel, change: Callable[[Float64Array], Float64Array]) -> bool:
+    """Tell whether a change of predictions leaves the bound at the far ends that the check asks."""
+    rows, affine, precision = far_ends(model), affine_of(model), precision_of(model.dtype)
+    rows = rows.astype(np.float64)
+    bound = rounding_error_bound(rows, affine, precision=precision)
+    flushed = flushed_to_zero(rows, affine, precision=precision)
+    allowed = bound + np.abs(flushed.shift) + flushed.allowance
+    prediction = affine.evaluate(rows)
+    # The prediction is itself rounded, by less than the bound.
+    return bool((np.abs(change(prediction) - prediction) > 4 * allowed).any())
+
+
 def _prediction_range(model: LinearModel) -> tuple[float, float]:
     scale = np.ones(model.num_features) if model.scale is None else model.scale
     size = np.abs(model.weight.astype(np.float64)) * np.abs(scale)
     spread = [column.standard_deviation or 1.0 for column in model.features]
-    reach = float((size @ np.array(spread)).max() * 8 + np.abs(model.bias).max())
+    reach = float((size @ np.array(spread)).max() * 8 + np.abs(model.bias.astype(np.float64)).max())
     limit = float(np.finfo(model.dtype).max)
     return -min(reach, limit), min(reach, limit)
 
 
 def _nan_hidden(proto: onnx.ModelProto, model: LinearModel) -> str | None:
+    if not model.weight.any():
+        return "Every weight is zero, so that no feature matters."
     name = proto.graph.input[0].name
     for node in proto.graph.node:
         node.input[:] = ["cleaned" if entry == name else entry for entry in node.input]

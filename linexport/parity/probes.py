@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
-from linexport.bounds import Precision, precision_of
+from linexport.bounds import FLOAT64, Precision, precision_of
 from linexport.model import LinearModel
 
-__all__ = ["Probe", "probes"]
+__all__ = ["Probe", "far_ends", "probes"]
 
 CHUNK = 2**21
 """Numbers in one batch: 16 MiB in float64; larger temporary arrays cost more than they hold."""
+MOST_TARGETS = 32
+"""Targets whose far ends are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -48,11 +50,17 @@ def probes(model: LinearModel, *, num_rows: int, seed: int) -> Iterator[Probe]:
     yield from maker.one_hot()
     yield from maker.training_scale()
     yield from maker.corners()
+    yield maker.far_ends()
     yield maker.extreme_scales()
     yield maker.mixed_scales()
     yield maker.cancelling()
     yield from maker.other_arrays()
     yield maker.non_finite()
+
+
+def far_ends(model: LinearModel) -> FloatArray:
+    """Return the rows with the largest predictions that the check asks for, of either sign."""
+    return _Maker(model, num_rows=1, seed=0).far_ends().features
 
 
 class _Maker:
@@ -120,6 +128,17 @@ class _Maker:
         choice = self.random.random((self.medium, len(lower))) < 0.5
         yield Probe(name="range corners", features=self._round(np.where(choice, lower, upper)))
 
+    def far_ends(self) -> Probe:
+        """The steepest feature of each target, as far either way as nothing overflows."""
+        slope = np.abs(self.slope[:MOST_TARGETS])
+        targets, columns = np.arange(len(slope)), slope.argmax(axis=1)
+        largest_factor = np.maximum(np.maximum(slope[targets, columns], self.scale[columns]), 1.0)
+        step = 2.0 ** np.floor(math.log2(self.precision.largest) - 3 - np.log2(largest_factor))
+        rows = np.tile(self.centre, (2 * len(slope), 1))
+        rows[2 * targets, columns] += step
+        rows[2 * targets + 1, columns] -= step
+        return Probe(name="far ends", features=self._round(rows))
+
     def extreme_scales(self) -> Probe:
         """Whole rows scaled by powers of two, as far as nothing can overflow."""
         lowest, highest = self._safe_exponents()
@@ -162,8 +181,9 @@ class _Maker:
     def non_finite(self) -> Probe:
         """NaN and infinity between ordinary rows, which they must leave alone."""
         rows = self._typical(12)
-        columns = self.random.integers(0, rows.shape[1], 2)
-        rows[(1, 7), columns] = np.nan
+        used = np.flatnonzero(self.weight.any(axis=0))
+        if len(used):
+            rows[(1, 7), self.random.choice(used, 2)] = np.nan
         plain = self._never_flushed()
         if len(plain):
             columns = self.random.choice(plain, 4)
@@ -215,7 +235,7 @@ class _Maker:
     def _safe_exponents(self) -> tuple[int, int]:
         """The range of row scales at which neither inputs nor predictions overflow."""
         size = (np.abs(self.weight) / np.minimum(self.scale, 1.0)).sum(axis=1).max()
-        size = max(size, float((1 / self.scale).max()), 1.0)
+        size = min(max(size, (1 / self.scale).max(), 1.0), FLOAT64.largest)
         highest = math.floor(math.log2(self.precision.largest) - math.log2(size) - 5)
         return math.ceil(math.log2(self.precision.smallest_normal)) // 2, max(highest, 0)
 

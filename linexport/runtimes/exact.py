@@ -46,12 +46,8 @@ class DoubleReference:
         return self._in_double_double(rows)
 
     def _in_float64(self, rows: Float64Array) -> ExactPrediction:
-        affine = self._affine
-        inputs = rows
-        if affine.mean is not None and affine.scale is not None:
-            inputs = (rows - affine.mean) * affine.scale
-        high = inputs @ affine.weight.T + affine.bias
-        error = rounding_error_bound(rows, affine, precision=FLOAT64)
+        high = self._affine.evaluate(rows)
+        error = rounding_error_bound(rows, self._affine, precision=FLOAT64)
         return ExactPrediction(high, np.zeros_like(high), error)
 
     def _in_double_double(self, rows: Float64Array) -> ExactPrediction:

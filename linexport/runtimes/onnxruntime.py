@@ -1,8 +1,7 @@
 """ONNX Runtime."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -48,9 +47,6 @@ class OrtRuntime:
     """The onnxruntime.InferenceSession."""
     _input: str
     _num_features: int
-    _thread: ThreadPoolExecutor | None = field(repr=False)
-    """Where a session that flushes subnormals lives: the engine switches the mode of the thread
-    that opens it, for everything in that thread and until the next session is opened there."""
     version: str = onnxruntime.__version__
 
     @classmethod
@@ -61,7 +57,6 @@ class OrtRuntime:
         num_threads: int | None = None,
         optimization: Optimization = "full",
         provider: str = "cpu",
-        flush_subnormals: bool = False,
     ) -> "OrtRuntime":
         """Open a session on a checked ONNX file.
 
@@ -70,16 +65,13 @@ class OrtRuntime:
             num_threads: Threads within one operator; None for all cores.
             optimization: Of the graph, before it runs.
             provider: "cpu", "cuda", or the full name of an execution provider.
-            flush_subnormals: Let the engine treat subnormal numbers as zero.
 
         Raises:
             ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
             UnavailableError: If the provider is not the one that really runs.
         """
         proto = onnx_graph.check(data)
-        options = _options(num_threads, optimization, flush_subnormals=flush_subnormals)
-        thread = ThreadPoolExecutor(1) if flush_subnormals else None
-        session = _within(thread, _open_session, data, options, provider)
+        session = _open_session(data, _options(num_threads, optimization), provider)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _DTYPES:
             raise ArtifactError(
@@ -88,7 +80,6 @@ class OrtRuntime:
             )
         settings = [f"{num_threads} thread{'s'[: num_threads > 1]}"] if num_threads else []
         settings += ["not optimized"] if optimization == "off" else []
-        settings += ["subnormals flushed"] if flush_subnormals else []
         settings += [provider] if provider != "cpu" else []
         return cls(
             name=", ".join(["onnxruntime", *settings]),
@@ -99,7 +90,6 @@ class OrtRuntime:
             session=session,
             _input=inputs[0].name,
             _num_features=_width(inputs[0].shape),
-            _thread=thread,
         )
 
     def predict(self, features: FloatArray) -> FloatArray:
@@ -111,7 +101,7 @@ class OrtRuntime:
         """
         batch = as_features(features, self.dtype, self._num_features)
         try:
-            (prediction,) = _within(self._thread, self.session.run, None, {self._input: batch})
+            (prediction,) = self.session.run(None, {self._input: batch})
         except Exception as error:  # the engine's exceptions have no public base class
             raise ArtifactError(
                 f"onnxruntime refuses a batch of {len(batch)} rows: {_first_line(error)}"
@@ -119,23 +109,11 @@ class OrtRuntime:
         return as_prediction(prediction)
 
 
-def _within(
-    thread: ThreadPoolExecutor | None, function: Callable[..., Any], *arguments: Any
-) -> Any:
-    if thread is None:
-        return function(*arguments)
-    return thread.submit(function, *arguments).result()
-
-
-def _options(
-    num_threads: int | None, optimization: Optimization, *, flush_subnormals: bool
-) -> "onnxruntime.SessionOptions":
+def _options(num_threads: int | None, optimization: Optimization) -> "onnxruntime.SessionOptions":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or 0
     options.graph_optimization_level = _LEVELS[optimization]
     options.log_severity_level = _SILENT
-    if flush_subnormals:
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return options
 
 

@@ -11,7 +11,7 @@ from linexport._arrays import FloatArray, FloatDType
 from linexport.errors import ArtifactError
 from linexport.model import LinearModel
 from linexport.module import to_module
-from linexport.runtimes._inputs import as_features
+from linexport.runtimes._inputs import as_features, as_prediction
 
 __all__ = ["TorchRuntime"]
 
@@ -86,8 +86,9 @@ class TorchRuntime:
             batch = batch.copy()
         try:
             with torch.inference_mode():
-                prediction = self._module(torch.from_numpy(batch))
-        except RuntimeError as error:
-            raise ArtifactError(f"{self.name} refuses a batch of {len(batch)} rows.") from error
-        result: FloatArray = prediction.numpy()
-        return result
+                prediction = self._module(torch.from_numpy(batch)).numpy()
+        except Exception as error:  # a foreign module may raise, or return, whatever it likes
+            raise ArtifactError(
+                f"{self.name} fails on a batch of {len(batch)} rows: {error}"
+            ) from error
+        return as_prediction(prediction)

@@ -20,7 +20,8 @@ class TrainingResult:
     record: FitRecord
     """Settings, coefficients in raw units, metrics, distance from the optimum."""
     module: nn.Module | None = None
-    """The trained torch module, where the solver trains one."""
+    """The trained torch module, where the solver trains one; where features were standardized, it
+    takes and gives standardized values."""
     gradients: dict[str, torch.Tensor] | None = None
     """The last minibatch's gradients by parameter name, where the solver has them."""
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,72 @@
+"""The group of commands, and what becomes of errors.
+
+Exit status: 0 done, 1 the verdict is negative, 2 misuse, 3 could not be done, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from linexport.errors import LinexportError, ParityError
+
+COMMANDS = {
+    "inspect": "Say what a bundle or an artifact is.",
+    "predict": "Predict from a CSV or Parquet file.",
+    "synthesize": "Write synthetic data as CSV or Parquet.",
+    "train-and-export": "Fit, export, prove: the main job.",
+    "verify": "Check artifacts against their reference model.",
+}
+"""With each help line, so that `--help` loads no command."""
+
+DISAGREES, MISUSE, FAILED, INTERRUPTED = 1, 2, 3, 130
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"linexport.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="linexport", message="%(prog)s %(version)s")
+@click.pass_context
+def linexport(ctx: click.Context) -> None:
+    """Fit a linear regression, export it, and prove that every runtime predicts the same."""
+    if os.environ.get("NO_COLOR"):  # see no-color.org; click does not look by itself
+        ctx.color = False
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status."""
+    try:
+        status = linexport.main(arguments, prog_name="linexport", standalone_mode=False)
+    except click.exceptions.Exit as exit_request:
+        status = exit_request.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        status = INTERRUPTED
+    except LinexportError as error:
+        click.echo(f"error: {error}", err=True)
+        status = DISAGREES if isinstance(error, ParityError) else FAILED
+    except BrokenPipeError:  # the reader of our output is gone: nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILED
+    sys.exit(status or 0)

@@ -1,0 +1,45 @@
+"""linexport synthesize."""
+
+import click
+
+from linexport import data
+from linexport.cli._options import numbers_option
+
+
+@click.command("synthesize")
+@numbers_option("--weight", "2,-3.4", "One weight per feature.")
+@click.option(
+    "--bias", type=float, default=4.2, show_default=True, help="What is added to every target."
+)
+@click.option(
+    "--num-rows", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows to draw."
+)
+@click.option(
+    "--noise-std",
+    type=click.FloatRange(min=0),
+    default=0.01,
+    show_default=True,
+    help="Standard deviation of what is added to the target.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the random numbers.",
+)
+@click.option(
+    "-o", "--output", default="-", help="CSV or Parquet file; CSV on stdout if not given."
+)
+def command(
+    *,
+    weight: tuple[float, ...],
+    bias: float,
+    num_rows: int,
+    noise_std: float,
+    seed: int,
+    output: str,
+) -> None:
+    """Write rows of x1, x2, ... ~ N(0, 1) and y = x.w + b + noise."""
+    dataset = data.synthesize(weight, bias, num_rows, noise_std, seed)
+    data.write_dataset(dataset, output)

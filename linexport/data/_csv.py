@@ -1,0 +1,171 @@
+"""CSV: UTF-8, quoted as in RFC 4180, with a header.
+
+The file is read in blocks of whole records, each parsed by polars: memory stays constant, every
+value counts for the type of its column, and every message can name the row.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+
+from linexport.data import _csv_records
+from linexport.data._names import require_unique
+from linexport.data._numbers import Kind, is_plain, not_a_number, parse_numbers
+from linexport.data._parts import Batch, Selection
+from linexport.errors import DataError
+
+
+class CsvFile:
+    """A CSV file on disk, which can be read any number of times."""
+
+    def __init__(self, path: Path, source: str, delimiter: str | None) -> None:
+        self._path = path
+        self.source = source
+        with path.open("rb") as stream:
+            header, _ = _csv_records.records(stream, source)
+        names, self._delimiter = _csv_records.parse_header(header, source, delimiter)
+        self.names = require_unique(names, source)
+
+    def batches(self, selection: Selection) -> Iterator[Batch]:
+        """Yield the file's rows; see Part."""
+        with self._path.open("rb") as stream:
+            _, blocks = _csv_records.records(stream, self.source)
+            parser = _Parser(self.names, self._delimiter, self.source, selection)
+            yield from parser.batches(blocks)
+
+
+class CsvStream:
+    """CSV that can be read only once: standard input, or a pipe, which is closed at the end."""
+
+    def __init__(self, stream: BinaryIO, source: str, delimiter: str | None) -> None:
+        self._stream = stream
+        self.source = source
+        header, blocks = _csv_records.records(stream, source)
+        self._blocks: Iterator[bytes] | None = blocks
+        names, self._delimiter = _csv_records.parse_header(header, source, delimiter)
+        self.names = require_unique(names, source)
+
+    def batches(self, selection: Selection) -> Iterator[Batch]:
+        """Yield the rows; see Part."""
+        if self._blocks is None:
+            raise DataError("It can be read only once; save it to a file.", source=self.source)
+        blocks, self._blocks = self._blocks, None
+        parser = _Parser(self.names, self._delimiter, self.source, selection)
+        yield from parser.batches(blocks)
+        if self._stream is not sys.stdin.buffer:
+            self._stream.close()
+
+
+class _Parser:
+    """Parses the blocks of one file, in order."""
+
+    def __init__(
+        self, names: tuple[str, ...], delimiter: str, source: str, selection: Selection
+    ) -> None:
+        self._names = names
+        self._delimiter = delimiter
+        self._source = source
+        self._selection = selection
+        self._kinds: dict[str, Kind | None] = dict.fromkeys(selection.numbers)
+        # polars parses a number fastest while it splits the line, but then knows no missing value
+        # other than an empty one and no boolean. A column that shows one is read as text, as are
+        # kept columns, from there on.
+        self._parsed_by_polars = set(selection.numbers) - set(selection.kept)
+
+    def batches(self, blocks: Iterator[bytes]) -> Iterator[Batch]:
+        """Parse each block."""
+        next_row = 1
+        for block in blocks:
+            frame = self._split(block, next_row)
+            yield self._batch(frame, next_row)
+            next_row += frame.height
+        if next_row == 1:
+            yield self._batch(pl.DataFrame(schema=self._schema()), next_row)
+
+    def _split(self, block: bytes, first_row: int) -> pl.DataFrame:
+        """Return the block's fields, as numbers where polars can parse them, else as text."""
+        _csv_records.check_encoding(block, self._source, first_row)
+        if b'"' in block and block.count(b'"') % 2:
+            self._check_structure(block, first_row)
+        try:
+            frame = self._read(block)
+        except pl.exceptions.PolarsError:
+            return self._split_as_text(block, first_row)
+        if frame.to_series(-1).has_nulls():  # as a line that is too short leaves it
+            self._check_structure(block, first_row)
+        return frame
+
+    def _split_as_text(self, block: bytes, first_row: int) -> pl.DataFrame:
+        self._check_structure(block, first_row)
+        plain, self._parsed_by_polars = self._parsed_by_polars, set()
+        try:
+            frame = self._read(block)
+        except pl.exceptions.PolarsError as error:
+            raise self._malformed(block, first_row) from error
+        self._parsed_by_polars = {name for name in plain if is_plain(frame.get_column(name))}
+        return frame
+
+    def _read(self, block: bytes) -> pl.DataFrame:
+        return pl.read_csv(
+            block,
+            has_header=False,
+            schema=self._schema(),
+            separator=self._delimiter,
+        )
+
+    def _schema(self) -> dict[str, type[pl.DataType]]:
+        return {
+            name: pl.Float64 if name in self._parsed_by_polars else pl.String
+            for name in self._names
+        }
+
+    def _check_structure(self, block: bytes, first_row: int) -> None:
+        _csv_records.check_field_counts(
+            block,
+            self._source,
+            first_row,
+            delimiter=self._delimiter,
+            num_columns=len(self._names),
+        )
+        _csv_records.check_quotes(block, self._source, first_row)
+
+    def _malformed(self, block: bytes, first_row: int) -> DataError:
+        """Find the first record that polars refuses; all of them have the right width."""
+        ends = _csv_records.record_ends(block)
+        good, bad = 0, len(ends)  # so many records can be read, and cannot
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            try:
+                self._read(block[: int(ends[middle - 1]) + 1])
+            except pl.exceptions.PolarsError:
+                bad = middle
+            else:
+                good = middle
+        return DataError(
+            "Its quotes do not match; quote the whole field and double the quotes inside it.",
+            source=self._source,
+            row=first_row + good,
+        )
+
+    def _batch(self, frame: pl.DataFrame, first_row: int) -> Batch:
+        numbers = [
+            self._parse(frame.get_column(name), first_row) for name in self._selection.numbers
+        ]
+        return Batch(
+            numbers=pl.DataFrame(numbers),
+            kept=frame.select(self._selection.kept),
+            source=self._source,
+            first_row=first_row,
+        )
+
+    def _parse(self, column: pl.Series, first_row: int) -> pl.Series:
+        numbers, kind, wrong = parse_numbers(column, self._kinds[column.name])
+        if wrong is not None:
+            raise not_a_number(
+                column, wrong, self._source, first_row, self._selection.text_remedy, kind=kind
+            )
+        self._kinds[column.name] = kind
+        return numbers

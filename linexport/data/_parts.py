@@ -1,0 +1,55 @@
+"""What a table is made of: files or frames that yield batches."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """What to read of a table."""
+
+    numbers: tuple[str, ...]
+    """Columns that must hold numbers."""
+    kept: tuple[str, ...]
+    """Columns to hand on as they are; one may also be among the numbers."""
+    text_remedy: Callable[[str], str]
+    """Says what to do about text in a column of numbers, given its name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Batch:
+    """Rows that follow one another in one file."""
+
+    numbers: pl.DataFrame
+    """Columns of numeric or boolean type; null where a value is missing."""
+    kept: pl.DataFrame
+    """Columns as they are; text if they come from CSV."""
+    source: str
+    """The file, for messages."""
+    first_row: int
+    """Number of the first row in the file, counted from 1 without a header."""
+
+
+class Part(Protocol):
+    """One file or frame."""
+
+    @property
+    def source(self) -> str:
+        """Its name for messages."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its columns, each named once."""
+        ...
+
+    def batches(self, selection: Selection) -> Iterator[Batch]:
+        """Yield at least one batch, if only of no rows.
+
+        Raises:
+            DataError: Where the part cannot be read, or a number is text.
+        """
+        ...

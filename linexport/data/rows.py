@@ -1,0 +1,166 @@
+"""From a table to rows to train on."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+
+from linexport._arrays import Float64Array
+from linexport.data._checks import FeatureRanges, check_missing, finite_rows
+from linexport.data._names import named_columns, require_known
+from linexport.data._numbers import to_float64
+from linexport.data.dataset import Dataset
+from linexport.data.tables import Table
+from linexport.errors import DataError
+from linexport.model import Column
+
+__all__ = ["TableRows", "read_dataset", "training_rows"]
+
+
+class TableRows:
+    """The rows of a table, read anew in each pass, so that memory does not grow with them."""
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        features: tuple[Column, ...],
+        targets: tuple[Column, ...],
+        missing: Literal["error", "drop"],
+    ) -> None:
+        self.source = table.source
+        """Where the rows come from, for messages."""
+        self.features = features
+        """D columns, in the order of the batches."""
+        self.targets = targets
+        """K columns."""
+        self.rows_dropped = 0
+        """Rows that the last complete pass left out for a missing or non-finite value."""
+        self._table = table
+        self._missing = missing
+
+    def batches(self) -> Iterator[tuple[Float64Array, Float64Array]]:
+        """Yield finite features (n, D) and targets (n, K), in their own units.
+
+        Raises:
+            DataError: At the first value that cannot be used; after the last batch, if there are
+                fewer than D + 1 rows or a feature is constant.
+        """
+        names = [column.name for column in self.features + self.targets]
+        num_features = len(self.features)
+        ranges, num_read = FeatureRanges(num_features), 0
+        for batch in self._table.batches(names, text_remedy=self._text_remedy):
+            values = to_float64(batch.numbers)
+            num_read += len(values)
+            values = finite_rows(
+                values,
+                names,
+                source=batch.source,
+                first_row=batch.first_row,
+                missing=self._missing,
+            )
+            features, targets = values[:, :num_features], values[:, num_features:]
+            ranges.update(features)
+            yield features, targets
+        rows_dropped = num_read - ranges.num_rows
+        ranges.check(names[:num_features], self.source, rows_dropped=rows_dropped)
+        self.rows_dropped = rows_dropped
+
+    def _text_remedy(self, name: str) -> str:
+        if any(column.name == name for column in self.targets):
+            return "correct it, or choose a target of numbers"
+        return f"correct it, or exclude a column of text with --exclude {name}"
+
+
+def training_rows(
+    table: Table,
+    *,
+    targets: str | Sequence[str],
+    features: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    missing: Literal["error", "drop"] = "error",
+) -> TableRows:
+    """Choose the columns to fit, without reading a row.
+
+    Args:
+        table: Any table; standard input can be read in one pass only.
+        targets: The columns to predict.
+        features: The columns to predict from, in this order; by default every column that is
+            neither a target nor excluded, in the table's order.
+        exclude: Columns to leave out.
+        missing: Whether a row with a missing or non-finite value in one of these columns is an
+            error or is left out.
+
+    Raises:
+        DataError: If a name is unknown, given twice or in two roles, or no feature is left.
+        ConfigError: If missing is neither.
+    """
+    check_missing(missing, "drop")
+    chosen_targets = [targets] if isinstance(targets, str) else list(targets)
+    chosen_features = _choose_features(table, chosen_targets, features, exclude)
+    return TableRows(
+        table,
+        features=named_columns(chosen_features, table.source),
+        targets=named_columns(chosen_targets, table.source),
+        missing=missing,
+    )
+
+
+def read_dataset(
+    table: Table,
+    *,
+    targets: str | Sequence[str],
+    features: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    missing: Literal["error", "drop"] = "error",
+) -> Dataset:
+    """Read the columns to fit into memory, with their ranges; the arguments of `training_rows`.
+
+    Raises:
+        DataError: As `training_rows`, and as one pass over its rows.
+        ConfigError: If missing is neither.
+    """
+    rows = training_rows(
+        table, targets=targets, features=features, exclude=exclude, missing=missing
+    )
+    batches = list(rows.batches())
+    num_rows = sum(len(features) for features, _ in batches)
+    feature_values = np.empty((num_rows, len(rows.features)))
+    target_values = np.empty((num_rows, len(rows.targets)))
+    end = num_rows
+    while batches:  # each is freed once copied, so that the rows are not in memory twice
+        batch_features, batch_targets = batches.pop()
+        start = end - len(batch_features)
+        feature_values[start:end] = batch_features
+        target_values[start:end] = batch_targets
+        end = start
+    return Dataset(
+        feature_values=feature_values,
+        target_values=target_values,
+        features=rows.features,
+        targets=rows.targets,
+        source=rows.source,
+        rows_dropped=rows.rows_dropped,
+    ).described()
+
+
+def _choose_features(
+    table: Table, targets: Sequence[str], features: Sequence[str] | None, exclude: Sequence[str]
+) -> list[str]:
+    roles = {"target": targets, "feature": features or (), "excluded": exclude}
+    chosen: dict[str, str] = {}
+    for role, names in roles.items():
+        require_known(names, table.names, table.source)
+        for name in names:
+            if name in chosen:
+                other = chosen[name]
+                what = f"{role} twice" if role == other else f"both {other} and {role}"
+                raise DataError(f"'{name}' is given as {what}.", source=table.source)
+            chosen[name] = role
+    if not targets:
+        raise DataError("No target is given.", source=table.source)
+    if features is None:
+        features = [name for name in table.names if name not in chosen]
+    if not features:
+        raise DataError("No feature is left to predict from.", source=table.source)
+    return list(features)

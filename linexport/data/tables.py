@@ -1,0 +1,177 @@
+"""Tables: a schema and a stream of batches, whatever the rows come from."""
+
+import glob
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from linexport.data._csv import CsvFile, CsvStream
+from linexport.data._frames import PARQUET_MAGIC, Frame, arrow_table, mapping, parquet_file
+from linexport.data._names import require_known
+from linexport.data._parts import Batch, Part, Selection
+from linexport.errors import ConfigError, DataError
+
+__all__ = ["Batch", "Table", "open_table"]
+
+_PARQUET_SUFFIXES = (".parquet", ".pq")
+_CSV_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
+
+
+class Table:
+    """Named columns, and rows that are read a batch at a time.
+
+    Any number of times, except for standard input. Rows are counted from 1, without the header,
+    in the file that a message names.
+    """
+
+    def __init__(self, source: str, parts: Sequence[Part]) -> None:
+        self.source = source
+        """What the user named: a file, a pattern, or the kind of object."""
+        self.names = parts[0].names
+        """The columns, in the order of the first file."""
+        self._parts = tuple(parts)
+        for part in parts[1:]:
+            _require_same_columns(part, parts[0])
+
+    def batches(
+        self,
+        numbers: Sequence[str],
+        kept: Sequence[str] = (),
+        *,
+        text_remedy: Callable[[str], str] = lambda _: "correct it",
+    ) -> Iterator[Batch]:
+        """Yield at least one batch, if only of no rows.
+
+        Args:
+            numbers: Columns that must hold numbers (integer, decimal, floating-point, boolean).
+            kept: Columns to hand on as they are, whatever they hold; text from CSV.
+            text_remedy: Says what to do about text in a column of numbers, given its name.
+
+        Raises:
+            DataError: If a name is unknown, a file cannot be read or is malformed, or one of the
+                numbers is text.
+        """
+        require_known([*numbers, *kept], self.names, self.source)
+        selection = Selection(numbers=tuple(numbers), kept=tuple(kept), text_remedy=text_remedy)
+        for part in self._parts:
+            try:
+                yield from part.batches(selection)
+            except OSError as error:
+                raise _unreadable(error, part.source) from error
+
+
+def open_table(source: Any, *, delimiter: str | None = None) -> Table:
+    r"""Open a table.
+
+    Args:
+        source: A CSV or Parquet file; a directory or a pattern such as `part-*.csv`, whose files
+            are read in the order of their names as one table; `-` for CSV on standard input; an
+            object with the Arrow PyCapsule interface (polars, pandas, pyarrow, DuckDB); a polars
+            LazyFrame; or a mapping of names to arrays, or to scalars for one row.
+        delimiter: One character between the fields of CSV; `\t` may be written as two. If not
+            given, the one of , ; | and tab that occurs in the header.
+
+    Raises:
+        ConfigError: If the delimiter is not one character, or is given where there is no CSV.
+        DataError: If there is no such file, it cannot be read, or the files differ in columns.
+    """
+    delimiter = _check_delimiter(delimiter)
+    if isinstance(source, str | Path):
+        name = str(source)
+        if name == "-":
+            stream = CsvStream(sys.stdin.buffer, "standard input", delimiter)
+            return Table(stream.source, [stream])
+        try:
+            return Table(name, [_open_file(path, delimiter) for path in _find_files(name)])
+        except OSError as error:
+            raise _unreadable(error, str(error.filename or name)) from error
+    _refuse_delimiter(delimiter)
+    part = _open_object(source)
+    return Table(part.source, [part])
+
+
+def _open_object(source: Any) -> Frame:
+    package = type(source).__module__.split(".")[0].lstrip("_")
+    name = f"{package}.{type(source).__name__}".removeprefix("builtins.")
+    if isinstance(source, pl.LazyFrame):
+        return Frame(source, name)
+    if isinstance(source, Mapping):
+        return mapping(source, name)
+    if hasattr(source, "__arrow_c_stream__"):
+        return arrow_table(source, name)
+    raise DataError(
+        f"A {name} is no table: give a path, a polars, pandas, pyarrow or DuckDB table, or a "
+        "mapping of column names to arrays."
+    )
+
+
+def _find_files(name: str) -> list[Path]:
+    """Return the files that a path or a pattern means, sorted by name."""
+    path = Path(name)
+    if path.is_dir():
+        # Other programs mark unfinished and empty files so: .part-0.parquet.crc, _SUCCESS.
+        found = [file for file in path.iterdir() if file.name[0] not in "._"]
+        files = [file for file in found if file.suffix.lower() in _CSV_SUFFIXES + _PARQUET_SUFFIXES]
+    elif any(character in name for character in "*?[") and not path.exists():
+        matches = glob.glob(name, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        files = [file for file in map(Path, matches) if file.is_file()]
+    else:
+        return [path]
+    if not files:
+        raise DataError("There is no CSV or Parquet file.", source=name)
+    if len({_is_parquet(file) for file in files}) > 1:
+        raise DataError("There are CSV and Parquet files; name those of one format.", source=name)
+    return sorted(files)
+
+
+def _open_file(path: Path, delimiter: str | None) -> Part:
+    source = str(path)
+    if _is_parquet(path):
+        _refuse_delimiter(delimiter)
+        return parquet_file(path, source)
+    if path.exists() and not path.is_file():  # a pipe, as in `linexport predict M <(zcat F)`
+        return CsvStream(path.open("rb"), source, delimiter)
+    return CsvFile(path, source, delimiter)
+
+
+def _is_parquet(path: Path) -> bool:
+    """Tell by the name or, if that does not say, by the first bytes."""
+    suffix = path.suffix.lower()
+    if suffix in _PARQUET_SUFFIXES + _CSV_SUFFIXES or not path.is_file():
+        return suffix in _PARQUET_SUFFIXES
+    with path.open("rb") as file:
+        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+
+
+def _require_same_columns(part: Part, first: Part) -> None:
+    missing = [name for name in first.names if name not in part.names]
+    added = [name for name in part.names if name not in first.names]
+    if missing or added:
+        differences = [f"'{name}' is missing" for name in missing]
+        differences += [f"'{name}' is new" for name in added]
+        raise DataError(
+            f"Its columns are not those of {first.source}: {', '.join(differences[:4])}.",
+            source=part.source,
+        )
+
+
+def _check_delimiter(delimiter: str | None) -> str | None:
+    if delimiter == "\\t":
+        return "\t"
+    if delimiter is None or (
+        len(delimiter) == 1 and delimiter.isascii() and delimiter not in '"\r\n'
+    ):
+        return delimiter
+    raise ConfigError(f"The delimiter must be one ASCII character, got {delimiter!r}.")
+
+
+def _refuse_delimiter(delimiter: str | None) -> None:
+    if delimiter is not None:
+        raise ConfigError("A delimiter is for CSV; this table is not.")
+
+
+def _unreadable(error: OSError, source: str) -> DataError:
+    return DataError(f"It cannot be read: {error.strerror or error}.", source=source)

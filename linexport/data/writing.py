@@ -1,0 +1,179 @@
+"""Tables out: CSV or Parquet, a batch at a time, all or nothing."""
+
+import itertools
+import os
+import queue
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from linexport.data._names import require_unique
+from linexport.data.dataset import Dataset
+from linexport.errors import ConfigError, DataError
+
+__all__ = ["check_output", "write_dataset", "write_table"]
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_FRAMES_IN_FLIGHT = 4  # enough for reading and writing to overlap
+_SECONDS_BETWEEN_LOOKS = 0.1  # at an encoder that takes no more frames: it may have failed
+
+_Encoder = Callable[[Iterator[pl.DataFrame], BinaryIO], None]
+
+
+def check_output(output: str | Path) -> None:
+    """Refuse an output that could not be written, before anything costly is done.
+
+    Raises:
+        ConfigError: If its name is neither `-` nor ends in .csv, .tsv or .parquet.
+        DataError: If its directory does not exist, or something that is no file is in its place.
+    """
+    if str(output) != "-":
+        _destination(output)
+
+
+def write_table(frames: Iterable[pl.DataFrame], output: str | Path) -> None:
+    """Write frames of one schema below one another, in constant memory.
+
+    The rows are written to a hidden file beside the output, which replaces it at the end: whoever
+    reads the output, also after a failure or a kill, finds the old file or all of the new one.
+    Floating-point numbers are written to CSV with the fewest digits that read back as the same
+    bits. Encoding runs in a thread of its own, beside whatever makes the frames.
+
+    Args:
+        frames: At least one, if only of no rows.
+        output: A file ending in .csv, .tsv or .parquet, or `-` for CSV on standard output.
+
+    Raises:
+        ConfigError: As `check_output`.
+        DataError: As `check_output`; if the disk is full, or a column has no form in CSV.
+    """
+    if str(output) == "-":
+        sys.stdout.flush()  # polars writes past the buffer
+        _encode_beside(frames, _encode_csv(","), sys.stdout.buffer, "standard output")
+        sys.stdout.buffer.flush()
+        return
+    path = _destination(output)
+    aside = path.with_name(f".linexport-{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            with aside.open("xb") as stream:
+                _encode_beside(frames, _encoder(output), stream, str(output))
+                stream.flush()
+                os.fsync(stream.fileno())
+            aside.replace(path)
+        except OSError as error:
+            raise _unwritable(error, str(output)) from error
+        finally:
+            aside.unlink(missing_ok=True)
+    finally:
+        # An interrupt during a call of polars is raised twice, by polars and then by Python, which
+        # may be in the midst of the line above.
+        aside.unlink(missing_ok=True)
+
+
+def write_dataset(dataset: Dataset, output: str | Path) -> None:
+    """Write the rows of a dataset, features first, as float64.
+
+    Raises:
+        ConfigError, DataError: As `write_table`; if a feature and a target have one name.
+    """
+    names = [column.name for column in dataset.features + dataset.targets]
+    require_unique(names, dataset.source)
+    values = np.concatenate([dataset.feature_values, dataset.target_values], axis=1)
+    write_table([pl.DataFrame(values, schema=names)], output)
+
+
+def _encode_beside(
+    frames: Iterable[pl.DataFrame], encode: _Encoder, stream: BinaryIO, source: str
+) -> None:
+    """Encode in another thread what this one makes.
+
+    Interrupts reach this thread alone, so none is lost in the encoder.
+    """
+    waiting: queue.Queue[pl.DataFrame | None] = queue.Queue(_FRAMES_IN_FLIGHT)
+    failures: list[BaseException] = []
+
+    def arriving() -> Iterator[pl.DataFrame]:
+        while (frame := waiting.get()) is not None:
+            yield frame
+
+    def work() -> None:
+        try:
+            encode(arriving(), stream)
+        except BaseException as error:  # raised again in the thread that waits
+            failures.append(error)
+
+    def put(frame: pl.DataFrame | None) -> None:
+        while encoder.is_alive():
+            with suppress(queue.Full):
+                waiting.put(frame, timeout=_SECONDS_BETWEEN_LOOKS)
+                return
+
+    encoder = threading.Thread(target=work, name="linexport-encoder", daemon=True)
+    encoder.start()
+    try:
+        for frame in frames:
+            put(frame)
+            if failures:
+                break
+    finally:
+        put(None)
+        encoder.join()
+    if failures:
+        raise _unwritable(failures[0], source) from failures[0]
+
+
+def _encode_csv(separator: str) -> _Encoder:
+    def encode(frames: Iterator[pl.DataFrame], stream: BinaryIO) -> None:
+        for number, frame in enumerate(frames):
+            frame.write_csv(stream, include_header=number == 0, separator=separator)
+
+    return encode
+
+
+def _encode_parquet(frames: Iterator[pl.DataFrame], stream: BinaryIO) -> None:
+    first = next(frames)
+    register_io_source(
+        lambda *_: itertools.chain([first], frames), schema=first.schema
+    ).sink_parquet(stream)
+
+
+def _encoder(output: str | Path) -> _Encoder:
+    suffix = Path(output).suffix.lower()
+    if suffix == ".parquet":
+        return _encode_parquet
+    if suffix in _SEPARATORS:
+        return _encode_csv(_SEPARATORS[suffix])
+    raise ConfigError(f"Name the output .csv, .tsv or .parquet, or - for CSV, not '{output}'.")
+
+
+def _destination(output: str | Path) -> Path:
+    """Return the file to replace; a link stays, and what it points to is replaced."""
+    _encoder(output)
+    try:
+        path = Path(output).resolve()
+        if not path.parent.is_dir():
+            raise DataError(f"There is no directory {Path(output).parent}.", source=str(output))
+        if path.exists() and not path.is_file():
+            raise DataError("It is not a file, and is not replaced.", source=str(output))
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that point at each other
+        raise DataError(f"It cannot be written: {error}.", source=str(output)) from error
+    return path
+
+
+def _unwritable(error: BaseException, source: str) -> BaseException:
+    """Return what to raise for an error met while writing."""
+    # polars raises an OSError that tells its number in the message alone.
+    if isinstance(error, BrokenPipeError) or "os error 32" in str(error):
+        return BrokenPipeError()  # the reader of our output has seen enough: nobody's mistake
+    if isinstance(error, OSError | pl.exceptions.PolarsError):
+        return DataError(f"It cannot be written: {str(error).splitlines()[0]}.", source=source)
+    return error

@@ -1,0 +1,197 @@
+"""From a model in memory to a proven bundle."""
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from linexport import bundle, certificate, exporters, reporting
+from linexport.certificate import ParityReport
+from linexport.errors import ConfigError
+from linexport.forms import Form, artifact_model, raw_coefficients, rounding_budget
+from linexport.manifest import Coefficients, ErrorBudget, FitRecord, Manifest
+from linexport.model import LinearModel
+from linexport.pipeline._proof import prove
+
+if TYPE_CHECKING:
+    from linexport.training import TrainingResult
+
+__all__ = ["ExportConfig", "Exported", "export"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportConfig:
+    """What to write, and how thoroughly to check it."""
+
+    formats: tuple[str, ...] = exporters.DEFAULT_FORMATS
+    """Of torchscript, onnx, pt2."""
+    dtype: Literal["float32", "float64"] = "float32"
+    form: Form = "auto"
+    """Fold the scaler into the weights, keep it as nodes, or what is more exact."""
+    opset_version: int | None = None
+    """Of the ONNX file; 13 if not given, which every runtime in use takes."""
+    ir_version: int | None = None
+    """Of the ONNX file; 7 if not given."""
+    probe_rows: int = 1024
+    """Rows of the largest probe batch."""
+    probe_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dtype not in ("float32", "float64"):
+            raise ConfigError(f"dtype must be float32 or float64, got {self.dtype!r}.")
+        if not self.formats:
+            raise ConfigError(f"Name at least one format of {', '.join(exporters.FORMATS)}.")
+        if not self.probe_rows >= 1:
+            raise ConfigError(f"probe_rows must be at least 1, got {self.probe_rows}.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Exported:
+    """A bundle and its proof."""
+
+    path: Path | None
+    """Where it was written; None where parity failed, and nothing was."""
+    manifest: Manifest | None
+    fit: FitRecord
+    error_budget: dict[str, ErrorBudget]
+    model: LinearModel
+    """The artifacts' numbers."""
+    report: ParityReport
+    training: "TrainingResult | None" = None
+    """Where the model was trained here."""
+    warnings: tuple[str, ...] = ()
+    """Sentences for the user: what falls short and what to do about it."""
+
+
+def export(
+    source: "TrainingResult | LinearModel",
+    output: str | Path,
+    *,
+    config: ExportConfig | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a model as a bundle, once every artifact is proven to predict the same.
+
+    Args:
+        source: What training returned, or a model from elsewhere.
+        output: The bundle's directory.
+        config: What to write.
+        overwrite: Replace a bundle that is there.
+
+    Returns:
+        The bundle and its proof. If a runtime disagrees nothing is written, and `path` is None.
+
+    Raises:
+        BundleError: If the directory is taken or cannot be written.
+        ExportError: If the versions cannot be.
+        ModelError: If a number is too large for the dtype.
+    """
+    config = config or ExportConfig()
+    bundle.check_destination(output, overwrite=overwrite)
+    fit_model, fit = _fit(source)
+    model = artifact_model(fit_model, np.dtype(config.dtype), config.form)
+    versions = _versions()
+    artifacts = exporters.export(
+        model,
+        config.formats,
+        metadata=exporters.artifact_metadata(model, fit, versions),
+        opset_version=config.opset_version,
+        ir_version=config.ir_version,
+    )
+    report = prove(
+        model,
+        artifacts,
+        trusted=lambda _, __: True,  # these are the exporters' own bytes, just written
+        probe_rows=config.probe_rows,
+        seed=config.probe_seed,
+    )
+    budgets = _error_budgets(fit_model, model, fit)
+    manifest = None
+    if report.passed:
+        card = reporting.model_card(model, fit, budgets, report)
+        manifest = bundle.write_bundle(
+            output,
+            model=model,
+            fit=fit,
+            error_budget=budgets,
+            versions=versions,
+            files={**artifacts, "parity.json": certificate.encode(report), "README.md": card},
+            overwrite=overwrite,
+        )
+        bundle.read_bundle(output)  # what was proven is what is on the disk
+    return Exported(
+        path=Path(output) if manifest else None,
+        manifest=manifest,
+        fit=fit,
+        error_budget=budgets,
+        model=model,
+        report=report,
+        training=None if isinstance(source, LinearModel) else source,
+        warnings=(
+            *(() if isinstance(source, LinearModel) else source.warnings),
+            *_precision_warnings(fit, budgets, config.dtype),
+        ),
+    )
+
+
+def _fit(source: "TrainingResult | LinearModel") -> tuple[LinearModel, FitRecord]:
+    if not isinstance(source, LinearModel):
+        return source.model, source.record
+    model = _in_float64(source)
+    weight, bias = raw_coefficients(model)
+    coefficients = {
+        target: Coefficients(
+            intercept=intercept,
+            features=dict(zip(model.feature_names, row, strict=True)),
+        )
+        for target, intercept, row in zip(
+            model.target_names, bias.tolist(), weight.tolist(), strict=True
+        )
+    }
+    return model, FitRecord(solver="imported", rows=0, coefficients=coefficients)
+
+
+def _in_float64(model: LinearModel) -> LinearModel:
+    arrays = {name: array.astype(np.float64) for name, array in model.arrays().items()}
+    return LinearModel.from_arrays(arrays, features=model.features, targets=model.targets)
+
+
+def _error_budgets(
+    fit_model: LinearModel, model: LinearModel, fit: FitRecord
+) -> dict[str, ErrorBudget]:
+    rounding = rounding_budget(fit_model, model)
+    budgets = {}
+    for target, export_error, runtime_error in zip(
+        model.target_names, rounding.export, rounding.runtime, strict=True
+    ):
+        distance = fit.optimum.get(target)
+        fit_error = None if distance is None else distance.prediction
+        budgets[target] = ErrorBudget(
+            fit=fit_error,
+            export=export_error,
+            runtime=runtime_error,
+            total=(fit_error or 0.0) + export_error + runtime_error,
+        )
+    return budgets
+
+
+def _precision_warnings(
+    fit: FitRecord, budgets: dict[str, ErrorBudget], dtype: str
+) -> Iterator[str]:
+    """Say where rounding may cost more than a hundredth of what the fit leaves unexplained."""
+    for target, metrics in fit.metrics.get("training", {}).items():
+        rounding = budgets[target].export + budgets[target].runtime
+        if dtype == "float32" and rounding > metrics.rmse / 100:
+            yield (
+                f"float32 may be off by {rounding:.2g} in '{target}', whose residuals are about "
+                f"{metrics.rmse:.2g}: use --dtype float64."
+            )
+
+
+def _versions() -> dict[str, str]:
+    packages = ["linexport", "numpy", "torch", "onnx", "onnxruntime", "safetensors"]
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

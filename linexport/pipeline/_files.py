@@ -1,0 +1,42 @@
+"""Artifacts by their names: what format a path holds, and its bytes. No engine is loaded."""
+
+from pathlib import Path
+
+from linexport.errors import ArtifactError
+from linexport.exporters import FORMATS
+from linexport.manifest import FILE_FORMATS
+
+ARTIFACTS = {name: kind for name, kind in FILE_FORMATS.items() if kind in FORMATS}
+"""Format by file name."""
+
+
+def is_bundle(path: Path) -> bool:
+    """Tell a bundle's directory, also one that is not there, from a single file."""
+    return not path.suffix or path.is_dir()
+
+
+def format_of(path: Path) -> str:
+    """Tell an artifact's format by its suffix.
+
+    Raises:
+        ArtifactError: If it is none of ours.
+    """
+    formats = {Path(name).suffix: format_name for name, format_name in ARTIFACTS.items()}
+    if path.suffix not in formats:
+        raise ArtifactError(
+            f"{path}: this is neither a bundle's directory nor a file whose suffix tells its "
+            f"format ({', '.join(formats)})."
+        )
+    return formats[path.suffix]
+
+
+def read_artifact(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        ArtifactError: If it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}.") from error

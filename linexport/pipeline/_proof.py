@@ -1,0 +1,92 @@
+"""Opening what was written, and having it checked."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from linexport import parity
+from linexport.certificate import ParityReport
+from linexport.errors import ArtifactError
+from linexport.exporters import export, reproduces
+from linexport.model import LinearModel
+from linexport.pipeline._files import format_of
+from linexport.protocols import Runtime
+from linexport.runtimes import DoubleReference, OnnxReferenceRuntime, OrtRuntime, TorchRuntime
+
+
+def prove(
+    model: LinearModel,
+    artifacts: Mapping[str, bytes],
+    *,
+    trusted: Callable[[str, bytes], bool],
+    eager: bool = True,
+    probe_rows: int,
+    seed: int,
+) -> ParityReport:
+    """Check every artifact against a model, and that the check notices planted faults.
+
+    Args:
+        model: The reference, in the artifacts' dtype and form.
+        artifacts: Files by name; the suffix tells the format.
+        trusted: Whether a TorchScript or .pt2 file, given its format and bytes, is known to be what
+            our exporter writes for the model. What it refuses to open, it raises.
+        eager: Whether to ask eager PyTorch too.
+        probe_rows: Rows of the largest probe batch.
+        seed: Of the random rows.
+    """
+    runtimes: list[Runtime] = [TorchRuntime.eager(model)] if eager else []
+    for name, data in artifacts.items():
+        runtimes += _open(name, data, model, trusted)
+    report = parity.check(
+        DoubleReference(model),
+        runtimes,
+        _opened_canaries(model, artifacts.get("model.onnx")),
+        probe_rows=probe_rows,
+        seed=seed,
+    )
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
+    return replace(report, artifacts=digests)
+
+
+def trusts(model: LinearModel, *, trust: bool) -> Callable[[str, bytes], bool]:
+    """Return a judge of TorchScript and .pt2 bytes: reproduced, else trusted, else refused."""
+
+    def judge(format_name: str, data: bytes) -> bool:
+        if reproduces(format_name, data, model):
+            return True
+        if trust:
+            return False
+        raise ArtifactError(
+            f"The {format_name} file is not, byte for byte, what this version of linexport and "
+            "PyTorch writes for the model, so loading it might run other code. If you know where "
+            "it comes from, pass --trust (trust=True)."
+        )
+
+    return judge
+
+
+def _open(
+    name: str, data: bytes, model: LinearModel, trusted: Callable[[str, bytes], bool]
+) -> Iterator[Runtime]:
+    format_name = format_of(Path(name))
+    if format_name == "onnx":
+        for num_threads in (1, None):
+            yield OrtRuntime.open(data, num_threads=num_threads)
+            yield OrtRuntime.open(data, num_threads=num_threads, optimization="off")
+        yield OnnxReferenceRuntime.open(data)
+    elif format_name == "torchscript":
+        reproduced = trusted(format_name, data)
+        yield TorchRuntime.torchscript(data, model, reproduced=reproduced)
+    else:
+        reproduced = trusted(format_name, data)
+        yield TorchRuntime.exported(data, model, reproduced=reproduced)
+
+
+def _opened_canaries(model: LinearModel, artifact: bytes | None) -> Iterator[parity.OpenedCanary]:
+    """Plant each fault in the ONNX artifact; in one made for this, where there is none of ours."""
+    if artifact is None:
+        artifact = export(model, ("onnx",), metadata={})["model.onnx"]
+    for canary in parity.canaries(artifact, model):
+        runtime = canary.artifact and OrtRuntime.open(canary.artifact, num_threads=1)
+        yield parity.OpenedCanary(name=canary.name, runtime=runtime or None, skipped=canary.skipped)

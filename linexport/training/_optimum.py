@@ -1,0 +1,219 @@
+"""The least-squares optimum in the data's own units.
+
+N rows, D features, K targets.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport import _double_double as dd
+from linexport._arrays import Float64Array
+from linexport._double_double import DoubleDouble
+from linexport.bounds import FLOAT64
+from linexport.training._dependence import combinations
+from linexport.training._factor import Factor
+from linexport.training._minimum_norm import null_vectors, shorten, shorten_rows
+from linexport.training._normal_equations import Units
+from linexport.training._solution import Solution
+from linexport.training._uncertainty import Uncertainty, eigenvalues, uncertainty
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Optimum:
+    """The minimizer of ||y - X w - b||**2 + l2 ||w||**2, and what the rows say about it."""
+
+    weight: Float64Array
+    """Shape (K, D), target units per feature unit."""
+    bias: Float64Array
+    """Shape (K,), target units; 0 without an intercept."""
+    level: Float64Array
+    """Shape (K,), target units: the prediction at `mean`, without the cancellation of the bias."""
+    mean: Float64Array
+    """Shape (D,), feature units; 0 without an intercept."""
+    scale: Float64Array
+    """Shape (D,), one over feature units: it multiplies. 1 / standard deviation, dividing by N;
+    around 0 without an intercept; 1 where a feature does not vary."""
+    target_mean: Float64Array
+    """Shape (K,), target units; 0 without an intercept."""
+    target_scale: Float64Array
+    """Shape (K,), one over target units; 1 where the target does not vary."""
+    num_rows: int
+    """N; rows of weight 0 do not count."""
+    log_weight_sum: float
+    """The sum of the logarithms of the rows' weights; 0 without weights."""
+    rank: int
+    """Of the centred features; less than D only where dependent ones were allowed."""
+    degrees_of_freedom: float
+    """Of the residuals: N less what the coefficients take up, which with a ridge need not be a
+    whole number."""
+    residual_sum_of_squares: Float64Array
+    """Shape (K,), target units squared; weighted where rows have weights."""
+    total_sum_of_squares: Float64Array
+    """Shape (K,): around the mean, or around 0 without an intercept."""
+    weight_standard_errors: Float64Array
+    """Shape (K, D); nan without degrees of freedom. With a ridge, around the shrunken mean."""
+    bias_standard_errors: Float64Array
+    """Shape (K,); nan without degrees of freedom or without an intercept."""
+    variance_inflation: Float64Array
+    """Shape (D,): 1 / (1 - R**2) of each feature explained by the others; infinite for a dependent
+    one; nan with a ridge."""
+    gram_eigenvalues: Float64Array
+    """Shape (D,), ascending: of the correlation matrix of the features."""
+    condition_number: float
+    """2-norm, of the standardized features; infinite where they are dependent."""
+    distance_bound: Float64Array
+    """Shape (K,), target units: how far predictions from level, mean and weight are from those of
+    the exact optimum of the data, at most, wherever each feature is within its range."""
+    distance_in_standard_errors: Float64Array
+    """Shape (K,): how far any coefficient is from the exact optimum, at most, before it is rounded
+    to float64; nan without degrees of freedom or where the fit is exact."""
+
+
+def describe_optimum(
+    factor: Factor,
+    units: Units,
+    solution: Solution,
+    dependent: NDArray[np.intp],
+    *,
+    intercept: bool,
+) -> Optimum:
+    """Bring a solution to the data's own units.
+
+    Args:
+        factor: Of all rows.
+        units: Of the normal equations.
+        solution: Theirs; its last targets are the dependent features.
+        dependent: Which those are.
+        intercept: Whether columns were taken from their mean.
+    """
+    size = factor.num_features
+    equations, num_targets = solution.equations, len(units.exponent) - size
+    feature_unit, target_unit = units.exponent[:size], units.exponent[size:]
+    weight, spread = _weight(solution, units, dependent, num_targets)
+    mean, target_mean = (
+        DoubleDouble(units.mean.high[part], units.mean.low[part])
+        for part in (slice(0, size), slice(size, None))
+    )
+    bias = dd.subtract(target_mean, _at(mean, weight))
+    level = dd.add(bias, _at(dd.exact(mean.high), weight))
+    freedom = factor.num_rows - int(intercept) - spread.degrees_of_freedom
+    squares = solution.residual_squares[:num_targets]
+    deviation = np.sqrt(squares / freedom) if freedom > 0 else np.full(num_targets, np.nan)
+    own_mean = dd.scale_by_power_of_two(mean, -feature_unit)
+    bias_variance = 1 / units.weight_sum + spread.variance_at(own_mean)
+    bias_deviation = deviation * np.sqrt(bias_variance) if intercept else np.nan * deviation
+    scales = _scales(equations.deviations, units)
+    values = eigenvalues(equations, solution.factor)
+    return Optimum(
+        weight=weight.high,
+        bias=bias.high,
+        level=level.high,
+        mean=mean.high,
+        scale=scales[:size],
+        target_mean=target_mean.high,
+        target_scale=scales[size:],
+        num_rows=factor.num_rows,
+        log_weight_sum=factor.log_weight_sum,
+        rank=len(equations.features),
+        degrees_of_freedom=freedom,
+        residual_sum_of_squares=np.ldexp(squares, 2 * target_unit),
+        total_sum_of_squares=np.ldexp(equations.deviations[size:] ** 2, 2 * target_unit),
+        weight_standard_errors=np.ldexp(
+            np.outer(deviation, np.sqrt(spread.variances())), target_unit[:, None] - feature_unit
+        ),
+        bias_standard_errors=np.ldexp(bias_deviation, target_unit),
+        variance_inflation=_variance_inflation(solution, dependent, factor.unit_roundoff),
+        gram_eigenvalues=values,
+        condition_number=np.inf if len(dependent) else float(np.sqrt(values[-1] / values[0])),
+        distance_bound=_distance_bound(factor, units, solution, spread, weight, level),
+        distance_in_standard_errors=solution.distance()[:num_targets]
+        / np.where(deviation > 0, deviation, np.nan),
+    )
+
+
+def _weight(
+    solution: Solution, units: Units, dependent: NDArray[np.intp], num_targets: int
+) -> tuple[DoubleDouble, Uncertainty]:
+    """Return the weight (K, D) in the data's own units, and its uncertainty in the equations'."""
+    equations = solution.equations
+    spread = uncertainty(equations, solution.factor)
+    independent, size = equations.features, len(equations.all_features)
+    unit = units.exponent
+    raw = dd.scale_by_power_of_two(
+        solution.weight, unit[equations.targets] - unit[independent][:, None]
+    )
+    weight = dd.exact(np.zeros((size, num_targets)))
+    for whole, part in zip(weight, raw, strict=True):
+        whole[independent] = part[:, :num_targets]
+    if len(dependent):
+        made_of = DoubleDouble(*(part[:, num_targets:] for part in raw))
+        vectors = null_vectors(made_of, independent, dependent)
+        weight = shorten(weight, vectors)
+        column = unit[:size, None]
+        loadings = shorten_rows(np.ldexp(spread.loadings, -column), vectors.high)
+        spread = Uncertainty(
+            loadings=np.ldexp(loadings, column),
+            core=spread.core,
+            degrees_of_freedom=spread.degrees_of_freedom,
+        )
+    return DoubleDouble(*(np.ascontiguousarray(part.T) for part in weight)), spread
+
+
+def _at(point: DoubleDouble, weight: DoubleDouble) -> DoubleDouble:
+    """Return weight (K, D) times a point (D,)."""
+    shape = weight.high.shape
+    return dd.total(
+        dd.multiply(weight, DoubleDouble(*(np.broadcast_to(part, shape) for part in point)))
+    )
+
+
+def _scales(deviations: Float64Array, units: Units) -> Float64Array:
+    deviation = np.ldexp(deviations / np.sqrt(units.weight_sum), units.exponent)
+    return np.asarray(1 / np.where(deviation > 0, deviation, 1.0))
+
+
+def _variance_inflation(
+    solution: Solution, dependent: NDArray[np.intp], unit_roundoff: float
+) -> Float64Array:
+    """Return the diagonal of the inverse of the correlation matrix."""
+    equations = solution.equations
+    features = equations.all_features
+    if equations.ridge.any():
+        return np.full(len(features), np.nan)
+    variances = uncertainty(equations, solution.factor).variances()
+    inflation = variances * equations.deviations[features] ** 2
+    made_of = combinations(solution, len(dependent), unit_roundoff)
+    inflation[equations.features[made_of.any(axis=1)]] = np.inf
+    inflation[dependent] = np.inf
+    return np.asarray(inflation)
+
+
+def _distance_bound(
+    factor: Factor,
+    units: Units,
+    solution: Solution,
+    spread: Uncertainty,
+    weight: DoubleDouble,
+    level: DoubleDouble,
+) -> Float64Array:
+    """Bound the distance of predictions from level + (x - mean) @ weight.T, as rounded.
+
+    Each weight is off by |M_j| distance and by its rounding to float64, times the feature's reach
+    from the mean; the level by the errors of the means and its own rounding.
+    """
+    size = factor.num_features
+    reach = np.maximum(
+        np.abs(factor.maximum[:size] - units.mean.high[:size]),
+        np.abs(factor.minimum[:size] - units.mean.high[:size]),
+    ) * (1 + 4 * FLOAT64.unit_roundoff)
+    num_targets = len(level.high)
+    unit, target_unit = units.exponent[:size], units.exponent[size:]
+    rows = np.linalg.norm(spread.loadings, axis=1)
+    slope = np.outer(solution.distance()[:num_targets], rows)
+    own_weight = np.ldexp(np.abs(weight.high), unit - target_unit[:, None])
+    at_mean = units.mean_error[size:] + own_weight @ units.mean_error[:size]
+    computed = np.ldexp(slope @ np.ldexp(reach, -unit) + at_mean, target_unit)
+    rounded = FLOAT64.unit_roundoff * (np.abs(weight.high) @ reach + np.abs(level.high))
+    return np.asarray(computed + rounded)

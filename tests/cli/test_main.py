@@ -1,0 +1,142 @@
+"""The command line as a whole: help, exit status, errors, imports."""
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from linexport.cli._main import COMMANDS, linexport
+from linexport.errors import DataError, ParityError
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_help_lists_every_command_module_and_nothing_else():
+    folder = Path(import_module("linexport.cli").__file__).parent
+    modules = {path.stem.replace("_", "-") for path in folder.glob("[a-z]*.py")}
+    assert modules == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_help(run, name):
+    outcome = run(name, "--help")
+    assert outcome.status == 0
+    command = linexport.get_command(click.Context(linexport), name)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts[0]} has no help"
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["verify"], ["predict", "--no-such"]])
+def test_misuse_is_status_2(run, arguments):
+    outcome = run(*arguments)
+    assert outcome.status == 2
+    assert "Usage:" in outcome.errors
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (DataError("It is empty.", source="a.csv", row=3), 3, "error: a.csv, row 3: It is empty."),
+        (ParityError("It disagrees."), 1, "error: It disagrees."),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_errors_become_a_line_and_a_status(run, monkeypatch, error, status, line):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(click.Group, "invoke", fail)
+    outcome = run("inspect", "anything")
+    assert (outcome.status, outcome.errors.strip(), outcome.output) == (status, line, "")
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    writer = f"{sys.executable} -m linexport synthesize --num-rows 100000"
+    done = subprocess.run(
+        ["bash", "-c", f"{writer} | head -n 1; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "x1,x2,y\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["train-and-export", "--help"], ["verify", "--help"]],
+)
+def test_help_imports_no_engine(arguments):
+    code = (
+        "import sys, linexport.cli\n"
+        "try: linexport.cli.main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'onnx', 'onnxruntime', 'polars', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_predict_and_inspect_do_not_import_torch(textbook, tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text("x2,x1\n1.0,2.0\n")
+    code = (
+        "import sys, linexport.cli\n"
+        "def call(*arguments):\n"
+        "    try: linexport.cli.main(arguments)\n"
+        "    except SystemExit as request: assert not request.code, request.code\n"
+        f"call('predict', {str(textbook)!r}, {str(table)!r})\n"
+        f"call('predict', {str(textbook / 'model.onnx')!r}, {str(table)!r})\n"
+        f"call('inspect', {str(textbook)!r})\n"
+        "print('torch' in sys.modules)"
+    )
+    done = run_python(code)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_the_main_job_runs_without_a_warning(tmp_path):
+    code = (
+        "import linexport.cli; linexport.cli.main("
+        f"['train-and-export', '--quiet', '--output', {str(tmp_path / 'bundle')!r}])"
+    )
+    done = run_python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_main_job_loads_neither_dynamo_nor_torch_onnx(tmp_path):
+    code = (
+        "import sys, linexport.cli\n"
+        "try: linexport.cli.main(['train-and-export', '-q', '-o', "
+        f"{str(tmp_path / 'bundle')!r}])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch._dynamo', 'torch.onnx', 'polars', 'scipy')"
+        " if name in sys.modules])"
+    )
+    assert run_python(code).stdout.splitlines()[-1] == "[]"
+
+
+def test_colour_is_for_terminals_that_want_it(textbook):
+    """On a pseudo-terminal the verdict is coloured, unless NO_COLOR says otherwise."""
+    pytest.importorskip("pty", reason="a pseudo-terminal needs POSIX")
+    code = (
+        "import os, pty, sys\n"
+        "sys.exit(os.waitstatus_to_exitcode(pty.spawn([sys.executable, '-m', 'linexport',"
+        f" 'verify', '--quiet', {str(textbook)!r}])))"
+    )
+    assert "\x1b[" in run_python(code, NO_COLOR="").stdout
+    assert "\x1b[" not in run_python(code, NO_COLOR="1").stdout

@@ -1,0 +1,41 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from linexport.data import _csv_records
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch) -> Callable[..., str]:
+    """Write a file into the current directory, so that messages name it shortly."""
+    monkeypatch.chdir(tmp_path)
+
+    def write_file(content: str | bytes, name: str = "t.csv") -> str:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return name
+
+    return write_file
+
+
+@pytest.fixture(params=[None, 7, 64], ids=["whole", "blocks of 7", "blocks of 64"])
+def block_bytes(request, monkeypatch) -> None:
+    """Cut the file at awkward places too."""
+    if request.param:
+        monkeypatch.setattr(_csv_records, "_BLOCK_BYTES", request.param)
+
+
+@pytest.fixture
+def fresh_python() -> Callable[[str], str]:
+    """Run code in an interpreter of its own and return what it prints."""
+
+    def run(code: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    return run

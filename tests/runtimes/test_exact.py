@@ -1,0 +1,174 @@
+"""The exact reference against rational arithmetic: its error is never larger than it says."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rational import exactly, model_prediction
+
+from linexport.bounds import precision_of, rounding_error_bound
+from linexport.errors import DataError
+from linexport.forms import affine_of
+from linexport.model import LinearModel
+from linexport.runtimes import DoubleReference, exact
+
+every_case = pytest.mark.parametrize(
+    ("dtype", "standardized"),
+    [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)],
+)
+
+
+def random_model(dtype, *, standardized, num_targets, num_features, exponents, seed):
+    """Numbers with random significands, scaled by powers of two from the range given."""
+    random = np.random.default_rng(seed)
+
+    def array(*shape):
+        values = random.uniform(-1, 1, shape).astype(dtype)
+        return np.ldexp(values, random.integers(*exponents, shape, endpoint=True))
+
+    scaler = {}
+    if standardized:
+        scaler = {"mean": array(num_features), "scale": array(num_features)}
+    model = LinearModel(weight=array(num_targets, num_features), bias=array(num_targets), **scaler)
+    return model, array(4, num_features)
+
+
+def check(model: LinearModel, rows: np.ndarray) -> None:
+    """Compare every prediction, and ask that the reference be far better than any runtime."""
+    prediction = DoubleReference(model).predict(rows)
+    precision = precision_of(model.dtype)
+    runtimes = rounding_error_bound(rows.astype(np.float64), affine_of(model), precision=precision)
+    for row, features in enumerate(rows.tolist()):
+        for target in range(model.num_targets):
+            truth = model_prediction(model, features, target)
+            parts = (part[row, target] for part in (prediction.high, prediction.low))
+            error = abs(sum(map(exactly, parts)) - truth)
+            assert error <= exactly(prediction.error[row, target])
+            assert prediction.error[row, target] <= 8 * runtimes[row, target]
+
+
+@every_case
+@given(
+    seed=st.integers(0, 2**32),
+    num_targets=st.integers(1, 3),
+    num_features=st.integers(1, 9),
+    exponents=st.sampled_from([(0, 0), (-20, 20), (-40, 30), (-40, -30)]),
+)
+@settings(max_examples=60)
+def test_it_is_as_exact_as_it_says(dtype, standardized, seed, num_targets, num_features, exponents):
+    check(
+        *random_model(
+            dtype,
+            standardized=standardized,
+            num_targets=num_targets,
+            num_features=num_features,
+            exponents=exponents,
+            seed=seed,
+        )
+    )
+
+
+@every_case
+@pytest.mark.parametrize("num_features", [255, 256, 257, 400])
+def test_it_is_as_exact_with_many_features(dtype, standardized, num_features):
+    check(
+        *random_model(
+            dtype,
+            standardized=standardized,
+            num_targets=2,
+            num_features=num_features,
+            exponents=(-8, 8),
+            seed=num_features,
+        )
+    )
+
+
+@pytest.mark.parametrize("standardized", [False, True], ids=["folded", "standardized"])
+@given(seed=st.integers(0, 2**32), exponent=st.integers(-545, -320), spread=st.integers(0, 60))
+@settings(max_examples=150)
+def test_it_is_as_exact_where_low_parts_of_products_underflow(standardized, seed, exponent, spread):
+    """The 53 low bits of a product of two float64 around 2**-1000 are not all representable."""
+    check(
+        *random_model(
+            "float64",
+            standardized=standardized,
+            num_targets=1,
+            num_features=1 + seed % 3,
+            exponents=(exponent - spread, exponent),
+            seed=seed,
+        )
+    )
+
+
+def test_a_float32_model_at_the_ends_of_its_range_is_evaluated_without_over_or_underflow():
+    """Three factors of a float32 each stay within float64."""
+    for exponents in [(-140, -120), (-126, 120)]:
+        model, rows = random_model(
+            "float32",
+            standardized=True,
+            num_targets=2,
+            num_features=5,
+            exponents=exponents,
+            seed=3,
+        )
+        prediction = DoubleReference(model).predict(rows)
+        for row, features in enumerate(rows.tolist()):
+            for target in range(2):
+                truth = model_prediction(model, features, target)
+                error = abs(exactly(prediction.high[row, target]) - truth)
+                assert error <= exactly(prediction.error[row, target])
+                assert exactly(prediction.error[row, target]) < abs(truth) * Fraction(1, 2**30) or (
+                    error < exactly(prediction.error[row, target])
+                )
+
+
+def test_cancellation_leaves_what_double_double_can_see():
+    """In float64 the terms of 1e16 would leave nothing of the 1e-10 between them."""
+    model = LinearModel(weight=np.array([[1e16, 1.0, -1e16]]), bias=np.array([1e-10]))
+    rows = np.array([[1.0, 1e-10, 1.0]])
+    high, low, error = DoubleReference(model).predict(rows)
+    truth = model_prediction(model, rows[0], 0)
+    assert abs(exactly(high[0, 0]) + exactly(low[0, 0]) - truth) <= exactly(error[0, 0])
+    assert error[0, 0] < 1e-10 / 1000
+
+
+@pytest.mark.parametrize("standardized", [False, True], ids=["folded", "standardized"])
+def test_rows_that_are_mostly_at_the_mean_are_evaluated_as_others_are(standardized):
+    model, rows = random_model(
+        "float64", standardized=standardized, num_targets=3, num_features=40,
+        exponents=(-3, 3), seed=1,
+    )  # fmt: skip
+    centre = np.zeros(40) if model.mean is None else model.mean
+    sparse = np.tile(centre, (5, 1))
+    sparse[1, 7], sparse[2, [0, 39]], sparse[3, :8] = 2.5, (-1.0, 3.0), rows[0, :8]
+    check(model, sparse)
+    assert (DoubleReference(model).predict(sparse[:1]).high == model.bias).all()
+
+
+@every_case
+def test_rows_are_evaluated_in_pieces_alike(monkeypatch, dtype, standardized):
+    model, rows = random_model(
+        dtype, standardized=standardized, num_targets=2, num_features=5,
+        exponents=(-3, 3), seed=2,
+    )  # fmt: skip
+    whole = DoubleReference(model).predict(rows)
+    monkeypatch.setattr(exact, "CHUNK", 10)
+    pieces = DoubleReference(model).predict(rows)
+    assert all((a == b).all() for a, b in zip(whole, pieces, strict=True))
+
+
+@every_case
+def test_no_rows_give_no_predictions(dtype, standardized):
+    model, rows = random_model(
+        dtype, standardized=standardized, num_targets=2, num_features=5,
+        exponents=(0, 0), seed=2,
+    )  # fmt: skip
+    assert [part.shape for part in DoubleReference(model).predict(rows[:0])] == [(0, 2)] * 3
+
+
+def test_features_of_another_shape_are_refused():
+    model = LinearModel(weight=np.ones((1, 3)), bias=np.ones(1))
+    with pytest.raises(DataError, match=r"shape \(rows, 3\), got \(3,\)"):
+        DoubleReference(model).predict(np.ones(3))

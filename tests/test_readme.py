@@ -1,0 +1,20 @@
+"""What the README shows is what its commands print."""
+
+import re
+
+from readme_examples import README, run_examples
+
+
+def masked(text: str) -> list[str]:
+    """Lines without numbers, digests and alignment: they differ between machines."""
+    text = re.sub(r"[0-9a-f]{64}", "#", text)
+    text = re.sub(r"(?<![A-Za-z_])-?\d[\d.,]*(e[+-]?\d+)?", "#", text)
+    return [re.sub(r"\s+", " ", line).strip() for line in text.splitlines()]
+
+
+def test_every_example_runs_and_prints_what_is_shown(tmp_path):
+    examples = list(run_examples(README.read_text(), tmp_path))
+    assert len(examples) >= 8
+    for example in examples:
+        assert not example.failed, example.printed
+        assert masked(example.shown) == masked(example.printed)

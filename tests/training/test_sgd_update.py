@@ -1,0 +1,120 @@
+"""The steps, bit for bit, against torch.optim.SGD."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from linexport.data import load_array, synthesize, synthetic_data
+from linexport.training import SGDConfig, train
+from linexport.training.schedule import Curvature, Pace, Schedule
+from linexport.training.stepping import Autograd
+
+
+def start(dtype, num_features=2, num_targets=1, seed=3):
+    """The module that training starts from, and the generator that then orders the rows."""
+    generator = torch.Generator().manual_seed(seed)
+    module = nn.utils.skip_init(nn.Linear, num_features, num_targets, dtype=dtype)
+    nn.init.normal_(module.weight, std=0.01, generator=generator)
+    nn.init.zeros_(module.bias)
+    return module, generator
+
+
+def bits(tensors):
+    return [tensor.detach().numpy().tobytes() for tensor in tensors]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+def test_training_takes_the_steps_of_torch_optim_bit_for_bit(dtype, momentum, weight_decay):
+    data = synthesize(num_rows=103)
+    config = SGDConfig(
+        epochs=4,
+        batch_size=10,
+        learning_rate=0.02,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        seed=3,
+    )
+    ours = train(data, solver=config, dtype=dtype)
+
+    torch_dtype = getattr(torch, dtype)
+    features = torch.tensor(data.feature_values, dtype=torch_dtype)
+    targets = torch.tensor(data.target_values, dtype=torch_dtype)
+    module, generator = start(torch_dtype)
+    optimizer = torch.optim.SGD(
+        module.parameters(), lr=0.02, momentum=momentum, weight_decay=weight_decay, foreach=False
+    )
+    for _ in range(4):
+        for rows in torch.randperm(103, generator=generator).split(10):
+            optimizer.zero_grad()
+            nn.MSELoss()(module(features[rows]), targets[rows]).backward()
+            optimizer.step()
+
+    assert bits(ours.module.parameters()) == bits(module.parameters())
+    assert bits(ours.gradients.values()) == bits([module.weight.grad, module.bias.grad])
+    assert ours.model.weight.tolist() == module.weight.tolist()
+
+
+def test_a_loader_is_followed_batch_for_batch_as_in_a_loop_written_by_hand():
+    features, target = synthetic_data(num_rows=95)
+    torch.manual_seed(11)  # the loader draws its order from PyTorch's generator
+    config = SGDConfig(standardize=False, seed=3)
+    ours = train(load_array((features, target), 10), solver=config)
+
+    torch.manual_seed(11)
+    loader = load_array((features, target), 10)
+    module, _ = start(torch.float32)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.03, foreach=False)
+    for _ in range(3):
+        for batch, batch_target in loader:
+            optimizer.zero_grad()
+            nn.MSELoss()(module(batch), batch_target).backward()
+            optimizer.step()
+
+    assert bits(ours.module.parameters()) == bits(module.parameters())
+
+
+def test_a_learning_rate_and_momentum_that_change_are_followed_as_torch_optim_does():
+    """The Chebyshev paces: another learning rate and momentum each epoch."""
+    schedule = Schedule(
+        num_rows=50,
+        num_targets=2,
+        curvature=Curvature(smallest=0.1, largest=2.5, row=9.0),
+        unit_roundoff=2.0**-53,
+        batch_size=50,
+    )
+    paces = list(itertools.islice(schedule.paces(), 20))
+    assert len({pace.momentum for pace in paces}) > 10
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(50, 3, generator=generator, dtype=torch.float64)
+    targets = torch.randn(50, 2, generator=generator, dtype=torch.float64)
+
+    ours, _ = start(torch.float64, 3, 2)
+    runner = Autograd(ours, weight_decay=0.1)
+    for pace in paces:
+        runner.run([(features, targets)], pace)
+
+    theirs, _ = start(torch.float64, 3, 2)
+    optimizer = torch.optim.SGD(theirs.parameters(), weight_decay=0.1, foreach=False)
+    (group,) = optimizer.param_groups
+    for pace in paces:
+        group["lr"], group["momentum"] = pace.learning_rate, pace.momentum
+        optimizer.zero_grad()
+        nn.MSELoss()(theirs(features), targets).backward()
+        optimizer.step()
+
+    assert bits(ours.parameters()) == bits(theirs.parameters())
+
+
+def test_steps_without_momentum_leave_no_past_for_a_later_phase_with_it():
+    features, targets = torch.ones(1, 1), torch.ones(1, 1)
+    module, _ = start(torch.float32, 1)
+    runner = Autograd(module, weight_decay=0.0)
+    expected = torch.zeros(1)
+    for momentum in (0.0, 0.9):
+        runner.run([(features, targets)], Pace(1, 0.1, momentum))
+        expected.add_(module.bias.grad, alpha=-0.1)
+    assert bits([module.bias]) == bits([expected])

@@ -1,0 +1,232 @@
+"""What train() takes, and what it returns."""
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from linexport.data import as_dataset, load_array, split, synthesize
+from linexport.errors import ConfigError, DataError, TrainingError
+from linexport.forms import raw_coefficients
+from linexport.training import SGDConfig, train
+
+
+@pytest.fixture
+def arrays():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(120, 2)) * [1, 50] + [3, -7]
+    return features, features @ [0.5, 2.0] + 1 + random.normal(size=120)
+
+
+def bits(result):
+    return result.model.weight.tobytes() + result.model.bias.tobytes()
+
+
+def test_arrays_tensors_tensor_datasets_tuples_and_tables_give_the_same_bits(arrays, tmp_path):
+    features, target = arrays
+    tensors = torch.tensor(features, requires_grad=True), torch.tensor(target)
+    table = pl.DataFrame({"a": features[:, 0], "b": features[:, 1], "c": target})
+    table.write_csv(tmp_path / "table.csv")
+    results = [
+        train(features, target),
+        train(features.tolist(), target.tolist()),
+        train(features, target[:, None]),
+        train((features, target)),
+        train(*tensors),
+        train(TensorDataset(*tensors)),
+        train(as_dataset(features, target)),
+        train(table, "c"),
+        train(table.to_pandas(), ["c"]),
+        train(tmp_path / "table.csv", "c"),
+    ]
+    assert {bits(result) for result in results} == {bits(results[0])}
+    assert tensors[0].grad is None
+
+
+def test_a_loaders_batches_are_taken_as_they_come(arrays):
+    features, target = (torch.tensor(array) for array in arrays)
+    seen = []
+
+    class Recorded(TensorDataset):
+        def __getitem__(self, index):
+            seen.append(index)
+            return super().__getitem__(index)
+
+    order = [list(range(100, 120)), list(range(60)), list(range(60, 100))]
+    loader = DataLoader(Recorded(features, target), batch_sampler=order)
+    result = train(loader, solver=SGDConfig(standardize=False, epochs=2, learning_rate=1e-5))
+    # Once to get to know the rows, and in each epoch.
+    assert seen == 3 * [index for batch in order for index in batch]
+    assert result.record.rows == 120
+    assert result.record.settings["batch_size"] == 60
+
+
+def test_a_loader_arrives_with_its_own_batches(arrays):
+    loader = load_array([torch.tensor(array) for array in arrays], 30)
+    result = train(loader)
+    assert result.warnings == ()
+    assert result.record.optimum["y"].standard_errors <= 0.01
+    assert result.record.settings["batch_size"] == 30
+
+
+def test_a_loader_that_leaves_rows_out_is_trained_on_the_others(arrays):
+    features, target = (torch.tensor(array) for array in arrays)
+    loader = DataLoader(TensorDataset(features, target), batch_size=50, drop_last=True)
+    result = train(loader)
+    assert result.record.rows == 100
+    assert bits(result) != bits(train(features, target))
+
+
+def test_an_iterable_loader_will_do(arrays):
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return zip(*(torch.tensor(array, dtype=torch.float32) for array in arrays), strict=True)
+
+    result = train(DataLoader(Stream(), batch_size=40))
+    assert result.record.rows == 120
+    assert result.record.optimum["y"].standard_errors <= 0.01
+
+
+def test_a_loaders_own_generator_is_where_it_was_when_training_begins(arrays):
+    tensors = [torch.tensor(array, dtype=torch.float32) for array in arrays]
+    settings = SGDConfig(standardize=False, epochs=1, learning_rate=1e-5)
+    results = []
+    for _ in range(2):
+        generator = torch.Generator().manual_seed(4)
+        loader = DataLoader(TensorDataset(*tensors), 10, shuffle=True, generator=generator)
+        results.append(bits(train(loader, solver=settings)))
+    first_order = list(
+        DataLoader(
+            TensorDataset(*tensors), 10, shuffle=True, generator=torch.Generator().manual_seed(4)
+        )
+    )
+    fixed = DataLoader(first_order, batch_size=None)
+    results.append(bits(train(fixed, solver=settings)))
+    assert len(set(results)) == 1
+
+
+def test_names_and_ranges_travel_with_the_model(arrays):
+    features, target = arrays
+    table = pl.DataFrame({"age": features[:, 0], "price": target, "size": features[:, 1]})
+    result = train(table, "price")
+    assert result.model.feature_names == ("age", "size")
+    assert result.model.target_names == ("price",)
+    assert list(result.record.coefficients["price"].features) == ["age", "size"]
+    assert result.model.features[1].minimum == features[:, 1].min()
+    assert result.model.targets[0].maximum == target.max()
+
+
+def test_the_model_is_standardized_and_the_record_in_raw_units(arrays):
+    features, target = arrays
+    result = train(features, target)
+    assert result.model.mean.tolist() == pytest.approx(features.mean(axis=0).tolist(), rel=1e-14)
+    assert result.model.scale.tolist() == pytest.approx(
+        (1 / features.std(axis=0)).tolist(), rel=1e-13
+    )
+    weight, bias = raw_coefficients(result.model)
+    recorded = result.record.coefficients["y"]
+    assert list(recorded.features.values()) == weight[0].tolist()
+    assert recorded.intercept == bias[0]
+    # The slopes that made the data: noise 1, deviations 1 and 50, 120 rows; six deviations.
+    assert abs(recorded.features["x1"] - 0.5) < 6 / np.sqrt(120)
+    assert abs(recorded.features["x2"] - 2.0) < 6 / np.sqrt(120) / 50
+
+
+def test_the_module_takes_and_gives_standardized_values(arrays):
+    features, target = arrays
+    result = train(features, target)
+    scaled = (features - features.mean(axis=0)) / features.std(axis=0)
+    with torch.no_grad():
+        prediction = (
+            result.module(torch.tensor(scaled)).numpy()[:, 0] * target.std() + target.mean()
+        )
+    ours = (features - result.model.mean) * result.model.scale @ result.model.weight[0]
+    assert prediction == pytest.approx(ours + result.model.bias[0], rel=1e-12)
+    assert {name: gradient.shape for name, gradient in result.gradients.items()} == {
+        "weight": (1, 2),
+        "bias": (1,),
+    }
+
+
+def test_both_parts_of_a_split_are_measured():
+    training, test = split(synthesize(), 0.2, seed=0)
+    result = train(training, test=test)
+    assert result.record.rows == 800
+    assert result.record.metrics["training"]["y"].rows == 800
+    measured = result.record.metrics["test"]["y"]
+    assert measured.rows == 200
+    errors = test.feature_values @ result.model.weight.T + result.model.bias - test.target_values
+    assert measured.rmse == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-12)
+
+
+def test_rows_that_were_dropped_are_counted(arrays):
+    features, target = arrays
+    target = target.copy()
+    target[3] = np.nan
+    result = train(as_dataset(features, target, missing="drop"))
+    assert (result.record.rows, result.record.rows_dropped) == (119, 1)
+
+
+def test_linearly_dependent_features_are_named(arrays):
+    features, target = arrays
+    doubled = np.column_stack([features, features[:, 0] * 2])
+    with pytest.raises(TrainingError, match=r"linearly dependent: 'x3' is a combination of 'x1'"):
+        train(doubled, target)
+
+
+def one_tensor_loader(x):
+    return DataLoader(TensorDataset(torch.tensor(x)), 10)
+
+
+def untensored_loader(y):
+    return DataLoader(list(zip("ab", y[:2], strict=True)))
+
+
+def empty_loader():
+    return DataLoader(TensorDataset(torch.empty(0, 2), torch.empty(0)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (lambda x, _: [x], "The target is missing"),
+        (lambda x, y: [(x, y), y], "A tuple brings its own target"),
+        (lambda _, y: [synthesize(), y], "A Dataset brings its own target"),
+        (lambda x, y: [(x, y, y)], "a pair, features and target, got a tuple of 3"),
+        (lambda x, y: [x, y[:-1]], "120 rows of features, but 119 of the target"),
+        (lambda x, y: [x, np.where(y > y.mean(), np.nan, y)], "There is no value"),
+        (lambda x, y: [x[:2], y[:2]], "too few rows: 2"),
+        (lambda x, y: [x, y.astype(complex)], "real numbers"),
+        (lambda x, _: [one_tensor_loader(x)], "got a list of 1"),
+        (lambda _, y: [untensored_loader(y)], "a pair of tensors"),
+        (lambda x, y: [load_array([x[:, 0], y], 10)], r"got \(10,\) and \(10, 1\)"),
+        (lambda *_: [empty_loader()], "no batch"),
+    ],
+)
+def test_rows_that_cannot_be_trained_on_are_refused(arrays, rows, message):
+    with pytest.raises(DataError, match=message):
+        train(*rows(*arrays))
+
+
+def test_test_rows_of_other_columns_are_refused(arrays):
+    with pytest.raises(DataError, match="have the columns x1, y, those trained on x1, x2, y"):
+        train(*arrays, test=synthesize([1.0]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"solver": "adam"}, "solver must be"),
+        ({"dtype": "float16"}, "dtype must be float32 or float64"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(arrays, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        train(*arrays, **settings)
+
+
+def test_a_batch_size_beside_a_loader_is_refused(arrays):
+    loader = load_array([torch.tensor(array) for array in arrays], 10)
+    with pytest.raises(ConfigError, match="DataLoader brings its own batches"):
+        train(loader, solver=SGDConfig(batch_size=5))
