@@ -20,14 +20,17 @@ __all__ = [
     "FORMAT_VERSION",
     "MANIFEST_FILE",
     "WEIGHTS_FILE",
+    "CoefficientStatistics",
     "Coefficients",
     "ErrorBudget",
     "FileRecord",
     "FitRecord",
+    "FitStatistics",
     "Manifest",
     "Metrics",
     "OptimumDistance",
     "Setting",
+    "TargetStatistics",
     "decode",
     "encode",
 ]
@@ -65,8 +68,9 @@ class Metrics:
     rows: int
     rmse: float
     """Root of the mean squared error, target units."""
-    mae: float
-    """Mean absolute error, target units."""
+    mae: float | None
+    """Mean absolute error, target units; None where it would have taken one more pass over rows
+    that are not in memory."""
     r2: float | None
     """1 - SSE / SST around the mean; None where the target does not vary."""
 
@@ -79,9 +83,70 @@ class OptimumDistance:
     """Mean squared error of the fit, target units squared."""
     loss_at_optimum: float
     standard_errors: float | None
-    """Largest coefficient distance, in standard errors; None without degrees of freedom."""
+    """Largest coefficient distance, in standard errors; None without degrees of freedom or where
+    the data fit exactly."""
     prediction: float
     """Largest difference of predictions over the training range, target units."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoefficientStatistics:
+    """One coefficient in raw units. None where it is not defined."""
+
+    estimate: float
+    standard_error: float | None
+    """None without degrees of freedom."""
+    t: float | None
+    """None also where the fit is exact."""
+    p_value: float | None
+    """Two-sided, for the coefficient being 0."""
+    lower: float | None
+    """Of the interval with the confidence stated."""
+    upper: float | None
+    variance_inflation: float | None
+    """1 where the feature is uncorrelated with all others; None where it is infinite, and for the
+    intercept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetStatistics:
+    """The fit of one target. None where it is not defined."""
+
+    intercept: CoefficientStatistics | None
+    features: dict[str, CoefficientStatistics]
+    degrees_of_freedom: float
+    """nu, a whole number without a ridge."""
+    residual_sum_of_squares: float
+    """Target units squared."""
+    total_sum_of_squares: float
+    """Around the mean, or around 0 without an intercept."""
+    residual_standard_deviation: float | None
+    """s, target units."""
+    r2: float | None
+    """None where the target does not vary."""
+    adjusted_r2: float | None
+    f: float | None
+    """None also where the fit is exact."""
+    f_p_value: float | None
+    log_likelihood: float | None
+    """None where the fit is exact."""
+    aic: float | None
+    bic: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitStatistics:
+    """The fit of all targets."""
+
+    rows: int
+    """n, without rows of weight 0."""
+    rank: int
+    """p; less than the number of features where some are combinations of others."""
+    confidence: float
+    """Of the intervals."""
+    condition_number: float | None
+    """2-norm, of the standardized features; None where they are dependent."""
+    targets: dict[str, TargetStatistics]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,6 +167,8 @@ class FitRecord:
     """By part (training, test), then by target name."""
     optimum: dict[str, OptimumDistance] = field(default_factory=dict)
     """By target name."""
+    statistics: FitStatistics | None = None
+    """What least squares knows of the uncertainty; None for other solvers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

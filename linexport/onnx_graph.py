@@ -9,7 +9,7 @@ Weight [K, D], bias [K] and, where kept, mean and scale [D] are inline initializ
 exactly what `write` writes, so that what it returns is what any conforming runtime computes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -195,6 +195,9 @@ class OnnxSummary:
     opset_versions: dict[str, int]
     """By operator domain; the standard one is the empty string."""
     operators: tuple[str, ...]
+    inputs: dict[str, str]
+    """By name, such as float32 [batch, 2]."""
+    outputs: dict[str, str]
     producer: str
     form: str | None
     """folded or standardized; None where the graph is not one that `write` writes."""
@@ -211,18 +214,36 @@ def summarize(data: bytes) -> OnnxSummary:
     """
     proto = check(data)
     model = read_named(proto)
+    constants = {tensor.name for tensor in proto.graph.initializer}
     form = "standardized" if model is not None and model.standardized else "folded"
     return OnnxSummary(
         bytes=len(data),
         ir_version=proto.ir_version,
         opset_versions={entry.domain: entry.version for entry in proto.opset_import},
         operators=tuple(node.op_type for node in proto.graph.node),
+        inputs=_described(value for value in proto.graph.input if value.name not in constants),
+        outputs=_described(proto.graph.output),
         producer=proto.producer_name,
         form=form if model is not None else None,
         features=model.features if model is not None else (),
         targets=model.targets if model is not None else (),
         metadata=read_metadata(proto),
     )
+
+
+def _described(values: Iterable[onnx.ValueInfoProto]) -> dict[str, str]:
+    return {value.name: _type_and_shape(value.type.tensor_type) for value in values}
+
+
+def _type_and_shape(tensor: onnx.TypeProto.Tensor) -> str:
+    # Of an optional or a sequence the tensor type is empty: it is called undefined.
+    name = TensorProto.DataType.Name(tensor.elem_type).lower()
+    name = {"float": "float32", "double": "float64"}.get(name, name)
+    sizes = [
+        str(size.dim_value) if size.HasField("dim_value") else size.dim_param or "?"
+        for size in tensor.shape.dim
+    ]
+    return f"{name} [{', '.join(sizes)}]"
 
 
 def _graph(model: LinearModel) -> onnx.GraphProto:

@@ -23,10 +23,6 @@ def exactly(value: float) -> Fraction:
     return Fraction(float(value))
 
 
-def largest(values: Sequence[Fraction]) -> Fraction:
-    return max(abs(value) for value in values)
-
-
 @dataclass(frozen=True)
 class Arithmetic:
     """One way to round: to a format, with subnormal operands or results flushed or not."""

@@ -125,7 +125,8 @@ ENCODED = """\
         "standard_errors": null,
         "prediction": 0.0
       }
-    }
+    },
+    "statistics": null
   },
   "error_budget": {
     "price": {

@@ -10,6 +10,7 @@ from importlib import import_module
 
 import click
 
+from linexport.cli._text import echo_error
 from linexport.errors import LinexportError, ParityError
 
 COMMANDS = {
@@ -64,9 +65,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         status = INTERRUPTED
     except LinexportError as error:
-        click.echo(f"error: {error}", err=True)
+        echo_error(str(error))
         status = DISAGREES if isinstance(error, ParityError) else FAILED
+    except MemoryError:
+        echo_error("There is not enough memory for this.")
+        status = FAILED
     except BrokenPipeError:  # the reader of our output is gone: nobody to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
+        status = FAILED
+    except OSError as error:
+        echo_error(f"{error.filename or 'standard output'}: {error.strerror}.")
+        _discard_output()
         status = FAILED
     sys.exit(status or 0)
+
+
+def _discard_output() -> None:
+    """Spare Python its own attempt, at exit, to write what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -28,7 +28,11 @@ def probe_options(command: Command) -> Command:
         help="Rows of the largest batch that parity is checked with.",
     )
     seed = click.option(
-        "--probe-seed", type=int, default=0, show_default=True, help="Of the random rows."
+        "--probe-seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Of the random rows.",
     )
     return rows(seed(command))
 
@@ -47,12 +51,26 @@ def names_option(flag: str, help_text: str) -> Callable[[Command], Command]:
 
 
 def numbers_option(flag: str, default: str, help_text: str) -> Callable[[Command], Command]:
-    """Add an option that takes numbers with commas between them."""
+    """Add an option that takes numbers with commas between them, once per target."""
 
-    def parse(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[float, ...]:
-        try:
-            return tuple(float(part) for part in text.split(","))
-        except ValueError as error:
-            raise click.BadParameter(f"{text!r} is not a list of numbers like 2,-3.4.") from error
+    def parse(
+        ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+    ) -> tuple[tuple[float, ...], ...]:
+        return tuple(_numbers(text) for text in texts)
 
-    return click.option(flag, default=default, show_default=True, callback=parse, help=help_text)
+    return click.option(
+        flag,
+        multiple=True,
+        default=(default,),
+        show_default=True,
+        metavar="NUMBER[,NUMBER...]",
+        callback=parse,
+        help=help_text,
+    )
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a list of numbers like 2,-3.4.") from error

@@ -1,6 +1,7 @@
 """Training as it goes, on a terminal or as lines."""
 
 import sys
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -10,15 +11,31 @@ if TYPE_CHECKING:
     from linexport.training import EpochEnd
 
 
+class _Line:
+    """One line on stderr that is kept up to date, where stderr is a terminal."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        if self.live:
+            click.echo(f"\r{text:<79}", nl=False, err=True)
+
+    def clear(self) -> None:
+        if self.live:
+            click.echo("\r" + " " * 79 + "\r", nl=False, err=True)
+
+
 class EpochDisplay:
     """Prints each epoch's loss, or the last one's only.
 
     On a terminal a line on stderr is kept up to date meanwhile: epoch, loss, rows/s, time left.
     """
 
-    def __init__(self, *, as_text: bool, every: bool) -> None:
+    def __init__(self, *, as_text: bool, every: bool, standardized: bool) -> None:
         self.as_text, self.every = as_text, every
-        self.live = sys.stderr.isatty()
+        self.unit = " of the target's variance" if standardized else ""
+        self.line = _Line()
         self.last: EpochEnd | None = None
 
     def __enter__(self) -> Self:
@@ -30,27 +47,47 @@ class EpochDisplay:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._clear()
+        self.line.clear()
         if self.last is not None and not self.every and error is None:
             self._print(self.last)
 
     def __call__(self, epoch: "EpochEnd") -> None:
         self.last = epoch
         if self.every:
-            self._clear()
+            self.line.clear()
             self._print(epoch)
-        if self.live:
+        if self.line.live:
             line = (
                 f"epoch {epoch.epoch}, loss {epoch.loss:.6g}, {epoch.rows_per_second:,.0f} rows/s"
             )
             if epoch.seconds_left is not None:
                 line += f", at most {epoch.seconds_left:.0f} s left"
-            click.echo(f"\r{line:<79}", nl=False, err=True)
+            self.line.show(line)
 
     def _print(self, epoch: "EpochEnd") -> None:
         if self.as_text:
-            click.echo(f"epoch {epoch.epoch}, loss {epoch.loss:f}")
+            click.echo(f"epoch {epoch.epoch}, loss {epoch.loss:f}{self.unit}")
 
-    def _clear(self) -> None:
-        if self.live and self.last is not None:
-            click.echo("\r" + " " * 79 + "\r", nl=False, err=True)
+
+class RowDisplay:
+    """Shows rows and rows/s while least squares reads, at most ten times a second."""
+
+    def __init__(self) -> None:
+        self.line = _Line()
+        self.began = self.shown = time.monotonic()
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.line.clear()
+
+    def __call__(self, rows: int) -> None:
+        now = time.monotonic()
+        if rows < self.rows:  # the next pass
+            self.began = now
+        self.rows = rows
+        if now - self.shown > 0.1:
+            self.shown = now
+            self.line.show(f"{rows:,} rows, {rows / (now - self.began):,.0f} rows/s")

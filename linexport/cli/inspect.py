@@ -1,15 +1,14 @@
 """linexport inspect."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from linexport import pipeline, reporting
 from linexport.cli._options import json_option
+from linexport.cli._text import echo_lines
 
-if TYPE_CHECKING:
-    from linexport.onnx_graph import OnnxSummary
+__all__ = ["command"]
 
 
 @click.command("inspect")
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 @json_option
 def command(*, path: Path, as_json: bool) -> None:
     """Say what PATH, a bundle or an ONNX file, is: names, ranges, versions, verdict, digests."""
-    inspection = pipeline.inspect(path)
-    if as_json:
-        click.echo(reporting.render(inspection))
+    found = pipeline.inspect(path)
+    if isinstance(found, pipeline.BundleInspection):
+        document = reporting.bundle_document(found.path, found.manifest, found.certificate)
+        lines = reporting.bundle_lines(found.manifest, found.certificate)
     else:
-        click.echo("\n".join(_lines(inspection)))
-
-
-def _lines(inspection: "pipeline.BundleInspection | OnnxSummary") -> list[str]:
-    if isinstance(inspection, pipeline.BundleInspection):
-        return reporting.bundle_lines(inspection.manifest, inspection.certificate)
-    return reporting.onnx_lines(inspection)
+        document = reporting.onnx_document(str(path), found)
+        lines = reporting.onnx_lines(found)
+    if as_json:
+        click.echo(reporting.render(document))
+    else:
+        echo_lines(lines)

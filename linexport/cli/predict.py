@@ -8,6 +8,8 @@ import click
 from linexport import pipeline
 from linexport.cli._options import delimiter_option, names_option, quiet_option
 
+__all__ = ["command"]
+
 
 @click.command("predict")
 @click.argument("model", type=click.Path(path_type=Path))

@@ -5,11 +5,19 @@ import click
 from linexport import data
 from linexport.cli._options import numbers_option
 
+__all__ = ["command"]
+
 
 @click.command("synthesize")
-@numbers_option("--weight", "2,-3.4", "One weight per feature.")
+@numbers_option("--weight", "2,-3.4", "One weight per feature; once per target.")
 @click.option(
-    "--bias", type=float, default=4.2, show_default=True, help="What is added to every target."
+    "--bias",
+    "biases",
+    type=float,
+    multiple=True,
+    default=(4.2,),
+    show_default=True,
+    help="What is added to the target: once for all, or once per target.",
 )
 @click.option(
     "--num-rows", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows to draw."
@@ -33,13 +41,14 @@ from linexport.cli._options import numbers_option
 )
 def command(
     *,
-    weight: tuple[float, ...],
-    bias: float,
+    weight: tuple[tuple[float, ...], ...],
+    biases: tuple[float, ...],
     num_rows: int,
     noise_std: float,
     seed: int,
     output: str,
 ) -> None:
-    """Write rows of x1, x2, ... ~ N(0, 1) and y = x.w + b + noise."""
+    """Write rows of x1, x2, ... ~ N(0, 1) and y = x.w + b + noise; y1, y2, ... for several."""
+    bias = biases[0] if len(biases) == 1 else biases
     dataset = data.synthesize(weight, bias, num_rows, noise_std, seed)
     data.write_dataset(dataset, output)

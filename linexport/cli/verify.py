@@ -8,6 +8,9 @@ from linexport import reporting
 from linexport.cli._main import DISAGREES
 from linexport.cli._options import echo_verdict, json_option, probe_options, quiet_option
 from linexport.cli._startup import collector_paused
+from linexport.cli._text import echo_lines
+
+__all__ = ["command"]
 
 
 @click.command("verify")
@@ -45,8 +48,7 @@ def command(
     if as_json:
         click.echo(reporting.render(reporting.parity_document(report)))
     else:
-        if not quiet:
-            click.echo("\n".join(reporting.parity_lines(report)))
+        echo_lines(report.failures if quiet else reporting.parity_lines(report))
         echo_verdict(report, reporting.conclusion(report))
     if not report.passed:
         ctx.exit(DISAGREES)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from linexport.data.arrays import as_array, as_dataset
     from linexport.data.dataset import Dataset, Rows
     from linexport.data.loaders import load_array
-    from linexport.data.rows import TableRows, read_dataset, training_rows
+    from linexport.data.rows import TableRows, read_dataset, read_rows, training_rows
+    from linexport.data.sharing import Gather, alone, describe_all, share_dataset
     from linexport.data.splitting import split
     from linexport.data.synthetic import synthesize, synthetic_data
     from linexport.data.tables import Batch, Table, open_table
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "Dataset",
+    "Gather",
     "Rows",
     "Table",
     "TableRows",
+    "alone",
     "as_array",
     "as_dataset",
+    "describe_all",
     "load_array",
     "open_table",
     "read_dataset",
+    "read_rows",
+    "share_dataset",
     "split",
     "synthesize",
     "synthetic_data",
@@ -42,7 +48,8 @@ __getattr__ = lazy_names(
         "arrays": ("as_array", "as_dataset"),
         "dataset": ("Dataset", "Rows"),
         "loaders": ("load_array",),
-        "rows": ("TableRows", "read_dataset", "training_rows"),
+        "rows": ("TableRows", "read_dataset", "read_rows", "training_rows"),
+        "sharing": ("Gather", "alone", "describe_all", "share_dataset"),
         "splitting": ("split",),
         "synthetic": ("synthesize", "synthetic_data"),
         "tables": ("Batch", "Table", "open_table"),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
+from linexport.data.sharing import Gather
 from linexport.errors import ConfigError, DataError
 
 _DROP = "leave such rows out with --missing drop (missing='drop')"
@@ -55,6 +56,17 @@ class FeatureRanges:
         np.minimum(self._minimum, features.min(axis=0, initial=np.inf), out=self._minimum)
         np.maximum(self._maximum, features.max(axis=0, initial=-np.inf), out=self._maximum)
         self.num_rows += len(features)
+
+    def of_all(self, rows_dropped: int, gather: Gather) -> "tuple[FeatureRanges, int]":
+        """Return the ranges and the number of rows dropped of all ranks together."""
+        counts = [float(self.num_rows), float(rows_dropped)]  # exact up to 2**53
+        stacked = gather(np.concatenate([self._minimum, self._maximum, counts]))
+        num_features = len(self._minimum)
+        ranges = FeatureRanges(num_features)
+        ranges._minimum = stacked[:, :num_features].min(axis=0)
+        ranges._maximum = stacked[:, num_features:-2].max(axis=0)
+        ranges.num_rows, total_dropped = (int(count) for count in stacked[:, -2:].sum(axis=0))
+        return ranges, total_dropped
 
     def check(self, names: Sequence[str], source: str, *, rows_dropped: int = 0) -> None:
         """Raise DataError unless a fit can be determined by these rows.

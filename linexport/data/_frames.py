@@ -1,6 +1,7 @@
 """Parquet files, and tables that are in memory already."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import polars as pl
 
 from linexport.data._names import require_unique
 from linexport.data._numbers import require_numbers
+from linexport.data._parquet_footer import row_group_rows
 from linexport.data._parts import Batch, Selection
 from linexport.errors import DataError
 
 PARQUET_MAGIC = b"PAR1"
 _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
+_VALUES_PER_READ = 1 << 22  # 32 MiB; what smaller row groups are joined to
 _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
 
 
@@ -23,19 +26,41 @@ class Frame:
     Memory grows with the largest row group of a Parquet file, not with the file.
     """
 
-    def __init__(self, frame: pl.LazyFrame, source: str) -> None:
+    def __init__(
+        self,
+        frame: pl.LazyFrame,
+        source: str,
+        *,
+        row_groups: Callable[[], list[int]] | None = None,
+        share: tuple[int, int] | None = None,
+    ) -> None:
+        """Take rows, and what tells the sizes of the pieces that they can only be read in."""
         self._frame = frame
         self.source = source
+        self._row_groups = row_groups
+        self._share = share
         try:
             self._schema = frame.collect_schema()
         except pl.exceptions.PolarsError as error:
             raise _unreadable(error, source) from error
         self.names = require_unique(self._schema.names(), source)
 
+    @property
+    def size(self) -> int:
+        """Rows; see Part."""
+        if self._row_groups is not None:
+            return sum(self._row_groups())
+        return int(self._frame.select(pl.len()).collect().item())
+
+    def cut(self, start: int, stop: int) -> "Frame":
+        """Return the row groups, or else the rows, whose middle is there; see Part."""
+        share = (max(start, 0), max(start, stop, 0))
+        return Frame(self._frame, self.source, row_groups=self._row_groups, share=share)
+
     def batches(self, selection: Selection) -> Iterator[Batch]:
         """Yield the rows; see Part."""
-        first_row = 1
-        for frame in self._frames(list(dict.fromkeys(selection.numbers + selection.kept))):
+        names = list(dict.fromkeys(selection.numbers + selection.kept))
+        for first_row, frame in self._numbered(names):
             numbers = frame.select(selection.numbers)
             require_numbers(numbers, self.source, first_row, selection.text_remedy)
             yield Batch(
@@ -44,18 +69,60 @@ class Frame:
                 source=self.source,
                 first_row=first_row,
             )
-            first_row += frame.height
 
-    def _frames(self, names: list[str]) -> Iterator[pl.DataFrame]:
+    def _numbered(self, names: list[str]) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Yield at least one frame, with the number of its first row."""
         num_rows = min(max(_VALUES_PER_BATCH // len(names), _FEWEST_ROWS), _MOST_ROWS)
-        frame = None
+        is_empty = True
         try:
-            for frame in self._frame.select(names).collect_batches(chunk_size=num_rows):
-                yield frame
+            for start, frames in self._reads(names, num_rows):
+                first_row = start + 1
+                for frame in frames:
+                    yield first_row, frame
+                    first_row += frame.height
+                    is_empty = False
         except pl.exceptions.PolarsError as error:
             raise _unreadable(error, self.source) from error
-        if frame is None:
-            yield pl.DataFrame(schema={name: self._schema[name] for name in names})
+        if is_empty:
+            yield 1, pl.DataFrame(schema={name: self._schema[name] for name in names})
+
+    def _reads(
+        self, names: list[str], num_rows: int
+    ) -> Iterator[tuple[int, Iterable[pl.DataFrame]]]:
+        """Yield rows that follow one another, as frames, with the rows before them."""
+        rows = self._frame.select(names)
+        if self._row_groups is None:
+            if self._share is not None:
+                rows = self._frame.slice(self._share[0], self._share[1] - self._share[0])
+                rows = rows.select(names)
+            frames = rows.collect_batches(chunk_size=num_rows)
+            yield (self._share or (0, 0))[0], frames
+            return
+        # One read at a time: polars would hold a dozen row groups otherwise, to gain nothing here.
+        most = max(_VALUES_PER_READ // len(names), num_rows)
+        for start, stop in _joined(self._bounds(self._row_groups()), most):
+            frame = self._frame.slice(start, stop - start).select(names).collect()
+            yield start, frame.iter_slices(num_rows)
+
+    def _bounds(self, row_groups: list[int]) -> list[int]:
+        """Return where the row groups of the share begin, and where the last one ends."""
+        sizes = np.array(row_groups, dtype=np.int64)
+        bounds = np.concatenate([[0], np.cumsum(sizes)])
+        first, last = 0, len(sizes)
+        if self._share is not None:
+            doubled = 2 * bounds[1:] - sizes  # twice the middles
+            first, last = np.searchsorted(doubled, [2 * self._share[0], 2 * self._share[1]])
+        return [int(bound) for bound in bounds[first : last + 1]]
+
+
+def _joined(bounds: list[int], most: int) -> Iterator[tuple[int, int]]:
+    """Yield spans of whole row groups: as many together as have at most so many rows, or one."""
+    start = bounds[0] if bounds else 0
+    for stop, following in itertools.zip_longest(bounds[1:], bounds[2:]):
+        if following is None or following - start > most:
+            if stop > start:
+                yield start, stop
+            start = stop
 
 
 def parquet_file(path: Path, source: str) -> Frame:
@@ -67,7 +134,11 @@ def parquet_file(path: Path, source: str) -> Frame:
     with path.open("rb") as file:
         if file.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
             raise DataError("This is not a Parquet file, though it is named so.", source=source)
-    return Frame(pl.scan_parquet(path, glob=False, hive_partitioning=False), source)
+    return Frame(
+        pl.scan_parquet(path, glob=False, hive_partitioning=False),
+        source,
+        row_groups=lambda: row_group_rows(path, source),
+    )
 
 
 def arrow_table(table: Any, source: str) -> Frame:

@@ -46,6 +46,22 @@ class Part(Protocol):
         """Its columns, each named once."""
         ...
 
+    @property
+    def size(self) -> int:
+        """How much there is to read: in bytes for CSV, else in rows.
+
+        Raises:
+            DataError: If it can be read only once, and so not be shared.
+        """
+        ...
+
+    def cut(self, start: int, stop: int) -> "Part":
+        """Return the pieces whose middle lies from start to stop, as sizes are counted.
+
+        Their rows keep their numbers, and nothing else is parsed or decoded.
+        """
+        ...
+
     def batches(self, selection: Selection) -> Iterator[Batch]:
         """Yield at least one batch, if only of no rows.
 

@@ -12,6 +12,8 @@ from linexport.model import Column
 
 __all__ = ["Dataset", "Rows"]
 
+_BLOCK_ROWS = 1 << 14
+
 
 class Rows(Protocol):
     """Named rows that can be read any number of times, a batch at a time."""
@@ -81,6 +83,10 @@ class Dataset:
         """Yield everything at once: it is in memory already."""
         yield self.feature_values, self.target_values
 
+    def with_columns(self, features: tuple[Column, ...], targets: tuple[Column, ...]) -> "Dataset":
+        """Return the same rows under other columns."""
+        return replace(self, features=features, targets=targets)
+
     def described(self) -> "Dataset":
         """Return the same rows with each column's range, mean and standard deviation."""
         return replace(
@@ -95,12 +101,15 @@ def _describe(columns: tuple[Column, ...], values: Float64Array) -> tuple[Column
     # Dividing by a power of two is exact, and keeps squares from overflow and underflow.
     exponent = np.frexp(np.maximum(-minimum, maximum))[1]
     scale = np.ldexp(1.0, exponent - 1)
-    scaled = values / scale
+    # In blocks, so that no copy of all the rows is made.
+    blocks = [values[start : start + _BLOCK_ROWS] for start in range(0, len(values), _BLOCK_ROWS)]
+    mean = sum((block / scale).sum(axis=0) for block in blocks) / len(values)
+    variance = sum(((block / scale - mean) ** 2).sum(axis=0) for block in blocks) / len(values)
     statistics = zip(
         minimum.tolist(),
         maximum.tolist(),
-        (scaled.mean(axis=0) * scale).tolist(),
-        (scaled.std(axis=0) * scale).tolist(),
+        (mean * scale).tolist(),
+        (np.sqrt(variance) * scale).tolist(),
         strict=True,
     )
     return tuple(

@@ -10,11 +10,12 @@ from linexport.data._checks import FeatureRanges, check_missing, finite_rows
 from linexport.data._names import named_columns, require_known
 from linexport.data._numbers import to_float64
 from linexport.data.dataset import Dataset
+from linexport.data.sharing import Gather, alone
 from linexport.data.tables import Table
 from linexport.errors import DataError
 from linexport.model import Column
 
-__all__ = ["TableRows", "read_dataset", "training_rows"]
+__all__ = ["TableRows", "read_dataset", "read_rows", "training_rows"]
 
 
 class TableRows:
@@ -27,7 +28,9 @@ class TableRows:
         features: tuple[Column, ...],
         targets: tuple[Column, ...],
         missing: Literal["error", "drop"],
+        gather: Gather = alone,
     ) -> None:
+        """Take a table, or a rank's share of it and what gathers from all ranks."""
         self.source = table.source
         """Where the rows come from, for messages."""
         self.features = features
@@ -38,6 +41,36 @@ class TableRows:
         """Rows that the last complete pass left out for a missing or non-finite value."""
         self._table = table
         self._missing = missing
+        self._gather = gather
+
+    def share(self, rank: int, num_ranks: int, gather: Gather) -> "TableRows":
+        """Return what one of several ranks reads; see linexport.data.sharing.
+
+        Each pass ends with one call of `gather`, with which all ranks check what all rows must
+        hold.
+
+        Raises:
+            DataError: If the table can be read only once.
+        """
+        return TableRows(
+            self._table.share(rank, num_ranks),
+            features=self.features,
+            targets=self.targets,
+            missing=self._missing,
+            gather=gather,
+        )
+
+    def with_columns(
+        self, features: tuple[Column, ...], targets: tuple[Column, ...]
+    ) -> "TableRows":
+        """Return the same rows under columns that say more of them; names stay as they are."""
+        return TableRows(
+            self._table,
+            features=features,
+            targets=targets,
+            missing=self._missing,
+            gather=self._gather,
+        )
 
     def batches(self) -> Iterator[tuple[Float64Array, Float64Array]]:
         """Yield finite features (n, D) and targets (n, K), in their own units.
@@ -62,7 +95,7 @@ class TableRows:
             features, targets = values[:, :num_features], values[:, num_features:]
             ranges.update(features)
             yield features, targets
-        rows_dropped = num_read - ranges.num_rows
+        ranges, rows_dropped = ranges.of_all(num_read - ranges.num_rows, self._gather)
         ranges.check(names[:num_features], self.source, rows_dropped=rows_dropped)
         self.rows_dropped = rows_dropped
 
@@ -123,6 +156,15 @@ def read_dataset(
     rows = training_rows(
         table, targets=targets, features=features, exclude=exclude, missing=missing
     )
+    return read_rows(rows).described()
+
+
+def read_rows(rows: TableRows) -> Dataset:
+    """Read rows into memory in one pass; their columns stay as described.
+
+    Raises:
+        DataError: As a pass over them.
+    """
     batches = list(rows.batches())
     num_rows = sum(len(features) for features, _ in batches)
     feature_values = np.empty((num_rows, len(rows.features)))
@@ -141,7 +183,7 @@ def read_dataset(
         targets=rows.targets,
         source=rows.source,
         rows_dropped=rows.rows_dropped,
-    ).described()
+    )
 
 
 def _choose_features(

@@ -12,6 +12,7 @@ from linexport.data._csv import CsvFile, CsvStream
 from linexport.data._frames import PARQUET_MAGIC, Frame, arrow_table, mapping, parquet_file
 from linexport.data._names import require_known
 from linexport.data._parts import Batch, Part, Selection
+from linexport.data.sharing import share_parts
 from linexport.errors import ConfigError, DataError
 
 __all__ = ["Batch", "Table", "open_table"]
@@ -61,6 +62,18 @@ class Table:
                 yield from part.batches(selection)
             except OSError as error:
                 raise _unreadable(error, part.source) from error
+
+    def share(self, rank: int, num_ranks: int) -> "Table":
+        """Return what one of several ranks reads of it; see linexport.data.sharing.
+
+        Raises:
+            ConfigError: If there is no such rank.
+            DataError: If it can be read only once.
+        """
+        try:
+            return Table(self.source, share_parts(self._parts, rank, num_ranks))
+        except OSError as error:
+            raise _unreadable(error, str(error.filename or self.source)) from error
 
 
 def open_table(source: Any, *, delimiter: str | None = None) -> Table:

@@ -53,11 +53,9 @@ def canaries(artifact: bytes, model: LinearModel) -> Iterator[Canary]:
     if stated is None or not stated.same_numbers(model):
         artifact = onnx_graph.write(model)
     for name, fault in _NUMBER_FAULTS.items():
-        planted = _with_numbers(artifact, model, fault)
-        yield _canary(name, planted)
+        yield _canary(name, _with_numbers(artifact, model, fault))
     for name, change in _GRAPH_FAULTS.items():
-        planted = _with_graph(artifact, model, change)
-        yield _canary(name, planted)
+        yield _canary(name, _with_graph(artifact, model, change))
 
 
 def _canary(name: str, planted: bytes | str) -> Canary:

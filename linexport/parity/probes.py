@@ -91,9 +91,12 @@ class _Maker:
         )
 
     def subnormal(self) -> Probe:
-        """Where flushing such numbers to zero shows most."""
-        rows = self.random.uniform(-0.5, 0.5, (8, self.model.num_features))
-        return Probe(name="subnormal", features=self._round(rows * self.precision.smallest_normal))
+        """Where flushing shows: inputs, or their products with the weights, are subnormal."""
+        tiny = self.random.uniform(-0.5, 0.5, (16, self.model.num_features))
+        tiny *= self.precision.smallest_normal
+        slope = np.abs(self.slope[np.arange(8) % self.model.num_targets])
+        by_product = self.centre + np.where(slope > 0, tiny[8:] / slope, 0.0)
+        return Probe(name="subnormal", features=self._round(np.vstack([tiny[:8], by_product])))
 
     def bias_alone(self) -> Probe:
         """The row at which every product is zero, so that only the bias is left."""

@@ -1,5 +1,8 @@
 """Artifacts by their names: what format a path holds, and its bytes. No engine is loaded."""
 
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from linexport.errors import ArtifactError
@@ -8,6 +11,17 @@ from linexport.manifest import FILE_FORMATS
 
 ARTIFACTS = {name: kind for name, kind in FILE_FORMATS.items() if kind in FORMATS}
 """Format by file name."""
+LARGEST_FILE = 2**31 - 1
+"""Bytes; what protobuf, and so ONNX, allows a file."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have whatever is wrong with a file say which file it is."""
+    try:
+        yield
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}") from error
 
 
 def is_bundle(path: Path) -> bool:
@@ -31,12 +45,19 @@ def format_of(path: Path) -> str:
 
 
 def read_artifact(path: Path) -> bytes:
-    """Read a file.
+    """Read a file that may be anything.
 
     Raises:
-        ArtifactError: If it cannot be read.
+        ArtifactError: If it cannot be read, is no plain file, or has more than 2 GiB.
     """
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ArtifactError(f"{path}: this is not a plain file.")
+        if status.st_size > LARGEST_FILE:
+            raise ArtifactError(
+                f"{path}: it has {status.st_size} bytes; an artifact has at most {LARGEST_FILE}."
+            )
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}.") from error

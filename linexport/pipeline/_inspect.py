@@ -8,7 +8,7 @@ from linexport.certificate import ParityReport
 from linexport.errors import ArtifactError
 from linexport.manifest import Manifest
 from linexport.onnx_graph import OnnxSummary
-from linexport.pipeline._files import format_of, is_bundle, read_artifact
+from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle, naming, read_artifact
 
 __all__ = ["BundleInspection", "inspect"]
 
@@ -35,8 +35,9 @@ def inspect(path: str | Path) -> BundleInspection | OnnxSummary:
     opened = bundle.read_bundle(path)
     report = None
     if "parity.json" in opened.manifest.files:
-        report = certificate.decode(opened.read("parity.json"))
-        _check_covered(opened.manifest, report)
+        with naming(path):
+            report = certificate.decode(opened.read("parity.json"))
+            _check_covered(opened.manifest, report)
     return BundleInspection(path=str(path), manifest=opened.manifest, certificate=report)
 
 
@@ -46,16 +47,16 @@ def _inspect_onnx(path: Path) -> OnnxSummary:
             f"{path}: loading this format may run code, so only its bundle can be inspected."
         )
     data = read_artifact(path)
-    try:
+    with naming(path):
         return onnx_graph.summarize(data)
-    except ArtifactError as error:
-        raise ArtifactError(f"{path}: {error}") from error
 
 
 def _check_covered(manifest: Manifest, report: ParityReport) -> None:
     """Refuse a certificate that speaks of other files than the ones beside it."""
-    for name, digest in report.artifacts.items():
-        if name not in manifest.files or manifest.files[name].sha256 != digest:
+    beside = {name: manifest.files[name].sha256 for name in ARTIFACTS if name in manifest.files}
+    for name in sorted(beside.keys() | report.artifacts.keys()):
+        if beside.get(name) != report.artifacts.get(name):
             raise ArtifactError(
-                f"parity.json is the proof of another {name}; run `linexport verify`."
+                f"parity.json is not the proof of the {name} in this bundle; run "
+                "`linexport verify`, and export the model again."
             )

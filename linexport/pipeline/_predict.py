@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from linexport import bundle, data, onnx_graph
-from linexport.errors import ArtifactError
+from linexport.errors import ArtifactError, ConfigError
 from linexport.model import LinearModel
-from linexport.pipeline._files import format_of, is_bundle, read_artifact
+from linexport.pipeline._files import format_of, is_bundle, naming, read_artifact
+from linexport.pipeline._names import split_names
 from linexport.runtimes import OrtRuntime
 from linexport.scoring import Predictor, Scored, score
 
@@ -19,19 +20,20 @@ def load(path: str | Path, *, num_threads: int | None = None, provider: str = "c
 
     Args:
         path: The bundle's directory, whose digests are checked, or the file.
-        num_threads: Threads within one operator; None for all cores.
+        num_threads: Threads within one operator, at least 1; None for all cores.
         provider: "cpu", "cuda", or the full name of an execution provider.
 
     Raises:
         ArtifactError: If it is damaged, hostile, or no linear model with names.
+        ConfigError: If there are less than 1 threads.
         UnavailableError: If onnxruntime would not really use the provider.
     """
+    if num_threads is not None and not num_threads >= 1:
+        raise ConfigError(f"num_threads must be at least 1, got {num_threads}.")
     path = Path(path)
     model, artifact = _open(path)
-    try:
+    with naming(path):
         runtime = OrtRuntime.open(artifact, num_threads=num_threads, provider=provider)
-    except ArtifactError as error:
-        raise ArtifactError(f"{path}: {error}") from error
     return Predictor(runtime, model.features, model.targets)
 
 
@@ -40,7 +42,7 @@ def predict(
     table: Any,
     output: str | Path,
     *,
-    keep: Sequence[str] = (),
+    keep: str | Sequence[str] = (),
     delimiter: str | None = None,
     missing: Literal["error", "nan"] = "error",
     num_threads: int | None = None,
@@ -49,9 +51,11 @@ def predict(
 
     Args:
         path: A bundle, or an ONNX file that linexport wrote.
-        table: A CSV or Parquet file, or - for CSV on standard input.
+        table: A CSV or Parquet file, - for CSV on standard input, or any other table that
+            `Predictor.predict` takes.
         output: A CSV or Parquet file, replaced at the end; or - for CSV on standard output.
-        keep: Columns of the table to hand on.
+        keep: Columns of the table to hand on. A name that is no column is taken as several with
+            commas between them.
         delimiter: Of a CSV file; found from its header line if not given.
         missing: Whether a missing value is an error, or makes its row be predicted as NaN.
         num_threads: Of onnxruntime; None for all cores.
@@ -59,23 +63,38 @@ def predict(
     Raises:
         DataError: If the table cannot be used; nothing is left of the output then.
         ArtifactError: As `load`.
+        ConfigError: As `load`; or if a setting is outside what it may be, or the output is the
+            table that is read.
     """
     predictor = load(path, num_threads=num_threads)
     opened = data.open_table(table, delimiter=delimiter)
-    return score(opened, predictor, output, keep=keep, missing=missing)
+    _require_other_file(table, output)
+    kept = split_names(keep, opened.names)
+    return score(opened, predictor, output, keep=kept, missing=missing)
+
+
+def _require_other_file(table: Any, output: str | Path) -> None:
+    """Keep users from losing the table that they predict from."""
+    if not isinstance(table, str | Path) or str(output) == "-":
+        return
+    if Path(output).is_file() and Path(table).exists() and Path(output).samefile(table):
+        raise ConfigError(f"{output}: the output would replace the input; name another file.")
 
 
 def _open(path: Path) -> tuple[LinearModel, bytes]:
     if is_bundle(path):
         opened = bundle.read_bundle(path)
+        if "model.onnx" not in opened.contents:
+            raise ArtifactError(
+                f"{path}: the bundle has no model.onnx, which predicting needs; export the model "
+                "with --format onnx too."
+            )
         return opened.model, opened.read("model.onnx")
     if format_of(path) != "onnx":
         raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")
     artifact = read_artifact(path)
-    try:
+    with naming(path):
         model = onnx_graph.read_named(onnx_graph.check(artifact))
-    except ArtifactError as error:
-        raise ArtifactError(f"{path}: {error}") from error
     if model is None:
         raise ArtifactError(
             f"{path}: this is not a graph that linexport writes, so the names of its columns are "

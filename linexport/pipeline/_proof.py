@@ -37,7 +37,7 @@ def prove(
     """
     runtimes: list[Runtime] = [TorchRuntime.eager(model)] if eager else []
     for name, data in artifacts.items():
-        runtimes += _open(name, data, model, trusted)
+        runtimes += open_runtimes(name, data, model, trusted)
     report = parity.check(
         DoubleReference(model),
         runtimes,
@@ -66,9 +66,14 @@ def trusts(model: LinearModel, *, trust: bool) -> Callable[[str, bytes], bool]:
     return judge
 
 
-def _open(
+def open_runtimes(
     name: str, data: bytes, model: LinearModel, trusted: Callable[[str, bytes], bool]
 ) -> Iterator[Runtime]:
+    """Yield an artifact in every runtime that is to be asked; the arguments are those of `prove`.
+
+    Raises:
+        ArtifactError: If it is damaged, hostile or not trusted.
+    """
     format_name = format_of(Path(name))
     if format_name == "onnx":
         for num_threads in (1, None):

@@ -3,16 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from linexport import bundle, data, training
 from linexport.data.dataset import Dataset
 from linexport.errors import ConfigError
 from linexport.model import Column
 from linexport.pipeline._export import ExportConfig, Exported, export
-from linexport.training import OnEpoch, SGDConfig
+from linexport.training import LeastSquaresConfig, OnEpoch, OnRows, SGDConfig
+from linexport.training.ranks import ONE, Ranks
 
-__all__ = ["read_data", "train_and_export"]
+if TYPE_CHECKING:
+    from linexport.data import TableRows
+
+__all__ = ["read_data", "train_and_export", "train_together"]
 
 
 def read_data(
@@ -25,7 +29,9 @@ def read_data(
     missing: Literal["error", "drop"] = "error",
     units: Mapping[str, str] | None = None,
     seed: int = 0,
-) -> Dataset:
+    stream: bool = False,
+    ranks: Ranks = ONE,
+) -> "Dataset | TableRows":
     """Read a table, or draw the textbook's synthetic data where there is none.
 
     Args:
@@ -38,6 +44,9 @@ def read_data(
         missing: What to do with rows that have a missing or non-finite value.
         units: Of columns, by name.
         seed: Of the synthetic data.
+        stream: Leave a table where it is, to be read as it is needed, in constant memory; least
+            squares can train on that.
+        ranks: Who trains together; each reads its share.
 
     Raises:
         DataError: If the table cannot be used.
@@ -46,52 +55,113 @@ def read_data(
     if source is None:
         if targets or features or exclude or delimiter:
             raise ConfigError("Columns are named, but no table: pass --data too.")
-        return _with_units(data.synthesize(seed=seed), units or {})
+        rows = data.share_dataset(data.synthesize(seed=seed), ranks.rank, ranks.size)
+        return _with_units(rows, units or {})
     if not targets:
         raise ConfigError(f"{source}: name the column to predict with --target.")
     table = data.open_table(source, delimiter=delimiter)
-    dataset = data.read_dataset(
+    table_rows = data.training_rows(
         table,
         targets=list(targets),
         features=_split_names(features, table.names) or None,
         exclude=_split_names(exclude, table.names),
         missing=missing,
     )
-    return _with_units(dataset, units or {})
+    if ranks.size > 1:
+        table_rows = table_rows.share(ranks.rank, ranks.size, ranks.gather)
+    if stream:
+        return _with_units(table_rows, units or {})
+    dataset = data.read_rows(table_rows)
+    return _with_units(dataset if ranks.size > 1 else dataset.described(), units or {})
 
 
 def train_and_export(
-    dataset: Dataset,
+    rows: "Dataset | TableRows",
     output: str | Path,
     *,
-    solver: SGDConfig | None = None,
+    solver: SGDConfig | LeastSquaresConfig | None = None,
     test_fraction: float = 0.0,
     config: ExportConfig | None = None,
     overwrite: bool = False,
+    seed: int = 0,
     on_epoch: OnEpoch | None = None,
+    on_rows: OnRows | None = None,
 ) -> Exported:
     """Fit, export and prove.
 
     Args:
-        dataset: Rows to train on.
+        rows: To train on; what `read_data` returns. A stream is for least squares.
         output: The bundle's directory.
         solver: How to fit.
-        test_fraction: Part of the rows kept out of training, for honest metrics.
+        test_fraction: Part of the rows kept out of training, for honest metrics; they must be in
+            memory for that.
         config: What to export.
         overwrite: Replace a bundle that is there.
-        on_epoch: Called after each pass over the rows.
+        seed: Of the choice of the rows that are kept out.
+        on_epoch: Called after each epoch of SGD.
+        on_rows: Called by least squares with the number of rows read so far.
 
     Raises:
         LinexportError: As the steps do: `training.train`, `export`.
     """
-    config, solver = config or ExportConfig(), solver or SGDConfig()
-    bundle.check_destination(output, overwrite=overwrite)  # before training, which may take long
-    test = None
-    if test_fraction:
-        dataset, test = data.split(dataset, test_fraction, solver.seed)
-    result = training.train(
-        dataset, solver=solver, dtype=config.dtype, test=test, on_epoch=on_epoch
+    exported = train_together(
+        rows,
+        output,
+        ranks=ONE,
+        solver=solver,
+        test_fraction=test_fraction,
+        config=config,
+        overwrite=overwrite,
+        seed=seed,
+        on_epoch=on_epoch,
+        on_rows=on_rows,
     )
+    assert exported is not None, "rank 0 exports"
+    return exported
+
+
+def train_together(
+    rows: "Dataset | TableRows",
+    output: str | Path,
+    *,
+    ranks: Ranks,
+    solver: SGDConfig | LeastSquaresConfig | None = None,
+    test_fraction: float = 0.0,
+    config: ExportConfig | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    on_epoch: OnEpoch | None = None,
+    on_rows: OnRows | None = None,
+) -> Exported | None:
+    """Do as `train_and_export`, on every rank with its share of the rows; rank 0 exports.
+
+    Returns:
+        On rank 0 the bundle and its proof, on the others nothing.
+    """
+    config, solver = config or ExportConfig(), solver or SGDConfig()
+    with ranks.together():
+        if ranks.rank == 0:  # before training, which may take long
+            bundle.check_destination(output, overwrite=overwrite)
+        test = None
+        if test_fraction:
+            if ranks.size > 1:
+                raise ConfigError("Several ranks keep no test rows: leave the test fraction out.")
+            if not isinstance(rows, Dataset):
+                raise ConfigError(
+                    "Rows to keep out of training must be in memory: read them as such."
+                )
+            rows, test = data.split(rows, test_fraction, seed)
+        result = training.train(
+            rows,
+            solver=solver,
+            dtype=config.dtype,
+            test=test,
+            on_epoch=on_epoch,
+            on_rows=on_rows,
+            ranks=ranks,
+        )
+    if ranks.rank:
+        return None
     return export(result, output, config=config, overwrite=overwrite)
 
 
@@ -100,8 +170,8 @@ def _split_names(values: Sequence[str], names: Sequence[str]) -> list[str]:
     return [name for value in values for name in ([value] if value in names else value.split(","))]
 
 
-def _with_units(dataset: Dataset, units: Mapping[str, str]) -> Dataset:
-    known = {column.name for column in (*dataset.features, *dataset.targets)}
+def _with_units(rows: "Dataset | TableRows", units: Mapping[str, str]) -> "Dataset | TableRows":
+    known = {column.name for column in (*rows.features, *rows.targets)}
     for name in units:
         if name not in known:
             raise ConfigError(f"A unit is given for '{name}', which is neither feature nor target.")
@@ -109,4 +179,4 @@ def _with_units(dataset: Dataset, units: Mapping[str, str]) -> Dataset:
     def measured(columns: tuple[Column, ...]) -> tuple[Column, ...]:
         return tuple(replace(column, unit=units.get(column.name, "")) for column in columns)
 
-    return replace(dataset, features=measured(dataset.features), targets=measured(dataset.targets))
+    return rows.with_columns(measured(rows.features), measured(rows.targets))

@@ -3,16 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from linexport import bundle
 from linexport.certificate import ParityReport
-from linexport.errors import ArtifactError, ConfigError
-from linexport.forms import Form, artifact_model
+from linexport.errors import ConfigError
 from linexport.model import LinearModel
 from linexport.parity import DEFAULT_PROBE_ROWS
-from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle, read_artifact
-from linexport.pipeline._proof import prove, trusts
+from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle, naming, read_artifact
+from linexport.pipeline._proof import open_runtimes, prove, trusts
+from linexport.pipeline._reference import in_precision_of, read_reference, require_shape
+from linexport.protocols import Runtime
 from linexport.runtimes import OrtRuntime
 
 __all__ = ["verify"]
@@ -40,63 +39,56 @@ def verify(
 
     Raises:
         ArtifactError: If something cannot be opened, or would have to be trusted and is not.
-        ConfigError: If the reference is missing, or given for a bundle, which has its own.
+        ConfigError: If the reference is missing, of another shape, or given for a bundle, which has
+            its own; or if a setting is outside what it may be.
     """
+    if not probe_rows >= 1:
+        raise ConfigError(f"probe_rows must be at least 1, got {probe_rows}.")
+    if not seed >= 0:
+        raise ConfigError(f"seed must not be negative, got {seed}.")
     path = Path(path)
-    if not is_bundle(path):
-        if reference is None:
-            raise ConfigError(
-                f"{path}: a single artifact needs the model to compare it with: pass --reference "
-                "with a bundle or a safetensors file."
-            )
-        return _verify_artifact(path, Path(reference), trust, probe_rows, seed)
+    notes: tuple[str, ...] = ()
+    if is_bundle(path):
+        model, artifacts = _read_bundle(path, reference)
+    else:
+        model, artifacts, notes = _read_single(path, reference, trust=trust)
+    with naming(path):
+        report = prove(
+            model,
+            artifacts,
+            trusted=trusts(model, trust=trust),
+            eager=is_bundle(path),
+            probe_rows=probe_rows,
+            seed=seed,
+        )
+    return replace(report, notes=notes)
+
+
+def _read_bundle(path: Path, reference: str | Path | None) -> tuple[LinearModel, dict[str, bytes]]:
     if reference is not None:
         raise ConfigError(f"{path}: a bundle has its own reference; name one of its artifacts.")
     opened = bundle.read_bundle(path)
     artifacts = {name: opened.read(name) for name in ARTIFACTS if name in opened.manifest.files}
-    return prove(
-        opened.model,
-        artifacts,
-        trusted=trusts(opened.model, trust=trust),
-        probe_rows=probe_rows,
-        seed=seed,
-    )
+    return opened.model, artifacts
 
 
-def _verify_artifact(
-    path: Path, reference: Path, trust: bool, probe_rows: int, seed: int
-) -> ParityReport:
-    format_name, data = format_of(path), read_artifact(path)
-    model = _reference_model(reference)
-    notes: tuple[str, ...] = ()
-    if format_name == "onnx":
-        model, notes = _in_precision_of(data, model)
-    report = prove(
-        model,
-        {path.name: data},
-        trusted=trusts(model, trust=trust),
-        eager=False,
-        probe_rows=probe_rows,
-        seed=seed,
-    )
-    return replace(report, notes=notes)
+def _read_single(
+    path: Path, reference: str | Path | None, *, trust: bool
+) -> tuple[LinearModel, dict[str, bytes], tuple[str, ...]]:
+    """Read an artifact and its reference, and fit the reference to the artifact's precision."""
+    format_name = format_of(path)
+    if reference is None:
+        raise ConfigError(
+            f"{path}: a single artifact needs the model to compare it with: pass --reference "
+            "with a bundle or a safetensors file."
+        )
+    data, model = read_artifact(path), read_reference(Path(reference))
 
+    def opened(judge: LinearModel) -> Runtime:
+        return next(open_runtimes(path.name, data, judge, trusts(judge, trust=trust)))
 
-def _reference_model(path: Path) -> LinearModel:
-    if path.suffix == ".safetensors":
-        try:
-            return bundle.decode_weights(read_artifact(path))
-        except ArtifactError as error:
-            raise ArtifactError(f"{path}: {error}") from error
-    return bundle.read_bundle(path).model
-
-
-def _in_precision_of(data: bytes, model: LinearModel) -> tuple[LinearModel, tuple[str, ...]]:
-    """Round a float64 reference for a float32 artifact, which cannot hold it."""
-    dtype = OrtRuntime.open(data, num_threads=1).dtype
-    if dtype == model.dtype:
-        return model, ()
-    if dtype == np.float64:
-        raise ConfigError("The artifact is float64, the reference float32: it cannot judge it.")
-    form: Form = "standardized" if model.standardized else "folded"
-    return artifact_model(model, dtype, form), ("The float64 reference was rounded to float32.",)
+    with naming(path):
+        if format_name == "onnx":
+            require_shape(OrtRuntime.open(data, num_threads=1), model, path)
+        model, notes = in_precision_of(opened, model)
+    return model, {path.name: data}, notes

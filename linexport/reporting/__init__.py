@@ -7,6 +7,8 @@ from linexport._lazy import lazy_names
 if TYPE_CHECKING:
     from linexport.reporting.card import model_card
     from linexport.reporting.document import (
+        bundle_document,
+        onnx_document,
         parity_document,
         render,
         training_document,
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "budget_lines",
+    "bundle_document",
     "bundle_lines",
     "conclusion",
     "fit_lines",
     "model_card",
+    "onnx_document",
     "onnx_lines",
     "parity_document",
     "parity_lines",
@@ -39,7 +43,13 @@ __getattr__ = lazy_names(
     __name__,
     {
         "card": ("model_card",),
-        "document": ("parity_document", "render", "training_document"),
+        "document": (
+            "bundle_document",
+            "onnx_document",
+            "parity_document",
+            "render",
+            "training_document",
+        ),
         "text": (
             "budget_lines",
             "bundle_lines",

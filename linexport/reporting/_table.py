@@ -18,6 +18,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, indent: int =
     return lines
 
 
+def number(value: float | None, *, digits: int = 6) -> str:
+    """Return a number in so many digits; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
 def _is_number(cell: str) -> bool:
     try:
         float(cell.removesuffix(" %"))

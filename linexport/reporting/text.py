@@ -6,7 +6,8 @@ from linexport.certificate import ParityReport
 from linexport.manifest import Coefficients, ErrorBudget, FitRecord, Manifest
 from linexport.model import Column
 from linexport.onnx_graph import OnnxSummary
-from linexport.reporting._table import table
+from linexport.reporting._table import number, table
+from linexport.reporting.statistics import statistics_lines
 
 __all__ = [
     "budget_lines",
@@ -35,7 +36,7 @@ def training_lines(
     targets = tuple(targets)
     return [
         *fit_lines(fit, targets, truth),
-        *budget_lines(budgets, targets),
+        *budget_lines(budgets, fit, targets),
         *parity_lines(report),
         f"Bundle: {bundle}" if bundle else "No bundle was written.",
     ]
@@ -54,6 +55,8 @@ def fit_lines(
 
 def _coefficient_lines(fit: FitRecord, truth: Mapping[str, Coefficients] | None) -> list[str]:
     """One table per target, beside the true values where they are known."""
+    if fit.statistics is not None and truth is None:
+        return statistics_lines(fit.statistics, most=MOST_COEFFICIENTS)
     lines = []
     for target, estimated in fit.coefficients.items():
         values = {"(intercept)": estimated.intercept, **estimated.features}
@@ -70,8 +73,11 @@ def _coefficient_lines(fit: FitRecord, truth: Mapping[str, Coefficients] | None)
     return lines
 
 
-def budget_lines(budgets: Mapping[str, ErrorBudget], targets: Iterable[Column]) -> list[str]:
-    """The three distances and their sum, per target."""
+def budget_lines(
+    budgets: Mapping[str, ErrorBudget], fit: FitRecord, targets: Iterable[Column]
+) -> list[str]:
+    """The three distances and their sum, per target, and the sum as a part of the residuals."""
+    residuals = {name: m.rmse for name, m in fit.metrics.get("training", {}).items()}
     units = {column.name: column.unit for column in targets}
     rows = [
         [
@@ -80,12 +86,13 @@ def budget_lines(budgets: Mapping[str, ErrorBudget], targets: Iterable[Column]) 
             f"{budget.export:.2e}",
             f"{budget.runtime:.2e}",
             f"{budget.total:.2e}",
+            _ratio(budget.total, residuals.get(target)),
         ]
         for target, budget in budgets.items()
     ]
     return [
         "Error budget: the most that a prediction in the training range can be off by",
-        *table(["target", "fit", "export", "runtime", "sum"], rows),
+        *table(["target", "fit", "export", "runtime", "sum", "sum/RMSE"], rows),
     ]
 
 
@@ -98,7 +105,7 @@ def parity_lines(report: ParityReport) -> list[str]:
             runtime.provider,
             "-" if runtime.num_threads is None else str(runtime.num_threads),
             runtime.verdict,
-            f"{runtime.worst_fraction:.3f}",
+            _fraction(runtime.worst_fraction),
             runtime.worst.probe if runtime.worst else "-",
         ]
         for runtime in report.runtimes
@@ -112,7 +119,8 @@ def parity_lines(report: ParityReport) -> list[str]:
     caught = [canary for canary in tried if canary.passed]
     if report.canaries:
         skipped = len(report.canaries) - len(tried)
-        rest = f"; {skipped} do not apply to this model" if skipped else ""
+        do = "does" if skipped == 1 else "do"
+        rest = f"; {skipped} {do} not apply to this model" if skipped else ""
         lines += [f"  Canaries: {len(caught)} of {len(tried)} planted faults caught{rest}."]
     lines += [f"  {note}" for note in report.notes]
     return [*lines, *report.failures]
@@ -120,13 +128,20 @@ def parity_lines(report: ParityReport) -> list[str]:
 
 def conclusion(report: ParityReport) -> str:
     """One line: the verdict, for which runtimes, how close, what was caught."""
-    names = ", ".join(dict.fromkeys(runtime.name.split(",")[0] for runtime in report.runtimes))
+    by_verdict: dict[str, dict[str, None]] = {report.verdict: {}}  # the keys are an ordered set
+    for runtime in report.runtimes:
+        by_verdict.setdefault(runtime.verdict, {})[runtime.name.split(",")[0]] = None
+    parts = [
+        f"{verdict}: {', '.join(names) or 'a planted fault went unnoticed'}"
+        for verdict, names in by_verdict.items()
+    ]
+    if report.passed or report.worst_fraction > 1:
+        parts += [f"worst error {_fraction(report.worst_fraction)} of the bound"]
     tried = [canary for canary in report.canaries if canary.skipped is None]
-    caught = sum(canary.passed for canary in tried)
-    canaries = f"; {caught} of {len(tried)} canaries caught" if tried else ""
-    return (
-        f"{report.verdict}: {names}; worst error {report.worst_fraction:.3f} of the bound{canaries}"
-    )
+    if tried:
+        caught = sum(canary.passed for canary in tried)
+        parts += [f"{caught} of {len(tried)} canaries caught"]
+    return "; ".join(parts)
 
 
 def bundle_lines(manifest: Manifest, report: ParityReport | None) -> list[str]:
@@ -137,11 +152,13 @@ def bundle_lines(manifest: Manifest, report: ParityReport | None) -> list[str]:
     ]
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     return [
-        f"Bundle of a {manifest.form} {manifest.dtype} linear model",
+        f"Bundle of a {manifest.form} {manifest.dtype} linear model: "
+        f"features [batch, {len(manifest.features)}] -> "
+        f"prediction [batch, {len(manifest.targets)}]",
         *_column_lines("feature", manifest.features),
         *_column_lines("target", manifest.targets),
         *fit_lines(manifest.fit, manifest.targets),
-        *budget_lines(manifest.error_budget, manifest.targets),
+        *budget_lines(manifest.error_budget, manifest.fit, manifest.targets),
         "Files, their sizes and digests checked",
         *table(["file", "format", "bytes", "SHA-256"], files),
         f"Written by {versions}",
@@ -155,10 +172,17 @@ def onnx_lines(summary: OnnxSummary) -> list[str]:
     opsets = ", ".join(f"{name or 'ai.onnx'} {v}" for name, v in summary.opset_versions.items())
     return [
         f"ONNX file of {summary.bytes} bytes: {form}",
+        *(f"  input {name}: {kind}" for name, kind in summary.inputs.items()),
+        *(f"  output {name}: {kind}" for name, kind in summary.outputs.items()),
         f"  IR version {summary.ir_version}, opset {opsets}, by {summary.producer or 'unknown'}",
         f"  operators: {', '.join(summary.operators)}",
         *_column_lines("feature", summary.features),
         *_column_lines("target", summary.targets),
+        *(
+            f"  {key}: {value}"
+            for key, value in summary.metadata.items()
+            if key not in ("features", "targets")
+        ),
     ]
 
 
@@ -166,10 +190,10 @@ def _column_lines(title: str, columns: Sequence[Column]) -> list[str]:
     rows = [
         [
             _with_unit(column.name, column.unit),
-            _number(column.minimum),
-            _number(column.maximum),
-            _number(column.mean),
-            _number(column.standard_deviation),
+            number(column.minimum),
+            number(column.maximum),
+            number(column.mean),
+            number(column.standard_deviation),
         ]
         for column in columns[:MOST_COEFFICIENTS]
     ]
@@ -191,7 +215,7 @@ def _origin(fit: FitRecord) -> str:
 
 def _metric_lines(fit: FitRecord) -> list[str]:
     rows = [
-        [part, target, str(m.rows), f"{m.rmse:.6g}", f"{m.mae:.6g}", _number(m.r2)]
+        [part, target, str(m.rows), f"{m.rmse:.6g}", number(m.mae), number(m.r2)]
         for part, metrics in fit.metrics.items()
         for target, m in metrics.items()
     ]
@@ -214,8 +238,13 @@ def _optimum_lines(fit: FitRecord, targets: Iterable[Column]) -> list[str]:
     return lines
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
+def _ratio(part: float, whole: float | None) -> str:
+    return f"{part / whole:.1e}" if whole else "-"
+
+
+def _fraction(value: float) -> str:
+    """A fraction of the bound: to three places near 1, by its size far above."""
+    return f"{value:.3f}" if value < 1000 else f"{value:.2e}"
 
 
 def _with_unit(text: str, unit: str) -> str:

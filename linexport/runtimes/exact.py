@@ -86,10 +86,9 @@ class DoubleReference:
         # One rounding's float64 bound is u times the magnitude.
         magnitude = rounding_error_bound(rows, self._affine, precision=FLOAT64, num_roundings=1)
         # A product whose low part underflows is off by up to 2.5 * 2**-1074.
-        underflow = (
-            3 * (num_features + np.abs(weight).sum(axis=1)) * FLOAT64.half_smallest_subnormal
-        )
-        return np.asarray(magnitude * relative + underflow)
+        underflow = 3 * FLOAT64.half_smallest_subnormal
+        num_products = num_features + np.abs(weight).sum(axis=1)
+        return np.asarray(magnitude * relative + num_products * underflow)
 
 
 def _used_columns(used: NDArray[np.bool_]) -> NDArray[np.int64] | None:

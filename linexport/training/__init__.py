@@ -1,27 +1,49 @@
 """From rows to a fit: train() and one module per solver."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from linexport.data.dataset import Dataset
+from linexport.data.sharing import describe_all
 from linexport.errors import ConfigError
+from linexport.training._passes import OnRows
 from linexport.training.config import SGDConfig
-from linexport.training.inputs import check_test_rows, read_rows
+from linexport.training.inputs import TrainingRows, check_test_rows, read_rows
+from linexport.training.least_squares import LeastSquaresConfig, fit_least_squares
+from linexport.training.merging import merge_all
+from linexport.training.metrics import evaluate, metrics_of
 from linexport.training.progress import EpochEnd, OnEpoch
+from linexport.training.ranks import ONE, Ranks
 from linexport.training.record import fit_record
 from linexport.training.result import TrainingResult
 from linexport.training.sgd import fit_sgd
 
-__all__ = ["EpochEnd", "OnEpoch", "SGDConfig", "TrainingResult", "train"]
+__all__ = [
+    "EpochEnd",
+    "LeastSquaresConfig",
+    "OnEpoch",
+    "OnRows",
+    "SGDConfig",
+    "TrainingResult",
+    "train",
+]
+
+_SOLVERS: dict[str, type[SGDConfig] | type[LeastSquaresConfig]] = {
+    "sgd": SGDConfig,
+    "lstsq": LeastSquaresConfig,
+}
 
 
 def train(
     data: Any,
     target: Any = None,
     *,
-    solver: Literal["sgd"] | SGDConfig = "sgd",
+    solver: Literal["sgd", "lstsq"] | SGDConfig | LeastSquaresConfig = "sgd",
     dtype: Literal["float32", "float64"] = "float32",
     test: Dataset | None = None,
     on_epoch: OnEpoch | None = None,
+    on_rows: OnRows | None = None,
+    ranks: Ranks = ONE,
 ) -> TrainingResult:
     """Fit a linear regression.
 
@@ -30,14 +52,18 @@ def train(
 
     Args:
         data: Features of shape (N, D), as an array or tensor; or a table, as open_table takes it.
-            Or features and target in one: a Dataset, a TensorDataset, a tuple, a DataLoader. A
-            DataLoader's batches are taken as they come.
+            Or features and target in one: a Dataset, a TensorDataset, a tuple, a DataLoader, whose
+            batches are taken as they come, or for least squares TableRows, whose rows need not fit
+            into memory.
         target: Shape (N,) or (N, K) beside features; the name of a column, or a list of names,
             beside a table.
-        solver: "sgd" for minibatch SGD that chooses its settings, or an SGDConfig.
+        solver: "sgd" for minibatch SGD that chooses its settings, "lstsq" for least squares; or
+            an SGDConfig or LeastSquaresConfig.
         dtype: Of the artifact to come. Synthetic data are trained on in it; the fit is float64.
         test: Rows to evaluate on besides those trained on.
-        on_epoch: Called with an EpochEnd after each epoch.
+        on_epoch: Called with an EpochEnd after each epoch of SGD.
+        on_rows: Called by least squares with the number of rows read so far in each pass.
+        ranks: Who trains together. `data` is then this rank's share: a Dataset or TableRows.
 
     Raises:
         ConfigError: If a setting cannot be.
@@ -45,12 +71,35 @@ def train(
         TrainingError: If training diverges, or the features are linearly dependent.
         UnavailableError: If the device is not there.
     """
-    config = SGDConfig() if solver == "sgd" else solver
-    if not isinstance(config, SGDConfig):
-        raise ConfigError(f'solver must be "sgd" or an SGDConfig, got {solver!r}.')
+    config = _config(solver)
     if dtype not in ("float32", "float64"):
         raise ConfigError(f"dtype must be float32 or float64, got {dtype!r}.")
-    rows = read_rows(data, target)
+    if isinstance(config, LeastSquaresConfig):
+        return _by_least_squares(data, target, config, test=test, on_rows=on_rows, ranks=ranks)
+    if ranks.size > 1:
+        data = describe_all(data, ranks.gather)
+    rows = replace(read_rows(data, target), ranks=ranks)
+    return _by_sgd(rows, config, dtype=dtype, test=test, on_epoch=on_epoch)
+
+
+def _config(solver: object) -> SGDConfig | LeastSquaresConfig:
+    if isinstance(solver, str) and solver in _SOLVERS:
+        return _SOLVERS[solver]()
+    if isinstance(solver, SGDConfig | LeastSquaresConfig):
+        return solver
+    raise ConfigError(
+        f"solver must be {' or '.join(map(repr, _SOLVERS))}, or its settings, got {solver!r}."
+    )
+
+
+def _by_sgd(
+    rows: TrainingRows,
+    config: SGDConfig,
+    *,
+    dtype: Literal["float32", "float64"],
+    test: Dataset | None,
+    on_epoch: OnEpoch | None,
+) -> TrainingResult:
     if config.batch_size is not None and rows.loader is not None:
         raise ConfigError("A DataLoader brings its own batches; leave batch_size out.")
     if test is not None:
@@ -65,8 +114,37 @@ def train(
             dataset=rows.dataset,
             test=test,
             optimum=fit.optimum,
+            gather=rows.ranks.gather,
         ),
         module=fit.module,
         gradients=fit.gradients,
         warnings=fit.warnings,
     )
+
+
+def _by_least_squares(
+    data: Any,
+    target: Any,
+    config: LeastSquaresConfig,
+    *,
+    test: Dataset | None,
+    on_rows: OnRows | None,
+    ranks: Ranks,
+) -> TrainingResult:
+    """Fit rows in memory or, where they are a stream, as they come."""
+    rows = data if _is_stream(data) else read_rows(data, target).dataset
+    combine = None if ranks.size == 1 else merge_all(ranks.gather)
+    result = fit_least_squares(rows, config, progress=on_rows, combine=combine)
+    if isinstance(rows, Dataset):
+        metrics = {"training": evaluate(result.model, rows, ranks.gather)}
+    else:
+        metrics = {"training": metrics_of(result.record.statistics)}
+    if test is not None:
+        metrics["test"] = evaluate(result.model, test, ranks.gather)
+    record = replace(result.record, metrics=metrics, rows_dropped=rows.rows_dropped)
+    return replace(result, record=record)
+
+
+def _is_stream(data: Any) -> bool:
+    """Tell TableRows and the like without importing polars, which they are read with."""
+    return not isinstance(data, Dataset) and hasattr(data, "batches") and hasattr(data, "targets")

@@ -115,7 +115,7 @@ class Factor:
 
         A frame derived from the first rows may be unfit for those that follow.
         """
-        spread = np.ldexp(self.maximum - self.minimum, -self.frame.exponent)
+        spread = np.ldexp(self.maximum / 2 - self.minimum / 2, -self.frame.exponent)
         fits = (spread == 0) | ((spread > _SMALLEST_SPREAD) & (spread < 1 / _SMALLEST_SPREAD))
         return bool(fits.all() and np.isfinite(self.gram.matrix.high).all())
 

@@ -63,7 +63,7 @@ def inverse_factor(gram: DoubleDouble, doubt: Float64Array) -> InverseFactor:
         if upper is None:
             break
         matrix = matrix @ _triangular_inverse(upper)
-        doubtful = np.abs(matrix).T @ doubt >= 1
+        doubtful = _doubtful(np.abs(matrix), doubt)
         if doubtful.any():
             return InverseFactor(matrix, remainder, np.inf, doubtful)
         before = distance
@@ -74,6 +74,19 @@ def inverse_factor(gram: DoubleDouble, doubt: Float64Array) -> InverseFactor:
         if distance <= _SMALL or before / 2 <= distance < 0.5:
             break
     return InverseFactor(matrix, remainder, distance, np.zeros(size, dtype=bool))
+
+
+def _doubtful(magnitude: Float64Array, doubt: Float64Array) -> NDArray[np.bool_]:
+    """Return the columns whose combination with those before them may be 0.
+
+    Column j of M is such a combination, of length 1. After the first column in doubt, others may
+    only seem so, for being combined with it: they count if their own part is short enough.
+    """
+    doubtful = magnitude.T @ doubt >= 1
+    first = doubtful.argmax()
+    certain = doubtful & (magnitude.diagonal() * doubt >= 1)
+    certain[first] = doubtful[first]
+    return np.asarray(certain)
 
 
 def _cholesky(gram: Float64Array) -> Float64Array | None:

@@ -3,7 +3,7 @@
 N rows, D features, K targets.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,10 @@ from linexport.training._uncertainty import Uncertainty, eigenvalues, uncertaint
 class Optimum:
     """The minimizer of ||y - X w - b||**2 + l2 ||w||**2, and what the rows say about it."""
 
+    intercept: bool
+    """Whether there is a b."""
+    l2: float
+    """0 for ordinary least squares."""
     weight: Float64Array
     """Shape (K, D), target units per feature unit."""
     bias: Float64Array
@@ -78,6 +82,7 @@ def describe_optimum(
     dependent: NDArray[np.intp],
     *,
     intercept: bool,
+    l2: float,
 ) -> Optimum:
     """Bring a solution to the data's own units.
 
@@ -87,26 +92,29 @@ def describe_optimum(
         solution: Theirs; its last targets are the dependent features.
         dependent: Which those are.
         intercept: Whether columns were taken from their mean.
+        l2: The weight of the squared coefficients.
     """
-    size = factor.num_features
-    equations, num_targets = solution.equations, len(units.exponent) - size
+    size, equations = factor.num_features, solution.equations
     feature_unit, target_unit = units.exponent[:size], units.exponent[size:]
-    weight, spread = _weight(solution, units, dependent, num_targets)
-    mean, target_mean = (
-        DoubleDouble(units.mean.high[part], units.mean.low[part])
-        for part in (slice(0, size), slice(size, None))
-    )
+    weight, null = _weight(solution, units, dependent)
+    spread = uncertainty(equations, solution.factor)
+    inflation = _variance_inflation(solution, spread, dependent, factor.unit_roundoff)
+    if null is not None:
+        spread = _shortened(spread, null, feature_unit)
+    mean, target_mean = _part(units.mean, slice(0, size)), _part(units.mean, slice(size, None))
     bias = dd.subtract(target_mean, _at(mean, weight))
     level = dd.add(bias, _at(dd.exact(mean.high), weight))
     freedom = factor.num_rows - int(intercept) - spread.degrees_of_freedom
-    squares = solution.residual_squares[:num_targets]
-    deviation = np.sqrt(squares / freedom) if freedom > 0 else np.full(num_targets, np.nan)
-    own_mean = dd.scale_by_power_of_two(mean, -feature_unit)
-    bias_variance = 1 / units.weight_sum + spread.variance_at(own_mean)
-    bias_deviation = deviation * np.sqrt(bias_variance) if intercept else np.nan * deviation
+    squares = solution.residual_squares[: len(target_unit)]
+    deviation = np.sqrt(squares / freedom) if freedom > 0 else np.full_like(squares, np.nan)
+    weight_errors = np.outer(deviation, np.sqrt(spread.variances()))
+    bias_errors = deviation * np.sqrt(_bias_variance(units, spread, mean) if intercept else np.nan)
+    distance = solution.distance()[: len(target_unit)]
     scales = _scales(equations.deviations, units)
     values = eigenvalues(equations, solution.factor)
     return Optimum(
+        intercept=intercept,
+        l2=l2,
         weight=weight.high,
         bias=bias.high,
         level=level.high,
@@ -118,55 +126,71 @@ def describe_optimum(
         log_weight_sum=factor.log_weight_sum,
         rank=len(equations.features),
         degrees_of_freedom=freedom,
-        residual_sum_of_squares=np.ldexp(squares, 2 * target_unit),
-        total_sum_of_squares=np.ldexp(equations.deviations[size:] ** 2, 2 * target_unit),
-        weight_standard_errors=np.ldexp(
-            np.outer(deviation, np.sqrt(spread.variances())), target_unit[:, None] - feature_unit
-        ),
-        bias_standard_errors=np.ldexp(bias_deviation, target_unit),
-        variance_inflation=_variance_inflation(solution, dependent, factor.unit_roundoff),
+        residual_sum_of_squares=_scaled(squares, 2 * target_unit),
+        total_sum_of_squares=_scaled(equations.deviations[size:] ** 2, 2 * target_unit),
+        weight_standard_errors=np.ldexp(weight_errors, target_unit[:, None] - feature_unit),
+        bias_standard_errors=np.ldexp(bias_errors, target_unit),
+        variance_inflation=inflation,
         gram_eigenvalues=values,
         condition_number=np.inf if len(dependent) else float(np.sqrt(values[-1] / values[0])),
-        distance_bound=_distance_bound(factor, units, solution, spread, weight, level),
-        distance_in_standard_errors=solution.distance()[:num_targets]
-        / np.where(deviation > 0, deviation, np.nan),
+        distance_bound=_distance_bound(factor, units, distance, spread, weight, level),
+        distance_in_standard_errors=distance / np.where(deviation > 0, deviation, np.nan),
     )
 
 
 def _weight(
-    solution: Solution, units: Units, dependent: NDArray[np.intp], num_targets: int
-) -> tuple[DoubleDouble, Uncertainty]:
-    """Return the weight (K, D) in the data's own units, and its uncertainty in the equations'."""
-    equations = solution.equations
-    spread = uncertainty(equations, solution.factor)
+    solution: Solution, units: Units, dependent: NDArray[np.intp]
+) -> tuple[DoubleDouble, DoubleDouble | None]:
+    """Return the weight (K, D) in the data's own units, the shortest where it is not unique.
+
+    And the vectors (D, dependent) that it could be moved along.
+    """
+    equations, unit = solution.equations, units.exponent
     independent, size = equations.features, len(equations.all_features)
-    unit = units.exponent
+    num_targets = len(unit) - size
     raw = dd.scale_by_power_of_two(
         solution.weight, unit[equations.targets] - unit[independent][:, None]
     )
-    weight = dd.exact(np.zeros((size, num_targets)))
+    weight, null = dd.exact(np.zeros((size, num_targets))), None
     for whole, part in zip(weight, raw, strict=True):
         whole[independent] = part[:, :num_targets]
     if len(dependent):
-        made_of = DoubleDouble(*(part[:, num_targets:] for part in raw))
-        vectors = null_vectors(made_of, independent, dependent)
-        weight = shorten(weight, vectors)
-        column = unit[:size, None]
-        loadings = shorten_rows(np.ldexp(spread.loadings, -column), vectors.high)
-        spread = Uncertainty(
-            loadings=np.ldexp(loadings, column),
-            core=spread.core,
-            degrees_of_freedom=spread.degrees_of_freedom,
-        )
-    return DoubleDouble(*(np.ascontiguousarray(part.T) for part in weight)), spread
+        made_of = DoubleDouble(raw.high[:, num_targets:], raw.low[:, num_targets:])
+        null = null_vectors(made_of, independent, dependent)
+        weight = shorten(weight, null)
+    return DoubleDouble(np.ascontiguousarray(weight.high.T), weight.low.T.copy()), null
+
+
+def _shortened(
+    spread: Uncertainty, null: DoubleDouble, feature_unit: NDArray[np.int32]
+) -> Uncertainty:
+    """Return the uncertainty of the shortest weight."""
+    column = feature_unit[:, None]
+    loadings = shorten_rows(np.ldexp(spread.loadings, -column), null.high)
+    return replace(spread, loadings=np.ldexp(loadings, column))
+
+
+def _scaled(squares: Float64Array, exponent: NDArray[np.int32]) -> Float64Array:
+    """Return squares in the targets' own units; 0 or infinity beyond float64."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.ldexp(squares, exponent))
+
+
+def _part(values: DoubleDouble, chosen: slice) -> DoubleDouble:
+    return DoubleDouble(values.high[chosen], values.low[chosen])
 
 
 def _at(point: DoubleDouble, weight: DoubleDouble) -> DoubleDouble:
     """Return weight (K, D) times a point (D,)."""
     shape = weight.high.shape
-    return dd.total(
-        dd.multiply(weight, DoubleDouble(*(np.broadcast_to(part, shape) for part in point)))
-    )
+    repeated = DoubleDouble(np.broadcast_to(point.high, shape), np.broadcast_to(point.low, shape))
+    return dd.total(dd.multiply(weight, repeated))
+
+
+def _bias_variance(units: Units, spread: Uncertainty, mean: DoubleDouble) -> float:
+    """Return that of the prediction at 0, over s**2: level and slope are uncorrelated."""
+    own = dd.scale_by_power_of_two(mean, -units.exponent[: len(mean.high)])
+    return 1 / units.weight_sum + spread.variance_at(own)
 
 
 def _scales(deviations: Float64Array, units: Units) -> Float64Array:
@@ -175,15 +199,17 @@ def _scales(deviations: Float64Array, units: Units) -> Float64Array:
 
 
 def _variance_inflation(
-    solution: Solution, dependent: NDArray[np.intp], unit_roundoff: float
+    solution: Solution,
+    spread: Uncertainty,
+    dependent: NDArray[np.intp],
+    unit_roundoff: float,
 ) -> Float64Array:
     """Return the diagonal of the inverse of the correlation matrix."""
     equations = solution.equations
     features = equations.all_features
     if equations.ridge.any():
         return np.full(len(features), np.nan)
-    variances = uncertainty(equations, solution.factor).variances()
-    inflation = variances * equations.deviations[features] ** 2
+    inflation = spread.variances() * equations.deviations[features] ** 2
     made_of = combinations(solution, len(dependent), unit_roundoff)
     inflation[equations.features[made_of.any(axis=1)]] = np.inf
     inflation[dependent] = np.inf
@@ -193,7 +219,7 @@ def _variance_inflation(
 def _distance_bound(
     factor: Factor,
     units: Units,
-    solution: Solution,
+    distance: Float64Array,
     spread: Uncertainty,
     weight: DoubleDouble,
     level: DoubleDouble,
@@ -204,16 +230,13 @@ def _distance_bound(
     from the mean; the level by the errors of the means and its own rounding.
     """
     size = factor.num_features
-    reach = np.maximum(
-        np.abs(factor.maximum[:size] - units.mean.high[:size]),
-        np.abs(factor.minimum[:size] - units.mean.high[:size]),
-    ) * (1 + 4 * FLOAT64.unit_roundoff)
-    num_targets = len(level.high)
     unit, target_unit = units.exponent[:size], units.exponent[size:]
-    rows = np.linalg.norm(spread.loadings, axis=1)
-    slope = np.outer(solution.distance()[:num_targets], rows)
+    mean = units.mean.high[:size]
+    reach = np.maximum(np.abs(factor.maximum[:size] - mean), np.abs(factor.minimum[:size] - mean))
+    slopes = np.outer(distance, np.linalg.norm(spread.loadings, axis=1))
     own_weight = np.ldexp(np.abs(weight.high), unit - target_unit[:, None])
     at_mean = units.mean_error[size:] + own_weight @ units.mean_error[:size]
-    computed = np.ldexp(slope @ np.ldexp(reach, -unit) + at_mean, target_unit)
+    computed = np.ldexp(slopes @ np.ldexp(reach, -unit) + at_mean, target_unit)
     rounded = FLOAT64.unit_roundoff * (np.abs(weight.high) @ reach + np.abs(level.high))
-    return np.asarray(computed + rounded)
+    # The bound's own roundings, fewer than 4 D + 32, are made up for.
+    return np.asarray((computed + rounded) * (1 + (4 * size + 32) * FLOAT64.unit_roundoff))

@@ -90,7 +90,7 @@ def fit_rows(
 
     Raises:
         DataError: If there are no rows, or a weight is negative or not finite.
-        TrainingError: If the numbers are too large to be subtracted from each other.
+        TrainingError: If the weights are too large to be added up.
     """
     plan = Plan(num_slices=CAREFUL if single_pass else 0)
     while True:
@@ -117,8 +117,8 @@ def fit_rows(
             num_slices = 1 if one_slice and plan.num_slices == 0 else CAREFUL
         elif plan.frame is not None:
             raise TrainingError(
-                f"{rows.source}: the numbers are too large for float64 arithmetic; "
-                "use larger units."
+                f"{rows.source}: the rows' weights are too large or too far apart for float64 "
+                "sums; divide them by the largest."
             )
         plan = Plan(frame=factor.better_frame(), num_slices=num_slices)
 

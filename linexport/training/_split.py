@@ -3,7 +3,8 @@
 A matrix is cut into slices of few bits, so few that BLAS multiplies two slices without any error,
 in whatever order it sums: with n terms and slices of b bits, on grids g and g', each partial sum is
 a multiple of g g' below n 2**(2 b) g g', and exact if that is at most 2**53 g g'. What is left
-after the last slice is so small that its ordinary product is accurate enough.
+after the last slice is so small that its ordinary product is accurate enough. (All BLAS libraries
+in use sum products; one that multiplied by Strassen's method would not do.)
 
 Source: Ozaki, Ogita, Oishi and Rump, Error-free transformations of matrix multiplication by using
 fast routines of matrix multiplication and its applications, Numerical Algorithms 59 (2012).
@@ -18,15 +19,22 @@ from linexport._double_double import DoubleDouble
 from linexport.bounds import FLOAT64, gamma
 
 _UNIT_ROUNDOFF = FLOAT64.unit_roundoff
-_PRODUCT_SLICES = 5  # 5 * 20 bits and more: a double-double's 106 for up to 2**12 terms
+_FEW_COLUMNS = 128
+"""Up to here, the results of all parts of a block together are small."""
+_CACHED_ELEMENTS = 2**13
+"""Four arrays of so many float64 are 256 KiB, which fits the second-level cache."""
+_PRODUCT_SLICES = 5
+"""Of 21 bits and more for up to 2**12 terms: a double-double's 106."""
 
 
 class RunningSum:
-    """A sum of float64 arrays in double-double, in the same memory from first to last."""
+    """A sum of matrices in double-double, in the same memory from first to last."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, int]) -> None:
         self._high, self._low = np.zeros(shape), np.zeros(shape)
-        self._sum, self._scratch = np.empty(shape), np.empty(shape)
+        # A few rows at a time, so that the ten operations of an addition stay in the cache.
+        self._rows = max(1, _CACHED_ELEMENTS // max(1, shape[1]))
+        self._sum, self._scratch = np.empty((2, self._rows, shape[1]))
         self.num_terms = 0
         """Each costs a relative error of at most 2 u**2 of the sum so far."""
 
@@ -36,8 +44,15 @@ class RunningSum:
         return DoubleDouble(self._high.copy(), self._low.copy())
 
     def add(self, term: Float64Array) -> None:
-        """Add a term, and overwrite it (algorithm DWPlusFP, as in double-double)."""
-        high, low, total, scratch = self._high, self._low, self._sum, self._scratch
+        """Add a term, and overwrite it."""
+        for start in range(0, len(term), self._rows):
+            part = slice(start, start + self._rows)
+            self._add(self._high[part], self._low[part], term[part])
+        self.num_terms += 1
+
+    def _add(self, high: Float64Array, low: Float64Array, term: Float64Array) -> None:
+        """Add in place: `add_float` of linexport._double_double, operation by operation."""
+        total, scratch = self._sum[: len(term)], self._scratch[: len(term)]
         np.add(high, term, out=total)
         np.subtract(total, high, out=scratch)
         np.subtract(term, scratch, out=term)
@@ -48,7 +63,6 @@ class RunningSum:
         np.add(total, low, out=high)
         np.subtract(high, total, out=scratch)
         np.subtract(low, scratch, out=low)
-        self.num_terms += 1
 
 
 def add_plain_gram(total: RunningSum, values: Float64Array, terms: int) -> Float64Array:
@@ -64,15 +78,22 @@ def add_plain_gram(total: RunningSum, values: Float64Array, terms: int) -> Float
     """
     num_columns, num_rows = values.shape
     num_parts = num_rows // terms
-    whole = values[:, : num_parts * terms]
-    parts = whole.reshape(num_columns, num_parts, terms).transpose(1, 0, 2)
-    gram = np.matmul(parts, parts.transpose(0, 2, 1)).sum(axis=0)
-    if num_parts * terms < num_rows:
+    if num_columns <= _FEW_COLUMNS:  # one call for all parts
+        whole = values[:, : num_parts * terms]
+        parts = whole.reshape(num_columns, num_parts, terms).transpose(1, 0, 2)
+        gram = np.matmul(parts, parts.transpose(0, 2, 1)).sum(axis=0)
         rest = values[:, num_parts * terms :]
         gram += rest @ rest.T
+    else:
+        gram, product = np.zeros((2, num_columns, num_columns))
+        for start in range(0, num_rows, terms):
+            part = values[:, start : start + terms]
+            gram += np.matmul(part, part.T, out=product)
     squares = gram.diagonal().copy()
     total.add(gram)
-    relative = gamma(min(terms, num_rows) + num_parts + 1, unit_roundoff=_UNIT_ROUNDOFF)
+    # The values themselves were rounded twice at most, in subtracting and in weighting.
+    roundings = min(terms, num_rows) + num_parts + 1 + 4
+    relative = gamma(roundings, unit_roundoff=_UNIT_ROUNDOFF)
     return np.asarray(relative / (1 - relative) * squares)
 
 
@@ -105,12 +126,13 @@ def add_split_gram(
         rest = rest + tail
     doubled += rest
     _add_symmetric(total, 0.5 * (rest @ doubled.T))
-    # |T| <= left_over 2**exponent; T and 2 H + T are rounded once, and |2 H + T| <= 2.01 |Z|.
+    # |T| <= left_over 2**exponent, and |2 H + T| <= 2.01 |Z|. Roundings: weighting the tail twice,
+    # T, 2 H + T, and the sum of the product and its transpose.
     left_over = 2.0 ** (-num_slices * (bits + 1)) + (0.0 if tail is None else _UNIT_ROUNDOFF)
     norms = np.sqrt(np.einsum("ij,ij->i", values, values))
     largest = np.where(norms > 0, np.ldexp(1.0, exponent[:, 0]), 0.0)
     rest_to_norm = left_over * np.sqrt(num_rows) * largest / np.where(norms > 0, norms, 1.0)
-    relative = 2.01 * gamma(num_rows + 3, unit_roundoff=_UNIT_ROUNDOFF) * rest_to_norm.max()
+    relative = 2.01 * gamma(num_rows + 5, unit_roundoff=_UNIT_ROUNDOFF) * rest_to_norm.max()
     return np.asarray(relative * norms**2)
 
 

@@ -5,8 +5,8 @@ covariance s**2 L C L' with the residual variance s**2 and
 
     L = M, with rows of zeros for dependent features    C = P - P (M' ridge M) P    P = (I - F)**-1,
 
-which is (A**-1 S A**-1), the covariance of the ridge estimator about its own mean (Hoerl and
-Kennard, Technometrics 12, 1970, equation 4.6), and (X'X)**-1 without a ridge.
+which is A**-1 S A**-1, the covariance of the ridge estimator about its own mean (Hoerl and Kennard,
+Technometrics 12, 1970), and (X'X)**-1 without a ridge.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Uncertainty:
 
     def variances(self) -> Float64Array:
         """Return those of the coefficients, over s**2; shape (D,)."""
-        return np.asarray(np.einsum("ij,jk,ik->i", self.loadings, self.core, self.loadings))
+        return np.asarray(((self.loadings @ self.core) * self.loadings).sum(axis=1))
 
     def variance_at(self, point: DoubleDouble) -> float:
         """Return that of the prediction at a point, shape (D,), taken from the mean; over s**2.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from linexport._arrays import Float64Array
 from linexport.training.distance import Coefficientwise, gap, resolved_standard_errors, tolerance
 from linexport.training.least_squares import Optimum
+from linexport.training.ranks import ONE, Ranks
 
 __all__ = ["Arrival", "parameters", "regularized"]
 
@@ -22,7 +23,7 @@ def parameters(module: nn.Linear) -> tuple[Float64Array, Float64Array]:
     return weight.numpy(), bias.numpy()
 
 
-def regularized(optimum: Optimum, features: Tensor, *, ridge: float) -> Optimum:
+def regularized(optimum: Optimum, features: Tensor, *, ridge: float, ranks: Ranks = ONE) -> Optimum:
     """Return the optimum with the weight that minimizes the loss with weight decay.
 
     With G the correlation matrix of the features, the gradient of half the loss is G (w - w*) +
@@ -32,11 +33,13 @@ def regularized(optimum: Optimum, features: Tensor, *, ridge: float) -> Optimum:
         optimum: Least squares.
         features: Standardized, shape (N, D).
         ridge: Weight decay times K / 2, as the loss averages over the targets too.
+        ranks: Who holds rows.
     """
     if not ridge:
         return optimum
     standardized = features.to("cpu", torch.float64)
-    correlation = (standardized.T @ standardized / len(standardized)).numpy()
+    gram = ranks.gather((standardized.T @ standardized).numpy()).sum(axis=0)
+    correlation = gram / optimum.num_rows
     slopes = (optimum.weight / optimum.scale).T
     shrunk = np.linalg.solve(correlation + ridge * np.eye(len(correlation)), correlation @ slopes)
     return replace(optimum, weight=shrunk.T * optimum.scale)

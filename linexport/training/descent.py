@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from linexport._arrays import Float64Array
 from linexport.errors import TrainingError
+from linexport.training.data_parallel import DataParallel
 from linexport.training.progress import EpochEnd, OnEpoch
+from linexport.training.ranks import ONE, Ranks
 from linexport.training.schedule import Curvature, Pace, half_stable_step, mean_batch_size
 from linexport.training.stepping import Autograd, Batches, EpochRunner
 from linexport.training.threads import threads_for
@@ -29,18 +32,37 @@ class Descent:
 
     module: nn.Linear
     features: Tensor
-    """Shape (N, D)."""
+    """Shape (N, D); with several ranks, this one's rows."""
     targets: Tensor
-    """Shape (N, K)."""
+    """Shape (N, K); likewise."""
     batches: Batches
     weight_decay: float
     remedy: str
     """What to do where it diverges, besides lowering the learning rate."""
+    ranks: Ranks = ONE
+    """Who holds rows; each descends in the same way."""
+
+    def num_rows(self) -> int:
+        """Return how many rows all ranks hold."""
+        return int(self.ranks.gather(np.array([float(len(self.features))])).sum())
 
     def loss(self) -> float:
         """Return the mean squared error over all rows and targets."""
         with torch.no_grad(), threads_for(self.features.numel()):
-            return float(functional.mse_loss(self.module(self.features), self.targets))
+            prediction = self.module(self.features)
+            if self.ranks.size == 1:
+                return float(functional.mse_loss(prediction, self.targets))
+            squares = functional.mse_loss(prediction, self.targets, reduction="sum")
+        total, count = self.ranks.gather(
+            np.array([float(squares), float(self.targets.numel())])
+        ).sum(axis=0)
+        return float(total / count)
+
+    def runner(self) -> EpochRunner:
+        """Return what takes the steps of an epoch."""
+        if self.ranks.size == 1:
+            return Autograd(self.module, weight_decay=self.weight_decay)
+        return DataParallel(self.module, self.ranks, weight_decay=self.weight_decay)
 
 
 def descend(
@@ -59,8 +81,8 @@ def descend(
     Raises:
         TrainingError: If it diverges.
     """
-    runner: EpochRunner = Autograd(descent.module, weight_decay=descent.weight_decay)
-    num_rows, num_features = descent.features.shape
+    runner = descent.runner()
+    num_rows, num_features = descent.num_rows(), descent.features.shape[1]
     start_loss = descent.loss()
     run: list[Pace] = []
     for pace in paces:
@@ -74,7 +96,8 @@ def descend(
             raise TrainingError(_divergence(descent, len(run), pace, start_loss, loss))
         if on_epoch is not None:
             on_epoch(_epoch_end(len(run), expected_epochs, loss, num_rows, seconds))
-        if arrived():
+        # Rank 0 decides: kinds of processors may differ, and with them the last bit of the module.
+        if descent.ranks.gather(np.array([float(arrived())]))[0]:
             break
     return run
 
@@ -107,11 +130,19 @@ def _half_stable_learning_rate(descent: Descent, pace: Pace) -> float:
     features = descent.features.detach().to("cpu", torch.float64)
     ridge = descent.targets.shape[1] * descent.weight_decay / 2
     with_ones = torch.cat([features, torch.ones(len(features), 1, dtype=torch.float64)], dim=1)
-    largest = float(torch.linalg.eigvalsh(with_ones.T @ with_ones / len(features))[-1])
+    gram = descent.ranks.gather((with_ones.T @ with_ones).numpy()).sum(axis=0)
+    num_rows = descent.num_rows()
+    largest = float(np.linalg.eigvalsh(gram / num_rows)[-1])
+    squares = (with_ones**2).sum(dim=1).numpy()
     curvature = Curvature(
         smallest=ridge,
         largest=largest + ridge,
-        row=float(torch.linalg.vector_norm(with_ones, dim=1).max()) ** 2 + ridge,
+        row=_largest(squares, descent.ranks) + ridge,
     )
-    step = half_stable_step(curvature, mean_batch_size(len(features), pace.batch_size))
+    step = half_stable_step(curvature, mean_batch_size(num_rows, pace.batch_size))
     return step * (1 - pace.momentum) * descent.targets.shape[1] / 2
+
+
+def _largest(squares: Float64Array, ranks: Ranks) -> float:
+    """Return the largest of all ranks' numbers, none of which is negative."""
+    return float(ranks.gather(squares.max(initial=0.0, keepdims=True)).max())

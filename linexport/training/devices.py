@@ -5,6 +5,7 @@ import re
 import torch
 
 from linexport.errors import ConfigError, UnavailableError
+from linexport.training.ranks import ONE, Ranks
 
 __all__ = ["check_device_name", "resolve_device"]
 
@@ -21,11 +22,12 @@ def check_device_name(name: str) -> None:
         raise ConfigError(f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}.")
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str, ranks: Ranks = ONE) -> torch.device:
     """Return the device to train on.
 
     `auto` is the first CUDA device, or else the CPU. It is never mps, which has no float64 and so
-    cannot come as close to the optimum: mps is there for who asks for it.
+    cannot come as close to the optimum: mps is there for who asks for it. `auto` and `cuda` give
+    each rank of a machine a device of its own; where there are fewer, `auto` is the CPU.
 
     Raises:
         ConfigError: If the name is none of auto, cpu, cuda, cuda:N and mps.
@@ -33,9 +35,10 @@ def resolve_device(name: str) -> torch.device:
     """
     check_device_name(name)
     if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        enough = torch.cuda.is_available() and torch.cuda.device_count() >= ranks.local_size
+        return torch.device("cuda", ranks.local_rank) if enough else torch.device("cpu")
     if name.startswith("cuda"):
-        return _cuda(int(name.partition(":")[2] or 0))
+        return _cuda(int(name.partition(":")[2] or ranks.local_rank))
     if name == "mps" and not torch.backends.mps.is_available():
         raise UnavailableError(
             "Device mps is not available: it needs PyTorch on an Apple GPU. Use --device cpu."

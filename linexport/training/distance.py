@@ -14,7 +14,6 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.bounds import FLOAT64, gamma
-from linexport.data.dataset import Dataset
 from linexport.forms import affine_of
 from linexport.manifest import Metrics, OptimumDistance
 from linexport.model import LinearModel
@@ -102,20 +101,19 @@ def resolved_standard_errors(optimum: Optimum) -> Coefficientwise:
 
 
 def optimum_distances(
-    model: LinearModel, dataset: Dataset, optimum: Optimum, metrics: dict[str, Metrics]
+    model: LinearModel, optimum: Optimum, metrics: dict[str, Metrics]
 ) -> dict[str, OptimumDistance]:
     """Return how far a float64 fit is from the optimum on its training rows, by target name.
 
     Args:
         model: The fit, its columns with their training ranges.
-        dataset: The rows trained on.
         optimum: Theirs.
         metrics: The fit's, on them.
     """
     slopes, level = _slopes_and_level(model, optimum)
     distance = gap(slopes, level, optimum)
     ratios = distance.largest_ratio(resolved_standard_errors(optimum))
-    predictions = _largest_prediction_gap(distance, dataset, optimum)
+    predictions = _largest_prediction_gap(distance, model, optimum)
     losses = optimum.residual_sum_of_squares / optimum.num_rows
     return {
         name: OptimumDistance(
@@ -137,11 +135,16 @@ def _slopes_and_level(model: LinearModel, optimum: Optimum) -> tuple[Float64Arra
 
 
 def _largest_prediction_gap(
-    distance: Coefficientwise, dataset: Dataset, optimum: Optimum
+    distance: Coefficientwise, model: LinearModel, optimum: Optimum
 ) -> Float64Array:
     """An affine function on a box is largest at a corner: its middle, and half its width."""
-    ends = (dataset.feature_values.min(axis=0), dataset.feature_values.max(axis=0))
-    lower, upper = ((end - optimum.mean) * optimum.scale for end in ends)
+    lower, upper = (
+        (np.array(ends, dtype=np.float64) - optimum.mean) * optimum.scale
+        for ends in (
+            [column.minimum for column in model.features],
+            [column.maximum for column in model.features],
+        )
+    )
     at_middle = distance.level + distance.slopes @ ((lower + upper) / 2)
     return np.asarray(np.abs(at_middle) + np.abs(distance.slopes) @ ((upper - lower) / 2))
 

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from linexport.data.arrays import as_dataset
 from linexport.data.dataset import Dataset
 from linexport.errors import DataError
+from linexport.training.ranks import ONE, Ranks
 
 __all__ = ["TrainingRows", "batch_tensors", "check_test_rows", "read_rows"]
 
@@ -28,6 +29,8 @@ class TrainingRows:
     loader: "DataLoader[Any] | None" = None
     batch_sizes: tuple[int, ...] = ()
     """The loader's, in one epoch."""
+    ranks: Ranks = ONE
+    """Who holds rows; the dataset is this rank's share, its columns described by all rows."""
 
 
 def read_rows(data: Any, target: Any = None) -> TrainingRows:

@@ -63,17 +63,18 @@ def optimum(
     intercept: bool = True,
     l2: float = 0.0,
     rank_deficient: RankDeficient = "error",
+    combine: Combine | None = None,
 ) -> Optimum:
-    """Find the least-squares optimum.
+    """Find the least-squares optimum; `combine` as in `fit_least_squares`.
 
     Raises:
         ConfigError: If l2 is negative.
         DataError: If there are no rows, or a weight is negative or not finite.
-        TrainingError: If the features are linearly dependent and that was not allowed, or too large
-            for float64.
+        TrainingError: If the features are linearly dependent and that was not allowed, or sums of
+            squares are beyond float64.
     """
     config = LeastSquaresConfig(l2=l2, intercept=intercept, rank_deficient=rank_deficient)
-    return _fit(rows, config)[1]
+    return _fit(rows, config, combine=combine)[1]
 
 
 def fit_least_squares(
@@ -98,9 +99,11 @@ def fit_least_squares(
 
     Raises:
         DataError: If there are no rows, or a weight is negative or not finite.
-        TrainingError: If the features are linearly dependent and that was not allowed, or too large
-            for float64.
+        TrainingError: If the features are linearly dependent and that was not allowed, or sums of
+            squares are beyond float64.
     """
+    from linexport.training.statistics import fit_statistics  # with scipy, which SGD does not need
+
     fit, best = _fit(rows, config, on_rows=progress, combine=combine)
     model = _model(fit, best, rows.features, rows.targets, config)
     names = [column.name for column in rows.features]
@@ -128,6 +131,11 @@ def fit_least_squares(
                 for k, target in enumerate(rows.targets)
             },
             optimum={target.name: _distance(best, k) for k, target in enumerate(rows.targets)},
+            statistics=fit_statistics(
+                best,
+                feature_names=names,
+                target_names=[column.name for column in rows.targets],
+            ),
         ),
         warnings=warnings,
     )
@@ -156,9 +164,28 @@ def _fit(
     if fit.solution is None:
         raise TrainingError(f"{rows.source}: no feature varies; there is nothing to fit.")
     best = describe_optimum(
-        fit.factor, fit.units, fit.solution, fit.dependent, intercept=config.intercept
+        fit.factor,
+        fit.units,
+        fit.solution,
+        fit.dependent,
+        intercept=config.intercept,
+        l2=config.l2,
     )
+    _check_squares(fit, best, rows)
     return fit, best
+
+
+def _check_squares(fit: Fit, best: Optimum, rows: Rows | RowSource) -> None:
+    """Refuse targets so large or small that their sum of squares is no float64."""
+    size = fit.factor.num_features
+    varies = fit.factor.minimum[size:] < fit.factor.maximum[size:]
+    total = best.total_sum_of_squares
+    for column, usable in zip(rows.targets, ~varies | (total > 0) & (total < np.inf), strict=True):
+        if not usable:
+            raise TrainingError(
+                f"{rows.source}: the squares of '{column.name}' are beyond float64; "
+                "use a unit in which it is nearer to 1."
+            )
 
 
 def _dependence(fit: Fit, rows: Rows | RowSource) -> str:

@@ -1,6 +1,7 @@
 """The record of a fit: coefficients, metrics, distance from the optimum."""
 
 from linexport.data.dataset import Dataset
+from linexport.data.sharing import Gather, alone
 from linexport.forms import raw_coefficients
 from linexport.manifest import Coefficients, FitRecord, Setting
 from linexport.model import LinearModel
@@ -19,19 +20,20 @@ def fit_record(
     dataset: Dataset,
     test: Dataset | None,
     optimum: Optimum,
+    gather: Gather = alone,
 ) -> FitRecord:
-    """Describe a float64 fit of the dataset; `optimum` is the dataset's."""
-    metrics = {"training": evaluate(model, dataset)}
+    """Describe a float64 fit of the datasets that all ranks hold; `optimum` is that of them all."""
+    metrics = {"training": evaluate(model, dataset, gather)}
     if test is not None:
-        metrics["test"] = evaluate(model, test)
+        metrics["test"] = evaluate(model, test, gather)
     return FitRecord(
         solver=solver,
-        rows=dataset.num_rows,
+        rows=optimum.num_rows,
         rows_dropped=dataset.rows_dropped,
         settings=settings,
         coefficients=_coefficients(model),
         metrics=metrics,
-        optimum=optimum_distances(model, dataset, optimum, metrics["training"]),
+        optimum=optimum_distances(model, optimum, metrics["training"]),
     )
 
 

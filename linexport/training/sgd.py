@@ -12,6 +12,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,11 +22,13 @@ from linexport.manifest import Setting
 from linexport.model import LinearModel
 from linexport.training.arrival import Arrival, parameters, regularized
 from linexport.training.config import SGDConfig
+from linexport.training.data_parallel import SharedBatches
 from linexport.training.descent import Descent, descend
 from linexport.training.devices import resolve_device
 from linexport.training.distance import ARRIVED
 from linexport.training.inputs import TrainingRows
 from linexport.training.least_squares import Optimum, optimum
+from linexport.training.merging import merge_all
 from linexport.training.progress import OnEpoch
 from linexport.training.schedule import Curvature, Pace, Schedule
 from linexport.training.stepping import (
@@ -78,9 +81,11 @@ def fit_sgd(
     standardize = config.standardize
     if standardize is None:
         standardize = rows.dataset.true_weight is None
-    device = resolve_device(config.device)
+    device = resolve_device(config.device, rows.ranks)
     precision = _precision(config, device, dtype, standardize=standardize)
-    training = _Training(rows, config, optimum(rows.dataset), device, precision, on_epoch)
+    combine = None if rows.ranks.size == 1 else merge_all(rows.ranks.gather)
+    best = optimum(rows.dataset, combine=combine)
+    training = _Training(rows, config, best, device, precision, on_epoch)
     return _arrive(training) if standardize else _as_textbook(training)
 
 
@@ -121,7 +126,7 @@ class _Training:
         if scaler is not None:
             features, targets = scaler.apply(features, targets)
         features, targets = features.to(self.device, dtype), targets.to(self.device, dtype)
-        batches: Batches = ShuffledBatches(features, targets, generator)
+        batches: Batches = self._shuffled(features, targets, generator)
         if loader is not None:
             batches = LoaderBatches(loader, scaler=scaler, dtype=dtype, device=self.device)
         return Descent(
@@ -137,6 +142,20 @@ class _Training:
             batches=batches,
             weight_decay=self.config.weight_decay,
             remedy=remedy,
+            ranks=self.rows.ranks,
+        )
+
+    def _shuffled(self, features: Tensor, targets: Tensor, generator: torch.Generator) -> Batches:
+        ranks = self.rows.ranks
+        if ranks.size == 1:
+            return ShuffledBatches(features, targets, generator)
+        counts = ranks.gather(np.array([float(len(features))])).flatten()
+        return SharedBatches(
+            features,
+            targets,
+            generator,
+            first_row=int(counts[: ranks.rank].sum()),
+            num_rows=int(counts.sum()),
         )
 
     def settings(self, paces: list[Pace], *, standardize: bool) -> dict[str, Setting]:
@@ -191,7 +210,7 @@ def _arrive(training: _Training) -> SGDFit:
     )
     ridge = config.weight_decay * len(best.bias) / 2
     schedule = _schedule(training, descent, ridge=ridge)
-    destination = regularized(best, descent.features, ridge=ridge)
+    destination = regularized(best, descent.features, ridge=ridge, ranks=descent.ranks)
     arrival = Arrival(descent.module, destination, best)
     reduction = arrival.reduction()
     paces = descend(
@@ -226,10 +245,11 @@ def _schedule(training: _Training, descent: Descent, *, ridge: float) -> Schedul
     num_features = descent.features.shape[1]
     # Rounding the features to the precision moves eigenvalues by so much.
     slack = 2 * (num_features + 1) * unit_roundoff
-    longest = float(torch.linalg.vector_norm(descent.features, dim=1).max())
+    lengths = torch.linalg.vector_norm(descent.features, dim=1).to("cpu", torch.float64).numpy()
+    longest = float(descent.ranks.gather(lengths.max(initial=0.0, keepdims=True)).max())
     sizes = training.rows.batch_sizes
     return Schedule(
-        num_rows=len(descent.features),
+        num_rows=descent.num_rows(),
         num_targets=descent.targets.shape[1],
         curvature=Curvature(
             smallest=float(eigenvalues[0]) + ridge,

@@ -21,6 +21,7 @@ __all__ = [
     "LoaderBatches",
     "Scaler",
     "ShuffledBatches",
+    "Update",
     "new_module",
 ]
 
@@ -131,7 +132,7 @@ class Autograd:
 
     def __init__(self, module: nn.Module, *, weight_decay: float) -> None:
         self._module = module
-        self._update = _Update(module.parameters(), weight_decay=weight_decay)
+        self._update = Update(module.parameters(), weight_decay=weight_decay)
 
     def run(self, batches: Iterable[tuple[Tensor, Tensor]], pace: Pace) -> None:
         """Step through one epoch."""
@@ -141,7 +142,7 @@ class Autograd:
             self._update.step(pace.learning_rate, pace.momentum)
 
 
-class _Update:
+class Update:
     """What torch.optim.SGD does (no dampening, no Nesterov), operation by operation.
 
     The first step of torch.optim imports torch._dynamo, which takes longer than the training.

@@ -177,7 +177,8 @@ def test_a_directory_is_read_in_the_order_of_names(write):
     write("x,y\n3,4\n", "parts/part-1.csv")
     write("y;x\n2;1\n", "parts/part-0.csv")
     write("", "parts/_SUCCESS")
-    write("", "parts/.part-0.csv.crc")
+    write("half a table", "parts/.part-2.csv")
+    write("half a table", "parts/_part-3.csv")
     write("not a table", "parts/notes.md")
     assert values("parts", ["x", "y"]).tolist() == [[1.0, 2.0], [3.0, 4.0]]
 

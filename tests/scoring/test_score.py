@@ -223,7 +223,7 @@ def test_an_interrupt_leaves_nothing_half_written(predictor, monkeypatch, output
     predict = predictor.runtime.predict
 
     def interrupted(features):
-        if len(predictor.runtime.calls) == 20:
+        if len(predictor.runtime.calls) >= 20:  # again, should polars' encoder swallow one
             os.kill(os.getpid(), signal.SIGINT)
         return predict(features)
 

@@ -1,0 +1,135 @@
+"""Least squares in memory, against the solvers people use.
+
+    python benchmarks/least_squares.py [rounds]
+
+Each size and dtype: all solvers in alternation on the same arrays, medians, ratio to ours, and the
+correct digits of the worst coefficient against a careful pass. Fails if ours is not TARGET times as
+fast as scikit-learn's LinearRegression, or if a solver with as many digits is faster.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import statsmodels.api
+from sklearn.linear_model import LinearRegression, Ridge
+
+from linexport.model import default_columns
+from linexport.training import LeastSquaresConfig, TrainingResult
+from linexport.training.least_squares import fit_least_squares
+
+TARGET = 5.0
+SIZES = ((1_000_000, 10), (10_000_000, 10), (1_000_000, 100), (200_000, 500))
+SLOW = 30.0
+"""Seconds after which a peer is not asked again at this size."""
+
+Solver = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Rows:
+    """Arrays as least squares reads them, in their own dtype."""
+
+    source = "benchmark"
+
+    def __init__(self, features: np.ndarray, target: np.ndarray) -> None:
+        self.arrays = features, target[:, None]
+        self.features = default_columns("x", features.shape[1])
+        self.targets = default_columns("y", 1)
+
+    def batches(self) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yield everything at once."""
+        yield self.arrays
+
+
+def ours(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return coefficients(fit_least_squares(Rows(features, target), LeastSquaresConfig()))
+
+
+def coefficients(result: TrainingResult) -> np.ndarray:
+    return np.array(list(result.record.coefficients["y"].features.values()))
+
+
+def scikit_learn(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return np.asarray(LinearRegression().fit(features, target).coef_)
+
+
+def scikit_learn_cholesky(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return np.asarray(Ridge(alpha=1e-12, solver="cholesky").fit(features, target).coef_)
+
+
+def numpy_lstsq(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+    with_ones = np.hstack([features, np.ones((len(features), 1), features.dtype)])
+    return np.asarray(np.linalg.lstsq(with_ones, target)[0][:-1])
+
+
+def statsmodels_ols(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+    with_ones = statsmodels.api.add_constant(features)
+    return np.asarray(statsmodels.api.OLS(target, with_ones).fit().params)[1:]
+
+
+SOLVERS: dict[str, Solver] = {
+    "linexport lstsq": ours,
+    "scikit-learn LinearRegression": scikit_learn,
+    "scikit-learn Ridge(cholesky)": scikit_learn_cholesky,
+    "numpy lstsq": numpy_lstsq,
+    "statsmodels OLS": statsmodels_ols,
+}
+
+
+def problem(num_rows: int, num_features: int, dtype: str) -> tuple[np.ndarray, ...]:
+    """Rows with noise; the answer comes from a careful pass over them."""
+    random = np.random.default_rng(0)
+    features = random.standard_normal((num_rows, num_features), np.float32).astype(dtype)
+    weight = random.standard_normal(num_features)
+    noise = random.standard_normal(num_rows)
+    target = (features.astype(np.float64) @ weight + 3 + noise).astype(dtype)
+    careful = fit_least_squares(Rows(features, target), LeastSquaresConfig(single_pass=True))
+    return features, target, coefficients(careful)
+
+
+def digits(found: np.ndarray, true: np.ndarray) -> float:
+    worst = np.abs(found.astype(np.float64) - true).max() / np.abs(true).max()
+    return float(min(15.95, -np.log10(worst))) if worst > 0 else 15.95
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    missed = []
+    for num_rows, num_features in SIZES:
+        for dtype in ("float64", "float32"):
+            missed += run(num_rows, num_features, dtype, rounds)
+    if missed:
+        sys.exit("missed: " + "; ".join(missed))
+
+
+def run(num_rows: int, num_features: int, dtype: str, rounds: int) -> list[str]:
+    features, target, weight = problem(num_rows, num_features, dtype)
+    seconds: dict[str, list[float]] = {name: [] for name in SOLVERS}
+    accuracy = {}
+    for _ in range(rounds):
+        for name, solver in SOLVERS.items():
+            if seconds[name] and seconds[name][0] > SLOW:
+                continue
+            start = time.perf_counter()
+            found = solver(features, target)
+            seconds[name].append(time.perf_counter() - start)
+            accuracy[name] = digits(found, weight)
+    print(f"{num_rows:,} x {num_features}, {dtype}")
+    base = float(np.median(seconds["linexport lstsq"]))
+    ratios = {name: float(np.median(times)) / base for name, times in seconds.items()}
+    for name, ratio in ratios.items():
+        median = float(np.median(seconds[name]))
+        print(f"  {name:<32}{median:>9.3f} s{ratio:>8.1f} x{accuracy[name]:>7.1f} digits")
+    label = f"{num_rows:,} x {num_features} {dtype}"
+    missed = []
+    if ratios["scikit-learn LinearRegression"] < TARGET:
+        missed.append(f"{label}: {ratios['scikit-learn LinearRegression']:.1f} x LinearRegression")
+    for name, ratio in ratios.items():
+        if ratio < 1 and accuracy[name] >= accuracy["linexport lstsq"]:
+            missed.append(f"{label}: {name} is faster")
+    return missed
+
+
+if __name__ == "__main__":
+    main()

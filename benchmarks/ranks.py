@@ -1,0 +1,89 @@
+"""Least squares on two ranks against one process, each with one thread, from Parquet.
+
+    python benchmarks/ranks.py [rounds]
+
+Times the fit alone, from the first byte to the coefficients: starting Python and joining the ranks
+takes seconds, whatever the number of rows. Fails if two ranks are less than TARGET times as fast.
+"""
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+NUM_ROWS, NUM_FEATURES = 10_000_000, 10
+TARGET = 1.7
+ONE_THREAD = {
+    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+}
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "rows.parquet"
+        write = f"from _tables import write_parquet; from pathlib import Path; write_parquet(Path({str(path)!r}), num_rows={NUM_ROWS}, num_features={NUM_FEATURES})"  # noqa: E501
+        subprocess.run([sys.executable, "-c", write], check=True, cwd=Path(__file__).parent)
+        fit(path, 1)  # the file is in the page cache from here on
+        pairs = [(fit(path, 1), fit(path, 2)) for _ in range(rounds)]
+    one, two = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
+    ratio = statistics.median(alone / shared for alone, shared in pairs)
+    print(f"{NUM_ROWS:,} x {NUM_FEATURES} from Parquet, one thread each, {os.cpu_count()} cores")
+    print(f"one process {one:.3f} s, two ranks {two:.3f} s: {ratio:.2f} times as fast")
+    print(f"target: at least {TARGET} times")
+    if ratio < TARGET:
+        sys.exit(f"missed: {ratio:.2f} times")
+
+
+def fit(path: Path, num_ranks: int) -> float:
+    """Return the seconds that the slowest rank took."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    environment = os.environ | ONE_THREAD
+    environment |= {"WORLD_SIZE": str(num_ranks), "MASTER_ADDR": "127.0.0.1"}
+    environment |= {"MASTER_PORT": str(port)}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, __file__, "--rank", str(path)],
+            env=environment | {"RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(num_ranks)
+    ]
+    outputs = [rank.communicate()[0] for rank in ranks]
+    if any(rank.returncode for rank in ranks):
+        sys.exit("a rank failed")
+    fits = [json.loads(output) for output in outputs]
+    if any(found["weight"] != fits[0]["weight"] for found in fits):
+        sys.exit("the ranks disagree")
+    return max(float(found["seconds"]) for found in fits)
+
+
+def run_rank(path: str) -> None:
+    import numpy as np
+
+    from linexport import pipeline
+    from linexport.training import LeastSquaresConfig, train
+    from linexport.training.ranks import open_ranks
+
+    with open_ranks() as ranks:
+        ranks.gather(np.zeros(1))  # all are there
+        start = time.perf_counter()
+        rows = pipeline.read_data(path, targets=["y"], stream=True, ranks=ranks)
+        result = train(rows, solver=LeastSquaresConfig(), ranks=ranks)
+        seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "weight": result.model.weight.tolist()}))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--rank"]:
+        run_rank(sys.argv[2])
+    else:
+        main()

@@ -1,0 +1,21 @@
+"""Text that may hold what a foreign file says, made fit for a terminal."""
+
+from collections.abc import Iterable
+
+import click
+
+
+def one_line(text: str) -> str:
+    """Return text without line breaks, and control characters written as in Python's source."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.replace("\n", " "))
+
+
+def echo_lines(lines: Iterable[str]) -> None:
+    """Print each line on standard output."""
+    for line in lines:
+        click.echo(one_line(line))
+
+
+def echo_error(message: str) -> None:
+    """Print why a command stops, on standard error."""
+    click.echo(f"error: {one_line(message)}", err=True)

@@ -1,0 +1,205 @@
+"""The ranks of a job: processes that train one model together, as torchrun starts them.
+
+Every rank runs the same program on its own share of the rows, and says the same things in the same
+order: an exchange ends when all ranks have come to it. So that none waits for one that has failed,
+each exchange of results begins with a roll call, in which a rank that cannot go on tells why; all
+of them then raise its error. Numbers travel as tensors and messages as text: nothing is unpickled.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+
+from linexport import errors
+from linexport._arrays import Float64Array
+from linexport.errors import ConfigError, LinexportError, TrainingError
+
+__all__ = ["ONE", "Ranks", "open_ranks"]
+
+TIMEOUT = timedelta(minutes=30)
+"""How long an exchange waits for the slowest rank: PyTorch's own for gloo. Shares differ by one
+piece of the table at most, so ranks do too; one that is gone is noticed at once."""
+
+
+class Ranks(Protocol):
+    """The processes that train together, as one of them sees them."""
+
+    @property
+    def rank(self) -> int:
+        """This process's number, from 0."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def local_rank(self) -> int:
+        """This process's number among those of this machine."""
+        ...
+
+    @property
+    def local_size(self) -> int:
+        """How many are on this machine."""
+        ...
+
+    def gather(self, values: Float64Array) -> Float64Array:
+        """Return the arrays of all ranks, stacked in their order.
+
+        Args:
+            values: Of the same shape on every rank.
+
+        Raises:
+            LinexportError: What a rank failed with, on all of them.
+        """
+        ...
+
+    def add(self, tensor: Tensor) -> None:
+        """Replace a tensor, of one shape on all ranks, by the sum over them; no roll call."""
+        ...
+
+    def together(self) -> Any:
+        """Return a context at whose end all ranks have succeeded, or raise the same error."""
+        ...
+
+
+class _One:
+    """A process by itself."""
+
+    rank = local_rank = 0
+    size = local_size = 1
+
+    def gather(self, values: Float64Array) -> Float64Array:
+        return values[np.newaxis]
+
+    def add(self, tensor: Tensor) -> None:
+        """Leave the tensor: it is the sum."""
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        yield
+
+
+ONE: Ranks = _One()
+"""For a process by itself."""
+
+
+class _ProcessGroup:
+    """Ranks that talk through torch.distributed's default group."""
+
+    def __init__(self) -> None:
+        self.rank = distributed.get_rank()
+        self.size = distributed.get_world_size()
+        self.local_rank = int(os.environ.get("LOCAL_RANK", self.rank))
+        self.local_size = int(os.environ.get("LOCAL_WORLD_SIZE", self.size))
+        self._raised: LinexportError | None = None
+        self._in_contact = True
+
+    def gather(self, values: Float64Array) -> Float64Array:
+        self._roll_call()
+        own = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
+        return np.stack([part.numpy() for part in self._gathered(own)])
+
+    def add(self, tensor: Tensor) -> None:
+        with self._contact():
+            distributed.all_reduce(tensor)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        try:
+            yield
+        except LinexportError as error:
+            if error is self._raised:  # the others know
+                raise
+            self._roll_call(error)
+        else:
+            self._roll_call()
+
+    def _roll_call(self, error: LinexportError | None = None) -> None:
+        """Raise the same error on all ranks if it is given on any."""
+        report = "" if error is None else f"{type(error).__name__}\n{error}"
+        own = torch.tensor(list(report.encode()), dtype=torch.uint8)
+        sizes = [int(size) for size in self._gathered(torch.tensor([len(own)]))]
+        if not any(sizes):
+            return
+        padded = torch.zeros(max(sizes), dtype=torch.uint8)
+        padded[: len(own)] = own
+        reports = [
+            bytes(part[:size].tolist()).decode()
+            for part, size in zip(self._gathered(padded), sizes, strict=True)
+        ]
+        self._raised = _error(reports)
+        raise self._raised from error
+
+    def part(self) -> None:
+        """Wait for the others after an error that all know.
+
+        Once a rank exits with an error torchrun kills the others: one might not yet have told.
+        """
+        if self._raised is not None and self._in_contact:
+            with suppress(TrainingError):
+                self._gathered(torch.zeros(1))
+
+    def _gathered(self, own: Tensor) -> list[Tensor]:
+        parts = [torch.empty_like(own) for _ in range(self.size)]
+        with self._contact():
+            distributed.all_gather(parts, own)
+        return parts
+
+    @contextmanager
+    def _contact(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:  # of any backend: a peer is gone, or too late
+            self._in_contact = False
+            self._raised = TrainingError(
+                f"Rank {self.rank} has lost contact with another rank, which has ended or is stuck."
+            )
+            raise self._raised from error
+
+
+def _error(reports: list[str]) -> LinexportError:
+    """Return what to raise, given what each rank says: nothing, or the kind of error and why."""
+    first = next(rank for rank, report in enumerate(reports) if report)
+    name, _, message = reports[first].partition("\n")
+    kind: type[LinexportError] = getattr(errors, name)
+    if all(report == reports[first] for report in reports):  # as with a file that is not there
+        return kind(message)
+    return kind(f"rank {first}: {message}")
+
+
+@contextmanager
+def open_ranks() -> Iterator[Ranks]:
+    """Join the ranks that torchrun started; without it there is this process alone.
+
+    Tensors on the CPU travel through gloo, those on a GPU through nccl. There is neither
+    authentication nor encryption. An error that is to be told must be told before this ends.
+
+    Raises:
+        ConfigError: If the environment tells only half of what torchrun sets.
+        TrainingError: If the ranks do not find each other.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ONE
+        return
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise ConfigError(f"WORLD_SIZE is set, but {missing[0]} is not: start with torchrun.")
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    try:
+        distributed.init_process_group(backend, timeout=TIMEOUT)
+    except RuntimeError as error:
+        raise TrainingError(f"The ranks do not find each other: {error}.") from error
+    group = _ProcessGroup()
+    try:
+        yield group
+    finally:
+        group.part()
+        distributed.destroy_process_group()

@@ -1,0 +1,316 @@
+"""linexport predict: tables in, tables out."""
+
+import io
+import shutil
+import sys
+
+import numpy as np
+import onnxruntime
+import polars as pl
+import pytest
+from onnx import helper, numpy_helper
+
+from linexport import onnx_graph
+from linexport.model import LinearModel
+
+
+@pytest.fixture(scope="session")
+def priced(tmp_path_factory, prices):
+    """A bundle of the prices' table: names, a boolean and whole numbers."""
+    from linexport import read_data, train_and_export
+
+    dataset = read_data(prices, targets=["price"], exclude=["street"])
+    return train_and_export(dataset, tmp_path_factory.mktemp("priced") / "bundle").path
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Write a CSV file and return its path."""
+
+    def write(text, name="rows.csv"):
+        path = tmp_path / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
+
+
+def onnxruntime_alone(bundle, rows):
+    """What a user gets without linexport: rows as float32, features in the model's order."""
+    session = onnxruntime.InferenceSession(bundle / "model.onnx")
+    (prediction,) = session.run(None, {"features": np.asarray(rows, np.float32)})
+    return prediction
+
+
+def read_float32(text):
+    return pl.read_csv(io.StringIO(text), schema_overrides=[pl.Float32]).to_numpy()
+
+
+def test_predictions_are_those_of_onnxruntime_bit_for_bit(run, textbook, table):
+    rows = np.random.default_rng(1).normal(size=(500, 2))
+    path = table("x1,x2\n" + "\n".join(f"{a!r},{b!r}" for a, b in rows.tolist()))
+    outcome = run("predict", textbook, path)
+    assert (outcome.status, outcome.errors) == (0, "")
+    assert outcome.output.splitlines()[0] == "y"
+    expected = onnxruntime_alone(textbook, rows)
+    assert read_float32(outcome.output).tobytes() == expected.tobytes()
+    assert run("predict", textbook / "model.onnx", path).output == outcome.output
+    assert run("predict", "--threads", 1, textbook, path).output == outcome.output
+
+
+def test_columns_are_taken_by_name_and_others_ignored(run, textbook, table):
+    expected = run("predict", textbook, table("x1,x2\n1.5,2\n-3,4\n")).output
+    other = table('note,x2,y,x1\n"a, ""b""",2,9,1.5\n,4,9,-3\n')
+    assert run("predict", textbook, other).output == expected
+    quoted = table('"x1","x2"\n"1.5","2"\n"-3"," 4"\n')
+    assert run("predict", textbook, quoted).output == expected
+
+
+def test_a_real_table_goes_in_as_it_is(run, priced, prices):
+    """Booleans and whole numbers beside decimals, a text column that the model has no use for."""
+    outcome = run("predict", priced, prices)
+    frame = pl.read_csv(prices)
+    rows = frame.select("area", "rooms", pl.col("garden").cast(pl.Float64)).to_numpy()
+    assert outcome.output.splitlines()[0] == "price"
+    assert read_float32(outcome.output).tobytes() == onnxruntime_alone(priced, rows).tobytes()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_every_format_goes_in_and_comes_out(run, priced, prices, tmp_path, suffix):
+    frame = pl.read_csv(prices)
+    source, output = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+    if suffix == "parquet":
+        frame.write_parquet(source)
+    else:
+        frame.write_csv(source, separator="\t" if suffix == "tsv" else ",")
+    outcome = run("predict", priced, source, "--keep", "rooms", "-o", output)
+    assert (outcome.status, outcome.output) == (0, "")
+    assert outcome.errors == f"400 rows predicted into {output}\n"
+    if suffix == "parquet":
+        written = pl.read_parquet(output)
+        assert written.schema == {"rooms": pl.Int64, "price": pl.Float32}
+    else:
+        written = pl.read_csv(
+            output,
+            separator="\t" if suffix == "tsv" else ",",
+            schema_overrides={"price": pl.Float32},
+        )
+    expected = read_float32(run("predict", priced, prices).output)
+    assert written["price"].to_numpy().tobytes() == expected.tobytes()
+    assert written["rooms"].to_list() == frame["rooms"].to_list()
+
+
+def test_quiet_says_nothing(run, textbook, table, tmp_path):
+    outcome = run("predict", "-q", textbook, table("x1,x2\n1,2\n"), "-o", tmp_path / "out.csv")
+    assert (outcome.status, outcome.output, outcome.errors) == (0, "", "")
+
+
+def test_dashes_are_standard_input_and_output(run, textbook, monkeypatch):
+    for output in ([], ["-o", "-"]):
+        stream = io.TextIOWrapper(io.BytesIO(b"x2,x1\n1.0,2.0\n"))
+        monkeypatch.setattr(sys, "stdin", stream)
+        outcome = run("predict", textbook, "-", *output)
+        (expected,) = onnxruntime_alone(textbook, [[2, 1]])
+        assert (outcome.status, outcome.errors) == (0, "")
+        assert np.float32(outcome.output.splitlines()[1]) == expected[0]
+
+
+def test_a_directory_is_read_in_the_order_of_its_names(run, textbook, table, tmp_path):
+    (tmp_path / "parts").mkdir()
+    table("x1,x2\n3,4\n", "parts/b.csv")
+    table("x2,x1\n2,1\n", "parts/a.csv")
+    whole = run("predict", textbook, table("x1,x2\n1,2\n3,4\n"))
+    assert run("predict", textbook, tmp_path / "parts").output == whole.output
+    assert run("predict", textbook, f"{tmp_path}/parts/*.csv").output == whole.output
+
+
+@pytest.mark.parametrize("keep", [["id,note"], ["id", "--keep", "note"]])
+def test_kept_columns_come_first_and_as_they_were(run, textbook, table, keep):
+    path = table('id,x1,note,x2\n007,1,"say ""a, b""",2\n1.50,3,,4\n')
+    outcome = run("predict", textbook, path, "--keep", *keep)
+    first, second = onnxruntime_alone(textbook, [[1, 2], [3, 4]])[:, 0]
+    header, *lines = outcome.output.splitlines()
+    assert header == "id,note,y"
+    assert lines[0].startswith('007,"say ""a, b""",')
+    assert lines[1].startswith("1.50,,")
+    assert [np.float32(line.rsplit(",")[-1]) for line in lines] == [first, second]
+
+
+def test_a_column_with_a_comma_in_its_name_is_one_column(run, textbook, table):
+    outcome = run("predict", textbook, table('"a,b",x1,x2\n5,1,2\n'), "--keep", "a,b")
+    assert outcome.output.splitlines()[0] == '"a,b",y'
+
+
+def test_names_in_any_script_pass_through(run, tmp_path, table):
+    columns = '[{"name":"naïve 特徴"},{"name":"a,b"},{"name":"c\\"d"}]'
+    model = LinearModel(weight=np.array([[1, 2, 4]], "f4"), bias=np.array([0.5], "f4"))
+    metadata = {"features": columns, "targets": '[{"name":"価格, EUR"}]'}
+    (tmp_path / "modèle.onnx").write_bytes(onnx_graph.write(model, metadata=metadata))
+    path = table('"c""d",naïve 特徴,"a,b"\n3,1,2\n', "données.csv")
+    outcome = run("predict", tmp_path / "modèle.onnx", path)
+    assert outcome.output == '"価格, EUR"\n17.5\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("x1;x2\n1.5;2\n", []),
+        ("x1\tx2\n1.5\t2\n", []),
+        ("x1|x2\n1.5|2\n", []),
+        ("x1;x2\n1.5;2\n", ["--delimiter", ";"]),
+        ("x1\tx2\n1.5\t2\n", ["--delimiter", "\\t"]),
+        ("x1:x2\n1.5:2\n", ["--delimiter", ":"]),
+        ("\ufeffx1,x2\r\n1.5,2\r\n", []),
+        ("x1,x2\n1.5,2", []),
+        ("x1,x2\n15e-1,+2\n", []),
+    ],
+    ids=["; found", "tab found", "| found", ";", "tab", ":", "BOM and CRLF", "no newline", "forms"],
+)  # fmt: skip
+def test_csv_is_read_in_all_its_dialects(run, textbook, table, text, options):
+    outcome = run("predict", textbook, table(text), *options)
+    assert outcome.status == 0, outcome.errors
+    ((expected,),) = onnxruntime_alone(textbook, [[1.5, 2]])
+    assert np.float32(outcome.output.splitlines()[1]) == expected
+
+
+@pytest.mark.parametrize("cell", ["", "NA", "nan", "inf", "-inf", "1e400"])
+def test_a_row_that_lacks_a_value_stops_or_is_predicted_as_nan(
+    run, textbook, table, tmp_path, cell
+):
+    path = table(f"x1,x2\n1,2\n{cell},3\n5,6\n")
+    refused = run("predict", textbook, path)
+    assert refused.status == 3
+    assert refused.only_error.startswith(f"error: {path}, column 'x1', row 2: ")
+    assert "--missing nan" in refused.only_error
+    outcome = run("predict", textbook, path, "--missing", "nan", "-o", tmp_path / "out.csv")
+    assert outcome.errors == f"3 rows predicted, 1 of them as NaN into {tmp_path / 'out.csv'}\n"
+    first, second, third = (tmp_path / "out.csv").read_text().splitlines()[1:]
+    expected = onnxruntime_alone(textbook, [[1, 2], [5, 6]])[:, 0]
+    assert (np.float32(first), np.float32(third)) == tuple(expected)
+    assert np.isnan(float(second))
+
+
+@pytest.mark.parametrize("old", [None, "y\n1\n"], ids=["no file before", "a file before"])
+def test_text_far_down_leaves_no_output_or_the_old_one(run, textbook, table, tmp_path, old):
+    """Some megabytes of rows have been predicted by then."""
+    path = table(b"x1,x2\n" + b"1.123456789,2.123456789\n" * 250_000 + b"oops,2\n")
+    output = tmp_path / "out.csv"
+    if old is not None:
+        output.write_text(old)
+    refused = run("predict", textbook, path, "-o", output)
+    assert refused.status == 3
+    assert refused.only_error.startswith(
+        f"error: {path}, column 'x1', row 250001: 'oops' is not a number"
+    )
+    assert set(tmp_path.iterdir()) == ({path, output} if old else {path})
+    assert old is None or output.read_text() == old
+
+
+def test_a_table_without_rows_is_predicted_too(run, textbook, table, tmp_path):
+    assert run("predict", textbook, table("x1,x2\n")).output == "y\n"
+    run("predict", textbook, table("x1,x2\n"), "-o", tmp_path / "out.parquet")
+    assert pl.read_parquet(tmp_path / "out.parquet").shape == (0, 1)
+
+
+def test_ten_thousand_features_are_found_by_name(run, tmp_path, table):
+    width = 10_000
+    weight = np.arange(1, width + 1, dtype=np.float32)[None]
+    (tmp_path / "wide.onnx").write_bytes(
+        onnx_graph.write(LinearModel(weight=weight, bias=np.zeros(1, np.float32)))
+    )
+    names = [f"x{number}" for number in range(width, 0, -1)]
+    ones = ["1" if name in ("x3", "x9999") else "0" for name in names]
+    path = table(",".join(names) + "\n" + ",".join(ones) + "\n")
+    assert run("predict", tmp_path / "wide.onnx", path).output == "y\n10002.0\n"
+
+
+def test_the_input_is_never_the_output(run, textbook, table, tmp_path):
+    path = table("x1,x2\n1,2\n")
+    (tmp_path / "link.csv").symlink_to(path)
+    for output in (path, tmp_path / "link.csv", f"{tmp_path}/./rows.csv"):
+        refused = run("predict", textbook, path, "-o", output)
+        assert refused.status == 3
+        assert "would replace the input" in refused.only_error
+    assert path.read_text() == "x1,x2\n1,2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x1,z\n1,2\n", "There is no column 'x2'"),
+        ("X1,x2\n1,2\n", "There is no column 'x1'; did you mean 'X1'?"),
+        ("x1,x1,x2\n1,1,2\n", "both named 'x1'"),
+        ("x1,x2\n1,2\n3,b\n", "column 'x2', row 2: 'b' is not a number"),
+        ("x1,x2\n1,2\n\"1,5\",2\n", "write a decimal point"),
+        ("x1,x2\n1,2\n3\n", "row 2"),
+        ("x1,x2\n1e39,2\n", "column 'x1', row 1: 1e+39 is beyond the range of float32"),
+        ("", "The file is empty"),
+    ],
+    ids=["missing", "case", "twice", "text", "comma", "ragged", "too large", "empty"],
+)  # fmt: skip
+def test_a_table_that_cannot_be_used_gets_one_line(run, textbook, table, tmp_path, text, said):
+    path = table(text)
+    refused = run("predict", textbook, path, "-o", tmp_path / "out.csv")
+    assert refused.status == 3
+    assert refused.only_error.startswith(f"error: {path}")
+    assert said in refused.only_error
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def foreign_onnx():
+    weight = numpy_helper.from_array(np.ones((2, 1), np.float32), "W")
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["X", "W"], ["Y"])],
+        "foreign",
+        [helper.make_tensor_value_info("X", 1, ["N", 2])],
+        [helper.make_tensor_value_info("Y", 1, ["N", 1])],
+        [weight],
+    )
+    opset = helper.make_opsetid("", 13)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=7).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["bundle/model.pt", "rows.csv"], "predicting needs a bundle or an ONNX file"),
+        (["bundle/weights.safetensors", "rows.csv"], "neither a bundle's directory nor a file"),
+        (["no-onnx", "rows.csv"], "no-onnx: the bundle has no model.onnx"),
+        (["foreign.onnx", "rows.csv"], "not a graph that linexport writes"),
+        (["nothing", "rows.csv"], "nothing: there is no bundle here"),
+        (["nothing.onnx", "rows.csv"], "nothing.onnx: No such file"),
+        (["tampered", "rows.csv"], "tampered: model.onnx is not the file"),
+        (["bundle", "nothing.csv"], "nothing.csv: It cannot be read"),
+        (["bundle", "rows.csv", "-o", "out.xlsx"], "Name the output .csv, .tsv or .parquet"),
+        (["bundle", "rows.csv", "-o", "bundle"], "Name the output .csv, .tsv or .parquet"),
+        (["bundle", "rows.csv", "-o", "no/out.csv"], "There is no directory no"),
+        (["bundle", "rows.csv", "-o", "folder.csv"], "It is not a file"),
+        (["bundle", "rows.csv", "-o", "/proc/out.csv"], "/proc/out.csv"),
+        (["bundle", "rows.csv", "--delimiter", "ab"], "must be one ASCII character"),
+        (["bundle", "rows.csv", "--keep", "x3"], "There is no column 'x3'"),
+        (["bundle", "rows.csv", "--keep", "x1,x1"], "to be kept twice"),
+        (["bundle", "y.csv", "--keep", "y"], "the predictions have its name"),
+    ],
+)
+def test_what_cannot_be_done_gets_one_line(
+    run, textbook, table, tmp_path, monkeypatch, options, said
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bundle").symlink_to(textbook)
+    (tmp_path / "folder.csv").mkdir()
+    table("x1,x2\n1,2\n")
+    table("x1,x2,y\n1,2,3\n", "y.csv")
+    table(foreign_onnx(), "foreign.onnx")
+    shutil.copytree(textbook, tmp_path / "tampered")
+    (tmp_path / "tampered" / "model.onnx").write_bytes(b"x")
+    if "no-onnx" in options:
+        command = ["train-and-export", "-q", "--format", "torchscript", "-o", "no-onnx"]
+        assert run(*command).status == 0
+    refused = run("predict", *options)
+    assert refused.status == 3
+    assert said in refused.only_error
+
+
+@pytest.mark.parametrize("options", [["--threads", 0], ["--missing", "drop"], ["more"]])
+def test_misuse_is_status_2(run, textbook, table, options):
+    assert run("predict", textbook, table("x1,x2\n1,2\n"), *options).status == 2

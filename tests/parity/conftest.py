@@ -1,0 +1,69 @@
+"""Models that show every fault, and the check as the pipeline runs it."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+
+from linexport import onnx_graph
+from linexport.certificate import ParityReport
+from linexport.model import Column, LinearModel
+from linexport.parity import OpenedCanary, canaries, check
+from linexport.protocols import Runtime
+from linexport.runtimes import DoubleReference, OrtRuntime
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., LinearModel]:
+    """Ordinary numbers of which none is a round one, with the training data's columns."""
+
+    def make(dtype="float32", *, standardized=False, num_targets=1, num_features=4, seed=0):
+        random = np.random.default_rng(seed)
+        mean, deviation = random.uniform(50, 60, num_features), random.uniform(2, 3, num_features)
+        scaler = {}
+        if standardized:
+            scaler = {"mean": mean.astype(dtype), "scale": (1 / deviation).astype(dtype)}
+        columns = tuple(
+            Column(
+                name=f"x{number}",
+                mean=float(centre),
+                standard_deviation=float(spread),
+                minimum=float(centre - 3 * spread),
+                maximum=float(centre + 3 * spread),
+            )
+            for number, (centre, spread) in enumerate(zip(mean, deviation, strict=True))
+        )
+        signs = random.choice([-1, 1], (num_targets, num_features))
+        return LinearModel(
+            weight=(signs * random.uniform(1, 4, signs.shape)).astype(dtype),
+            bias=random.uniform(1, 9, num_targets).astype(dtype),
+            features=columns,
+            targets=tuple(Column(name=f"y{k}", unit="kg") for k in range(num_targets)),
+            **scaler,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def judge() -> Callable[..., ParityReport]:
+    """Check runtimes against a model, without canaries."""
+
+    def run(model: LinearModel, *runtimes: Runtime, **options) -> ParityReport:
+        return check(DoubleReference(model), runtimes, **{"probe_rows": 64, **options})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def open_canaries() -> Callable[[LinearModel], list[OpenedCanary]]:
+    def opened(model: LinearModel) -> list[OpenedCanary]:
+        return list(_opened(model))
+
+    return opened
+
+
+def _opened(model: LinearModel) -> Iterable[OpenedCanary]:
+    for canary in canaries(onnx_graph.write(model), model):
+        runtime = canary.artifact and OrtRuntime.open(canary.artifact, num_threads=1)
+        yield OpenedCanary(name=canary.name, runtime=runtime or None, skipped=canary.skipped)

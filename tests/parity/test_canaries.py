@@ -1,0 +1,174 @@
+"""The planted faults: every one is caught, or cannot exist."""
+
+import numpy as np
+import onnx
+import pytest
+
+from linexport import onnx_graph
+from linexport.model import LinearModel
+from linexport.parity import canaries, check
+from linexport.runtimes import DoubleReference, OrtRuntime
+
+NUMBER_FAULTS = {
+    "one weight off by an ulp",
+    "one weight off by 1e-4",
+    "one weight off by 1 %",
+    "one sign flipped",
+    "bias dropped",
+    "bias shifted by 1e-6",
+    "two features swapped",
+    "last feature ignored",
+    "targets swapped",
+    "one scaler forgotten",
+    "weights through float16",
+    "weights through bfloat16",
+    "weights through TF32",
+    "weights through float32",
+}
+GRAPH_FAULTS = {"ReLU at the end", "clipped at the end", "NaN hidden", "batch fixed to 1"}
+
+
+def planted(model: LinearModel, artifact: bytes | None = None) -> dict:
+    artifact = artifact or onnx_graph.write(model)
+    return {canary.name: canary for canary in canaries(artifact, model)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("standardized", [False, True], ids=["folded", "standardized"])
+@pytest.mark.parametrize("num_targets", [1, 3])
+def test_every_fault_is_caught(make_model, open_canaries, dtype, standardized, num_targets):
+    """By its numbers, and by what it predicts: but an ulp drowns in the roundings of a scaler."""
+    model = make_model(dtype, standardized=standardized, num_targets=num_targets)
+    report = check(DoubleReference(model), [], open_canaries(model), probe_rows=64)
+    assert {canary.name for canary in report.canaries} == NUMBER_FAULTS | GRAPH_FAULTS
+    impossible = {"targets swapped"} if num_targets == 1 else set()
+    impossible |= {"weights through float32"} if dtype == "float32" else set()
+    for canary in report.canaries:
+        assert (canary.skipped is not None) == (canary.name in impossible)
+        if canary.skipped is None:
+            drowned = standardized and canary.name == "one weight off by an ulp"
+            assert ("behaviour" in canary.caught_by) == (not drowned), canary
+            assert ("structure" in canary.caught_by) == (canary.name in NUMBER_FAULTS)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("exponent", [-90, -30, 0, 30, 90])
+def test_an_ulp_shows_in_predictions_wherever_the_bias_can_be_drowned(
+    make_model, open_canaries, dtype, exponent
+):
+    ordinary = make_model(dtype, num_targets=2)
+    model = LinearModel(
+        weight=np.ldexp(ordinary.weight, exponent), bias=np.ldexp(ordinary.bias, min(exponent, 0))
+    )
+    report = check(DoubleReference(model), [], open_canaries(model), probe_rows=64)
+    (ulp,) = [c for c in report.canaries if c.name == "one weight off by an ulp"]
+    assert ulp.caught_by == ("structure", "behaviour")
+
+
+def test_a_fault_is_in_a_file_that_is_otherwise_right(make_model):
+    for model in (make_model(), make_model("float64", standardized=True, num_targets=3)):
+        for canary in planted(model).values():
+            if canary.artifact is not None:
+                onnx_graph.check(canary.artifact)
+                assert OrtRuntime.open(canary.artifact).dtype == model.dtype
+
+
+def test_a_weight_off_by_an_ulp_is_the_smallest_one_and_its_neighbour():
+    weight = np.array([[1e30, -0.5], [2.0**24, 0.0]], np.float32)
+    model = LinearModel(weight=weight, bias=np.zeros(2, np.float32))
+    faulty = onnx_graph.read(
+        onnx_graph.parse(planted(model)["one weight off by an ulp"].artifact)
+    ).weight
+    assert faulty[0, 1] == np.nextafter(np.float32(-0.5), np.float32(-1))
+    assert (faulty != weight).sum() == 1
+
+
+def test_an_ulp_is_planted_in_large_weights_too():
+    """1e30 + 1 is 1e30: the neighbour is not one further."""
+    model = LinearModel(weight=np.array([[1e30]], np.float32), bias=np.ones(1, np.float32))
+    assert planted(model)["one weight off by an ulp"].artifact is not None
+
+
+@pytest.mark.parametrize(
+    ("bits", "name"), [(7, "weights through bfloat16"), (10, "weights through TF32")]
+)
+def test_weights_are_rounded_to_nearest_even(bits, name):
+    """The oracle rounds in whole numbers: half of a unit in the last place left, up or down."""
+    kept = np.array([[1 + 2.0**-bits, 1 + 2 * 2.0**-bits, 1.0]])
+    half = 2.0 ** -(bits + 1)
+    weight = kept + np.array([[half, half, half * 1.25]])
+    model = LinearModel(weight=weight.astype(np.float32), bias=np.zeros(1, np.float32))
+    faulty = onnx_graph.read(onnx_graph.parse(planted(model)[name].artifact))
+    assert faulty.weight.tolist() == [[1 + 2 * 2.0**-bits, 1 + 2 * 2.0**-bits, 1 + 2.0**-bits]]
+
+
+ZERO = LinearModel(weight=np.zeros((1, 2), np.float32), bias=np.zeros(1, np.float32))
+ROUND = LinearModel(weight=np.array([[1.0, 1.0]]), bias=np.array([1.0]))
+HUGE = LinearModel(weight=np.array([[3.4e38]], np.float32), bias=np.array([0.0], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "reason"),
+    [
+        (ZERO, "one weight off by an ulp", "Every weight is zero"),
+        (ZERO, "bias dropped", "changes no number"),
+        (ZERO, "last feature ignored", "changes no number"),
+        (ZERO, "one scaler forgotten", "Every weight is zero"),
+        (ZERO, "ReLU at the end", "negative enough"),
+        (ZERO, "clipped at the end", "beyond the training range"),
+        (ZERO, "NaN hidden", "no feature matters"),
+        (ROUND, "two features swapped", "All features have the same weight"),
+        (ROUND, "targets swapped", "one target only"),
+        (ROUND, "one scaler forgotten", "mean and deviation are not known"),
+        (ROUND, "weights through float16", "changes no number"),
+        (ROUND, "weights through float32", "changes no number"),
+        (HUGE, "weights through float32", "The model is float32"),
+        (HUGE, "one weight off by 1 %", "leaves the range of float32"),
+        (HUGE, "clipped at the end", "beyond the training range"),
+    ],
+)
+def test_a_fault_that_would_change_nothing_is_skipped_with_its_reason(model, name, reason):
+    canary = planted(model)[name]
+    assert canary.artifact is None
+    assert reason in canary.skipped
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-30, 1e30, 1e37])
+def test_faults_are_caught_or_skipped_at_the_ends_of_the_range(open_canaries, scale):
+    """Nothing is planted that only an overflow or a flushed subnormal could show."""
+    weight = (np.array([[1.0, -2.5, 0.3]]) * scale).astype(np.float32)
+    for bias in (0.0, 1.0):
+        model = LinearModel(weight=weight, bias=np.array([bias], np.float32))
+        report = check(DoubleReference(model), [], open_canaries(model), probe_rows=64)
+        assert report.failures == ()
+
+
+def test_faults_go_into_our_graph_where_the_artifact_is_another(make_model):
+    """In a graph of other names a changed initializer would change nothing."""
+    model = make_model()
+    proto = onnx.ModelProto.FromString(onnx_graph.write(model))
+    proto.graph.node[0].input[1] = proto.graph.initializer[0].name = "w"
+    foreign = proto.SerializeToString()
+    wrong = onnx_graph.write(LinearModel(weight=model.weight * np.float32(2), bias=model.bias))
+    for artifact in (foreign, wrong):
+        for name, canary in planted(model, artifact).items():
+            assert canary.artifact == planted(model)[name].artifact
+
+
+@pytest.mark.parametrize("versions", [(9, 4), (23, 11)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_faults_can_be_planted_in_any_opset(make_model, dtype, versions):
+    model = make_model(dtype, standardized=True, num_targets=2)
+    opset_version, ir_version = versions
+    artifact = onnx_graph.write(model, opset_version=opset_version, ir_version=ir_version)
+    rows = np.full((1, 4), 55, dtype)
+    for canary in planted(model, artifact).values():
+        if canary.artifact is not None:
+            assert OrtRuntime.open(canary.artifact).predict(rows).shape == (1, 2)
+
+
+def test_faults_keep_the_artifacts_metadata(make_model):
+    model = make_model()
+    artifact = onnx_graph.write(model, metadata={"solver": "sgd"})
+    data = planted(model, artifact)["bias dropped"].artifact
+    assert onnx_graph.read_metadata(onnx_graph.parse(data)) == {"solver": "sgd"}

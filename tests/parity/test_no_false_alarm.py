@@ -1,0 +1,96 @@
+"""Right runtimes are never called wrong, whatever the model."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linexport import onnx_graph
+from linexport.model import LinearModel
+from linexport.parity import check
+from linexport.runtimes import DoubleReference, OnnxReferenceRuntime, OrtRuntime, TorchRuntime
+
+CASES = [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)]
+every_case = pytest.mark.parametrize(("dtype", "standardized"), CASES)
+
+SCALES = {
+    "all over": lambda random, shape: random.uniform(-30, 30, shape),
+    "alike": lambda random, shape: np.full(shape, random.uniform(-30, 30)),
+    "ordinary": lambda random, shape: random.uniform(-1, 1, shape),
+}
+"""Powers of ten of a model's numbers."""
+
+
+def random_model(dtype, *, standardized, scales, num_targets, num_features, seed) -> LinearModel:
+    random = np.random.default_rng(seed)
+
+    def array(*shape):
+        values = random.standard_normal(shape) * 10.0 ** SCALES[scales](random, shape)
+        values[random.random(shape) < 0.1] = 0
+        return values.astype(dtype)
+
+    scaler = {}
+    if standardized:
+        signs = random.choice([-1, 1], num_features)
+        scale = (signs * 10.0 ** random.uniform(-6, 6, num_features)).astype(dtype)
+        scaler = {"mean": array(num_features), "scale": scale}
+    return LinearModel(weight=array(num_targets, num_features), bias=array(num_targets), **scaler)
+
+
+def runtimes(model: LinearModel) -> list:
+    data = onnx_graph.write(model)
+    return [
+        OrtRuntime.open(data, num_threads=1),
+        OrtRuntime.open(data),
+        OrtRuntime.open(data, num_threads=1, optimization="off"),
+        OrtRuntime.open(data, optimization="off"),
+        OnnxReferenceRuntime.open(data),
+        TorchRuntime.eager(model),
+    ]
+
+
+@every_case
+@given(
+    scales=st.sampled_from(sorted(SCALES)),
+    num_targets=st.integers(1, 5),
+    num_features=st.one_of(st.integers(1, 5), st.integers(6, 150)),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=20)
+def test_no_runtime_leaves_the_bound_and_no_fault_goes_unnoticed(
+    open_canaries, dtype, standardized, scales, num_targets, num_features, seed
+):
+    model = random_model(
+        dtype,
+        standardized=standardized,
+        scales=scales,
+        num_targets=num_targets,
+        num_features=num_features,
+        seed=seed,
+    )
+    report = check(
+        DoubleReference(model), runtimes(model), open_canaries(model), probe_rows=100, seed=seed
+    )
+    assert report.failures == ()
+    assert report.verdict == "proven"
+    assert report.worst_fraction <= 1
+    assert {runtime.subnormals for runtime in report.runtimes} == {"kept"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "standardized", "num_features"),
+    [*((*case, 1000) for case in CASES), ("float32", False, 10_000), ("float64", True, 10_000)],
+)
+def test_no_runtime_leaves_the_bound_with_many_features(dtype, standardized, num_features):
+    model = random_model(
+        dtype,
+        standardized=standardized,
+        scales="ordinary",
+        num_targets=1,
+        num_features=num_features,
+        seed=num_features,
+    )
+    engines = [OrtRuntime.open(onnx_graph.write(model)), TorchRuntime.eager(model)]
+    report = check(DoubleReference(model), engines, probe_rows=16)
+    assert report.failures == ()
+    assert report.verdict == "proven"

@@ -1,0 +1,79 @@
+"""linexport.predict: tables of every kind into files."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import linexport
+from linexport.errors import ArtifactError, ConfigError, DataError
+
+ROWS = {
+    "area": [64.0, 20.5, 199.0],
+    "rooms": [3, 1, 9],
+    "floor, from the ground": [2, -1, 0],
+    "id": ["a", "b", "c"],
+}
+EXPECTED = {"price": [200328.5, 64772.0, 620620.5], "rent": [800.25, 254.875, 2497.0]}
+"""3125 area - 250.5 rooms + 40 floor + 1000; 12.25 area + 7 rooms - 0.5 floor - 3.75."""
+
+
+@pytest.mark.parametrize("kind", [pl.DataFrame, dict, lambda rows: pl.DataFrame(rows).to_pandas()])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_tables_in_memory_are_predicted_into_files(bundle, tmp_path, kind, suffix):
+    output = tmp_path / f"out.{suffix}"
+    scored = linexport.predict(bundle, kind(ROWS), output)
+    assert (scored.rows, scored.rows_without_prediction) == (3, 0)
+    if suffix == "parquet":
+        frame = pl.read_parquet(output)
+    else:
+        frame = pl.read_csv(output, separator="\t" if suffix == "tsv" else ",")
+    assert frame.to_dict(as_series=False) == EXPECTED
+
+
+@pytest.mark.parametrize("keep", ["id", ["id"], "id,floor, from the ground"])
+def test_kept_columns_are_named_one_by_one_or_as_text(bundle, tmp_path, keep):
+    if keep == "id,floor, from the ground":
+        with pytest.raises(DataError, match="There is no column 'floor'"):
+            linexport.predict(bundle, pl.DataFrame(ROWS), tmp_path / "out.csv", keep=keep)
+        return
+    linexport.predict(bundle, pl.DataFrame(ROWS), tmp_path / "out.csv", keep=keep)
+    frame = pl.read_csv(tmp_path / "out.csv")
+    assert frame.to_dict(as_series=False) == {"id": ["a", "b", "c"]} | EXPECTED
+
+
+def test_missing_values_become_nan_only_when_asked(bundle, tmp_path):
+    rows = pl.DataFrame(ROWS | {"rooms": [3, None, 9]})
+    with pytest.raises(DataError, match=r"column 'rooms', row 2: There is no value"):
+        linexport.predict(bundle, rows, tmp_path / "out.parquet")
+    assert list(tmp_path.iterdir()) == []
+    scored = linexport.predict(bundle, rows, tmp_path / "out.parquet", missing="nan")
+    assert (scored.rows, scored.rows_without_prediction) == (3, 1)
+    price = pl.read_parquet(tmp_path / "out.parquet")["price"].to_numpy()
+    assert np.isnan(price[1])
+    assert price[[0, 2]].tolist() == [200328.5, 620620.5]
+
+
+@pytest.mark.parametrize(
+    ("table", "output", "settings", "error", "said"),
+    [
+        (ROWS, "out.csv", {"missing": "drop"}, ConfigError, "missing must be 'error' or 'nan'"),
+        (ROWS, "out.csv", {"num_threads": 0}, ConfigError, "num_threads must be at least 1"),
+        (ROWS, "out.csv", {"delimiter": ";"}, ConfigError, "A delimiter is for CSV"),
+        (ROWS, "out.json", {}, ConfigError, "Name the output .csv, .tsv or .parquet"),
+        (ROWS, "no/out.csv", {}, DataError, "There is no directory"),
+        (np.zeros((1, 3)), "out.csv", {}, DataError, "numpy.ndarray is no table"),
+        ({"area": [1]}, "out.csv", {}, DataError, "There is no column 'rooms'"),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused(
+    bundle, tmp_path, monkeypatch, table, output, settings, error, said
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=said):
+        linexport.predict(bundle, table, output, **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_onnx_predicts(bundle, tmp_path):
+    with pytest.raises(ArtifactError, match="predicting needs a bundle or an ONNX file"):
+        linexport.predict(bundle / "model.pt", ROWS, tmp_path / "out.csv")

@@ -1,0 +1,125 @@
+"""The tree is the architecture: what may import what, and what is public."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import linexport
+
+PACKAGE = Path(linexport.__file__).parent
+PICTURE = Path(__file__).parent.parent / "docs" / "architecture.md"
+
+
+def drawn_layers() -> list[list[str]]:
+    """The layers, from the top, as the first indented block of the page on architecture has them.
+
+    The parts of a line are separated by bars; what follows two blanks is a remark.
+    """
+    lines = PICTURE.read_text().splitlines()
+    indented = [line.startswith("    ") for line in lines]
+    start = indented.index(True)
+    block = lines[start : indented.index(False, start)]
+    return [line.strip().split("  ")[0].split(" | ") for line in block]
+
+
+RANK = {name: depth for depth, layer in enumerate(drawn_layers()) for name in layer}
+LONGEST = 400
+"""Lines; a module is read in one sitting."""
+
+PATHS = sorted(PACKAGE.rglob("*.py"))
+every_module = pytest.mark.parametrize(
+    "path", PATHS, ids=lambda path: path.relative_to(PACKAGE).as_posix()
+)
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_parts(tree: ast.Module) -> set[str]:
+    """The parts of linexport that a module imports, wherever in it; parsed, not executed."""
+    parts = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            # `from linexport import x` imports the part x where there is one, else the package.
+            within = [f"linexport.{alias.name}" for alias in node.names]
+            names = within if node.module == "linexport" else [node.module]
+        else:
+            continue
+        for name in names:
+            package, *rest = name.split(".")
+            if package == "linexport":
+                parts.add(rest[0] if rest and rest[0] in RANK else "__init__")
+    return parts
+
+
+def public_names(tree: ast.Module) -> list[str] | None:
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            return ast.literal_eval(node.value)
+    return None
+
+
+def defined_names(tree: ast.Module) -> set[str]:
+    """What a module's top level binds, type-checking blocks included."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+def constants_then_classes_then_functions(name: str) -> tuple[int, str]:
+    kind = 0 if name.isupper() else 1 if name[0].isupper() else 2
+    return kind, name
+
+
+def is_private(path: Path) -> bool:
+    return any(part.startswith("_") for part in path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def test_every_part_has_its_layer():
+    assert {part_of(path) for path in PATHS} - {"py"} <= RANK.keys()
+    assert all((PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists() for name in RANK), (
+        "a layer names a part that is not there"
+    )
+
+
+@every_module
+def test_imports_point_downwards(path):
+    here = part_of(path)
+    for there in imported_parts(ast.parse(path.read_text())) - {here}:
+        assert RANK[there] > RANK[here], f"{here} must not import {there}: see docs/architecture.md"
+
+
+@every_module
+def test_a_public_module_says_what_it_exports(path):
+    tree = ast.parse(path.read_text())
+    names = public_names(tree)
+    is_package_door = path.name == "__init__.py"
+    if names is None:
+        assert is_private(path) or is_package_door, "a module without _ has an __all__"
+        return
+    assert len(set(names)) == len(names)
+    assert not any(name.startswith("_") for name in names if name != "__version__")
+    assert names == sorted(names, key=constants_then_classes_then_functions)
+    assert set(names) <= defined_names(tree) | {"__version__"}
+
+
+@every_module
+def test_a_module_is_read_in_one_sitting(path):
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+@every_module
+def test_a_module_begins_by_saying_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text()))

@@ -1,0 +1,321 @@
+"""What optimum() and fit_least_squares() return, against rational arithmetic and scikit-learn."""
+
+import numpy as np
+import pytest
+from exact_least_squares import InMemory, solve_exactly
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LinearRegression, Ridge
+
+from linexport.errors import ConfigError, DataError, TrainingError
+from linexport.forms import raw_coefficients
+from linexport.training.least_squares import LeastSquaresConfig, fit_least_squares, optimum
+
+U = 2.0**-53
+
+
+def table(num_rows, num_features=4, *, seed=0, num_targets=1):
+    """Columns of different scales, with offsets; as float64."""
+    generator = np.random.default_rng(seed)
+    scales, offsets = 10.0 ** generator.integers(-3, 4, size=(2, num_features))
+    features = generator.normal(size=(num_rows, num_features)) * scales + offsets
+    weight = generator.normal(size=(num_features, num_targets)) / scales[:, None]
+    noise = generator.normal(size=(num_rows, num_targets))
+    return features, features @ weight + 5 + noise
+
+
+def agree(values, others, tolerance):
+    return np.max(np.abs(np.asarray(values) / np.asarray(others) - 1)) <= tolerance
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 4),
+    st.integers(1, 12),
+    st.booleans(),
+    st.sampled_from([0.0, 0.5, 1e4]),
+)
+def test_coefficients_are_the_exact_optimum_rounded_once(seed, size, extra, intercept, l2):
+    features, target = table(size + extra, size, seed=seed)
+    best = optimum(InMemory(features, target), intercept=intercept, l2=l2)
+    exact = solve_exactly(features, target, intercept=intercept, l2=l2)
+    coefficients = [*best.bias, *best.weight[0]] if intercept else best.weight[0]
+    # Once more rounding than the exact one, where the sums' own error shifts the rounding.
+    assert agree(coefficients, exact.rounded(), 4 * U)
+    if not l2:
+        errors = [*best.bias_standard_errors, *best.weight_standard_errors[0]]
+        if size + extra > len(coefficients):
+            assert agree(errors[not intercept :], exact.standard_errors(), 2.0**-30)
+        else:
+            assert np.isnan(errors).all()
+
+
+def test_several_targets_are_fitted_each_by_itself():
+    features, targets = table(60, num_targets=3)
+    together = optimum(InMemory(features, targets))
+    for k in range(3):
+        alone = optimum(InMemory(features, targets[:, k]))
+        assert np.array_equal(together.weight[k], alone.weight[0])
+        assert together.bias[k] == alone.bias[0]
+        assert agree(together.weight_standard_errors[k], alone.weight_standard_errors[0], 1e-14)
+        assert together.residual_sum_of_squares[k] == alone.residual_sum_of_squares[0]
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_a_weight_of_2_counts_a_row_twice(intercept):
+    features, target = table(40)
+    weights = np.random.default_rng(1).integers(0, 4, size=40)
+    weighted = optimum(InMemory(features, target, weights.astype(float)), intercept=intercept)
+    repeated = optimum(
+        InMemory(np.repeat(features, weights, axis=0), np.repeat(target, weights, axis=0)),
+        intercept=intercept,
+    )
+    assert agree(weighted.weight, repeated.weight, 1e-13)
+    assert weighted.num_rows == np.count_nonzero(weights)
+    assert agree(weighted.residual_sum_of_squares, repeated.residual_sum_of_squares, 1e-13)
+    assert np.allclose(weighted.mean, repeated.mean, rtol=1e-15, atol=0)
+
+
+def test_weighted_coefficients_are_the_exact_optimum():
+    features, target = table(30)
+    weights = np.random.default_rng(2).uniform(0.1, 3, size=30)
+    best = optimum(InMemory(features, target, weights))
+    exact = solve_exactly(features, target, weights=weights)
+    # Weights pass through their root: 2 u each, amplified by the condition of the problem.
+    assert agree([*best.bias, *best.weight[0]], exact.rounded(), 1e-13)
+
+
+def test_the_objective_of_the_ridge_is_scikit_learns():
+    features, targets = table(200, num_targets=2)
+    for intercept in (True, False):
+        best = optimum(InMemory(features, targets), l2=3.0, intercept=intercept)
+        ridge = Ridge(alpha=3.0, solver="svd", fit_intercept=intercept).fit(features, targets)
+        assert agree(best.weight, ridge.coef_, 1e-9)
+        assert agree(best.bias, ridge.intercept_, 1e-9) if intercept else not best.bias.any()
+
+
+def test_the_degrees_of_freedom_of_a_ridge_are_the_trace_of_its_hat_matrix():
+    features, target = table(50)
+    best = optimum(InMemory(features, target), l2=2.0)
+    centred = features - features.mean(axis=0)
+    hat = centred @ np.linalg.solve(centred.T @ centred + 2 * np.eye(4), centred.T)
+    assert best.degrees_of_freedom == pytest.approx(50 - 1 - np.trace(hat), rel=1e-9)
+
+
+def test_float32_rows_are_fitted_in_float64():
+    features, target = (array.astype(np.float32) for array in table(5000))
+    ours = optimum(InMemory(features, target))
+    same = optimum(InMemory(features.astype(float), target.astype(float)))
+    assert agree(ours.weight, same.weight, 1e-12)
+
+
+@pytest.mark.parametrize("exponent", [-660, 660])
+def test_columns_of_extreme_scale_lose_no_digit(exponent):
+    features, target = table(30, 2)
+    scale, target_scale = 2.0**exponent, 2.0 ** (exponent // 2)
+    plain = optimum(InMemory(features, target))
+    scaled = optimum(InMemory(features * [scale, 1.0], target * target_scale))
+    assert np.array_equal(scaled.weight / target_scale * [scale, 1.0], plain.weight)
+    assert np.array_equal(scaled.bias / target_scale, plain.bias)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_a_target_whose_squares_are_beyond_float64_is_an_error(scale):
+    features, target = table(30, 2)
+    with pytest.raises(TrainingError, match="the squares of 'y' are beyond float64"):
+        optimum(InMemory(features, target * scale))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_a_scale_that_shows_only_after_the_first_rows_is_dealt_with(scale):
+    features, target = table(12_000, 2)
+    features[:8000, 0] = 0.0
+    features[8000:, 0] *= scale
+    rows = InMemory(features, target)
+    best = optimum(rows)
+    assert rows.passes == 2
+    features[8000:, 0] /= scale
+    assert agree(best.weight * [scale, 1.0], optimum(InMemory(features, target)).weight, 1e-9)
+
+
+def test_one_row_more_than_coefficients_leaves_no_degree_of_freedom():
+    features, _ = table(5)
+    target = features @ [1.0, 2.0, 3.0, 4.0] + 7
+    best = optimum(InMemory(features, target))
+    exact = solve_exactly(features, target)
+    assert agree([*best.bias, *best.weight[0]], exact.rounded(), 1e-13)
+    assert best.degrees_of_freedom == 0
+    assert np.isnan(best.weight_standard_errors).all()
+    assert np.isnan(best.bias_standard_errors).all()
+
+
+def test_batches_of_any_size_give_the_same_coefficients():
+    features, target = table(3000)
+    whole = optimum(InMemory(features, target))
+    pieces = optimum(InMemory(features, target, sizes=[1] * 50 + [7, 0, 1943, 1000]))
+    assert agree(pieces.weight, whole.weight, 2 * U)
+
+
+def dependent_table(num_rows=80):
+    features, target = table(num_rows, 5)
+    features[:, 3] = 2.5 * features[:, 0] - 1.3 * features[:, 1] + 7
+    return features, target
+
+
+NAMES = ["height", "width", "depth", "mixture", "age"]
+
+
+@pytest.mark.parametrize("num_rows", [80, 20_000])  # in one pass, and in two
+def test_dependent_columns_are_an_error_that_names_them(num_rows):
+    rows = InMemory(*dependent_table(num_rows), names=NAMES)
+    with pytest.raises(TrainingError) as caught:
+        optimum(rows)
+    assert str(caught.value) == (
+        "rows.csv: the features are linearly dependent: 'mixture' is a combination of 'height' and "
+        "'width'. Exclude columns until none is a combination of others, or use "
+        "--rank-deficient minimum-norm."
+    )
+
+
+def test_a_copied_and_a_constant_column_are_named():
+    features, target = table(50)
+    features[:, 1] = features[:, 0]
+    features[:, 3] = 0.1
+    with pytest.raises(TrainingError, match=r"'x4' is constant; 'x2' is a combination of 'x1'\."):
+        optimum(InMemory(features, target))
+    assert optimum(InMemory(features[:, [0, 3]], target), intercept=False).rank == 2
+
+
+def test_a_constant_that_rounding_blurs_is_found():
+    features, target = table(50)
+    features[:, 1] = 1e16 + 2.0 * np.arange(50) % 4
+    with pytest.raises(TrainingError, match=r"'x2' is a combination of a constant\."):
+        optimum(InMemory(features, target))
+
+
+def test_nearly_dependent_columns_are_fitted_while_their_difference_is_more_than_rounding():
+    features, _ = table(60, 3)
+    features /= features.std(axis=0)
+    features[:, 2] = features[:, 0] + features[:, 1] + 2.0**-36 * features[:, 2].round(1)
+    target = features @ [1.0, 2.0, 3.0]
+    best = optimum(InMemory(features, target))
+    assert best.condition_number > 1e10
+    assert agree(best.weight[0], solve_exactly(features, target).rounded()[1:], 1e-9)
+
+
+@pytest.mark.parametrize("num_rows", [80, 20_000])
+def test_minimum_norm_gives_the_shortest_weight_as_scikit_learn_does(num_rows):
+    features, target = dependent_table(num_rows)
+    best = optimum(InMemory(features, target), rank_deficient="minimum-norm")
+    assert best.rank == 4
+    assert best.condition_number == np.inf
+    assert np.isinf(best.variance_inflation).tolist() == [True, True, False, True, False]
+    kept = features[:, [0, 1, 2, 4]]
+    basis = optimum(InMemory(kept, target))
+    null = np.array([2.5, -1.3, 0, -1, 0])
+    start = np.insert(basis.weight[0], 3, 0.0)
+    shortest = start - null * (null @ start) / (null @ null)
+    assert agree(best.weight[0], shortest, 1e-9)
+    assert agree(best.weight[0, [2, 4]], basis.weight[0, [2, 3]], 1e-12)
+    assert agree(best.residual_sum_of_squares, basis.residual_sum_of_squares, 1e-12)
+    sklearn = LinearRegression().fit(features, target)
+    assert agree(features @ best.weight[0] + best.bias, sklearn.predict(features)[:, 0], 1e-9)
+
+
+def test_the_errors_of_the_shortest_weight_are_those_of_the_pseudoinverse():
+    features, target = dependent_table()
+    features /= features.std(axis=0)
+    best = optimum(InMemory(features, target), rank_deficient="minimum-norm")
+    centred = features - features.mean(axis=0)
+    variance = best.residual_sum_of_squares[0] / best.degrees_of_freedom
+    covariance = variance * np.linalg.pinv(centred.T @ centred, rcond=1e-9)
+    assert agree(best.weight_standard_errors[0] ** 2, covariance.diagonal(), 1e-7)
+
+
+def test_fewer_rows_than_coefficients_are_an_error_unless_the_shortest_weight_is_asked_for():
+    features, target = table(4)
+    with pytest.raises(TrainingError, match="4 rows cannot tell 4 features apart; it takes 5"):
+        optimum(InMemory(features, target))
+    features /= features.std(axis=0)
+    best = optimum(InMemory(features, target), rank_deficient="minimum-norm")
+    assert agree(best.weight, LinearRegression().fit(features, target).coef_, 1e-9)
+
+
+def test_no_rows_and_bad_weights_are_errors():
+    features, target = table(10)
+    with pytest.raises(DataError, match=r"rows\.csv: There are no rows to fit\."):
+        optimum(InMemory(features[:0], target[:0]))
+    for bad in (-1.0, np.nan, np.inf):
+        weights = np.append(np.ones(9), bad)
+        with pytest.raises(DataError, match="row 10: The weight") as caught:
+            optimum(InMemory(features, target, weights, sizes=[4, 6]))
+        assert caught.value.row == 10
+
+
+def test_a_table_without_a_varying_feature_is_an_error():
+    rows = InMemory(np.ones((5, 2)), np.arange(5.0))
+    with pytest.raises(TrainingError, match="no feature varies"):
+        optimum(rows, rank_deficient="minimum-norm")
+
+
+def test_weights_whose_sum_is_beyond_float64_are_an_error():
+    features, target = table(10)
+    with pytest.raises(TrainingError, match="weights are too large"):
+        optimum(InMemory(features, target, np.full(10, 1e308)))
+
+
+def test_features_whose_differences_are_just_float64_are_fitted():
+    features = np.array([[-8e307], [8e307], [0.0], [1e307]])
+    best = optimum(InMemory(features, features / 1e308))
+    assert agree(best.weight, 1e-308, 1e-12)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"l2": -1.0}, {"l2": np.nan}, {"l2": np.inf}, {"rank_deficient": "ignore"}]
+)
+def test_settings_that_cannot_be_are_errors(settings):
+    with pytest.raises(ConfigError):
+        LeastSquaresConfig(**settings)
+
+
+def test_the_model_holds_the_optimum_and_the_columns_ranges():
+    features, targets = table(100, num_targets=2)
+    features[:, 1] += 1e6
+    result = fit_least_squares(InMemory(features, targets), LeastSquaresConfig())
+    best = optimum(InMemory(features, targets))
+    weight, bias = raw_coefficients(result.model)
+    assert np.array_equal(weight, best.weight)
+    assert agree(bias, best.bias, 1e-9)
+    assert result.model.mean.tolist() == best.mean.tolist()
+    for column, values in zip(result.model.features, features.T, strict=True):
+        assert (column.minimum, column.maximum) == (values.min(), values.max())
+        assert agree(column.mean, values.mean(), 1e-14)
+        assert agree(column.standard_deviation, values.std(), 1e-9)
+    record = result.record
+    assert record.rows == 100
+    assert record.solver == "lstsq"
+    assert record.coefficients["y2"].intercept == best.bias[1]
+    assert list(record.coefficients["y2"].features.values()) == best.weight[1].tolist()
+    assert result.warnings == ()
+
+
+def test_without_an_intercept_the_model_has_none_and_no_scaler():
+    features, target = table(50)
+    result = fit_least_squares(InMemory(features, target), LeastSquaresConfig(intercept=False))
+    assert not result.model.standardized
+    assert result.model.bias.tolist() == [0.0]
+    assert agree(result.model.features[2].mean, features[:, 2].mean(), 1e-12)
+
+
+def test_minimum_norm_warns_and_names_the_columns():
+    rows = InMemory(*dependent_table(), names=NAMES)
+    result = fit_least_squares(rows, LeastSquaresConfig(rank_deficient="minimum-norm"))
+    (warning,) = result.warnings
+    assert "'mixture' is a combination of 'height' and 'width'" in warning
+
+
+def test_progress_is_told_of_every_batch():
+    seen = []
+    rows = InMemory(*table(50), sizes=[20, 0, 30])
+    fit_least_squares(rows, LeastSquaresConfig(), progress=seen.append)
+    assert seen == [20, 20, 50]

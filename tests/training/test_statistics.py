@@ -1,0 +1,183 @@
+"""The statistics of a fit, against the real statsmodels."""
+
+import msgspec
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from exact_least_squares import InMemory
+from statsmodels.stats.outliers_influence import variance_inflation_factor
+
+from linexport.errors import ConfigError
+from linexport.manifest import FitStatistics
+from linexport.training.least_squares import optimum
+from linexport.training.statistics import fit_statistics
+
+NAMES = ["a", "b", "c"]
+DIGITS = 1e-10
+"""What statsmodels' own pseudoinverse leaves of its 16 digits on these data, with a margin."""
+
+
+def table(num_rows=120, seed=0):
+    generator = np.random.default_rng(seed)
+    features = generator.normal(size=(num_rows, 3)) * [1, 5, 0.1] + [1, 2, 3]
+    features[:, 2] += 0.05 * features[:, 0]
+    target = features @ [0.3, 0.0, 2.0] + generator.normal(size=num_rows)
+    return features, target, generator.uniform(0.1, 3, size=num_rows)
+
+
+def statistics_of(features, target, weights=None, *, confidence=0.95, **settings):
+    best = optimum(InMemory(features, target, weights), **settings)
+    names = NAMES[: features.shape[1]]
+    return fit_statistics(best, feature_names=names, target_names=["y"], confidence=confidence)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_every_number_is_statsmodels(intercept, weighted):
+    features, target, weights = table()
+    design = sm.add_constant(features) if intercept else features
+    if weighted:
+        reference = sm.WLS(target, design, weights=weights).fit()
+    else:
+        reference = sm.OLS(target, design).fit()
+    statistics = statistics_of(features, target, weights if weighted else None, intercept=intercept)
+    ours = statistics.targets["y"]
+    coefficients = [*([ours.intercept] if intercept else []), *ours.features.values()]
+    interval = reference.conf_int()
+    for name, theirs in {
+        "estimate": reference.params,
+        "standard_error": reference.bse,
+        "t": reference.tvalues,
+        "p_value": reference.pvalues,
+        "lower": interval[:, 0],
+        "upper": interval[:, 1],
+    }.items():
+        mine = [getattr(coefficient, name) for coefficient in coefficients]
+        assert mine == pytest.approx(theirs, rel=DIGITS), name
+    for name, theirs in {
+        "degrees_of_freedom": reference.df_resid,
+        "residual_sum_of_squares": reference.ssr,
+        "total_sum_of_squares": (reference.centered_tss if intercept else reference.uncentered_tss),
+        "residual_standard_deviation": np.sqrt(reference.scale),
+        "r2": reference.rsquared,
+        "adjusted_r2": reference.rsquared_adj,
+        "f": reference.fvalue,
+        "f_p_value": reference.f_pvalue,
+        "log_likelihood": reference.llf,
+        "aic": reference.aic,
+        "bic": reference.bic,
+    }.items():
+        assert getattr(ours, name) == pytest.approx(theirs, rel=DIGITS), name
+    assert (statistics.rows, statistics.rank) == (120, 3)
+
+
+def test_variance_inflation_is_statsmodels():
+    features, target, _ = table()
+    design = sm.add_constant(features)
+    ours = statistics_of(features, target).targets["y"]
+    for index, name in enumerate(NAMES):
+        theirs = variance_inflation_factor(design, index + 1)
+        assert ours.features[name].variance_inflation == pytest.approx(theirs, rel=DIGITS)
+    assert ours.intercept.variance_inflation is None
+
+
+def test_the_condition_number_is_that_of_the_standardized_features():
+    features, target, _ = table()
+    standardized = (features - features.mean(axis=0)) / features.std(axis=0)
+    expected = np.linalg.cond(standardized)
+    assert statistics_of(features, target).condition_number == pytest.approx(expected, rel=1e-10)
+
+
+def test_intervals_have_the_confidence_asked_for():
+    features, target, _ = table()
+    ours = statistics_of(features, target, confidence=0.8).targets["y"].features["c"]
+    reference = sm.OLS(target, sm.add_constant(features)).fit().conf_int(alpha=0.2)[3]
+    assert (ours.lower, ours.upper) == pytest.approx(tuple(reference), rel=DIGITS)
+    for confidence in (0.0, 1.0, float("nan")):
+        with pytest.raises(ConfigError, match="confidence"):
+            statistics_of(features, target, confidence=confidence)
+
+
+def test_p_values_far_below_rounding_keep_their_digits():
+    features, target, _ = table()
+    reference = sm.OLS(50 * target + 1e3 * features[:, 0], sm.add_constant(features)).fit()
+    statistics = statistics_of(features, 50 * target + 1e3 * features[:, 0])
+    ours = statistics.targets["y"].features["a"].p_value
+    assert 0 < ours < 1e-60
+    assert ours == pytest.approx(reference.pvalues[1], rel=1e-8)
+
+
+def test_an_exact_fit_has_no_tests_but_coefficients_without_error():
+    features, _, _ = table()
+    features = np.rint(features * 64) / 64
+    ours = statistics_of(features, features @ [1.0, 2.0, 3.0]).targets["y"]
+    assert ours.residual_sum_of_squares == 0
+    assert ours.r2 == 1
+    assert (ours.f, ours.f_p_value, ours.log_likelihood, ours.aic, ours.bic) == (None,) * 5
+    slope = ours.features["b"]
+    assert (slope.estimate, slope.standard_error, slope.lower, slope.upper) == (2, 0, 2, 2)
+    assert (slope.t, slope.p_value) == (None, None)
+
+
+def test_without_degrees_of_freedom_there_is_no_uncertainty():
+    features, target, _ = table(4)
+    ours = statistics_of(features, target).targets["y"]
+    assert ours.degrees_of_freedom == 0
+    assert (ours.residual_standard_deviation, ours.adjusted_r2, ours.f) == (None, None, None)
+    slope = ours.features["a"]
+    assert (slope.standard_error, slope.t, slope.p_value, slope.lower) == (None,) * 4
+
+
+def test_a_target_that_does_not_vary_has_no_r2():
+    features, _, _ = table()
+    ours = statistics_of(features, np.full(120, 0.1)).targets["y"]
+    assert ours.r2 is None
+    assert [value.estimate for value in ours.features.values()] == [0, 0, 0]
+    assert ours.intercept.estimate == 0.1
+
+
+def test_a_ridge_has_standard_errors_but_no_tests():
+    features, target, _ = table()
+    ours = statistics_of(features, target, l2=5.0).targets["y"]
+    plain = statistics_of(features, target).targets["y"]
+    assert 116 < ours.degrees_of_freedom < 119
+    assert 0 < ours.features["c"].standard_error < plain.features["c"].standard_error
+    assert (ours.features["c"].t, ours.features["c"].lower, ours.f, ours.aic) == (None,) * 4
+
+
+def test_the_standard_errors_of_a_ridge_are_the_spread_of_its_estimates():
+    """Refitting to new noise: the oracle is the sample."""
+    features, _, _ = table(40)
+    generator = np.random.default_rng(5)
+    centred = features - features.mean(axis=0)
+    noise = generator.normal(size=(40, 20_000))
+    solve = np.linalg.solve(centred.T @ centred + 5 * np.eye(3), centred.T)
+    spread = (solve @ noise).std(axis=1)
+    target = features @ [0.3, 0.0, 2.0] + noise[:, 0]
+    ours = statistics_of(features, target, l2=5.0).targets["y"]
+    deviation = ours.residual_standard_deviation
+    errors = [ours.features[name].standard_error / deviation for name in NAMES]
+    # The spread of 20,000 estimates is itself known to 1 / sqrt(40,000).
+    assert errors == pytest.approx(spread, rel=5 / np.sqrt(40_000))
+
+
+def test_dependent_features_have_no_finite_condition_or_inflation():
+    features, target, _ = table()
+    features[:, 2] = 2 * features[:, 0]
+    statistics = statistics_of(features, target, rank_deficient="minimum-norm")
+    assert statistics.rank == 2
+    assert statistics.condition_number is None
+    inflations = [value.variance_inflation for value in statistics.targets["y"].features.values()]
+    assert inflations == [None, pytest.approx(1, rel=0.1), None]
+
+
+def test_statistics_survive_json():
+    features, target, _ = table()
+    for statistics in (
+        statistics_of(features, target),
+        statistics_of(features, np.zeros(120)),
+        statistics_of(features[:4], target[:4]),
+    ):
+        assert (
+            msgspec.json.decode(msgspec.json.encode(statistics), type=FitStatistics) == statistics
+        )
