@@ -18,9 +18,7 @@ from pathlib import Path
 
 NUM_ROWS, NUM_FEATURES = 10_000_000, 10
 TARGET = 1.7
-ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 def main() -> None:
