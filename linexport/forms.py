@@ -14,7 +14,7 @@ import numpy as np
 from linexport import _double_double as dd
 from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport._double_double import DoubleDouble
-from linexport.bounds import FLOAT64, Affine, gamma, precision_of, rounding_error_bound
+from linexport.bounds import FLOAT64, Affine, gamma, half_ulp, precision_of, rounding_error_bound
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 
@@ -23,6 +23,7 @@ __all__ = [
     "RoundingBudget",
     "affine_of",
     "artifact_model",
+    "input_rounding",
     "raw_coefficients",
     "rounding_budget",
 ]
@@ -87,6 +88,24 @@ def rounding_budget(fit: LinearModel, artifact: LinearModel) -> RoundingBudget:
     export = _largest_distance(fit, artifact, lower, upper)
     runtime = _largest_rounding_error(artifact, lower, upper)
     return RoundingBudget(export=tuple(export.tolist()), runtime=tuple(runtime.tolist()))
+
+
+def input_rounding(fit: LinearModel, artifact: LinearModel) -> tuple[float, ...]:
+    """Bound what converting float64 inputs to the artifact's dtype moves its predictions by.
+
+    Per target, in target units, over the training range; 0 for a float64 artifact.
+    """
+    precision = precision_of(artifact.dtype)
+    if precision is FLOAT64:
+        return (0.0,) * artifact.num_targets
+    lower, upper = _range(fit)
+    moved = half_ulp(np.maximum(np.abs(lower), np.abs(upper)), precision=precision)
+    slope, _ = raw_coefficients(artifact)
+    # The moved inputs may leave the range, by which the two other distances grow in proportion.
+    num_roundings = affine_of(artifact).num_roundings + 1
+    growth = 1 + gamma(num_roundings, unit_roundoff=precision.unit_roundoff)
+    slack = 1 / (1 - gamma(artifact.num_features + 8, unit_roundoff=FLOAT64.unit_roundoff))
+    return tuple((np.abs(slope) @ moved * growth * slack).tolist())
 
 
 def _cost(fit: LinearModel, artifact: LinearModel) -> float:

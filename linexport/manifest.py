@@ -179,10 +179,12 @@ class ErrorBudget:
     """From the exact least-squares optimum; None where there is no training data to know it."""
     export: float
     """The fit's float64 coefficients against the artifact's exact meaning."""
+    inputs: float = 0.0
+    """What converting float64 inputs to the artifact's dtype moves a prediction by."""
     runtime: float
     """Bound on the rounding while predicting."""
     total: float
-    """Their sum: a guarantee for every input in the range."""
+    """Their sum: a guarantee for every float64 input in the range."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -132,6 +132,7 @@ ENCODED = """\
     "price": {
       "fit": null,
       "export": 1e-8,
+      "inputs": 0.0,
       "runtime": 1e-7,
       "total": 1.1e-7
     }

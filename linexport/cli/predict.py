@@ -1,5 +1,6 @@
 """linexport predict."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,11 @@ __all__ = ["command"]
 )
 @names_option("--keep", "Columns of INPUT to pass through.")
 @delimiter_option
-@click.option("--threads", type=click.IntRange(min=1), help="Of onnxruntime; all cores by default.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1, max=os.cpu_count(), clamp=True),
+    help="Of onnxruntime; all cores by default, and at most.",
+)
 @click.option(
     "--missing",
     type=click.Choice(["error", "nan"]),

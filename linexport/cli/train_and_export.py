@@ -11,6 +11,7 @@ from linexport.cli._options import echo_verdict
 from linexport.cli._progress import EpochDisplay, RowDisplay
 from linexport.cli._ranks import joined_ranks
 from linexport.cli._startup import collector_paused
+from linexport.cli._text import echo_lines
 from linexport.cli._training_options import EXPORT_SETTINGS, solver_of, training_options
 
 __all__ = ["command"]
@@ -98,7 +99,9 @@ def command(
         if not quiet:
             lines = _module_lines(trained)
             lines += reporting.training_lines(*outcome, rows.targets, truth=_truth(rows))
-            click.echo("\n".join(lines))
+            echo_lines(lines)
+        else:
+            echo_lines(exported.report.failures)
         echo_verdict(exported.report, reporting.conclusion(exported.report))
     if not exported.report.passed:
         ctx.exit(DISAGREES)

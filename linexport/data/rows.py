@@ -53,7 +53,7 @@ class TableRows:
             DataError: If the table can be read only once.
         """
         return TableRows(
-            self._table.share(rank, num_ranks),
+            self._table.share(rank, num_ranks, gather),
             features=self.features,
             targets=self.targets,
             missing=self._missing,

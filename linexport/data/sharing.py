@@ -7,11 +7,12 @@ So every piece is read by one rank, the ranks' rows in the order of the ranks ar
 in its own order, and a share is off from T / S by no more than the largest piece. There may be more
 ranks than pieces: the shares of some are then empty.
 
-Nothing is exchanged to find this out: every rank looks at all the files' names, sizes and footers
-and comes to the same partition. What all rows must hold is checked where they are read, with
-numbers that the ranks gather.
+Every rank looks at all the files' names, sizes and footers and comes to the same partition by
+itself; that they saw the same is all they compare. What all rows must hold is checked where they
+are read, with numbers that the ranks gather.
 """
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,7 +21,7 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.data.dataset import Dataset
-from linexport.errors import ConfigError
+from linexport.errors import ConfigError, DataError
 from linexport.model import Column
 
 if TYPE_CHECKING:
@@ -49,14 +50,18 @@ def span(total: int, rank: int, num_ranks: int) -> tuple[int, int]:
     return total * rank // num_ranks, total * (rank + 1) // num_ranks
 
 
-def share_parts(parts: "Sequence[Part]", rank: int, num_ranks: int) -> "list[Part]":
+def share_parts(
+    parts: "Sequence[Part]", rank: int, num_ranks: int, gather: Gather = alone
+) -> "list[Part]":
     """Return a rank's share: at least one part, if only of no rows.
 
     Raises:
         ConfigError: If there is no such rank.
-        DataError: If a part can be read only once, or its footer is damaged.
+        DataError: If a part can be read only once, its footer is damaged, or the ranks see
+            different files.
     """
     sizes = [part.size for part in parts]
+    _require_same(sizes, parts[0].source, gather)
     start, stop = span(sum(sizes), rank, num_ranks)
     mine: list[Part] = []
     for part, size in zip(parts, sizes, strict=True):
@@ -64,6 +69,19 @@ def share_parts(parts: "Sequence[Part]", rank: int, num_ranks: int) -> "list[Par
             mine.append(part.cut(start, stop))
         start, stop = start - size, stop - size
     return mine or [parts[0].cut(0, 0)]
+
+
+def _require_same(sizes: list[int], source: str, gather: Gather) -> None:
+    """Refuse to share files that differ between machines: rows would be lost or count twice."""
+    digest = zlib.crc32(",".join(map(str, sizes)).encode())
+    seen = gather(np.array([float(len(sizes)), float(sum(sizes)), float(digest)]))
+    (others,) = np.nonzero((seen != seen[0]).any(axis=1))
+    if len(others):
+        raise DataError(
+            f"Rank {others[0]} sees other files than rank 0, by number or size; all ranks must "
+            "read the same ones.",
+            source=source,
+        )
 
 
 def share_dataset(dataset: Dataset, rank: int, num_ranks: int) -> Dataset:

@@ -12,7 +12,7 @@ from linexport.data._csv import CsvFile, CsvStream
 from linexport.data._frames import PARQUET_MAGIC, Frame, arrow_table, mapping, parquet_file
 from linexport.data._names import require_known
 from linexport.data._parts import Batch, Part, Selection
-from linexport.data.sharing import share_parts
+from linexport.data.sharing import Gather, alone, share_parts
 from linexport.errors import ConfigError, DataError
 
 __all__ = ["Batch", "Table", "open_table"]
@@ -63,15 +63,15 @@ class Table:
             except OSError as error:
                 raise _unreadable(error, part.source) from error
 
-    def share(self, rank: int, num_ranks: int) -> "Table":
+    def share(self, rank: int, num_ranks: int, gather: Gather = alone) -> "Table":
         """Return what one of several ranks reads of it; see linexport.data.sharing.
 
         Raises:
             ConfigError: If there is no such rank.
-            DataError: If it can be read only once.
+            DataError: If it can be read only once, or the ranks see different files.
         """
         try:
-            return Table(self.source, share_parts(self._parts, rank, num_ranks))
+            return Table(self.source, share_parts(self._parts, rank, num_ranks, gather))
         except OSError as error:
             raise _unreadable(error, str(error.filename or self.source)) from error
 
@@ -94,6 +94,8 @@ def open_table(source: Any, *, delimiter: str | None = None) -> Table:
     delimiter = _check_delimiter(delimiter)
     if isinstance(source, str | Path):
         name = str(source)
+        if not name:
+            raise DataError("The name of the table is empty; name a file, a directory or -.")
         if name == "-":
             stream = CsvStream(sys.stdin.buffer, "standard input", delimiter)
             return Table(stream.source, [stream])

@@ -56,6 +56,8 @@ def write_table(frames: Iterable[pl.DataFrame], output: str | Path) -> None:
         DataError: As `check_output`; if the disk is full, or a column has no form in CSV.
     """
     if str(output) == "-":
+        if sys.stdout is None:
+            raise DataError("It is closed.", source="standard output")
         sys.stdout.flush()  # polars writes past the buffer
         _encode_beside(frames, _encode_csv(","), sys.stdout.buffer, "standard output")
         sys.stdout.buffer.flush()

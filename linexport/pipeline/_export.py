@@ -1,5 +1,6 @@
 """From a model in memory to a proven bundle."""
 
+import math
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +12,14 @@ import numpy as np
 
 from linexport import bundle, certificate, exporters, reporting
 from linexport.certificate import ParityReport
-from linexport.errors import ConfigError
-from linexport.forms import Form, artifact_model, raw_coefficients, rounding_budget
+from linexport.errors import ConfigError, ModelError
+from linexport.forms import (
+    Form,
+    artifact_model,
+    input_rounding,
+    raw_coefficients,
+    rounding_budget,
+)
 from linexport.manifest import Coefficients, ErrorBudget, FitRecord, Manifest
 from linexport.model import LinearModel
 from linexport.pipeline._proof import prove
@@ -43,8 +50,14 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if self.dtype not in ("float32", "float64"):
             raise ConfigError(f"dtype must be float32 or float64, got {self.dtype!r}.")
-        if not self.formats:
-            raise ConfigError(f"Name at least one format of {', '.join(exporters.FORMATS)}.")
+        if isinstance(self.formats, str) or not self.formats:
+            raise ConfigError(
+                f"formats must be a tuple of {', '.join(exporters.FORMATS)}, got {self.formats!r}."
+            )
+        if self.form not in ("auto", "folded", "standardized"):
+            raise ConfigError(f"form must be auto, folded or standardized, got {self.form!r}.")
+        if not self.probe_seed >= 0:
+            raise ConfigError(f"probe_seed must not be negative, got {self.probe_seed}.")
         if not self.probe_rows >= 1:
             raise ConfigError(f"probe_rows must be at least 1, got {self.probe_rows}.")
 
@@ -91,9 +104,10 @@ def export(
         ModelError: If a number is too large for the dtype.
     """
     config = config or ExportConfig()
-    bundle.check_destination(output, overwrite=overwrite)
     fit_model, fit = _fit(source)
+    bundle.check_destination(output, overwrite=overwrite)
     model = artifact_model(fit_model, np.dtype(config.dtype), config.form)
+    budgets = _error_budgets(fit_model, model, fit)
     versions = _versions()
     artifacts = exporters.export(
         model,
@@ -109,7 +123,6 @@ def export(
         probe_rows=config.probe_rows,
         seed=config.probe_seed,
     )
-    budgets = _error_budgets(fit_model, model, fit)
     manifest = None
     if report.passed:
         card = reporting.model_card(model, fit, budgets, report)
@@ -140,6 +153,10 @@ def export(
 
 def _fit(source: "TrainingResult | LinearModel") -> tuple[LinearModel, FitRecord]:
     if not isinstance(source, LinearModel):
+        if not hasattr(source, "record"):
+            raise ConfigError(
+                f"export takes what train returns, or a LinearModel, not a {type(source).__name__}."
+            )
         return source.model, source.record
     model = _in_float64(source)
     weight, bias = raw_coefficients(model)
@@ -163,19 +180,25 @@ def _in_float64(model: LinearModel) -> LinearModel:
 def _error_budgets(
     fit_model: LinearModel, model: LinearModel, fit: FitRecord
 ) -> dict[str, ErrorBudget]:
-    rounding = rounding_budget(fit_model, model)
+    rounding, inputs = rounding_budget(fit_model, model), input_rounding(fit_model, model)
     budgets = {}
-    for target, export_error, runtime_error in zip(
-        model.target_names, rounding.export, rounding.runtime, strict=True
+    for target, export_error, input_error, runtime_error in zip(
+        model.target_names, rounding.export, inputs, rounding.runtime, strict=True
     ):
         distance = fit.optimum.get(target)
         fit_error = None if distance is None else distance.prediction
         budgets[target] = ErrorBudget(
             fit=fit_error,
             export=export_error,
+            inputs=input_error,
             runtime=runtime_error,
-            total=(fit_error or 0.0) + export_error + runtime_error,
+            total=(fit_error or 0.0) + export_error + input_error + runtime_error,
         )
+        if not math.isfinite(budgets[target].total):
+            raise ModelError(
+                f"Predictions of '{target}' may overflow {model.dtype} within the training range: "
+                "use --dtype float64, or other units."
+            )
     return budgets
 
 
@@ -184,7 +207,8 @@ def _precision_warnings(
 ) -> Iterator[str]:
     """Say where rounding may cost more than a hundredth of what the fit leaves unexplained."""
     for target, metrics in fit.metrics.get("training", {}).items():
-        rounding = budgets[target].export + budgets[target].runtime
+        budget = budgets[target]
+        rounding = budget.export + budget.inputs + budget.runtime
         if dtype == "float32" and rounding > metrics.rmse / 100:
             yield (
                 f"float32 may be off by {rounding:.2g} in '{target}', whose residuals are about "

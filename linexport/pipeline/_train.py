@@ -10,6 +10,7 @@ from linexport.data.dataset import Dataset
 from linexport.errors import ConfigError
 from linexport.model import Column
 from linexport.pipeline._export import ExportConfig, Exported, export
+from linexport.pipeline._names import split_names
 from linexport.training import LeastSquaresConfig, OnEpoch, OnRows, SGDConfig
 from linexport.training.ranks import ONE, Ranks
 
@@ -22,9 +23,9 @@ __all__ = ["read_data", "train_and_export", "train_together"]
 def read_data(
     source: Any = None,
     *,
-    targets: Sequence[str] = (),
-    features: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    targets: str | Sequence[str] = (),
+    features: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     delimiter: str | None = None,
     missing: Literal["error", "drop"] = "error",
     units: Mapping[str, str] | None = None,
@@ -57,14 +58,14 @@ def read_data(
             raise ConfigError("Columns are named, but no table: pass --data too.")
         rows = data.share_dataset(data.synthesize(seed=seed), ranks.rank, ranks.size)
         return _with_units(rows, units or {})
-    if not targets:
-        raise ConfigError(f"{source}: name the column to predict with --target.")
     table = data.open_table(source, delimiter=delimiter)
+    if not targets:
+        raise ConfigError(f"{table.source}: name the column to predict with --target.")
     table_rows = data.training_rows(
         table,
-        targets=list(targets),
-        features=_split_names(features, table.names) or None,
-        exclude=_split_names(exclude, table.names),
+        targets=[targets] if isinstance(targets, str) else list(targets),
+        features=split_names(features, table.names) or None,
+        exclude=split_names(exclude, table.names),
         missing=missing,
     )
     if ranks.size > 1:
@@ -163,11 +164,6 @@ def train_together(
     if ranks.rank:
         return None
     return export(result, output, config=config, overwrite=overwrite)
-
-
-def _split_names(values: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Take "a,b" as two names, unless there is a column of that name."""
-    return [name for value in values for name in ([value] if value in names else value.split(","))]
 
 
 def _with_units(rows: "Dataset | TableRows", units: Mapping[str, str]) -> "Dataset | TableRows":

@@ -84,6 +84,7 @@ def budget_lines(
             _with_unit(target, units[target]),
             "-" if budget.fit is None else f"{budget.fit:.2e}",
             f"{budget.export:.2e}",
+            f"{budget.inputs:.2e}",
             f"{budget.runtime:.2e}",
             f"{budget.total:.2e}",
             _ratio(budget.total, residuals.get(target)),
@@ -92,7 +93,7 @@ def budget_lines(
     ]
     return [
         "Error budget: the most that a prediction in the training range can be off by",
-        *table(["target", "fit", "export", "runtime", "sum", "sum/RMSE"], rows),
+        *table(["target", "fit", "export", "inputs", "runtime", "sum", "sum/RMSE"], rows),
     ]
 
 

@@ -56,7 +56,8 @@ class TorchRuntime:
                     io.BytesIO(data), map_location="cpu"
                 ).eval()
         except RuntimeError as error:
-            raise ArtifactError(f"PyTorch refuses the TorchScript archive: {error}") from error
+            reason = str(error).strip().splitlines()[-1]  # what comes before is its own traceback
+            raise ArtifactError(f"PyTorch refuses the TorchScript archive: {reason}") from error
         structure = model if reproduced else None
         return cls("torchscript", model.dtype, structure, module, model.num_features)
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from linexport.bounds import precision_of
-from linexport.errors import UnavailableError
+from linexport.data.dataset import Dataset
+from linexport.errors import DataError, UnavailableError
 from linexport.manifest import Setting
 from linexport.model import LinearModel
 from linexport.training.arrival import Arrival, parameters, regularized
@@ -201,8 +202,21 @@ def _as_textbook(training: _Training) -> SGDFit:
     )
 
 
+def _check_scales(dataset: Dataset, best: Optimum) -> None:
+    """Refuse columns that vary so little that one over it is beyond float64."""
+    scales = np.concatenate([best.scale, best.target_scale])
+    for column, scale in zip((*dataset.features, *dataset.targets), scales, strict=True):
+        if not np.isfinite(scale):
+            raise DataError(
+                "It varies by less than float64 can divide by; give it in another unit.",
+                source=dataset.source,
+                column=column.name,
+            )
+
+
 def _arrive(training: _Training) -> SGDFit:
     config, dataset, best = training.config, training.rows.dataset, training.best
+    _check_scales(dataset, best)
     moments = (best.mean, best.scale, best.target_mean, best.target_scale)
     descent = training.start(
         Scaler(*map(torch.tensor, moments)),

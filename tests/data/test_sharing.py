@@ -221,6 +221,19 @@ def test_too_few_rows_in_all_shares_are_refused_by_all(tmp_path):
         assert "There are too few rows after 3 were left out: 1." in str(error)
 
 
+def test_ranks_that_see_different_files_do_not_share_them(tmp_path):
+    for machine, sizes in enumerate([(3, 5), (5, 3)]):
+        (tmp_path / str(machine)).mkdir()
+        for number, size in enumerate(sizes):
+            path = tmp_path / str(machine) / f"{number}.parquet"
+            write_parquet(path, size, row_group_size=2)
+    errors = on_ranks(
+        2,
+        lambda ranks: open_table(tmp_path / str(ranks.rank)).share(ranks.rank, 2, ranks.gather),
+    )
+    assert all("Rank 1 sees other files than rank 0" in str(error) for error in errors)
+
+
 @every_size
 def test_shares_of_a_dataset_are_described_as_the_whole(num_ranks):
     generator = np.random.default_rng(1)

@@ -178,7 +178,7 @@ def test_a_number_too_large_for_the_dtype_is_refused_before_anything_is_written(
     ("settings", "said"),
     [
         ({"dtype": "float16"}, "dtype must be float32 or float64"),
-        ({"formats": ()}, "Name at least one format"),
+        ({"formats": ()}, "formats must be a tuple of"),
         ({"probe_rows": 0}, "probe_rows must be at least 1"),
     ],
 )
