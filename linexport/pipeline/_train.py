@@ -58,9 +58,10 @@ def read_data(
             raise ConfigError("Columns are named, but no table: pass --data too.")
         rows = data.share_dataset(data.synthesize(seed=seed), ranks.rank, ranks.size)
         return _with_units(rows, units or {})
-    table = data.open_table(source, delimiter=delimiter)
     if not targets:
-        raise ConfigError(f"{table.source}: name the column to predict with --target.")
+        name = source if isinstance(source, str | Path) else type(source).__name__
+        raise ConfigError(f"{name}: name the column to predict with --target.")
+    table = data.open_table(source, delimiter=delimiter)
     table_rows = data.training_rows(
         table,
         targets=[targets] if isinstance(targets, str) else list(targets),
