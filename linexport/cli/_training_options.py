@@ -75,6 +75,7 @@ _OPTIONS = [
         default=None,
         help="sgd: scale the features for training; done for tables, not for the textbook's data.",
     ),
+    click.option("--weights", help="lstsq: column that says how often each row counts."),
     click.option("--l2", type=float, help="lstsq: ridge penalty on the raw weights, as in Ridge."),
     click.option(
         "--intercept/--no-intercept", default=None, help="lstsq: with a bias (default), or without."

@@ -58,6 +58,7 @@ def command(
                 targets=values["targets"],
                 features=values["features"],
                 exclude=values["exclude"],
+                weights=values["weights"],
                 delimiter=values["delimiter"],
                 missing=values["missing"],
                 units=values["units"],

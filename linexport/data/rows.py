@@ -1,7 +1,7 @@
 """From a table to rows to train on."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class TableRows:
         features: tuple[Column, ...],
         targets: tuple[Column, ...],
         missing: Literal["error", "drop"],
+        weights: str | None = None,
         gather: Gather = alone,
     ) -> None:
         """Take a table, or a rank's share of it and what gathers from all ranks."""
@@ -41,6 +42,7 @@ class TableRows:
         """Rows that the last complete pass left out for a missing or non-finite value."""
         self._table = table
         self._missing = missing
+        self._weights = weights
         self._gather = gather
 
     def share(self, rank: int, num_ranks: int, gather: Gather) -> "TableRows":
@@ -52,35 +54,24 @@ class TableRows:
         Raises:
             DataError: If the table can be read only once.
         """
-        return TableRows(
-            self._table.share(rank, num_ranks, gather),
-            features=self.features,
-            targets=self.targets,
-            missing=self._missing,
-            gather=gather,
-        )
+        return self._like(table=self._table.share(rank, num_ranks, gather), gather=gather)
 
     def with_columns(
         self, features: tuple[Column, ...], targets: tuple[Column, ...]
     ) -> "TableRows":
         """Return the same rows under columns that say more of them; names stay as they are."""
-        return TableRows(
-            self._table,
-            features=features,
-            targets=targets,
-            missing=self._missing,
-            gather=self._gather,
-        )
+        return self._like(features=features, targets=targets)
 
-    def batches(self) -> Iterator[tuple[Float64Array, Float64Array]]:
-        """Yield finite features (n, D) and targets (n, K), in their own units.
+    def batches(self) -> Iterator[tuple[Float64Array, ...]]:
+        """Yield finite features (n, D), targets (n, K) and, where rows have weights, these (n,).
 
         Raises:
             DataError: At the first value that cannot be used; after the last batch, if there are
                 fewer than D + 1 rows or a feature is constant.
         """
         names = [column.name for column in self.features + self.targets]
-        num_features = len(self.features)
+        num_features, num_columns = len(self.features), len(names)
+        names += [] if self._weights is None else [self._weights]
         ranges, num_read = FeatureRanges(num_features), 0
         for batch in self._table.batches(names, text_remedy=self._text_remedy):
             values = to_float64(batch.numbers)
@@ -92,12 +83,23 @@ class TableRows:
                 first_row=batch.first_row,
                 missing=self._missing,
             )
-            features, targets = values[:, :num_features], values[:, num_features:]
+            features, targets = values[:, :num_features], values[:, num_features:num_columns]
             ranges.update(features)
-            yield features, targets
+            yield (features, targets, *values.T[num_columns:])
         ranges, rows_dropped = ranges.of_all(num_read - ranges.num_rows, self._gather)
         ranges.check(names[:num_features], self.source, rows_dropped=rows_dropped)
         self.rows_dropped = rows_dropped
+
+    def _like(self, **changes: Any) -> "TableRows":
+        settings: dict[str, Any] = {
+            "table": self._table,
+            "features": self.features,
+            "targets": self.targets,
+            "missing": self._missing,
+            "weights": self._weights,
+            "gather": self._gather,
+        }
+        return TableRows(**(settings | changes))
 
     def _text_remedy(self, name: str) -> str:
         if any(column.name == name for column in self.targets):
@@ -111,6 +113,7 @@ def training_rows(
     targets: str | Sequence[str],
     features: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
+    weights: str | None = None,
     missing: Literal["error", "drop"] = "error",
 ) -> TableRows:
     """Choose the columns to fit, without reading a row.
@@ -121,6 +124,7 @@ def training_rows(
         features: The columns to predict from, in this order; by default every column that is
             neither a target nor excluded, in the table's order.
         exclude: Columns to leave out.
+        weights: The column that says how often each row counts; least squares heeds it.
         missing: Whether a row with a missing or non-finite value in one of these columns is an
             error or is left out.
 
@@ -130,12 +134,15 @@ def training_rows(
     """
     check_missing(missing, "drop")
     chosen_targets = [targets] if isinstance(targets, str) else list(targets)
-    chosen_features = _choose_features(table, chosen_targets, features, exclude)
+    chosen_features = _choose_features(
+        table, chosen_targets, features, exclude, [] if weights is None else [weights]
+    )
     return TableRows(
         table,
         features=named_columns(chosen_features, table.source),
         targets=named_columns(chosen_targets, table.source),
         missing=missing,
+        weights=weights,
     )
 
 
@@ -147,7 +154,9 @@ def read_dataset(
     exclude: Sequence[str] = (),
     missing: Literal["error", "drop"] = "error",
 ) -> Dataset:
-    """Read the columns to fit into memory, with their ranges; the arguments of `training_rows`.
+    """Read the columns to fit into memory, with their ranges.
+
+    Takes the arguments of `training_rows` but for the weights.
 
     Raises:
         DataError: As `training_rows`, and as one pass over its rows.
@@ -166,7 +175,7 @@ def read_rows(rows: TableRows) -> Dataset:
         DataError: As a pass over them.
     """
     batches = list(rows.batches())
-    num_rows = sum(len(features) for features, _ in batches)
+    num_rows = sum(len(batch[0]) for batch in batches)
     feature_values = np.empty((num_rows, len(rows.features)))
     target_values = np.empty((num_rows, len(rows.targets)))
     end = num_rows
@@ -187,9 +196,18 @@ def read_rows(rows: TableRows) -> Dataset:
 
 
 def _choose_features(
-    table: Table, targets: Sequence[str], features: Sequence[str] | None, exclude: Sequence[str]
+    table: Table,
+    targets: Sequence[str],
+    features: Sequence[str] | None,
+    exclude: Sequence[str],
+    weights: Sequence[str],
 ) -> list[str]:
-    roles = {"target": targets, "feature": features or (), "excluded": exclude}
+    roles = {
+        "target": targets,
+        "feature": features or (),
+        "excluded": exclude,
+        "weight of the rows": weights,
+    }
     chosen: dict[str, str] = {}
     for role, names in roles.items():
         require_known(names, table.names, table.source)

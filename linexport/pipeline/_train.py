@@ -26,6 +26,7 @@ def read_data(
     targets: str | Sequence[str] = (),
     features: str | Sequence[str] = (),
     exclude: str | Sequence[str] = (),
+    weights: str | None = None,
     delimiter: str | None = None,
     missing: Literal["error", "drop"] = "error",
     units: Mapping[str, str] | None = None,
@@ -41,6 +42,7 @@ def read_data(
         features: Columns to predict from; all others if empty. A name that is no column is taken
             as several with commas between them.
         exclude: Columns to leave aside, likewise.
+        weights: The column that says how often each row counts, for least squares on a stream.
         delimiter: Of a CSV file; found from its header line if not given.
         missing: What to do with rows that have a missing or non-finite value.
         units: Of columns, by name.
@@ -54,10 +56,14 @@ def read_data(
         ConfigError: If columns are named without a table, or a table without a target.
     """
     if source is None:
-        if targets or features or exclude or delimiter:
+        if targets or features or exclude or weights or delimiter:
             raise ConfigError("Columns are named, but no table: pass --data too.")
         rows = data.share_dataset(data.synthesize(seed=seed), ranks.rank, ranks.size)
         return _with_units(rows, units or {})
+    if weights is not None and not stream:
+        raise ConfigError(
+            "Weights of rows are for --solver lstsq without --test-fraction (stream=True)."
+        )
     if not targets:
         name = source if isinstance(source, str | Path) else type(source).__name__
         raise ConfigError(f"{name}: name the column to predict with --target.")
@@ -67,6 +73,7 @@ def read_data(
         targets=[targets] if isinstance(targets, str) else list(targets),
         features=split_names(features, table.names) or None,
         exclude=split_names(exclude, table.names),
+        weights=weights,
         missing=missing,
     )
     if ranks.size > 1:

@@ -1,0 +1,139 @@
+"""The main job with the least-squares solver."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+import statsmodels.api
+from sklearn.linear_model import Ridge
+
+from linexport import load
+
+DIGITS = 1e-9
+"""Relative: more than what statsmodels and scikit-learn lose on data as tame as these."""
+
+
+@pytest.fixture(scope="module")
+def flats(tmp_path_factory):
+    random = np.random.default_rng(5)
+    area, floor = random.uniform(30, 150, 200), random.integers(0, 9, 200)
+    price = 20 + 3.1 * area - 1.5 * floor + random.normal(0, 8, 200)
+    path = tmp_path_factory.mktemp("flats") / "flats.parquet"
+    times = random.integers(0, 4, 200)
+    pl.DataFrame({"area": area, "floor": floor, "times": times, "price": price}).write_parquet(path)
+    return path
+
+
+def fit(run, path, bundle, *options):
+    outcome = run(
+        "train-and-export", "--data", path, "--target", "price", "--solver", "lstsq", "--json",
+        "-o", bundle, *options,
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.errors
+    return json.loads(outcome.output)
+
+
+def test_statistics_agree_with_statsmodels(run, tmp_path, flats):
+    document = fit(run, flats, tmp_path / "bundle", "--exclude", "times")
+    frame = pl.read_parquet(flats)
+    design = statsmodels.api.add_constant(frame["area", "floor"].to_numpy())
+    expected = statsmodels.api.OLS(frame["price"].to_numpy(), design).fit()
+    found = document["statistics"]["targets"]["price"]
+    rows = [found["intercept"], *found["features"].values()]
+    for key, values in (
+        ("estimate", expected.params),
+        ("standard_error", expected.bse),
+        ("t", expected.tvalues),
+        ("p_value", expected.pvalues),
+        ("lower", expected.conf_int()[:, 0]),
+        ("upper", expected.conf_int()[:, 1]),
+    ):
+        assert [row[key] for row in rows] == pytest.approx(values, rel=DIGITS, abs=1e-300)
+    assert found["r2"] == pytest.approx(expected.rsquared, rel=DIGITS)
+    assert found["f"] == pytest.approx(expected.fvalue, rel=DIGITS)
+    assert found["aic"] == pytest.approx(expected.aic, rel=DIGITS)
+    assert document["verdict"] == "proven"
+
+
+def test_weights_agree_with_statsmodels(run, tmp_path, flats):
+    document = fit(run, flats, tmp_path / "bundle", "--weights", "times")
+    frame = pl.read_parquet(flats).filter(pl.col("times") > 0)
+    design = statsmodels.api.add_constant(frame["area", "floor"].to_numpy())
+    weights = frame["times"].to_numpy()
+    expected = statsmodels.api.WLS(frame["price"].to_numpy(), design, weights=weights).fit()
+    found = document["statistics"]["targets"]["price"]
+    rows = [found["intercept"], *found["features"].values()]
+    assert [row["estimate"] for row in rows] == pytest.approx(expected.params, rel=DIGITS)
+    assert [row["standard_error"] for row in rows] == pytest.approx(expected.bse, rel=DIGITS)
+    assert list(found["features"]) == ["area", "floor"]
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_ridge_agrees_with_scikit_learn(run, tmp_path, flats, intercept):
+    options = ["--exclude", "times", "--l2", "50"] + ([] if intercept else ["--no-intercept"])
+    fit(run, flats, tmp_path / "bundle", *options, "--dtype", "float64")
+    frame = pl.read_parquet(flats)
+    features = frame["area", "floor"].to_numpy().astype(np.float64)
+    ridge = Ridge(alpha=50, fit_intercept=intercept, solver="svd")
+    expected = ridge.fit(features, frame["price"].to_numpy()).predict(features)
+    predicted = load(tmp_path / "bundle").predict(features)[:, 0]
+    assert predicted == pytest.approx(expected, rel=DIGITS)
+
+
+def test_text_shows_the_table_with_intervals(run, tmp_path, flats):
+    outcome = run(
+        "train-and-export", "--data", flats, "--target", "price", "--solver", "lstsq",
+        "-o", tmp_path / "bundle",
+    )  # fmt: skip
+    assert outcome.output.startswith("Coefficients of 'price' (lstsq, 200 rows)\n")
+    for word in ("std. error", "95 % from", "VIF", "condition number", "Error budget", "\nproven:"):
+        assert word in outcome.output
+    assert "std. error" in run("inspect", tmp_path / "bundle").output
+
+
+def test_dependent_columns_are_named_or_accepted(run, tmp_path):
+    path = tmp_path / "rows.csv"
+    rows = [(a, b, a + b, 3 * a - b) for a, b in [(1, 2), (2, 1), (3, 5), (4, 4), (5, 1), (6, 3)]]
+    path.write_text("a,b,sum,y\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    command = ["train-and-export", "--data", path, "--target", "y", "--solver", "lstsq"]
+    refused = run(*command, "-o", tmp_path / "bundle")
+    assert refused.status == 3
+    assert "'sum' is a combination of 'a' and 'b'" in refused.only_error
+    assert not (tmp_path / "bundle").exists()
+    accepted = run(*command, "-o", tmp_path / "bundle", "-q", "--rank-deficient", "minimum-norm")
+    assert accepted.status == 0
+    assert accepted.errors.startswith("warning: ")
+    assert "'sum'" in accepted.errors
+
+
+def test_standard_input_is_read_once(run, tmp_path, monkeypatch):
+    text = "a,y\n" + "".join(f"{n},{2 * n + n % 3}\n" for n in range(50))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    outcome = run(
+        "train-and-export", "--data", "-", "--target", "y", "--solver", "lstsq", "-q",
+        "-o", tmp_path / "bundle",
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.errors
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "part"),
+    [
+        (["--solver", "lstsq", "--epochs", "3"], 2, "--epochs is for --solver sgd"),
+        (["--l2", "1"], 2, "--l2 is for --solver lstsq"),
+        (["--weights", "times"], 3, "--solver lstsq"),
+        (["--solver", "lstsq", "--l2", "-1"], 3, "l2 must be 0 or positive"),
+        (["--solver", "lstsq", "--weights", "nobody"], 3, "nobody"),
+        (["--solver", "lstsq", "--weights", "price"], 3, "price"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(run, tmp_path, flats, options, status, part):
+    refused = run(
+        "train-and-export", "--data", flats, "--target", "price", "-o", tmp_path / "b", *options
+    )
+    assert refused.status == status
+    assert part in refused.errors
+    assert not (tmp_path / "b").exists()
