@@ -3,7 +3,8 @@
     python benchmarks/ranks.py [rounds]
 
 Times the fit alone, from the first byte to the coefficients: starting Python, importing and joining
-the ranks takes seconds, whatever the number of rows. Fails if two ranks are less than TARGET times as fast.
+the ranks takes seconds, whatever the number of rows. Fails if two ranks are less than TARGET times as
+fast.
 """
 
 import json
