@@ -42,7 +42,7 @@ class CsvFile:
 
         Where a record begins cannot be told from the middle of a file, as there may be newlines
         in quotes. So what comes before the share is read too, but only its newlines and quotes
-        are counted: a third of the time that parsing takes, or most of it among many quotes.
+        are counted: two fifths of the time that parsing takes, or most of it among many quotes.
         """
         part = copy.copy(self)
         part._share = (start, stop)  # noqa: SLF001 - its own class

@@ -76,6 +76,8 @@ class TableRows:
         for batch in self._table.batches(names, text_remedy=self._text_remedy):
             values = to_float64(batch.numbers)
             num_read += len(values)
+            if self._weights is not None:
+                self._refuse_negative(values[:, -1], batch.source, batch.first_row)
             values = finite_rows(
                 values,
                 names,
@@ -89,6 +91,17 @@ class TableRows:
         ranges, rows_dropped = ranges.of_all(num_read - ranges.num_rows, self._gather)
         ranges.check(names[:num_features], self.source, rows_dropped=rows_dropped)
         self.rows_dropped = rows_dropped
+
+    def _refuse_negative(self, weights: Float64Array, source: str, first_row: int) -> None:
+        negative = np.flatnonzero(weights < 0)
+        if len(negative):
+            row = int(negative[0])
+            raise DataError(
+                f"The weight {weights[row]:.9g} is negative; a row counts 0 times or more.",
+                source=source,
+                column=self._weights,
+                row=first_row + row,
+            )
 
     def _like(self, **changes: Any) -> "TableRows":
         settings: dict[str, Any] = {

@@ -119,6 +119,17 @@ def test_standard_input_is_read_once(run, tmp_path, monkeypatch):
     assert outcome.status == 0, outcome.errors
 
 
+def test_a_negative_weight_is_named(run, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,n,y\n1,1,1\n2,1,3\n3,-2,2\n4,1,5\n")
+    refused = run(
+        "train-and-export", "--data", path, "--target", "y", "--solver", "lstsq",
+        "--weights", "n", "-o", tmp_path / "bundle",
+    )  # fmt: skip
+    assert refused.status == 3
+    assert refused.only_error.startswith(f"error: {path}, column 'n', row 3: The weight -2 is neg")
+
+
 @pytest.mark.parametrize(
     ("options", "status", "part"),
     [
