@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         verify,
     )
     from linexport.scoring import Predictor
-    from linexport.training import SGDConfig, TrainingResult, train
+    from linexport.training import LeastSquaresConfig, SGDConfig, TrainingResult, train
 
 __all__ = [
     "ArtifactError",
@@ -52,6 +52,7 @@ __all__ = [
     "ExportConfig",
     "ExportError",
     "Exported",
+    "LeastSquaresConfig",
     "LinearModel",
     "LinexportError",
     "Manifest",
@@ -111,6 +112,6 @@ __getattr__ = lazy_names(
             "verify",
         ),
         "scoring": ("Predictor",),
-        "training": ("SGDConfig", "TrainingResult", "train"),
+        "training": ("LeastSquaresConfig", "SGDConfig", "TrainingResult", "train"),
     },
 )

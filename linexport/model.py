@@ -47,6 +47,10 @@ def default_columns(prefix: str, count: int) -> tuple[Column, ...]:
     return tuple(Column(name=f"{prefix}{number}") for number in range(1, count + 1))
 
 
+def _columns(columns: Sequence[Column | str]) -> tuple[Column, ...]:
+    return tuple(Column(name=c) if isinstance(c, str) else c for c in columns)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LinearModel:
     """K linear functions of D features.
@@ -91,10 +95,10 @@ class LinearModel:
         cls,
         arrays: Mapping[str, NDArray[Any]],
         *,
-        features: tuple[Column, ...] = (),
-        targets: tuple[Column, ...] = (),
+        features: Sequence[Column | str] = (),
+        targets: Sequence[Column | str] = (),
     ) -> "LinearModel":
-        """Make a model of the arrays that `arrays()` returns, by name.
+        """Make a model of the arrays that `arrays()` returns, by name; columns may be mere names.
 
         Raises:
             ModelError: If they are not weight and bias, with mean and scale or without, or do not
@@ -110,8 +114,8 @@ class LinearModel:
             bias=arrays["bias"],
             mean=arrays.get("mean"),
             scale=arrays.get("scale"),
-            features=features,
-            targets=targets,
+            features=_columns(features),
+            targets=_columns(targets),
         )
 
     @property

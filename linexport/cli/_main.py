@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -37,6 +38,13 @@ class _LazyGroup(click.Group):
         module = import_module(f"linexport.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader of our output is gone: nobody to tell
+            _discard_output()
+            ctx.exit(FAILED)  # click would exit with 1, which is a negative verdict
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -69,9 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = DISAGREES if isinstance(error, ParityError) else FAILED
     except MemoryError:
         echo_error("There is not enough memory for this.")
-        status = FAILED
-    except BrokenPipeError:  # the reader of our output is gone: nobody to tell
-        _discard_output()
         status = FAILED
     except OSError as error:
         echo_error(f"{error.filename or 'standard output'}: {error.strerror}.")

@@ -85,8 +85,8 @@ class RowDisplay:
 
     def __call__(self, rows: int) -> None:
         now = time.monotonic()
-        if rows < self.rows:  # the next pass
-            self.began = now
+        if rows < self.rows:  # the next pass; its rate starts from here
+            self.began = self.shown = now
         self.rows = rows
         if now - self.shown > 0.1:
             self.shown = now

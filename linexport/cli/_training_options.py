@@ -32,7 +32,7 @@ def _units(
 
 _OPTIONS = [
     click.option("--data", type=str, help="CSV or Parquet file; the textbook's data if not given."),
-    click.option("--target", "targets", multiple=True, help="Column to predict; repeatable."),
+    names_option("--target", "Columns to predict."),
     names_option("--features", "Columns to predict from; all others but the targets if not given."),
     names_option("--exclude", "Columns to leave aside."),
     delimiter_option,

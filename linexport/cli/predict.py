@@ -22,7 +22,7 @@ __all__ = ["command"]
 @delimiter_option
 @click.option(
     "--threads",
-    type=click.IntRange(min=1, max=os.cpu_count(), clamp=True),
+    type=click.IntRange(min=1),
     help="Of onnxruntime; all cores by default, and at most.",
 )
 @click.option(
@@ -55,7 +55,7 @@ def command(
         keep=keep,
         delimiter=delimiter,
         missing=missing,
-        num_threads=threads,
+        num_threads=threads and min(threads, os.cpu_count() or threads),
     )
     if not quiet and output != "-":
         lacking = scored.rows_without_prediction

@@ -55,7 +55,7 @@ def command(
             config = pipeline.ExportConfig(**{name: values[name] for name in EXPORT_SETTINGS})
             rows = pipeline.read_data(
                 values["data"],
-                targets=values["targets"],
+                targets=values["target"],
                 features=values["features"],
                 exclude=values["exclude"],
                 weights=values["weights"],

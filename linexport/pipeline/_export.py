@@ -22,6 +22,7 @@ from linexport.forms import (
 )
 from linexport.manifest import Coefficients, ErrorBudget, FitRecord, Manifest
 from linexport.model import LinearModel
+from linexport.parity import DEFAULT_PROBE_ROWS
 from linexport.pipeline._proof import prove
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ExportConfig:
     """Of the ONNX file; 13 if not given, which every runtime in use takes."""
     ir_version: int | None = None
     """Of the ONNX file; 7 if not given."""
-    probe_rows: int = 1024
+    probe_rows: int = DEFAULT_PROBE_ROWS
     """Rows of the largest probe batch."""
     probe_seed: int = 0
 
@@ -209,7 +210,8 @@ def _precision_warnings(
     for target, metrics in fit.metrics.get("training", {}).items():
         budget = budgets[target]
         rounding = budget.export + budget.inputs + budget.runtime
-        if dtype == "float32" and rounding > metrics.rmse / 100:
+        exact_fit = target in fit.optimum and fit.optimum[target].standard_errors is None
+        if dtype == "float32" and not exact_fit and rounding > metrics.rmse / 100:
             yield (
                 f"float32 may be off by {rounding:.2g} in '{target}', whose residuals are about "
                 f"{metrics.rmse:.2g}: use --dtype float64."

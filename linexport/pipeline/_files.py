@@ -9,8 +9,13 @@ from linexport.errors import ArtifactError
 from linexport.exporters import FORMATS
 from linexport.manifest import FILE_FORMATS
 
-ARTIFACTS = {name: kind for name, kind in FILE_FORMATS.items() if kind in FORMATS}
-"""Format by file name."""
+ARTIFACTS = {
+    name: format_name
+    for format_name in FORMATS
+    for name, of_file in FILE_FORMATS.items()
+    if of_file == format_name
+}
+"""Format by file name, in the order in which runtimes are asked."""
 LARGEST_FILE = 2**31 - 1
 """Bytes; what protobuf, and so ONNX, allows a file."""
 

@@ -38,9 +38,9 @@ def read_data(
 
     Args:
         source: A CSV or Parquet file, or anything with the Arrow PyCapsule interface.
-        targets: Columns to predict.
-        features: Columns to predict from; all others if empty. A name that is no column is taken
-            as several with commas between them.
+        targets: Columns to predict. A name that is no column is taken as several with commas
+            between them.
+        features: Columns to predict from, likewise; all others if empty.
         exclude: Columns to leave aside, likewise.
         weights: The column that says how often each row counts, for least squares on a stream.
         delimiter: Of a CSV file; found from its header line if not given.
@@ -70,7 +70,7 @@ def read_data(
     table = data.open_table(source, delimiter=delimiter)
     table_rows = data.training_rows(
         table,
-        targets=[targets] if isinstance(targets, str) else list(targets),
+        targets=split_names(targets, table.names),
         features=split_names(features, table.names) or None,
         exclude=split_names(exclude, table.names),
         weights=weights,

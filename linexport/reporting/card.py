@@ -59,12 +59,22 @@ def _code(language: str, lines: Sequence[str]) -> list[str]:
 
 
 def _loading_example(model: LinearModel, report: ParityReport) -> list[str]:
-    if "model.onnx" not in report.artifacts:
-        return ["import linexport", "", "predictor = linexport.load('.')"]
+    shape = f"(1, {model.num_features})"
+    if "model.onnx" in report.artifacts:
+        return [
+            "import numpy, onnxruntime",
+            "",
+            "session = onnxruntime.InferenceSession('model.onnx')",
+            f"features = numpy.zeros({shape}, numpy.{report.dtype})",
+            "(prediction,) = session.run(None, {'features': features})",
+        ]
+    if "model.pt" in report.artifacts:
+        load = "torch.jit.load('model.pt')"
+    else:
+        load = "torch.export.load('model.pt2').module()"
     return [
-        "import numpy, onnxruntime",
+        "import torch",
         "",
-        "session = onnxruntime.InferenceSession('model.onnx')",
-        f"features = numpy.zeros((1, {model.num_features}), numpy.{report.dtype})",
-        "(prediction,) = session.run(None, {'features': features})",
+        f"module = {load}",
+        f"prediction = module(torch.zeros({shape}, dtype=torch.{report.dtype}))",
     ]

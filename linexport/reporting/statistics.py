@@ -12,16 +12,17 @@ from linexport.reporting._table import number, table
 __all__ = ["statistics_lines"]
 
 
-def statistics_lines(statistics: FitStatistics, *, most: int) -> list[str]:
+def statistics_lines(statistics: FitStatistics, *, origin: str, most: int) -> list[str]:
     """One table of coefficients per target, and what is to be said of each fit as a whole.
 
     Args:
         statistics: Of all targets.
+        origin: The solver and the rows it was given, for the headings.
         most: Rows of a table; the rest is left out and counted.
     """
     lines = []
     for name, target in statistics.targets.items():
-        lines += [f"Coefficients of '{name}' (lstsq, {statistics.rows} rows)"]
+        lines += [f"Coefficients of '{name}' ({origin})"]
         lines += _coefficients(target, statistics.confidence, most)
         lines += [f"  {line}" for line in _whole(statistics, target)]
     return lines

@@ -56,7 +56,7 @@ def fit_lines(
 def _coefficient_lines(fit: FitRecord, truth: Mapping[str, Coefficients] | None) -> list[str]:
     """One table per target, beside the true values where they are known."""
     if fit.statistics is not None and truth is None:
-        return statistics_lines(fit.statistics, most=MOST_COEFFICIENTS)
+        return statistics_lines(fit.statistics, origin=_origin(fit), most=MOST_COEFFICIENTS)
     lines = []
     for target, estimated in fit.coefficients.items():
         values = {"(intercept)": estimated.intercept, **estimated.features}
@@ -76,7 +76,7 @@ def _coefficient_lines(fit: FitRecord, truth: Mapping[str, Coefficients] | None)
 def budget_lines(
     budgets: Mapping[str, ErrorBudget], fit: FitRecord, targets: Iterable[Column]
 ) -> list[str]:
-    """The three distances and their sum, per target, and the sum as a part of the residuals."""
+    """The distances and their sum, per target, and the sum as a part of the residuals."""
     residuals = {name: m.rmse for name, m in fit.metrics.get("training", {}).items()}
     units = {column.name: column.unit for column in targets}
     rows = [
@@ -116,6 +116,9 @@ def parity_lines(report: ParityReport) -> list[str]:
     lines += table(header, rows)
     lines += [f"  {runtime.name} flushes subnormal numbers to zero, as allowed for."
               for runtime in report.runtimes if runtime.subnormals == "flushed"]  # fmt: skip
+    if report.passed:
+        likely = max((r.probabilistic_fraction for r in report.runtimes), default=0.0)
+        lines += [f"  For information: {likely:.3f} of the bound that grows with sqrt(D) only."]
     tried = [canary for canary in report.canaries if canary.skipped is None]
     caught = [canary for canary in tried if canary.passed]
     if report.canaries:
@@ -210,7 +213,8 @@ def _column_lines(title: str, columns: Sequence[Column]) -> list[str]:
 def _origin(fit: FitRecord) -> str:
     if not fit.rows:
         return fit.solver
-    dropped = f", {fit.rows_dropped} rows dropped" if fit.rows_dropped else ""
+    rows = "row" if fit.rows_dropped == 1 else "rows"
+    dropped = f", {fit.rows_dropped} {rows} dropped" if fit.rows_dropped else ""
     return f"{fit.solver}, {fit.rows} rows{dropped}"
 
 

@@ -12,6 +12,8 @@ import pytest
 from linexport.cli._main import COMMANDS, linexport
 from linexport.errors import DataError, ParityError
 
+TEXTBOOK = Path(__file__).parent.parent.parent / "models" / "textbook"
+
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -72,6 +74,21 @@ def test_a_reader_that_goes_away_is_no_traceback():
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (3, "x1,x2,y\n", "")
+
+
+def test_a_report_that_nobody_reads_is_no_negative_verdict():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "linexport", "inspect", str(TEXTBOOK)],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (3, b"")
 
 
 @pytest.mark.parametrize(
