@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from linexport._arrays import Float64Array
+from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import DataError
 from linexport.model import Column
 
@@ -33,8 +33,11 @@ class Rows(Protocol):
         """K columns."""
         ...
 
-    def batches(self) -> Iterator[tuple[Float64Array, Float64Array]]:
-        """Yield finite features (n, D) and targets (n, K), in their own units."""
+    def batches(self) -> Iterator[tuple[FloatArray, ...]]:
+        """Yield finite features (n, D), targets (n, K) and, if rows have weights, these (n,).
+
+        Float32 or float64, in their own units.
+        """
         ...
 
 

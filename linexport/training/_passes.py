@@ -4,50 +4,26 @@ The first rows are summed carefully, all others as fast as BLAS can. If then the
 of the answer is not negligible, the rows are read again, more carefully.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport._arrays import FloatArray
+from linexport.data.dataset import Rows
 from linexport.errors import DataError, TrainingError
-from linexport.model import Column
 from linexport.training._accumulator import CAREFUL, Accumulator, Plan
 from linexport.training._dependence import solve_independent, try_solve
 from linexport.training._factor import Factor
 from linexport.training._normal_equations import Units, normal_equations
 from linexport.training._solution import Solution
 
-__all__ = ["Combine", "Fit", "OnRows", "RowSource", "fit_rows"]
+__all__ = ["Combine", "Fit", "OnRows", "fit_rows"]
 
 _SPLIT_GAIN = 2.0**-13
 """By how much one slice lowers the bound on the error of sums of products, at least: from 512 u or
 more to 2 * 2048 u * 2**-21, where a column's largest number is up to 2**5 times its deviation."""
-
-
-class RowSource(Protocol):
-    """Rows as in linexport.data.dataset, in float32 or float64, with or without weights."""
-
-    @property
-    def source(self) -> str:
-        """Where they come from, for messages."""
-        ...
-
-    @property
-    def features(self) -> tuple[Column, ...]:
-        """D columns."""
-        ...
-
-    @property
-    def targets(self) -> tuple[Column, ...]:
-        """K columns."""
-        ...
-
-    def batches(self) -> Iterator[tuple[FloatArray, ...]]:
-        """Yield features (n, D), targets (n, K) and, if rows have weights, these (n,)."""
-        ...
 
 
 Combine: TypeAlias = Callable[[Factor], Factor]
@@ -70,7 +46,7 @@ class Fit:
 
 
 def fit_rows(
-    rows: RowSource,
+    rows: Rows,
     *,
     intercept: bool,
     l2: float,
@@ -132,7 +108,7 @@ def _accurate(
     )
 
 
-def _read(rows: RowSource, plan: Plan, on_rows: OnRows | None) -> Factor:
+def _read(rows: Rows, plan: Plan, on_rows: OnRows | None) -> Factor:
     accumulator = Accumulator(len(rows.features), len(rows.targets), plan)
     num_read = 0
     for features, targets, *weights in rows.batches():

@@ -18,14 +18,13 @@ from linexport.model import Column, LinearModel
 from linexport.training._dependence import combinations
 from linexport.training._normal_equations import normal_equations
 from linexport.training._optimum import Optimum, describe_optimum
-from linexport.training._passes import Combine, Fit, OnRows, RowSource, fit_rows
+from linexport.training._passes import Combine, Fit, OnRows, fit_rows
 from linexport.training.result import TrainingResult
 
 __all__ = [
     "LeastSquaresConfig",
     "Optimum",
     "RankDeficient",
-    "RowSource",
     "fit_least_squares",
     "optimum",
 ]
@@ -58,7 +57,7 @@ class LeastSquaresConfig:
 
 
 def optimum(
-    rows: Rows | RowSource,
+    rows: Rows,
     *,
     intercept: bool = True,
     l2: float = 0.0,
@@ -78,7 +77,7 @@ def optimum(
 
 
 def fit_least_squares(
-    rows: Rows | RowSource,
+    rows: Rows,
     config: LeastSquaresConfig,
     *,
     progress: OnRows | None = None,
@@ -142,7 +141,7 @@ def fit_least_squares(
 
 
 def _fit(
-    rows: Rows | RowSource,
+    rows: Rows,
     config: LeastSquaresConfig,
     *,
     on_rows: OnRows | None = None,
@@ -175,7 +174,7 @@ def _fit(
     return fit, best
 
 
-def _check_squares(fit: Fit, best: Optimum, rows: Rows | RowSource) -> None:
+def _check_squares(fit: Fit, best: Optimum, rows: Rows) -> None:
     """Refuse targets so large or small that their sum of squares is no float64."""
     size = fit.factor.num_features
     varies = fit.factor.minimum[size:] < fit.factor.maximum[size:]
@@ -188,7 +187,7 @@ def _check_squares(fit: Fit, best: Optimum, rows: Rows | RowSource) -> None:
             )
 
 
-def _dependence(fit: Fit, rows: Rows | RowSource) -> str:
+def _dependence(fit: Fit, rows: Rows) -> str:
     """Say which features are dependent, and on which."""
     names = [column.name for column in rows.features]
     needed, num_rows = len(names) + 1, fit.factor.num_rows

@@ -96,7 +96,10 @@ def _target_means(rows: Rows, gather: Gather) -> tuple[int, Float64Array, NDArra
 
 
 def _chunks(rows: Rows) -> Iterator[tuple[Float64Array, Float64Array]]:
-    for features, targets in rows.batches():
+    for features, targets, *_ in rows.batches():
         for start in range(0, len(features), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
-            yield features[part], targets[part]
+            yield (
+                features[part].astype(np.float64, copy=False),
+                targets[part].astype(np.float64, copy=False),
+            )
