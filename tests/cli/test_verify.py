@@ -52,7 +52,7 @@ def test_a_bundle_is_proven_at_any_time(run, textbook):
     assert (outcome.status, outcome.errors) == (0, "")
     lines = outcome.output.splitlines()
     assert lines[0] == "Parity with the exact reference (float32, folded)"
-    assert lines[-1].startswith("proven: pytorch, onnxruntime, onnx reference, torchscript; worst")
+    assert lines[-1].startswith("proven: pytorch, torchscript, onnxruntime, onnx reference; worst")
     assert lines[-1].endswith("; 16 of 16 canaries caught")
     assert run("verify", "--quiet", textbook).output.splitlines() == lines[-1:]
 
@@ -224,7 +224,7 @@ def test_a_reference_of_another_shape_is_no_reference(run, textbook, tmp_path, s
         ("bundle", ["--reference", "bundle"], "a bundle has its own reference"),
         ("bundle/model.onnx", [], "pass --reference"),
         ("bundle/weights.safetensors", [], "neither a bundle's directory nor a file whose suffix"),
-        ("bundle/model.txt", ["--reference", "bundle"], "(.onnx, .pt, .pt2)"),
+        ("bundle/model.txt", ["--reference", "bundle"], "(.pt, .onnx, .pt2)"),
         ("nothing", [], "there is no bundle here"),
         ("nothing.onnx", ["--reference", "bundle"], "nothing.onnx: No such file or directory"),
         ("empty", [], "manifest.json is missing"),
