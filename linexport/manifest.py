@@ -6,7 +6,7 @@ are ignored, so that a newer minor addition does not lock out an older reader; a
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -31,6 +31,7 @@ __all__ = [
     "OptimumDistance",
     "Setting",
     "TargetStatistics",
+    "coefficients_by_target",
     "decode",
     "encode",
 ]
@@ -234,6 +235,21 @@ class Manifest:
         for names in by_target:
             if not targets.issuperset(names):
                 raise BundleError(f"'{min(set(names) - targets)}' is not one of the targets")
+
+
+def coefficients_by_target(
+    feature_names: Sequence[str],
+    target_names: Sequence[str],
+    weight: Sequence[Sequence[float]],
+    bias: Sequence[float],
+) -> dict[str, Coefficients]:
+    """Name the numbers of weight (K, D) and bias (K,), which are in raw feature units."""
+    return {
+        target: Coefficients(
+            intercept=intercept, features=dict(zip(feature_names, row, strict=True))
+        )
+        for target, intercept, row in zip(target_names, bias, weight, strict=True)
+    }
 
 
 def encode(manifest: Manifest) -> bytes:

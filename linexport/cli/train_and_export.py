@@ -122,12 +122,7 @@ def _truth(rows: "Dataset | TableRows") -> "dict[str, Coefficients] | None":
     true_weight, true_bias = (getattr(rows, name, None) for name in ("true_weight", "true_bias"))
     if true_weight is None or true_bias is None:
         return None
-    from linexport.manifest import Coefficients
+    from linexport.manifest import coefficients_by_target
 
-    names = [column.name for column in rows.features]
-    return {
-        target.name: Coefficients(intercept=bias, features=dict(zip(names, row, strict=True)))
-        for target, bias, row in zip(
-            rows.targets, true_bias.tolist(), true_weight.tolist(), strict=True
-        )
-    }
+    names, targets = ([column.name for column in part] for part in (rows.features, rows.targets))
+    return coefficients_by_target(names, targets, true_weight.tolist(), true_bias.tolist())

@@ -40,17 +40,17 @@ _Fault = Callable[[LinearModel], _Arrays | str]
 _GraphFault = Callable[[onnx.ModelProto, LinearModel], str | None]
 
 
-def canaries(artifact: bytes, model: LinearModel) -> Iterator[Canary]:
+def canaries(artifact: bytes | None, model: LinearModel) -> Iterator[Canary]:
     """Yield every fault, made from the artifact's bytes.
 
     Args:
-        artifact: An ONNX file. Where it is not the graph that our exporter writes for the model,
-            the faults go into one that is: in an unknown graph they might change nothing, and in
-            a wrong one they would be noticed for what else is wrong.
+        artifact: An ONNX file, if there is one. Where it is not the graph that our exporter writes
+            for the model, the faults go into one that is: in an unknown graph they might change
+            nothing, and in a wrong one they would be noticed for what else is wrong.
         model: What it should hold, with the training data's means and deviations where known.
     """
-    stated = onnx_graph.read(onnx_graph.parse(artifact))
-    if stated is None or not stated.same_numbers(model):
+    stated = None if artifact is None else onnx_graph.read(onnx_graph.parse(artifact))
+    if artifact is None or stated is None or not stated.same_numbers(model):
         artifact = onnx_graph.write(model)
     for name, fault in _NUMBER_FAULTS.items():
         yield _canary(name, _with_numbers(artifact, model, fault))

@@ -20,7 +20,7 @@ from linexport.forms import (
     raw_coefficients,
     rounding_budget,
 )
-from linexport.manifest import Coefficients, ErrorBudget, FitRecord, Manifest
+from linexport.manifest import ErrorBudget, FitRecord, Manifest, coefficients_by_target
 from linexport.model import LinearModel
 from linexport.parity import DEFAULT_PROBE_ROWS
 from linexport.pipeline._proof import prove
@@ -161,15 +161,9 @@ def _fit(source: "TrainingResult | LinearModel") -> tuple[LinearModel, FitRecord
         return source.model, source.record
     model = _in_float64(source)
     weight, bias = raw_coefficients(model)
-    coefficients = {
-        target: Coefficients(
-            intercept=intercept,
-            features=dict(zip(model.feature_names, row, strict=True)),
-        )
-        for target, intercept, row in zip(
-            model.target_names, bias.tolist(), weight.tolist(), strict=True
-        )
-    }
+    coefficients = coefficients_by_target(
+        model.feature_names, model.target_names, weight.tolist(), bias.tolist()
+    )
     return model, FitRecord(solver="imported", rows=0, coefficients=coefficients)
 
 

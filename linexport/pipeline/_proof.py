@@ -8,7 +8,7 @@ from pathlib import Path
 from linexport import parity
 from linexport.certificate import ParityReport
 from linexport.errors import ArtifactError
-from linexport.exporters import export, reproduces
+from linexport.exporters import reproduces
 from linexport.model import LinearModel
 from linexport.pipeline._files import format_of
 from linexport.protocols import Runtime
@@ -89,9 +89,7 @@ def open_runtimes(
 
 
 def _opened_canaries(model: LinearModel, artifact: bytes | None) -> Iterator[parity.OpenedCanary]:
-    """Plant each fault in the ONNX artifact; in one made for this, where there is none of ours."""
-    if artifact is None:
-        artifact = export(model, ("onnx",), metadata={})["model.onnx"]
+    """Open a copy of the ONNX artifact for each fault planted in it."""
     for canary in parity.canaries(artifact, model):
         runtime = canary.artifact and OrtRuntime.open(canary.artifact, num_threads=1)
         yield parity.OpenedCanary(name=canary.name, runtime=runtime or None, skipped=canary.skipped)

@@ -13,7 +13,7 @@ import numpy as np
 
 from linexport.data.dataset import Rows
 from linexport.errors import ConfigError, TrainingError
-from linexport.manifest import Coefficients, FitRecord, OptimumDistance
+from linexport.manifest import FitRecord, OptimumDistance, coefficients_by_target
 from linexport.model import Column, LinearModel
 from linexport.training._dependence import combinations
 from linexport.training._normal_equations import normal_equations
@@ -122,13 +122,12 @@ def fit_least_squares(
                 "intercept": config.intercept,
                 "rank_deficient": config.rank_deficient,
             },
-            coefficients={
-                target.name: Coefficients(
-                    intercept=float(best.bias[k]),
-                    features=dict(zip(names, best.weight[k].tolist(), strict=True)),
-                )
-                for k, target in enumerate(rows.targets)
-            },
+            coefficients=coefficients_by_target(
+                names,
+                [column.name for column in rows.targets],
+                best.weight.tolist(),
+                best.bias.tolist(),
+            ),
             optimum={target.name: _distance(best, k) for k, target in enumerate(rows.targets)},
             statistics=fit_statistics(
                 best,

@@ -3,7 +3,7 @@
 from linexport.data.dataset import Dataset
 from linexport.data.sharing import Gather, alone
 from linexport.forms import raw_coefficients
-from linexport.manifest import Coefficients, FitRecord, Setting
+from linexport.manifest import Coefficients, FitRecord, Setting, coefficients_by_target
 from linexport.model import LinearModel
 from linexport.training.distance import optimum_distances
 from linexport.training.least_squares import Optimum
@@ -39,11 +39,6 @@ def fit_record(
 
 def _coefficients(model: LinearModel) -> dict[str, Coefficients]:
     weight, bias = raw_coefficients(model)
-    return {
-        target: Coefficients(
-            intercept=intercept, features=dict(zip(model.feature_names, row, strict=True))
-        )
-        for target, intercept, row in zip(
-            model.target_names, bias.tolist(), weight.tolist(), strict=True
-        )
-    }
+    return coefficients_by_target(
+        model.feature_names, model.target_names, weight.tolist(), bias.tolist()
+    )
