@@ -1,4 +1,4 @@
-"""Training as it goes, on a terminal or as lines."""
+"""Reading and training as they go, on a terminal or as lines."""
 
 import sys
 import time
@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Self
 import click
 
 if TYPE_CHECKING:
+    from linexport.data import ReadProgress
     from linexport.training import EpochEnd
+
+SECONDS_BETWEEN_LOOKS = 0.1
+"""More often than the eye follows would only cost time."""
+_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 
 
 class _Line:
@@ -69,8 +74,8 @@ class EpochDisplay:
             click.echo(f"epoch {epoch.epoch}, loss {epoch.loss:f}{self.unit}")
 
 
-class RowDisplay:
-    """Shows rows and rows/s while least squares reads, at most ten times a second."""
+class ReadDisplay:
+    """Shows rows, rows/s, bytes and time left while a table is read, at most ten times a second."""
 
     def __init__(self) -> None:
         self.line = _Line()
@@ -83,11 +88,27 @@ class RowDisplay:
     def __exit__(self, *_: object) -> None:
         self.line.clear()
 
-    def __call__(self, rows: int) -> None:
+    def __call__(self, progress: "ReadProgress") -> None:
         now = time.monotonic()
-        if rows < self.rows:  # the next pass; its rate starts from here
+        if progress.rows < self.rows:  # the next pass; its rate starts from here
             self.began = self.shown = now
-        self.rows = rows
-        if now - self.shown > 0.1:
+        self.rows = progress.rows
+        if now - self.shown > SECONDS_BETWEEN_LOOKS:
             self.shown = now
-            self.line.show(f"{rows:,} rows, {rows / (now - self.began):,.0f} rows/s")
+            self.line.show(_reading(progress, now - self.began))
+
+
+def _reading(progress: "ReadProgress", seconds: float) -> str:
+    line = f"{progress.rows:,} rows, {progress.rows / seconds:,.0f} rows/s"
+    if not progress.bytes_read:  # in memory, or nothing but a header so far
+        return line
+    if progress.num_bytes is None:
+        return f"{line}, {_size(progress.bytes_read)}"
+    left = max(progress.num_bytes - progress.bytes_read, 0) * seconds / progress.bytes_read
+    sizes = f"{_size(progress.bytes_read)} of {_size(progress.num_bytes)}"
+    return f"{line}, {sizes}, {left:.0f} s left"
+
+
+def _size(num_bytes: float) -> str:
+    unit, name = next((unit, name) for unit, name in _UNITS if num_bytes >= unit or unit == 1)
+    return f"{num_bytes / unit:.3g} {name}"

@@ -8,7 +8,7 @@ import click
 from linexport import pipeline, reporting
 from linexport.cli._main import DISAGREES
 from linexport.cli._options import echo_verdict
-from linexport.cli._progress import EpochDisplay, RowDisplay
+from linexport.cli._progress import EpochDisplay, ReadDisplay
 from linexport.cli._ranks import joined_ranks
 from linexport.cli._startup import collector_paused
 from linexport.cli._text import echo_lines
@@ -49,7 +49,7 @@ def command(
     with collector_paused():  # after the arguments are known to be right: this loads torch
         from linexport.pipeline import train_together
 
-    with joined_ranks() as ranks:
+    with joined_ranks() as ranks, ReadDisplay() as reading:
         with ranks.together():
             solver = solver_of(values)
             config = pipeline.ExportConfig(**{name: values[name] for name in EXPORT_SETTINGS})
@@ -65,6 +65,7 @@ def command(
                 seed=values["seed"],
                 ranks=ranks,
                 stream=values["solver"] == "lstsq" and not test_fraction,
+                on_read=None if ranks.rank else reading,
             )
         is_table = values["data"] is not None
         standardized = is_table if values["standardize"] is None else values["standardize"]
@@ -73,7 +74,7 @@ def command(
             every=not is_table or values["epochs"] is not None,
             standardized=standardized,
         )
-        with epochs, RowDisplay() as reading:
+        with epochs:
             exported = train_together(
                 rows,
                 output,
@@ -84,7 +85,6 @@ def command(
                 overwrite=overwrite,
                 seed=values["seed"],
                 on_epoch=None if ranks.rank else epochs,
-                on_rows=None if ranks.rank else reading,
             )
     if exported is None:  # rank 0 alone writes and prints
         return

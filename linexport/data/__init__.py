@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from linexport.data.arrays import as_array, as_dataset
     from linexport.data.dataset import Dataset, Rows
     from linexport.data.loaders import load_array
+    from linexport.data.progress import OnRead, ReadProgress
     from linexport.data.rows import TableRows, read_dataset, read_rows, training_rows
     from linexport.data.sharing import Gather, alone, describe_all, share_dataset
     from linexport.data.splitting import split
@@ -22,6 +23,8 @@ __all__ = [
     "Batch",
     "Dataset",
     "Gather",
+    "OnRead",
+    "ReadProgress",
     "Rows",
     "Table",
     "TableRows",
@@ -48,6 +51,7 @@ __getattr__ = lazy_names(
         "arrays": ("as_array", "as_dataset"),
         "dataset": ("Dataset", "Rows"),
         "loaders": ("load_array",),
+        "progress": ("OnRead", "ReadProgress"),
         "rows": ("TableRows", "read_dataset", "read_rows", "training_rows"),
         "sharing": ("Gather", "alone", "describe_all", "share_dataset"),
         "splitting": ("split",),

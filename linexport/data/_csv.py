@@ -33,6 +33,12 @@ class CsvFile:
         self.names = require_unique(names, source)
 
     @property
+    def num_bytes(self) -> float:
+        """Of the file, or of the share; see Part."""
+        start, stop = self._share
+        return max(min(self.size, stop) - max(start, 0), 0)
+
+    @property
     def size(self) -> int:
         """Bytes; see Part."""
         return self._path.stat().st_size
@@ -66,6 +72,10 @@ class CsvStream:
         self._blocks: Iterator[bytes] | None = blocks
         names, self._delimiter = _csv_records.parse_header(header, source, delimiter)
         self.names = require_unique(names, source)
+
+    @property
+    def num_bytes(self) -> None:
+        """None; see Part."""
 
     @property
     def size(self) -> int:
@@ -120,13 +130,13 @@ class _Parser:
                 next_row += _csv_records.count_records(block)
                 continue
             if is_empty and first_block:  # it says which columns hold booleans
-                self._batch(self._split(first_block, 1), 1)
+                self._batch(self._split(first_block, 1), 1, 0)
             frame = self._split(block, next_row)
-            yield self._batch(frame, next_row)
+            yield self._batch(frame, next_row, len(block))
             next_row += frame.height
             is_empty = False
         if is_empty:
-            yield self._batch(pl.DataFrame(schema=self._schema()), next_row)
+            yield self._batch(pl.DataFrame(schema=self._schema()), next_row, 0)
 
     def _split(self, block: bytes, first_row: int) -> pl.DataFrame:
         """Return the block's fields, as numbers where polars can parse them, else as text."""
@@ -191,7 +201,7 @@ class _Parser:
             row=first_row + good,
         )
 
-    def _batch(self, frame: pl.DataFrame, first_row: int) -> Batch:
+    def _batch(self, frame: pl.DataFrame, first_row: int, num_bytes: int) -> Batch:
         numbers = [
             self._parse(frame.get_column(name), first_row) for name in self._selection.numbers
         ]
@@ -200,6 +210,7 @@ class _Parser:
             kept=frame.select(self._selection.kept),
             source=self._source,
             first_row=first_row,
+            num_bytes=num_bytes,
         )
 
     def _parse(self, column: pl.Series, first_row: int) -> pl.Series:

@@ -32,11 +32,16 @@ class Frame:
         source: str,
         *,
         row_groups: Callable[[], list[int]] | None = None,
+        file_bytes: int = 0,
         share: tuple[int, int] | None = None,
     ) -> None:
-        """Take rows, and what tells the sizes of the pieces that they can only be read in."""
+        """Take rows, and what tells the sizes of the pieces that they can only be read in.
+
+        The rows are all of a file of so many bytes, or 0 where they are in memory.
+        """
         self._frame = frame
         self.source = source
+        self._file_bytes = file_bytes
         self._row_groups = row_groups
         self._share = share
         try:
@@ -44,6 +49,14 @@ class Frame:
         except pl.exceptions.PolarsError as error:
             raise _unreadable(error, source) from error
         self.names = require_unique(self._schema.names(), source)
+
+    @property
+    def num_bytes(self) -> float:
+        """Of the file, or of the share; see Part."""
+        if self._row_groups is None or self._share is None:
+            return self._file_bytes
+        bounds = self._bounds(self._row_groups())
+        return (bounds[-1] - bounds[0]) * self._bytes_per_row()
 
     @property
     def size(self) -> int:
@@ -55,11 +68,18 @@ class Frame:
     def cut(self, start: int, stop: int) -> "Frame":
         """Return the row groups, or else the rows, whose middle is there; see Part."""
         share = (max(start, 0), max(start, stop, 0))
-        return Frame(self._frame, self.source, row_groups=self._row_groups, share=share)
+        return Frame(
+            self._frame,
+            self.source,
+            row_groups=self._row_groups,
+            file_bytes=self._file_bytes,
+            share=share,
+        )
 
     def batches(self, selection: Selection) -> Iterator[Batch]:
         """Yield the rows; see Part."""
         names = list(dict.fromkeys(selection.numbers + selection.kept))
+        bytes_per_row = self._bytes_per_row()
         for first_row, frame in self._numbered(names):
             numbers = frame.select(selection.numbers)
             require_numbers(numbers, self.source, first_row, selection.text_remedy)
@@ -68,7 +88,11 @@ class Frame:
                 kept=frame.select(selection.kept),
                 source=self.source,
                 first_row=first_row,
+                num_bytes=frame.height * bytes_per_row,
             )
+
+    def _bytes_per_row(self) -> float:
+        return self._file_bytes / max(self.size, 1) if self._file_bytes else 0.0
 
     def _numbered(self, names: list[str]) -> Iterator[tuple[int, pl.DataFrame]]:
         """Yield at least one frame, with the number of its first row."""
@@ -138,6 +162,7 @@ def parquet_file(path: Path, source: str) -> Frame:
         pl.scan_parquet(path, glob=False, hive_partitioning=False),
         source,
         row_groups=lambda: row_group_rows(path, source),
+        file_bytes=path.stat().st_size,
     )
 
 

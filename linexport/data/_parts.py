@@ -31,6 +31,8 @@ class Batch:
     """The file, for messages."""
     first_row: int
     """Number of the first row in the file, counted from 1 without a header."""
+    num_bytes: float
+    """How much of the file these rows are: of Parquet, the rows' share of it; 0 in memory."""
 
 
 class Part(Protocol):
@@ -44,6 +46,11 @@ class Part(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Its columns, each named once."""
+        ...
+
+    @property
+    def num_bytes(self) -> float | None:
+        """The sum of `num_bytes` of its batches; None where only the end tells."""
         ...
 
     @property

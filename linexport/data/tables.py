@@ -12,6 +12,7 @@ from linexport.data._csv import CsvFile, CsvStream
 from linexport.data._frames import PARQUET_MAGIC, Frame, arrow_table, mapping, parquet_file
 from linexport.data._names import require_known
 from linexport.data._parts import Batch, Part, Selection
+from linexport.data.progress import OnRead, ReadProgress
 from linexport.data.sharing import Gather, alone, share_parts
 from linexport.errors import ConfigError, DataError
 
@@ -28,12 +29,15 @@ class Table:
     in the file that a message names.
     """
 
-    def __init__(self, source: str, parts: Sequence[Part]) -> None:
+    def __init__(
+        self, source: str, parts: Sequence[Part], *, on_read: OnRead | None = None
+    ) -> None:
         self.source = source
         """What the user named: a file, a pattern, or the kind of object."""
         self.names = parts[0].names
         """The columns, in the order of the first file."""
         self._parts = tuple(parts)
+        self._on_read = on_read
         for part in parts[1:]:
             _require_same_columns(part, parts[0])
 
@@ -57,11 +61,8 @@ class Table:
         """
         require_known([*numbers, *kept], self.names, self.source)
         selection = Selection(numbers=tuple(numbers), kept=tuple(kept), text_remedy=text_remedy)
-        for part in self._parts:
-            try:
-                yield from part.batches(selection)
-            except OSError as error:
-                raise _unreadable(error, part.source) from error
+        batches = self._read(selection)
+        return batches if self._on_read is None else self._watched(batches, self._on_read)
 
     def share(self, rank: int, num_ranks: int, gather: Gather = alone) -> "Table":
         """Return what one of several ranks reads of it; see linexport.data.sharing.
@@ -71,12 +72,35 @@ class Table:
             DataError: If it can be read only once, or the ranks see different files.
         """
         try:
-            return Table(self.source, share_parts(self._parts, rank, num_ranks, gather))
+            parts = share_parts(self._parts, rank, num_ranks, gather)
         except OSError as error:
             raise _unreadable(error, str(error.filename or self.source)) from error
+        return Table(self.source, parts, on_read=self._on_read)
+
+    def _read(self, selection: Selection) -> Iterator[Batch]:
+        for part in self._parts:
+            try:
+                yield from part.batches(selection)
+            except OSError as error:
+                raise _unreadable(error, part.source) from error
+
+    def _watched(self, batches: Iterator[Batch], on_read: OnRead) -> Iterator[Batch]:
+        """Tell how far reading has come, each time when a batch has been dealt with."""
+        rows, bytes_read, num_bytes = 0, 0.0, self._num_bytes()
+        for batch in batches:
+            yield batch
+            rows, bytes_read = rows + batch.numbers.height, bytes_read + batch.num_bytes
+            on_read(ReadProgress(rows=rows, bytes_read=bytes_read, num_bytes=num_bytes))
+
+    def _num_bytes(self) -> float | None:
+        sizes = [part.num_bytes for part in self._parts]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
 
 
-def open_table(source: Any, *, delimiter: str | None = None) -> Table:
+def open_table(
+    source: Any, *, delimiter: str | None = None, on_read: OnRead | None = None
+) -> Table:
     r"""Open a table.
 
     Args:
@@ -86,6 +110,7 @@ def open_table(source: Any, *, delimiter: str | None = None) -> Table:
             LazyFrame; or a mapping of names to arrays, or to scalars for one row.
         delimiter: One character between the fields of CSV; `\t` may be written as two. If not
             given, the one of , ; | and tab that occurs in the header.
+        on_read: Called with a ReadProgress after each batch, whoever reads them.
 
     Raises:
         ConfigError: If the delimiter is not one character, or is given where there is no CSV.
@@ -98,14 +123,15 @@ def open_table(source: Any, *, delimiter: str | None = None) -> Table:
             raise DataError("The name of the table is empty; name a file, a directory or -.")
         if name == "-":
             stream = CsvStream(sys.stdin.buffer, "standard input", delimiter)
-            return Table(stream.source, [stream])
+            return Table(stream.source, [stream], on_read=on_read)
         try:
-            return Table(name, [_open_file(path, delimiter) for path in _find_files(name)])
+            parts = [_open_file(path, delimiter) for path in _find_files(name)]
         except OSError as error:
             raise _unreadable(error, str(error.filename or name)) from error
+        return Table(name, parts, on_read=on_read)
     _refuse_delimiter(delimiter)
     part = _open_object(source)
-    return Table(part.source, [part])
+    return Table(part.source, [part], on_read=on_read)
 
 
 def _open_object(source: Any) -> Frame:

@@ -11,11 +11,11 @@ from linexport.errors import ConfigError
 from linexport.model import Column
 from linexport.pipeline._export import ExportConfig, Exported, export
 from linexport.pipeline._names import split_names
-from linexport.training import LeastSquaresConfig, OnEpoch, OnRows, SGDConfig
+from linexport.training import LeastSquaresConfig, OnEpoch, SGDConfig
 from linexport.training.ranks import ONE, Ranks
 
 if TYPE_CHECKING:
-    from linexport.data import TableRows
+    from linexport.data import OnRead, TableRows
 
 __all__ = ["read_data", "train_and_export", "train_together"]
 
@@ -32,6 +32,7 @@ def read_data(
     units: Mapping[str, str] | None = None,
     seed: int = 0,
     stream: bool = False,
+    on_read: "OnRead | None" = None,
     ranks: Ranks = ONE,
 ) -> "Dataset | TableRows":
     """Read a table, or draw the textbook's synthetic data where there is none.
@@ -49,6 +50,7 @@ def read_data(
         seed: Of the synthetic data.
         stream: Leave a table where it is, to be read as it is needed, in constant memory; least
             squares can train on that.
+        on_read: Called as a table is read, here or while least squares trains on a stream.
         ranks: Who trains together; each reads its share.
 
     Raises:
@@ -67,7 +69,7 @@ def read_data(
     if not targets:
         name = source if isinstance(source, str | Path) else type(source).__name__
         raise ConfigError(f"{name}: name the column to predict with --target.")
-    table = data.open_table(source, delimiter=delimiter)
+    table = data.open_table(source, delimiter=delimiter, on_read=on_read)
     table_rows = data.training_rows(
         table,
         targets=split_names(targets, table.names),
@@ -94,7 +96,6 @@ def train_and_export(
     overwrite: bool = False,
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
-    on_rows: OnRows | None = None,
 ) -> Exported:
     """Fit, export and prove.
 
@@ -108,7 +109,6 @@ def train_and_export(
         overwrite: Replace a bundle that is there.
         seed: Of the choice of the rows that are kept out.
         on_epoch: Called after each epoch of SGD.
-        on_rows: Called by least squares with the number of rows read so far.
 
     Raises:
         LinexportError: As the steps do: `training.train`, `export`.
@@ -123,7 +123,6 @@ def train_and_export(
         overwrite=overwrite,
         seed=seed,
         on_epoch=on_epoch,
-        on_rows=on_rows,
     )
     assert exported is not None, "rank 0 exports"
     return exported
@@ -140,7 +139,6 @@ def train_together(
     overwrite: bool = False,
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
-    on_rows: OnRows | None = None,
 ) -> Exported | None:
     """Do as `train_and_export`, on every rank with its share of the rows; rank 0 exports.
 
@@ -166,7 +164,6 @@ def train_together(
             dtype=config.dtype,
             test=test,
             on_epoch=on_epoch,
-            on_rows=on_rows,
             ranks=ranks,
         )
     if ranks.rank:

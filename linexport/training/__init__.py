@@ -6,7 +6,6 @@ from typing import Any, Literal
 from linexport.data.dataset import Dataset
 from linexport.data.sharing import describe_all
 from linexport.errors import ConfigError
-from linexport.training._passes import OnRows
 from linexport.training.config import SGDConfig
 from linexport.training.inputs import TrainingRows, check_test_rows, read_rows
 from linexport.training.least_squares import LeastSquaresConfig, fit_least_squares
@@ -22,7 +21,6 @@ __all__ = [
     "EpochEnd",
     "LeastSquaresConfig",
     "OnEpoch",
-    "OnRows",
     "SGDConfig",
     "TrainingResult",
     "train",
@@ -42,7 +40,6 @@ def train(
     dtype: Literal["float32", "float64"] = "float32",
     test: Dataset | None = None,
     on_epoch: OnEpoch | None = None,
-    on_rows: OnRows | None = None,
     ranks: Ranks = ONE,
 ) -> TrainingResult:
     """Fit a linear regression.
@@ -62,7 +59,6 @@ def train(
         dtype: Of the artifact to come. Synthetic data are trained on in it; the fit is float64.
         test: Rows to evaluate on besides those trained on.
         on_epoch: Called with an EpochEnd after each epoch of SGD.
-        on_rows: Called by least squares with the number of rows read so far in each pass.
         ranks: Who trains together. `data` is then this rank's share: a Dataset or TableRows.
 
     Raises:
@@ -75,7 +71,7 @@ def train(
     if dtype not in ("float32", "float64"):
         raise ConfigError(f"dtype must be float32 or float64, got {dtype!r}.")
     if isinstance(config, LeastSquaresConfig):
-        return _by_least_squares(data, target, config, test=test, on_rows=on_rows, ranks=ranks)
+        return _by_least_squares(data, target, config, test=test, ranks=ranks)
     if ranks.size > 1:
         data = describe_all(data, ranks.gather)
     rows = replace(read_rows(data, target), ranks=ranks)
@@ -128,13 +124,12 @@ def _by_least_squares(
     config: LeastSquaresConfig,
     *,
     test: Dataset | None,
-    on_rows: OnRows | None,
     ranks: Ranks,
 ) -> TrainingResult:
     """Fit rows in memory or, where they are a stream, as they come."""
     rows = data if _is_stream(data) else read_rows(data, target).dataset
     combine = None if ranks.size == 1 else merge_all(ranks.gather)
-    result = fit_least_squares(rows, config, progress=on_rows, combine=combine)
+    result = fit_least_squares(rows, config, combine=combine)
     if isinstance(rows, Dataset):
         metrics = {"training": evaluate(result.model, rows, ranks.gather)}
     else:

@@ -19,7 +19,7 @@ from linexport.training._factor import Factor
 from linexport.training._normal_equations import Units, normal_equations
 from linexport.training._solution import Solution
 
-__all__ = ["Combine", "Fit", "OnRows", "fit_rows"]
+__all__ = ["Combine", "Fit", "fit_rows"]
 
 _SPLIT_GAIN = 2.0**-13
 """By how much one slice lowers the bound on the error of sums of products, at least: from 512 u or
@@ -28,8 +28,6 @@ more to 2 * 2048 u * 2**-21, where a column's largest number is up to 2**5 times
 
 Combine: TypeAlias = Callable[[Factor], Factor]
 """From the factor of this process's rows to that of all processes' rows, the same in each."""
-OnRows: TypeAlias = Callable[[int], None]
-"""Called with the number of rows read so far in this pass."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -52,7 +50,6 @@ def fit_rows(
     l2: float,
     single_pass: bool = False,
     combine: Combine | None = None,
-    on_rows: OnRows | None = None,
 ) -> Fit:
     """Read the rows, and again until the distance from the optimum is known to be negligible.
 
@@ -62,7 +59,6 @@ def fit_rows(
         l2: Weight of the squared coefficients, in the features' own units.
         single_pass: Sum up carefully from the first, for rows that can be read only once.
         combine: How to merge the factors of several processes.
-        on_rows: Told about progress.
 
     Raises:
         DataError: If there are no rows, or a weight is negative or not finite.
@@ -70,7 +66,7 @@ def fit_rows(
     """
     plan = Plan(num_slices=CAREFUL if single_pass else 0)
     while True:
-        factor = _read(rows, plan, on_rows)
+        factor = _read(rows, plan)
         if combine is not None:
             factor = combine(factor)
         if not factor.num_rows:
@@ -108,7 +104,7 @@ def _accurate(
     )
 
 
-def _read(rows: Rows, plan: Plan, on_rows: OnRows | None) -> Factor:
+def _read(rows: Rows, plan: Plan) -> Factor:
     accumulator = Accumulator(len(rows.features), len(rows.targets), plan)
     num_read = 0
     for features, targets, *weights in rows.batches():
@@ -122,6 +118,4 @@ def _read(rows: Rows, plan: Plan, on_rows: OnRows | None) -> Factor:
                 )
         accumulator.add(features, targets, *weights)
         num_read += len(features)
-        if on_rows is not None:
-            on_rows(num_read)
     return accumulator.factor()

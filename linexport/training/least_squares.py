@@ -18,7 +18,7 @@ from linexport.model import Column, LinearModel
 from linexport.training._dependence import combinations
 from linexport.training._normal_equations import normal_equations
 from linexport.training._optimum import Optimum, describe_optimum
-from linexport.training._passes import Combine, Fit, OnRows, fit_rows
+from linexport.training._passes import Combine, Fit, fit_rows
 from linexport.training.result import TrainingResult
 
 __all__ = [
@@ -80,7 +80,6 @@ def fit_least_squares(
     rows: Rows,
     config: LeastSquaresConfig,
     *,
-    progress: OnRows | None = None,
     combine: Combine | None = None,
 ) -> TrainingResult:
     """Fit a linear regression by least squares.
@@ -92,7 +91,6 @@ def fit_least_squares(
         rows: Features, targets and, as an optional third array of a batch, weights: row i counts
             weight[i] times. Float32 rows are added up in float64.
         config: What to minimize.
-        progress: Called with the number of rows read so far in each pass.
         combine: Merges the factors of several processes that each read a part of the rows; must
             return the same factor in each.
 
@@ -103,7 +101,7 @@ def fit_least_squares(
     """
     from linexport.training.statistics import fit_statistics  # with scipy, which SGD does not need
 
-    fit, best = _fit(rows, config, on_rows=progress, combine=combine)
+    fit, best = _fit(rows, config, combine=combine)
     model = _model(fit, best, rows.features, rows.targets, config)
     names = [column.name for column in rows.features]
     warnings: tuple[str, ...] = ()
@@ -143,7 +141,6 @@ def _fit(
     rows: Rows,
     config: LeastSquaresConfig,
     *,
-    on_rows: OnRows | None = None,
     combine: Combine | None = None,
 ) -> tuple[Fit, Optimum]:
     fit = fit_rows(
@@ -152,7 +149,6 @@ def _fit(
         l2=config.l2,
         single_pass=config.single_pass,
         combine=combine,
-        on_rows=on_rows,
     )
     if len(fit.dependent) and config.rank_deficient == "error":
         raise TrainingError(

@@ -1,6 +1,9 @@
 """What is shown while a command works."""
 
+import pytest
+
 from linexport.cli import _progress
+from linexport.data import ReadProgress
 
 
 class _Clock:
@@ -11,12 +14,40 @@ class _Clock:
         return next(self.times)
 
 
-def test_a_new_pass_over_the_rows_starts_its_own_rate(monkeypatch):
+@pytest.fixture
+def lines_of(monkeypatch):
+    """What is shown of progress that comes once a second, and begins at 0 s."""
+
+    def show(*progress):
+        monkeypatch.setattr(
+            _progress.time, "monotonic", _Clock(map(float, range(len(progress) + 1)))
+        )
+        lines = []
+        with _progress.ReadDisplay() as display:
+            monkeypatch.setattr(display.line, "show", lines.append)
+            for step in progress:
+                display(step)
+        return lines
+
+    return show
+
+
+def _rows(rows, bytes_read=0.0, num_bytes=0.0):
+    return ReadProgress(rows=rows, bytes_read=bytes_read, num_bytes=num_bytes)
+
+
+def test_a_new_pass_over_the_rows_starts_its_own_rate(lines_of):
     """The first batch of the second pass comes at the very time at which the pass begins."""
-    monkeypatch.setattr(_progress.time, "monotonic", _Clock([0.0, 1.0, 2.0, 3.0, 4.0]))
-    lines = []
-    with _progress.RowDisplay() as display:
-        monkeypatch.setattr(display.line, "show", lines.append)
-        for rows in (100, 200, 100, 200):
-            display(rows)
+    lines = lines_of(_rows(100), _rows(200), _rows(100), _rows(200))
     assert lines == ["100 rows, 100 rows/s", "200 rows, 100 rows/s", "200 rows, 200 rows/s"]
+
+
+def test_reading_a_file_shows_bytes_and_the_time_left(lines_of):
+    assert lines_of(_rows(1000, 4e8, 1.6e9), _rows(4000, 1.6e9, 1.6e9)) == [
+        "1,000 rows, 1,000 rows/s, 400 MB of 1.6 GB, 3 s left",
+        "4,000 rows, 2,000 rows/s, 1.6 GB of 1.6 GB, 0 s left",
+    ]
+
+
+def test_where_the_end_is_not_known_no_time_is_guessed(lines_of):
+    assert lines_of(_rows(10, 2500.0, None)) == ["10 rows, 10 rows/s, 2.5 kB"]

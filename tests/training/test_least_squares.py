@@ -312,10 +312,3 @@ def test_minimum_norm_warns_and_names_the_columns():
     result = fit_least_squares(rows, LeastSquaresConfig(rank_deficient="minimum-norm"))
     (warning,) = result.warnings
     assert "'mixture' is a combination of 'height' and 'width'" in warning
-
-
-def test_progress_is_told_of_every_batch():
-    seen = []
-    rows = InMemory(*table(50), sizes=[20, 0, 30])
-    fit_least_squares(rows, LeastSquaresConfig(), progress=seen.append)
-    assert seen == [20, 20, 50]
