@@ -1,5 +1,6 @@
 """Parquet files, and tables that are in memory already."""
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from linexport.data._ahead import ahead
 from linexport.data._names import require_unique
 from linexport.data._numbers import require_numbers
 from linexport.data._parquet_footer import row_group_rows
@@ -99,7 +101,7 @@ class Frame:
         num_rows = min(max(_VALUES_PER_BATCH // len(names), _FEWEST_ROWS), _MOST_ROWS)
         is_empty = True
         try:
-            for start, frames in self._reads(names, num_rows):
+            for start, frames in ahead(self._reads(names, num_rows)):
                 first_row = start + 1
                 for frame in frames:
                     yield first_row, frame
@@ -161,7 +163,7 @@ def parquet_file(path: Path, source: str) -> Frame:
     return Frame(
         pl.scan_parquet(path, glob=False, hive_partitioning=False),
         source,
-        row_groups=lambda: row_group_rows(path, source),
+        row_groups=functools.cache(lambda: row_group_rows(path, source)),
         file_bytes=path.stat().st_size,
     )
 

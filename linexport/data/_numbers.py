@@ -9,6 +9,7 @@ import polars as pl
 from linexport._arrays import Float32Array, Float64Array
 from linexport.errors import DataError
 
+IndexOrder = Literal["c", "fortran"]
 Kind = Literal["number", "boolean"]
 
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
@@ -20,14 +21,14 @@ _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
 _LONGEST_SHOWN = 40  # characters of a value that a message repeats
 
 
-def to_float64(numbers: pl.DataFrame) -> Float64Array:
+def to_float64(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> Float64Array:
     """Return (N, C) numbers; NaN where a value is missing. Integers beyond 2**53 are rounded."""
-    return numbers.cast(pl.Float64).to_numpy(order="c")
+    return numbers.cast(pl.Float64).to_numpy(order=order)
 
 
-def to_float32(numbers: pl.DataFrame) -> Float32Array:
+def to_float32(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> Float32Array:
     """Return (N, C) numbers, each rounded once: NaN where missing, infinity where too large."""
-    return numbers.cast(pl.Float32).to_numpy(order="c")
+    return numbers.cast(pl.Float32).to_numpy(order=order)
 
 
 def require_numbers(

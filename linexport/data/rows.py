@@ -74,7 +74,7 @@ class TableRows:
         names += [] if self._weights is None else [self._weights]
         ranges, num_read = FeatureRanges(num_features), 0
         for batch in self._table.batches(names, text_remedy=self._text_remedy):
-            values = to_float64(batch.numbers)
+            values = to_float64(batch.numbers, order="fortran")
             num_read += len(values)
             if self._weights is not None:
                 self._refuse_negative(values[:, -1], batch.source, batch.first_row)

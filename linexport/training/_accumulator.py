@@ -22,8 +22,10 @@ blocks below: about 1 MB, with rows enough that adding up the blocks' results co
 _BLOCK_ELEMENTS = 2**17
 _BLOCK_ROWS = (2048, 8192)
 _CAREFUL_BLOCK_ROWS = (1024, 2048)
-_TERMS = 512
-"""Products summed within BLAS: fewer cost it speed, more cost the bound on its error."""
+_TERMS = (512, 1024)
+"""Products summed within BLAS: fewer cost speed, more cost the bound on its error. The second is
+for tables wider than _FEW_COLUMNS, whose sums take as long to add up as to compute."""
+_FEW_COLUMNS = 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,7 @@ class Accumulator:
         size = _BLOCK_ELEMENTS // num_columns
         self._block_rows = _clamp(size, _BLOCK_ROWS)
         self._careful_block_rows = _clamp(size, _CAREFUL_BLOCK_ROWS)
+        self._terms = _TERMS[num_columns > _FEW_COLUMNS]
         self._buffer = np.empty((num_columns, self._block_rows))
 
     def add(
@@ -148,7 +151,7 @@ class Accumulator:
         values[-1] = 1.0
         if root is not None:
             np.multiply(values, root, out=values)
-        self._squared_error += add_plain_gram(self._total, values, _TERMS)
+        self._squared_error += add_plain_gram(self._total, values, self._terms)
 
     def _add_split(self, values: Float64Array, root: Float64Array | None, num_slices: int) -> None:
         assert self._frame is not None

@@ -19,8 +19,6 @@ from linexport._double_double import DoubleDouble
 from linexport.bounds import FLOAT64, gamma
 
 _UNIT_ROUNDOFF = FLOAT64.unit_roundoff
-_FEW_COLUMNS = 128
-"""Up to here, the results of all parts of a block together are small."""
 _CACHED_ELEMENTS = 2**13
 """Four arrays of so many float64 are 256 KiB, which fits the second-level cache."""
 _PRODUCT_SLICES = 5
@@ -78,17 +76,12 @@ def add_plain_gram(total: RunningSum, values: Float64Array, terms: int) -> Float
     """
     num_columns, num_rows = values.shape
     num_parts = num_rows // terms
-    if num_columns <= _FEW_COLUMNS:  # one call for all parts
-        whole = values[:, : num_parts * terms]
-        parts = whole.reshape(num_columns, num_parts, terms).transpose(1, 0, 2)
-        gram = np.matmul(parts, parts.transpose(0, 2, 1)).sum(axis=0)
-        rest = values[:, num_parts * terms :]
+    whole = values[:, : num_parts * terms]
+    parts = whole.reshape(num_columns, num_parts, terms).transpose(1, 0, 2)
+    gram = np.matmul(parts, parts.transpose(0, 2, 1)).sum(axis=0)
+    if num_rows > whole.shape[1]:
+        rest = values[:, whole.shape[1] :]
         gram += rest @ rest.T
-    else:
-        gram, product = np.zeros((2, num_columns, num_columns))
-        for start in range(0, num_rows, terms):
-            part = values[:, start : start + terms]
-            gram += np.matmul(part, part.T, out=product)
     squares = gram.diagonal().copy()
     total.add(gram)
     # The values themselves were rounded twice at most, in subtracting and in weighting.

@@ -283,10 +283,10 @@ def test_parquet_columns_that_are_no_numbers_are_refused_alike(write, tmp_path, 
 
 
 def test_two_parquet_columns_of_one_name_are_refused(write):
-    pa = pytest.importorskip("pyarrow")
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     write("")
     table = pa.table([pa.array([1.0]), pa.array([2.0])], names=["x", "x"])
-    pa.parquet.write_table(table, "t.parquet")
+    parquet.write_table(table, "t.parquet")
     with pytest.raises(DataError, match=r"^t.parquet: Two columns have one name: .*'x'.*; rename"):
         open_table("t.parquet")
 
