@@ -14,6 +14,8 @@
 
 Each message says what failed, what was seen, where, and what to do. The command line prints it and
 exits with 3; a ParityError with 1.
+
+Apart stands ExtrapolationWarning, which tells of rows outside the training range.
 """
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "ExportError",
+    "ExtrapolationWarning",
     "LinexportError",
     "ModelError",
     "ParityError",
@@ -92,3 +95,7 @@ class BundleError(ArtifactError):
 
 class ParityError(LinexportError, RuntimeError):
     """A runtime disagrees with the reference model, or a canary went unnoticed."""
+
+
+class ExtrapolationWarning(UserWarning):
+    """Rows are predicted outside the range that the model was trained on."""

@@ -9,23 +9,37 @@ from linexport.errors import ArtifactError, ConfigError
 from linexport.model import LinearModel
 from linexport.pipeline._files import format_of, is_bundle, naming, read_artifact
 from linexport.pipeline._names import split_names
-from linexport.runtimes import OrtRuntime
+from linexport.runtimes import OrtEngine
 from linexport.scoring import Predictor, Scored, score
+from linexport.scoring.extrapolation import CheckRange
 
 __all__ = ["load", "predict"]
 
 
-def load(path: str | Path, *, num_threads: int | None = None, provider: str = "cpu") -> Predictor:
+def load(
+    path: str | Path,
+    *,
+    num_threads: int | None = None,
+    provider: str = "cpu",
+    check_range: CheckRange = "off",
+) -> Predictor:
     """Open a bundle, or an ONNX file that linexport wrote, for predicting with onnxruntime.
+
+    What it returns may be used by any number of threads, sent to other processes (Spark, Ray,
+    multiprocessing) and used after a fork: each process opens the file in a session of its own.
 
     Args:
         path: The bundle's directory, whose digests are checked, or the file.
         num_threads: Threads within one operator, at least 1; None for all cores.
         provider: "cpu", "cuda", or the full name of an execution provider.
+        check_range: Whether rows with a value outside the training range, for which the model
+            extrapolates, are predicted without a word ("off"), with an ExtrapolationWarning
+            ("warn"), or refused ("error").
 
     Raises:
         ArtifactError: If it is damaged, hostile, or no linear model with names.
-        ConfigError: If there are less than 1 threads.
+        ConfigError: If there are less than 1 threads, check_range is none of these, or rows are to
+            be refused by a range that the model does not state.
         UnavailableError: If onnxruntime would not really use the provider.
     """
     if num_threads is not None and not num_threads >= 1:
@@ -33,8 +47,8 @@ def load(path: str | Path, *, num_threads: int | None = None, provider: str = "c
     path = Path(path)
     model, artifact = _open(path)
     with naming(path):
-        runtime = OrtRuntime.open(artifact, num_threads=num_threads, provider=provider)
-    return Predictor(runtime, model.features, model.targets)
+        runtime = OrtEngine(artifact, num_threads=num_threads, provider=provider)
+    return Predictor(runtime, model.features, model.targets, check_range)
 
 
 def predict(

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from linexport._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from linexport.runtimes.engine import OrtEngine
     from linexport.runtimes.exact import DoubleReference
     from linexport.runtimes.onnx_reference import OnnxReferenceRuntime
     from linexport.runtimes.onnxruntime import OrtRuntime
     from linexport.runtimes.pytorch import TorchRuntime
 
-__all__ = ["DoubleReference", "OnnxReferenceRuntime", "OrtRuntime", "TorchRuntime"]
+__all__ = ["DoubleReference", "OnnxReferenceRuntime", "OrtEngine", "OrtRuntime", "TorchRuntime"]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "engine": ("OrtEngine",),
         "exact": ("DoubleReference",),
         "onnx_reference": ("OnnxReferenceRuntime",),
         "onnxruntime": ("OrtRuntime",),

@@ -135,6 +135,7 @@ def _open_session(data: bytes, options: "onnxruntime.SessionOptions", provider: 
         raise UnavailableError(
             f"onnxruntime could not start {name} and would use {session.get_providers()[0]}."
         )
+    session.disable_fallback()  # nor may it do so when a later batch fails
     return session
 
 

@@ -3,8 +3,10 @@
 N rows, D features, K targets.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +18,13 @@ from linexport.data.arrays import as_array
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.model import Column
 from linexport.protocols import Runtime
+from linexport.scoring.extrapolation import (
+    CheckRange,
+    OutsideRange,
+    TrainingRange,
+    check_mode,
+    warn,
+)
 
 if TYPE_CHECKING:
     from linexport.data.tables import Batch
@@ -23,11 +32,17 @@ if TYPE_CHECKING:
 __all__ = ["Predictor"]
 
 _NAN = "predict such rows as NaN with --missing nan (missing='nan')"
+_LARGEST_EXACT = 2**53
+"""Integers up to here are float64 numbers: on their way to float32 they are rounded once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictor:
-    """A runtime and the names of its columns."""
+    """A runtime and the names of its columns.
+
+    Any number of threads may use one at once. It can be pickled, and goes on after a fork, if its
+    runtime can: an `OrtEngine`, which `linexport.load` opens, does both.
+    """
 
     runtime: Runtime
     """What evaluates the model."""
@@ -35,6 +50,10 @@ class Predictor:
     """D columns, in the order of the input."""
     targets: tuple[Column, ...]
     """K columns, in the order of the output."""
+    check_range: CheckRange = "off"
+    """Whether a row outside the training range is predicted without a word, with an
+    ExtrapolationWarning, or refused."""
+    _range: TrainingRange = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         structure = self.runtime.structure
@@ -44,6 +63,11 @@ class Predictor:
                 f"{len(self.features)} feature and {len(self.targets)} target names do not fit a "
                 f"weight of shape {structure.weight.shape}."
             )
+        check_mode(self.check_range)
+        training_range = TrainingRange(self.features, self.runtime.dtype)
+        if self.check_range != "off":
+            training_range.require_known(self.check_range)
+        object.__setattr__(self, "_range", training_range)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -75,28 +99,61 @@ class Predictor:
 
         Raises:
             DataError: If the shape is not (N, D), a column is unknown or not numeric, a table lacks
-                a value, or a finite number is beyond the runtime's dtype.
+                a value, a finite number is beyond the runtime's dtype, or a row is outside the
+                training range and check_range is 'error'.
             ConfigError: If missing is neither.
         """
         check_missing(missing, "nan")
-        if isinstance(features, Mapping) or hasattr(features, "__arrow_c_stream__"):
-            from linexport.data.tables import open_table  # with polars, which arrays do not need
+        if not (isinstance(features, Mapping) or hasattr(features, "__arrow_c_stream__")):
+            values, source = self._converted(as_array(features, "features")), "features"
+            return self._evaluate(values, source, 1, report=warn)
+        if isinstance(features, Mapping) and (row := self._one_row(features)) is not None:
+            return self._evaluate(row, type(features).__name__, 1, report=warn)
+        return self._predict_table(features, missing)
 
-            batches = open_table(features).batches(self.feature_names)
-            return np.concatenate([self.predict_batch(batch, missing=missing) for batch in batches])
-        return self._evaluate(self._converted(as_array(features, "features")))
+    def predict_batches(
+        self, batches: Iterable[Any], *, missing: Literal["error", "nan"] = "error"
+    ) -> Iterator[FloatArray]:
+        """Predict for one batch after the other, each only when it is asked for.
+
+        Args:
+            batches: Each is what `predict` takes, such as the chunks of a table; none is kept.
+            missing: As for `predict`.
+
+        Yields:
+            Shape (n, K) for each batch, in the runtime's dtype, target units.
+
+        Raises:
+            DataError: As `predict`; the message begins with the number of the batch, from 1.
+            ConfigError: If missing is neither.
+        """
+        for number, batch in enumerate(batches, start=1):
+            try:
+                prediction = self.predict(batch, missing=missing)
+            except DataError as error:
+                raise DataError(str(error), source=f"batch {number}") from error
+            yield prediction
 
     def predict_batch(
-        self, batch: "Batch", *, missing: Literal["error", "nan"] = "error"
+        self,
+        batch: "Batch",
+        *,
+        missing: Literal["error", "nan"] = "error",
+        report: Callable[[OutsideRange], None] = warn,
     ) -> FloatArray:
         """Predict for n rows of a table, whose `numbers` are the features in their order.
+
+        Args:
+            batch: The rows.
+            missing: As for `predict`.
+            report: Told of the rows outside the training range, if check_range is 'warn'.
 
         Returns:
             Shape (n, K), in the runtime's dtype, target units.
 
         Raises:
-            DataError: If a value is missing or not finite, unless missing is 'nan', or if it is
-                beyond the runtime's dtype.
+            DataError: If a value is missing or not finite, unless missing is 'nan', if it is
+                beyond the runtime's dtype, or as check_range has it.
         """
         from linexport.data._numbers import to_float32, to_float64
 
@@ -104,7 +161,7 @@ class Predictor:
         values: FloatArray = to_float64(batch.numbers) if wide else to_float32(batch.numbers)
         finite = np.isfinite(values)
         if finite.all():
-            return self._evaluate(values)
+            return self._evaluate(values, batch.source, batch.first_row, report=report)
         exact = to_float64(batch.numbers)
         refused = np.argwhere(~finite & (np.isfinite(exact) | (missing == "error")))
         if len(refused):
@@ -113,9 +170,33 @@ class Predictor:
             if np.isfinite(exact[row, column]):
                 raise self._too_large(exact[row, column], name, batch.source, number)
             raise fault(exact[row, column], name, batch.source, number, _NAN)
-        nan = values.dtype.type(np.nan)
-        prediction = self._evaluate(np.where(finite, values, values.dtype.type(0)))
-        return np.where(finite.all(axis=1, keepdims=True), prediction, nan)
+        complete = finite.all(axis=1, keepdims=True)
+        # Rows that lack a value are left out of the check of ranges: NaN is not outside.
+        self._check(np.where(complete, values, np.nan), batch.source, batch.first_row, report)
+        prediction = self._predicted(np.where(finite, values, values.dtype.type(0)))
+        answer: FloatArray = np.where(complete, prediction, values.dtype.type(np.nan))
+        return answer
+
+    def _predict_table(self, table: Any, missing: Literal["error", "nan"]) -> FloatArray:
+        from linexport.data.tables import open_table  # with polars, which arrays do not need
+
+        outside: list[OutsideRange] = []
+        batches = open_table(table).batches(self.feature_names)
+        predictions: FloatArray = np.concatenate(
+            [self.predict_batch(batch, missing=missing, report=outside.append) for batch in batches]
+        )
+        if outside:
+            warn(reduce(add, outside))
+        return predictions
+
+    def _one_row(self, values: Mapping[Any, Any]) -> FloatArray | None:
+        """Return (1, D) rounded numbers; None where it takes a table to say what they are."""
+        numbers = [values.get(name) for name in self.feature_names]
+        if not all(map(_is_exact, numbers)):
+            return None
+        with np.errstate(over="ignore"):
+            row: FloatArray = np.array([numbers], dtype=np.float64).astype(self.runtime.dtype)
+        return row if np.isfinite(row).all() else None
 
     def _converted(self, array: NDArray[Any]) -> FloatArray:
         """Check the shape and round to the runtime's dtype."""
@@ -144,7 +225,35 @@ class Predictor:
             row=row,
         )
 
-    def _evaluate(self, features: FloatArray) -> FloatArray:
+    def _evaluate(
+        self,
+        values: FloatArray,
+        source: str,
+        first_row: int,
+        *,
+        report: Callable[[OutsideRange], None],
+    ) -> FloatArray:
+        self._check(values, source, first_row, report)
+        return self._predicted(values)
+
+    def _check(
+        self,
+        values: FloatArray,
+        source: str,
+        first_row: int,
+        report: Callable[[OutsideRange], None],
+    ) -> None:
+        """Do what check_range says about the rows outside the training range."""
+        if self.check_range == "off":
+            return
+        outside = self._range.find(values, source, first_row)
+        if outside is None:
+            return
+        if self.check_range == "error":
+            raise outside.error()
+        report(outside)
+
+    def _predicted(self, features: FloatArray) -> FloatArray:
         prediction = self.runtime.predict(features)
         if prediction.shape != (len(features), len(self.targets)):
             raise ArtifactError(
@@ -152,3 +261,10 @@ class Predictor:
                 f"and {len(self.targets)} targets; the artifact is not of this model."
             )
         return prediction
+
+
+def _is_exact(value: Any) -> bool:
+    """Tell whether a value is one number that float64 holds."""
+    if isinstance(value, int | np.integer):
+        return abs(int(value)) <= _LARGEST_EXACT
+    return isinstance(value, float | np.float32)

@@ -1,5 +1,6 @@
 """linexport.load: a bundle or an ONNX file, for predicting in Python."""
 
+import pickle
 import shutil
 from fractions import Fraction
 
@@ -13,7 +14,14 @@ import torch
 
 import linexport
 from linexport import ExportConfig
-from linexport.errors import ArtifactError, BundleError, ConfigError, DataError, UnavailableError
+from linexport.errors import (
+    ArtifactError,
+    BundleError,
+    ConfigError,
+    DataError,
+    ExtrapolationWarning,
+    UnavailableError,
+)
 
 NAMES = ["area", "rooms", "floor, from the ground"]
 ROWS = [[64.0, 3.0, 2.0], [20.5, 1.0, -1.0], [199.0, 9.0, 0.0]]
@@ -97,6 +105,25 @@ def test_threads_are_at_least_one(bundle, num_threads):
 def test_a_provider_that_is_not_here_is_not_replaced_by_another(bundle, provider):
     with pytest.raises(UnavailableError, match=f"has no {provider} here"):
         linexport.load(bundle, provider=provider)
+
+
+def test_rows_outside_the_training_range_are_told_of_if_asked(bundle):
+    with pytest.raises(ConfigError, match=r"no training range of 'floor, from the ground', so"):
+        linexport.load(bundle, check_range="error")
+    with pytest.warns(ExtrapolationWarning, match="'floor, from the ground': not checked"):
+        predictor = linexport.load(bundle, check_range="warn")
+    assert predictor.predict(np.array(ROWS)).shape == (3, 2)
+    with pytest.warns(ExtrapolationWarning, match="column 'rooms', row 1: 99 is outside the train"):
+        predictor.predict([[64.0, 99.0, 2.0]])
+
+
+def test_a_predictor_travels_with_its_options(bundle):
+    with pytest.warns(ExtrapolationWarning):
+        predictor = linexport.load(bundle, num_threads=1, check_range="warn")
+    copy = pickle.loads(pickle.dumps(predictor))
+    assert copy.predict(np.array(ROWS)).tolist() == predictor.predict(np.array(ROWS)).tolist()
+    assert (copy.features, copy.targets) == (predictor.features, predictor.targets)
+    assert (copy.check_range, copy.runtime.num_threads) == ("warn", 1)
 
 
 def test_a_bundle_without_onnx_says_what_to_do(model, tmp_path):

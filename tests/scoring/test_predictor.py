@@ -61,6 +61,57 @@ def test_a_mapping_of_numbers_is_one_row(predictor):
     assert predictor.predict({"b": 2, "a": 1}).tolist() == [EXPECTED[0]]
 
 
+@pytest.mark.parametrize("row", [{"b": 2, "a": True}, {"b": np.float32(2), "a": np.int8(1)}])
+def test_numbers_of_one_row_may_be_of_any_type(predictor, row):
+    assert predictor.predict(row).tolist() == [EXPECTED[0]]
+
+
+def test_one_row_is_rounded_once(predictor):
+    """Through float64 this integer would be rounded down to halfway, and then to even."""
+    odd = 2**60 + 2**36 + 1
+    predictor.predict({"a": odd, "b": 0})
+    assert predictor.runtime.calls[-1][0, 0] == np.float32(2.0**60 + 2.0**37)
+
+
+def test_one_row_of_numbers_needs_no_polars():
+    code = """
+import sys
+import numpy as np
+from linexport.model import Column, LinearModel
+from linexport.runtimes import OrtEngine
+from linexport.scoring import Predictor
+from linexport import onnx_graph
+
+model = LinearModel(weight=np.ones((1, 2), np.float32), bias=np.zeros(1, np.float32))
+predictor = Predictor(OrtEngine(onnx_graph.write(model)), model.features, model.targets)
+print(predictor.predict({"x2": 3, "x1": 4}), {"torch", "polars"} & {*sys.modules})
+"""
+    done = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert done.strip() == "[[7.]] set()"
+
+
+def test_batches_are_predicted_one_at_a_time(predictor):
+    asked = []
+
+    def batches():
+        for number, batch in enumerate([X, TABLES["polars"], {"a": 1, "b": 2}]):
+            asked.append(number)
+            yield batch
+
+    predictions = predictor.predict_batches(batches())
+    assert asked == []
+    assert next(predictions).tolist() == EXPECTED
+    assert asked == [0]
+    assert [prediction.tolist() for prediction in predictions] == [EXPECTED, EXPECTED[:1]]
+
+
+def test_a_batch_that_cannot_be_predicted_is_numbered(predictor):
+    predictions = predictor.predict_batches([X, np.ones((1, 3))])
+    next(predictions)
+    with pytest.raises(DataError, match=r"^batch 2: features must have shape \(rows, 2\)"):
+        next(predictions)
+
+
 def test_no_rows_give_no_predictions(predictor):
     for none in (np.empty((0, 2)), TABLES["polars"].clear(), {"a": [], "b": []}):
         prediction = predictor.predict(none)
@@ -133,6 +184,10 @@ MESSAGES = {
         "dict, column 'a', row 2: -inf is given; correct it, or predict such rows as NaN with "
         "--missing nan (missing='nan').",
     ),
+    "text in a row": ({"a": 1, "b": "2"}, "dict, column 'b', row 1: '2' is not a number"),
+    "a row that lacks a value": ({"a": 1, "b": None}, "dict, column 'b', row 1: There is no value"),
+    "a row beyond float32": ({"a": 1, "b": 1e39}, "dict, column 'b', row 1: 1e+39 is beyond"),
+    "a row with an unknown name": ({"a": 1, "B": 2}, "There is no column 'b'; did you mean 'B'?"),
     "a series": (pl.Series("a", [1, 2]), "polars.Series: There is no column 'b'"),
 }
 
