@@ -31,6 +31,7 @@ format: setup  ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .
 
 bench: setup  ## every benchmark, each failing when its target is missed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:  ## remove what setup and the tools made

@@ -1,11 +1,12 @@
-"""Whole processes timed in alternation, so that a drift of the machine's speed hits all alike."""
+"""Calls and processes timed in alternation: a drift of the machine's speed hits all alike."""
 
 import resource
 import statistics
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -25,21 +26,32 @@ class Timing:
 
 def alternate(commands: Mapping[str, Sequence[str]], *, rounds: int) -> dict[str, Timing]:
     """Run every command once as a warm-up, then in turn; a failing one ends the benchmark."""
-    wall: dict[str, list[float]] = {name: [] for name in commands}
-    cpu: dict[str, list[float]] = {name: [] for name in commands}
+    calls = {
+        name: partial(subprocess.run, command, check=True, capture_output=True)
+        for name, command in commands.items()
+    }
+    return alternate_calls(calls, rounds=rounds, who=resource.RUSAGE_CHILDREN)
+
+
+def alternate_calls(
+    calls: Mapping[str, Callable[[], object]], *, rounds: int, who: int = resource.RUSAGE_SELF
+) -> dict[str, Timing]:
+    """Call each once as a warm-up, then in turn; `who` says whose CPU time is counted."""
+    wall: dict[str, list[float]] = {name: [] for name in calls}
+    cpu: dict[str, list[float]] = {name: [] for name in calls}
     for round_number in range(rounds + 1):
-        for name, command in commands.items():
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        for name, call in calls.items():
+            before = resource.getrusage(who)
             start = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
+            call()
             elapsed = time.perf_counter() - start
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            after = resource.getrusage(who)
             if round_number:
                 wall[name].append(elapsed)
                 cpu[name].append(
                     after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
                 )
-    return {name: Timing(wall=tuple(wall[name]), cpu=tuple(cpu[name])) for name in commands}
+    return {name: Timing(wall=tuple(wall[name]), cpu=tuple(cpu[name])) for name in calls}
 
 
 def report(timings: Mapping[str, Timing], *, base: str) -> dict[str, float]:
