@@ -5,14 +5,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from linexport import parity
+from linexport import onnx_graph, parity
 from linexport.certificate import ParityReport
 from linexport.errors import ArtifactError
 from linexport.exporters import reproduces
 from linexport.model import LinearModel
 from linexport.pipeline._files import format_of
 from linexport.protocols import Runtime
-from linexport.runtimes import DoubleReference, OnnxReferenceRuntime, OrtRuntime, TorchRuntime
+from linexport.runtimes import (
+    DoubleReference,
+    OnnxReferenceRuntime,
+    OrtRuntime,
+    TorchRuntime,
+    layouts,
+)
 
 
 def prove(
@@ -79,6 +85,7 @@ def open_runtimes(
         for num_threads in (1, None):
             yield OrtRuntime.open(data, num_threads=num_threads)
             yield OrtRuntime.open(data, num_threads=num_threads, optimization="off")
+            yield from _laid_out(data, num_threads)
         yield OnnxReferenceRuntime.open(data)
     elif format_name == "torchscript":
         reproduced = trusted(format_name, data)
@@ -86,6 +93,14 @@ def open_runtimes(
     else:
         reproduced = trusted(format_name, data)
         yield TorchRuntime.exported(data, model, reproduced=reproduced)
+
+
+def _laid_out(data: bytes, num_threads: int | None) -> Iterator[Runtime]:
+    """Yield the other graphs that the predictor evaluates for the same file, if there are any."""
+    stated = onnx_graph.read(onnx_graph.parse(data))
+    for layout in layouts(stated):
+        if layout is not None:
+            yield OrtRuntime.open(data, num_threads=num_threads, layout=layout)
 
 
 def _opened_canaries(model: LinearModel, artifact: bytes | None) -> Iterator[parity.OpenedCanary]:

@@ -1,6 +1,6 @@
 """What every runtime does with an array before its engine sees it, and after."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,10 @@ from linexport._arrays import FloatArray, FloatDType
 from linexport.errors import DataError
 
 
-def as_features(values: NDArray[Any], dtype: FloatDType, num_features: int) -> FloatArray:
-    """Return a C-contiguous (N, D) array of the artifact's dtype; a copy only where needed.
+def as_features(
+    values: NDArray[Any], dtype: FloatDType, num_features: int, *, order: Literal["C", "F"] = "C"
+) -> FloatArray:
+    """Return a contiguous (N, D) array of the artifact's dtype; a copy only where needed.
 
     Values that the dtype cannot hold are rounded to nearest, as IEEE 754 has it: beyond the largest
     number lies infinity.
@@ -27,7 +29,7 @@ def as_features(values: NDArray[Any], dtype: FloatDType, num_features: int) -> F
             "one row is features[None]."
         )
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, dtype=dtype)
+        return np.asarray(array, dtype=dtype, order=order)
 
 
 def as_prediction(values: Any) -> FloatArray:

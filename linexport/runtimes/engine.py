@@ -1,29 +1,47 @@
 """onnxruntime at work: what predicts for arrays and tables, in whichever process it is asked."""
 
+import ctypes
 import os
+import weakref
 from functools import partial
 from typing import Any, NamedTuple, final
 
+import numpy as np
+
 from linexport._arrays import FloatArray, FloatDType
 from linexport.model import LinearModel
+from linexport.onnx_layout import Layout
 from linexport.runtimes.onnxruntime import OrtRuntime
 
-__all__ = ["OrtEngine"]
+__all__ = ["OrtEngine", "layouts"]
 
 
 class _Opened(NamedTuple):
-    """A session, and the process that it lives in."""
+    """Two sessions on one model."""
 
-    process: int
-    runtime: OrtRuntime
+    by_rows: OrtRuntime
+    by_columns: OrtRuntime
+
+
+def layouts(model: LinearModel | None) -> tuple[Layout | None, Layout | None]:
+    """Tell which graphs predict for batches by rows and by columns; None is the file's own.
+
+    By rows a graph of one target is better turned round, and its predictions lie in memory as
+    those of the file's do. With more targets neither is so.
+    """
+    if model is None:
+        return None, None
+    return ("rows" if model.num_targets == 1 else None), "columns"
 
 
 @final
 class OrtEngine:
     """An ONNX file that can be sent to other processes, and predicts in each.
 
+    A batch is evaluated by rows or by columns, as it lies in memory, without copying it.
+
     A session cannot be pickled, and its threads do not survive a fork. So it is the file that
-    travels, and every process opens a session of its own. Any number of threads may predict at
+    travels, and every process opens sessions of its own. Any number of threads may predict at
     once.
     """
 
@@ -37,7 +55,8 @@ class OrtEngine:
             UnavailableError: If the provider is not the one that really runs.
         """
         self._open = partial(OrtRuntime.open, data, num_threads=num_threads, provider=provider)
-        self._opened = self._open_here()
+        self._opened: _Opened | None = self._open_here()
+        _ENGINES.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the file and the settings: whoever loads it checks and opens it anew."""
@@ -46,48 +65,78 @@ class OrtEngine:
     @property
     def name(self) -> str:
         """The engine with its settings."""
-        return self._here().name
+        return self._here().by_rows.name
 
     @property
     def version(self) -> str:
         """Of onnxruntime."""
-        return self._here().version
+        return self._here().by_rows.version
 
     @property
     def provider(self) -> str:
         """The execution provider that really runs."""
-        return self._here().provider
+        return self._here().by_rows.provider
 
     @property
     def num_threads(self) -> int | None:
         """Threads within one operator."""
-        return self._here().num_threads
+        return self._here().by_rows.num_threads
 
     @property
     def dtype(self) -> FloatDType:
         """Of features and predictions."""
-        return self._here().dtype
+        return self._here().by_rows.dtype
 
     @property
     def structure(self) -> LinearModel | None:
         """The model that the file's graph states; None where it is not known."""
-        return self._here().structure
+        return self._here().by_rows.structure
 
     def predict(self, features: FloatArray) -> FloatArray:
         """Evaluate (N, D) -> (N, K).
+
+        Columns one after the other, as in a table, are the transpose of a (D, N) array, or an
+        array in Fortran order; the predictions of the targets then lie one after the other too.
 
         Raises:
             DataError: If the features are not (N, D) numbers.
             ArtifactError: If the engine refuses the batch.
         """
-        return self._here().predict(features)
+        here, flags = self._here(), np.asarray(features).flags
+        by_columns = flags.f_contiguous and not flags.c_contiguous
+        return (here.by_columns if by_columns else here.by_rows).predict(features)
 
-    def _here(self) -> OrtRuntime:
-        """Return this process's session. Two threads may open one each; the later one stays."""
+    def _here(self) -> _Opened:
+        """Return this process's sessions. Two threads may open them both; the later ones stay."""
         opened = self._opened
-        if opened.process != os.getpid():
+        if opened is None:
             opened = self._opened = self._open_here()
-        return opened.runtime
+        return opened
 
     def _open_here(self) -> _Opened:
-        return _Opened(os.getpid(), self._open())
+        exported = self._open()
+        return _Opened(
+            *(
+                exported if layout is None else self._open(layout=layout)
+                for layout in layouts(exported.structure)
+            )
+        )
+
+    def _forget(self) -> None:
+        """Leave the sessions of the parent process alone, and open others when they are needed.
+
+        To free a session is to wait for its threads, which are not here: not even at exit.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._opened))
+        self._opened = None
+
+
+_ENGINES: weakref.WeakSet[OrtEngine] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for engine in _ENGINES:
+        engine._forget()  # noqa: SLF001 - a friend: nobody else is to call it
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -158,7 +158,8 @@ class Predictor:
         from linexport.data._numbers import to_float32, to_float64
 
         wide = self.runtime.dtype == np.float64
-        values: FloatArray = to_float64(batch.numbers) if wide else to_float32(batch.numbers)
+        convert = to_float64 if wide else to_float32
+        values: FloatArray = convert(batch.numbers, order="fortran")  # as the table lies
         finite = np.isfinite(values)
         if finite.all():
             return self._evaluate(values, batch.source, batch.first_row, report=report)
@@ -207,7 +208,9 @@ class Predictor:
                 f"features must have shape (rows, {num_features}), got {array.shape}{hint}."
             )
         with np.errstate(over="ignore"):
-            converted: FloatArray = np.ascontiguousarray(array, dtype=self.runtime.dtype)
+            converted: FloatArray = array.astype(self.runtime.dtype, order="K", copy=False)
+        if converted is array:
+            return converted
         too_large = np.argwhere(np.isinf(converted) & ~np.isinf(array))
         if len(too_large):
             row, column = (int(index) for index in too_large[0])

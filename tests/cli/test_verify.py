@@ -21,6 +21,10 @@ RUNTIMES = {
     "onnxruntime, 1 thread, not optimized",
     "onnxruntime",
     "onnxruntime, not optimized",
+    "onnxruntime, by rows, 1 thread",
+    "onnxruntime, by rows",
+    "onnxruntime, by columns, 1 thread",
+    "onnxruntime, by columns",
     "onnx reference",
 }
 NUMBER = r"(-?\d[\d.]*(?:e[+-]?\d+)?)"

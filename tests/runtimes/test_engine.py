@@ -1,16 +1,15 @@
 """The engine behind a predictor: one file, a session in each process, any number of threads."""
 
-import multiprocessing
-import os
 import pickle
 import subprocess
 import sys
-import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from artifacts import true_predictions, whole_model, whole_rows
+from artifacts import FOREIGN, true_predictions, whole_model, whole_rows
 
 from linexport import onnx_graph
 from linexport.errors import ArtifactError, UnavailableError
@@ -34,6 +33,47 @@ def test_it_predicts_and_says_what_it_is_as_its_session_does(engine, model):
     for name in ("name", "version", "provider", "num_threads", "dtype"):
         assert getattr(engine, name) == getattr(runtime, name)
     assert engine.structure.same_numbers(model)
+
+
+@pytest.mark.parametrize("num_targets", [1, 2])
+@pytest.mark.parametrize("standardized", [False, True])
+def test_a_batch_is_evaluated_as_it_lies_in_memory(num_targets, standardized):
+    model = whole_model(num_targets=num_targets, standardized=standardized)
+    engine = OrtEngine(onnx_graph.write(model))
+    asked = {}
+
+    def listen(runtime):
+        def run(names, feeds):
+            (asked[runtime.layout],) = feeds.values()
+            return runtime.session.run(names, feeds)
+
+        return replace(runtime, session=SimpleNamespace(run=run))
+
+    opened = engine._opened
+    engine._opened = opened._replace(
+        by_rows=listen(opened.by_rows), by_columns=listen(opened.by_columns)
+    )
+    rows = whole_rows(model)
+    columns = np.ascontiguousarray(rows.T)
+    for batch in (rows, columns.T, np.repeat(rows, 2, axis=0)[::2]):
+        assert engine.predict(batch).tolist() == true_predictions(model, rows)
+    assert asked.keys() == {"rows" if num_targets == 1 else None, "columns"}
+    assert np.shares_memory(asked["columns"], columns)
+    assert asked["columns"].shape == columns.shape
+
+
+def test_predictions_by_columns_lie_by_target(engine, model):
+    rows = np.asfortranarray(whole_rows(model))
+    assert engine.predict(rows).flags.f_contiguous
+    assert engine.predict(np.ascontiguousarray(rows)).flags.c_contiguous
+
+
+def test_a_graph_that_nothing_is_known_of_predicts_all_batches():
+    model, write = FOREIGN[next(iter(FOREIGN))]
+    engine, rows = OrtEngine(write(model)), whole_rows(model)
+    for batch in (rows, np.asfortranarray(rows)):
+        assert engine.predict(batch).tolist() == true_predictions(model, rows)
+    assert engine.structure is None
 
 
 def test_it_comes_out_of_a_pickle_with_its_settings(engine, model):
@@ -65,32 +105,40 @@ def test_another_process_opens_it_anew(engine, model):
     assert done.stdout.decode().strip() == str(true_predictions(model, rows))
 
 
-def test_a_forked_child_predicts_in_a_session_of_its_own():
-    """Its parent's threads do not live there; a batch this large is shared between them."""
-    model = whole_model()
-    engine = OrtEngine(onnx_graph.write(model), num_threads=2)
-    rows = np.tile(whole_rows(model), (20_000, 1))
-    expected = engine.predict(rows)
-    session = engine._opened.runtime.session
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
+FORK = """
+import os, signal, sys
+import numpy as np
+from linexport import onnx_graph
+from linexport.model import LinearModel
+from linexport.runtimes import OrtEngine
 
-    def child():
-        prediction = engine.predict(rows)
-        sender.send((prediction, engine._opened.process, engine._opened.runtime.session is session))
+model = LinearModel(weight=np.ones((2, 3), np.float32), bias=np.zeros(2, np.float32))
+engines = [OrtEngine(onnx_graph.write(model), num_threads=4) for _ in range(4)]
+# So large that it is shared between threads, which do not live in the child.
+batches = [np.ones((200_000, 3), np.float32), np.ones((3, 200_000), np.float32).T]
+parents = [engine._here().by_rows.session for engine in engines]
+for engine in engines:
+    assert all((engine.predict(batch) == 3).all() for batch in batches)
+if child := os.fork():
+    assert all((engine.predict(batch) == 3).all() for engine in engines for batch in batches)
+    assert parents == [engine._here().by_rows.session for engine in engines]
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+signal.alarm(60)  # a child that hangs is killed
+unused = engines.pop()
+for engine in engines:
+    assert all((engine.predict(batch) == 3).all() for batch in batches)
+    assert engine._here().by_rows.session not in parents
+del parents, engine, engines, unused  # also the sessions whose threads are not here
+"""
 
-    with warnings.catch_warnings():
-        # Python 3.12 warns of any fork beside threads; outliving one is what is tested here.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        process = context.Process(target=child)
-        process.start()
-    assert receiver.poll(60), "the child hangs"
-    prediction, owner, same_session = receiver.recv()
-    process.join(60)
-    assert process.exitcode == 0
-    assert (owner, same_session) == (process.pid, False)
-    assert np.array_equal(prediction, expected)
-    assert engine._opened.process == os.getpid()
+
+def test_a_forked_child_predicts_in_sessions_of_its_own_and_ends():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_threads_share_one_engine(engine, model):
