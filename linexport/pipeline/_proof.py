@@ -99,8 +99,8 @@ def _laid_out(data: bytes, num_threads: int | None) -> Iterator[Runtime]:
     """Yield the other graphs that the predictor evaluates for the same file, if there are any."""
     stated = onnx_graph.read(onnx_graph.parse(data))
     for layout in layouts(stated):
-        if layout is not None:
-            yield OrtRuntime.open(data, num_threads=num_threads, layout=layout)
+        if stated is not None and layout is not None:
+            yield OrtRuntime.laid_out(stated, layout, num_threads=num_threads)
 
 
 def _opened_canaries(model: LinearModel, artifact: bytes | None) -> Iterator[parity.OpenedCanary]:

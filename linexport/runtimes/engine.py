@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from linexport import onnx_graph
 from linexport._arrays import FloatArray, FloatDType
 from linexport.model import LinearModel
 from linexport.onnx_layout import Layout
@@ -54,13 +55,14 @@ class OrtEngine:
             ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
             UnavailableError: If the provider is not the one that really runs.
         """
-        self._open = partial(OrtRuntime.open, data, num_threads=num_threads, provider=provider)
-        self._opened: _Opened | None = self._open_here()
+        self._data = data
+        self._settings: dict[str, Any] = {"num_threads": num_threads, "provider": provider}
+        self._opened: _Opened | None = self._open()
         _ENGINES.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the file and the settings: whoever loads it checks and opens it anew."""
-        return partial(OrtEngine, *self._open.args, **self._open.keywords), ()
+        return partial(OrtEngine, self._data, **self._settings), ()
 
     @property
     def name(self) -> str:
@@ -103,22 +105,24 @@ class OrtEngine:
             ArtifactError: If the engine refuses the batch.
         """
         here, flags = self._here(), np.asarray(features).flags
-        by_columns = flags.f_contiguous and not flags.c_contiguous
-        return (here.by_columns if by_columns else here.by_rows).predict(features)
+        by_rows = flags.c_contiguous or not flags.f_contiguous
+        return (here.by_rows if by_rows else here.by_columns).predict(features)
 
     def _here(self) -> _Opened:
         """Return this process's sessions. Two threads may open them both; the later ones stay."""
         opened = self._opened
         if opened is None:
-            opened = self._opened = self._open_here()
+            opened = self._opened = self._open()
         return opened
 
-    def _open_here(self) -> _Opened:
-        exported = self._open()
+    def _open(self) -> _Opened:
+        stated = onnx_graph.read(onnx_graph.check(self._data))
         return _Opened(
             *(
-                exported if layout is None else self._open(layout=layout)
-                for layout in layouts(exported.structure)
+                OrtRuntime.open(self._data, **self._settings)
+                if stated is None or layout is None
+                else OrtRuntime.laid_out(stated, layout, **self._settings)
+                for layout in layouts(stated)
             )
         )
 

@@ -1,9 +1,10 @@
 """ONNX Runtime: one session on one graph."""
 
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -35,9 +36,20 @@ _DTYPES: dict[str, FloatDType] = {
 _SILENT = 4  # only what is fatal: every refusal reaches the user as one of our errors
 
 
+class _Row(NamedTuple):
+    """Room for one row, bound to a session; for one thread at a time."""
+
+    features: FloatArray
+    """Shape (1, D)."""
+    prediction: FloatArray
+    """Shape (1, K)."""
+    binding: Any
+    """The session's onnxruntime.IOBinding to both."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrtRuntime:
-    """One inference session on one ONNX file."""
+    """One inference session on one ONNX graph. Any number of threads may predict at once."""
 
     name: str
     provider: str
@@ -45,11 +57,13 @@ class OrtRuntime:
     dtype: FloatDType
     structure: LinearModel | None
     layout: Layout | None
-    """How the graph takes batches; None for the graph of the file itself."""
+    """How the graph takes batches; None for the graph of a file as it is."""
     session: Any = field(repr=False)
     """The onnxruntime.InferenceSession."""
     _input: str
     _num_features: int
+    _own: threading.local = field(default_factory=threading.local, repr=False)
+    """Each thread's room for one row."""
     version: str = onnxruntime.__version__
 
     @classmethod
@@ -60,7 +74,6 @@ class OrtRuntime:
         num_threads: int | None = None,
         optimization: Optimization = "full",
         provider: str = "cpu",
-        layout: Layout | None = None,
     ) -> "OrtRuntime":
         """Open a session on a checked ONNX file.
 
@@ -69,18 +82,42 @@ class OrtRuntime:
             num_threads: Threads within one operator; None for all cores.
             optimization: Of the graph, before it runs.
             provider: "cpu", "cuda", or the full name of an execution provider.
-            layout: Evaluate the file's model in a graph for batches that lie so in memory, instead
-                of the file's own graph.
 
         Raises:
-            ArtifactError: If the file is not a single linear ONNX graph, the engine refuses it, or
-                a layout is asked for a model that the graph does not state.
+            ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
             UnavailableError: If the provider is not the one that really runs.
         """
-        proto = onnx_graph.check(data)
-        structure = onnx_graph.read(proto)
-        if layout is not None:
-            data, structure = _laid_out(structure, layout)
+        structure = onnx_graph.read(onnx_graph.check(data))
+        return cls._start(data, structure, None, num_threads, optimization, provider)
+
+    @classmethod
+    def laid_out(
+        cls,
+        model: LinearModel,
+        layout: Layout,
+        *,
+        num_threads: int | None = None,
+        provider: str = "cpu",
+    ) -> "OrtRuntime":
+        """Open a session on a model's graph for batches that lie so in memory.
+
+        Raises:
+            UnavailableError: If the provider is not the one that really runs.
+        """
+        data = onnx_layout.write(model, layout)
+        stated = onnx_layout.read(data, layout)
+        return cls._start(data, stated, layout, num_threads, "full", provider)
+
+    @classmethod
+    def _start(
+        cls,
+        data: bytes,
+        structure: LinearModel | None,
+        layout: Layout | None,
+        num_threads: int | None,
+        optimization: Optimization,
+        provider: str,
+    ) -> "OrtRuntime":
         session = _open_session(data, _options(num_threads, optimization), provider)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _DTYPES:
@@ -114,6 +151,8 @@ class OrtRuntime:
         order: Literal["C", "F"] = "F" if self.layout == "columns" else "C"
         batch = as_features(features, self.dtype, self._num_features, order=order)
         try:
+            if len(batch) == 1 and self._takes_bound_rows:
+                return self._predict_row(batch)
             (prediction,) = self.session.run(
                 None, {self._input: batch.T if order == "F" else batch}
             )
@@ -123,16 +162,34 @@ class OrtRuntime:
             ) from error
         return as_prediction(prediction if self.layout is None else prediction.T)
 
+    @property
+    def _takes_bound_rows(self) -> bool:
+        """On other providers a row is moved to the device when it is bound, not when it is run."""
+        return self.structure is not None and self.provider == "CPUExecutionProvider"
 
-def _laid_out(model: LinearModel | None, layout: Layout) -> tuple[bytes, LinearModel | None]:
-    """Return the graph for a layout, and what it states, read back from its bytes."""
-    if model is None:
-        raise ArtifactError(
-            f"The ONNX file's graph is not one that linexport writes, so it cannot be laid out by "
-            f"{layout}."
-        )
-    data = onnx_layout.write(model, layout)
-    return data, onnx_layout.read(data, layout)
+    def _predict_row(self, features: FloatArray) -> FloatArray:
+        """Evaluate (1, D) -> (1, K) in memory bound once, which halves the time that it takes."""
+        row: _Row | None = getattr(self._own, "row", None)
+        if row is None:
+            row = self._own.row = self._bound_row()
+        row.features[...] = features
+        self.session.run_with_iobinding(row.binding)
+        return row.prediction.copy()
+
+    def _bound_row(self) -> _Row:
+        assert self.structure is not None
+        features = np.empty((1, self._num_features), self.dtype)
+        prediction = np.empty((1, self.structure.num_targets), self.dtype)
+        given, answered = features, prediction
+        if self.layout is not None:
+            answered = prediction.T
+        if self.layout == "columns":
+            given = features.T
+        binding = self.session.io_binding()
+        ort_value = onnxruntime.OrtValue.ortvalue_from_numpy
+        binding.bind_ortvalue_input(self._input, ort_value(given))
+        binding.bind_ortvalue_output(self.session.get_outputs()[0].name, ort_value(answered))
+        return _Row(features, prediction, binding)
 
 
 def _options(num_threads: int | None, optimization: Optimization) -> "onnxruntime.SessionOptions":

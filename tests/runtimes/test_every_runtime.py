@@ -26,9 +26,9 @@ OPENERS = {
     "onnxruntime, 2 threads, not optimized": lambda model: OrtRuntime.open(
         onnx_graph.write(model), num_threads=2, optimization="off"
     ),
-    "onnxruntime, by rows": lambda model: OrtRuntime.open(onnx_graph.write(model), layout="rows"),
-    "onnxruntime, by columns, 1 thread": lambda model: OrtRuntime.open(
-        onnx_graph.write(model), num_threads=1, layout="columns"
+    "onnxruntime, by rows": lambda model: OrtRuntime.laid_out(model, "rows"),
+    "onnxruntime, by columns, 1 thread": lambda model: OrtRuntime.laid_out(
+        model, "columns", num_threads=1
     ),
     "onnx reference": lambda model: OnnxReferenceRuntime.open(onnx_graph.write(model)),
     "pytorch": TorchRuntime.eager,

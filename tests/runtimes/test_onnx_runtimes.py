@@ -26,13 +26,6 @@ def test_foreign_graphs_predict_and_state_no_structure(engine, form, num_rows):
     assert runtime.predict(rows).tolist() == true_predictions(model, rows)
 
 
-@pytest.mark.parametrize("form", FOREIGN)
-def test_a_foreign_graph_is_not_laid_out_anew(form):
-    model, write = FOREIGN[form]
-    with pytest.raises(ArtifactError, match="cannot be laid out by columns"):
-        OrtRuntime.open(write(model), layout="columns")
-
-
 def gemm_file(change=lambda _: None) -> bytes:
     proto = onnx.ModelProto.FromString(onnx_graph.write(whole_model()))
     change(proto)
