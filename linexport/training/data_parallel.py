@@ -6,7 +6,7 @@ batch's rows, is the gradient of the whole batch: so the trajectory is that of o
 rows, but for the order of the sums. N rows, D features, K targets, B rows in a batch.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch.nn import functional
 from linexport.training.ranks import Ranks
 from linexport.training.schedule import Pace
 from linexport.training.stepping import Update
+from linexport.training.threads import threads_for
 
 __all__ = ["DataParallel", "SharedBatches"]
 
@@ -36,17 +37,17 @@ class SharedBatches:
         self._targets = targets
         self._generator = generator
         self._first_row = first_row
-        self._num_rows = num_rows
+        self.num_rows = num_rows
 
     def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield as many batches on every rank; all rows in one need no order."""
-        if batch_size >= self._num_rows:
+        if batch_size >= self.num_rows:
             yield self._features, self._targets
             return
-        row = torch.randperm(self._num_rows, generator=self._generator) - self._first_row
+        row = torch.randperm(self.num_rows, generator=self._generator) - self._first_row
         held = (row >= 0) & (row < len(self._features))
         place = held.nonzero().flatten()
-        num_batches = -(-self._num_rows // batch_size)
+        num_batches = -(-self.num_rows // batch_size)
         counts = torch.bincount(place // batch_size, minlength=num_batches).tolist()
         for rows in torch.split(row[place].to(self._features.device), counts):
             yield self._features.index_select(0, rows), self._targets.index_select(0, rows)
@@ -55,19 +56,24 @@ class SharedBatches:
 class DataParallel:
     """The plain loop of `Autograd`, with the gradients of all ranks."""
 
-    def __init__(self, module: nn.Module, ranks: Ranks, *, weight_decay: float) -> None:
+    def __init__(
+        self, module: nn.Linear, batches: SharedBatches, ranks: Ranks, *, weight_decay: float
+    ) -> None:
         self._module = module
+        self._batches = batches
         self._ranks = ranks
         self._update = Update(module.parameters(), weight_decay=weight_decay)
 
-    def run(self, batches: Iterable[tuple[Tensor, Tensor]], pace: Pace) -> None:
+    def run(self, pace: Pace) -> None:
         """Step through one epoch."""
-        for features, targets in batches:
-            self._update.zero_grad()
-            squares = functional.mse_loss(self._module(features), targets, reduction="sum")
-            torch.autograd.backward(squares / targets.shape[1])
-            self._average(len(features))
-            self._update.step(pace.learning_rate, pace.momentum)
+        batch_size = min(pace.batch_size, self._batches.num_rows)
+        with threads_for(batch_size * self._module.in_features):
+            for features, targets in self._batches.epoch(batch_size):
+                self._update.zero_grad()
+                squares = functional.mse_loss(self._module(features), targets, reduction="sum")
+                torch.autograd.backward(squares / targets.shape[1])
+                self._average(len(features))
+                self._update.step(pace.learning_rate, pace.momentum)
 
     def _average(self, num_rows: int) -> None:
         """Replace the gradients of this rank's sum by those of the mean over the batch."""

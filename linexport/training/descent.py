@@ -11,11 +11,10 @@ from torch.nn import functional
 
 from linexport._arrays import Float64Array
 from linexport.errors import TrainingError
-from linexport.training.data_parallel import DataParallel
 from linexport.training.progress import EpochEnd, OnEpoch
 from linexport.training.ranks import ONE, Ranks
 from linexport.training.schedule import Curvature, Pace, half_stable_step, mean_batch_size
-from linexport.training.stepping import Autograd, Batches, EpochRunner
+from linexport.training.stepping import EpochRunner
 from linexport.training.threads import threads_for
 
 __all__ = ["Descent", "descend"]
@@ -35,7 +34,8 @@ class Descent:
     """Shape (N, D); with several ranks, this one's rows."""
     targets: Tensor
     """Shape (N, K); likewise."""
-    batches: Batches
+    runner: EpochRunner
+    """Takes the module's steps."""
     weight_decay: float
     remedy: str
     """What to do where it diverges, besides lowering the learning rate."""
@@ -58,12 +58,6 @@ class Descent:
         ).sum(axis=0)
         return float(total / count)
 
-    def runner(self) -> EpochRunner:
-        """Return what takes the steps of an epoch."""
-        if self.ranks.size == 1:
-            return Autograd(self.module, weight_decay=self.weight_decay)
-        return DataParallel(self.module, self.ranks, weight_decay=self.weight_decay)
-
 
 def descend(
     descent: Descent,
@@ -81,14 +75,12 @@ def descend(
     Raises:
         TrainingError: If it diverges.
     """
-    runner = descent.runner()
-    num_rows, num_features = descent.num_rows(), descent.features.shape[1]
+    num_rows = descent.num_rows()
     start_loss = descent.loss()
     run: list[Pace] = []
     for pace in paces:
         began = time.perf_counter()
-        with threads_for(min(pace.batch_size, num_rows) * num_features):
-            runner.run(descent.batches.epoch(pace.batch_size), pace)
+        descent.runner.run(pace)
         loss = descent.loss()  # waits for the device
         seconds = time.perf_counter() - began
         run.append(pace)

@@ -26,11 +26,12 @@ BATCH_GROWTH = 4
 """Batches grow by this factor each epoch. Measured on five tables: where it takes more than 50
 epochs, 2, 4 and 8 differ by a tenth of them, and 4 takes two thirds of the steps that 2 takes."""
 STEPS_IN_FIRST_EPOCH = 1000
-"""At most: more are spent on noise, and each costs as much as thousands of rows."""
+"""At most: more are spent on noise."""
 MAX_EPOCHS = 10_000
 """Enough for a condition number (of the correlation matrix) of about two million."""
 MAX_STEPS = 1_000_000
-"""Of one minibatch size that the user fixed: about a minute and a half."""
+"""Of one minibatch size that the user fixed: seconds where steps are composed, minutes where a
+DataLoader brings the batches."""
 
 
 class Pace(NamedTuple):

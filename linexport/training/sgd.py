@@ -22,8 +22,9 @@ from linexport.errors import DataError, UnavailableError
 from linexport.manifest import Setting
 from linexport.model import LinearModel
 from linexport.training.arrival import Arrival, parameters, regularized
+from linexport.training.closed_form import ClosedForm
 from linexport.training.config import SGDConfig
-from linexport.training.data_parallel import SharedBatches
+from linexport.training.data_parallel import DataParallel, SharedBatches
 from linexport.training.descent import Descent, descend
 from linexport.training.devices import resolve_device
 from linexport.training.distance import ARRIVED
@@ -32,11 +33,12 @@ from linexport.training.least_squares import Optimum, optimum
 from linexport.training.merging import merge_all
 from linexport.training.progress import OnEpoch
 from linexport.training.schedule import Curvature, Pace, Schedule
+from linexport.training.shuffling import ShuffledRows, augment
 from linexport.training.stepping import (
-    Batches,
+    Autograd,
+    EpochRunner,
     LoaderBatches,
     Scaler,
-    ShuffledBatches,
     gradients,
     new_module,
 )
@@ -126,38 +128,44 @@ class _Training:
         )
         if scaler is not None:
             features, targets = scaler.apply(features, targets)
-        features, targets = features.to(self.device, dtype), targets.to(self.device, dtype)
-        batches: Batches = self._shuffled(features, targets, generator)
+        num_features, num_targets = features.shape[1], targets.shape[1]
+        table = augment(features, targets, dtype=dtype, device=self.device)
+        module = new_module(
+            num_features, num_targets, dtype=dtype, device=self.device, generator=generator
+        )
+        weight_decay = self.config.weight_decay
+        runner: EpochRunner
         if loader is not None:
             batches = LoaderBatches(loader, scaler=scaler, dtype=dtype, device=self.device)
+            runner = Autograd(module, batches, weight_decay=weight_decay)
+        elif self.rows.ranks.size > 1:
+            runner = self._data_parallel(module, table, generator)
+        else:
+            rows = ShuffledRows(table, generator)
+            runner = ClosedForm(module, rows, weight_decay=weight_decay)
         return Descent(
-            module=new_module(
-                features.shape[1],
-                targets.shape[1],
-                dtype=dtype,
-                device=self.device,
-                generator=generator,
-            ),
-            features=features,
-            targets=targets,
-            batches=batches,
-            weight_decay=self.config.weight_decay,
+            module=module,
+            features=table[:, :num_features],
+            targets=table[:, num_features + 1 :],
+            runner=runner,
+            weight_decay=weight_decay,
             remedy=remedy,
             ranks=self.rows.ranks,
         )
 
-    def _shuffled(self, features: Tensor, targets: Tensor, generator: torch.Generator) -> Batches:
+    def _data_parallel(
+        self, module: nn.Linear, table: Tensor, generator: torch.Generator
+    ) -> DataParallel:
         ranks = self.rows.ranks
-        if ranks.size == 1:
-            return ShuffledBatches(features, targets, generator)
-        counts = ranks.gather(np.array([float(len(features))])).flatten()
-        return SharedBatches(
-            features,
-            targets,
+        counts = ranks.gather(np.array([float(len(table))])).flatten()
+        batches = SharedBatches(
+            table[:, : module.in_features],
+            table[:, module.in_features + 1 :],
             generator,
             first_row=int(counts[: ranks.rank].sum()),
             num_rows=int(counts.sum()),
         )
+        return DataParallel(module, batches, ranks, weight_decay=self.config.weight_decay)
 
     def settings(self, paces: list[Pace], *, standardize: bool) -> dict[str, Setting]:
         """Return what was used."""

@@ -1,4 +1,4 @@
-"""The steps of minibatch SGD: batches, the update, and one epoch of them.
+"""The steps of minibatch SGD as everyone writes them: batches, autograd, the update.
 
 N rows, D features, K targets, B rows in a batch.
 """
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from linexport.training.inputs import batch_tensors
 from linexport.training.schedule import Pace
+from linexport.training.threads import threads_for
 
 __all__ = [
     "Autograd",
@@ -20,7 +21,6 @@ __all__ = [
     "EpochRunner",
     "LoaderBatches",
     "Scaler",
-    "ShuffledBatches",
     "Update",
     "new_module",
 ]
@@ -40,28 +40,9 @@ class Batches(Protocol):
 class EpochRunner(Protocol):
     """Takes one SGD step per minibatch."""
 
-    def run(self, batches: Iterable[tuple[Tensor, Tensor]], pace: Pace) -> None:
+    def run(self, pace: Pace) -> None:
         """Step through one epoch; afterwards the module holds the last gradients."""
         ...
-
-
-class ShuffledBatches:
-    """All rows in a new order each epoch; the last batch may be short."""
-
-    def __init__(self, features: Tensor, targets: Tensor, generator: torch.Generator) -> None:
-        self._features = features
-        self._targets = targets
-        self._generator = generator
-
-    def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches; all rows in one need no order."""
-        num_rows = len(self._features)
-        if batch_size >= num_rows:
-            yield self._features, self._targets
-            return
-        order = torch.randperm(num_rows, generator=self._generator).to(self._features.device)
-        for rows in torch.split(order, batch_size):
-            yield self._features.index_select(0, rows), self._targets.index_select(0, rows)
 
 
 class LoaderBatches:
@@ -128,18 +109,23 @@ def new_module(
 
 
 class Autograd:
-    """The plain loop: forward, mean squared error, backward, update."""
+    """The plain loop: forward, mean squared error, backward, update.
 
-    def __init__(self, module: nn.Module, *, weight_decay: float) -> None:
+    It takes batches of any origin, and is what tests hold every faster way to.
+    """
+
+    def __init__(self, module: nn.Linear, batches: Batches, *, weight_decay: float) -> None:
         self._module = module
+        self._batches = batches
         self._update = Update(module.parameters(), weight_decay=weight_decay)
 
-    def run(self, batches: Iterable[tuple[Tensor, Tensor]], pace: Pace) -> None:
+    def run(self, pace: Pace) -> None:
         """Step through one epoch."""
-        for features, targets in batches:
-            self._update.zero_grad()
-            torch.autograd.backward(functional.mse_loss(self._module(features), targets))
-            self._update.step(pace.learning_rate, pace.momentum)
+        with threads_for(pace.batch_size * self._module.in_features):
+            for features, targets in self._batches.epoch(pace.batch_size):
+                self._update.zero_grad()
+                torch.autograd.backward(functional.mse_loss(self._module(features), targets))
+                self._update.step(pace.learning_rate, pace.momentum)
 
 
 class Update:

@@ -14,10 +14,15 @@ else makes each step wait for a core (at 4,420 values 23 ms against 66 us)."""
 
 
 @contextmanager
-def threads_for(num_values: int) -> Iterator[None]:
-    """Compute with one thread where operations take so few values that more are not faster."""
+def threads_for(num_values: int, *, alone: int = SINGLE_THREAD_VALUES) -> Iterator[None]:
+    """Compute with one thread where operations take so few values that more are not faster.
+
+    Args:
+        num_values: How many an operation takes.
+        alone: Up to how many one thread does them alone.
+    """
     num_threads = torch.get_num_threads()
-    if num_threads == 1 or num_values > SINGLE_THREAD_VALUES:
+    if num_threads == 1 or num_values > alone:
         yield
         return
     torch.set_num_threads(1)
