@@ -1,25 +1,41 @@
 """linexport predict."""
 
+import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from linexport import pipeline
-from linexport.cli._options import delimiter_option, names_option, quiet_option
+from linexport.cli._options import delimiter_option, json_option, names_option, quiet_option
+from linexport.cli._progress import ReadDisplay
+
+if TYPE_CHECKING:
+    from linexport.scoring import Scored
 
 __all__ = ["command"]
 
 
 @click.command("predict")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("table", metavar="INPUT")
+@click.argument("tables", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
-    "-o", "--output", default="-", help="CSV or Parquet file; CSV on stdout if not given."
+    "-o",
+    "--output",
+    default="-",
+    help="CSV or Parquet file, or DIRECTORY/ for a part for each input; CSV on stdout if not "
+    "given.",
 )
 @names_option("--keep", "Columns of INPUT to pass through.")
 @delimiter_option
+@click.option(
+    "--format",
+    "part_format",
+    type=click.Choice(["csv", "tsv", "parquet"]),
+    help="Of parts; that of each input if not given.",
+)
+@click.option("--resume", is_flag=True, help="Leave parts as they are that are done already.")
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -32,32 +48,72 @@ __all__ = ["command"]
     show_default=True,
     help="What to do with a row that lacks a value: stop, or predict it as NaN.",
 )
+@json_option
 @quiet_option
 def command(
     *,
     model: Path,
-    table: str,
+    tables: tuple[str, ...],
     output: str,
     keep: tuple[str, ...],
     delimiter: str | None,
+    part_format: Literal["csv", "tsv", "parquet"] | None,
+    resume: bool,
     threads: int | None,
     missing: Literal["error", "nan"],
+    as_json: bool,
     quiet: bool,
 ) -> None:
-    """Predict every row of INPUT, CSV or Parquet or - for CSV on stdin, with MODEL.
+    """Predict every row of INPUT with MODEL, in constant memory.
 
-    MODEL is a bundle or an ONNX file that linexport wrote. Features are taken by name.
+    MODEL is a bundle or an ONNX file that linexport wrote. INPUT is a CSV or Parquet file, a
+    directory or a quoted pattern of them, or - for CSV on stdin. Features are taken by name.
     """
-    scored = pipeline.predict(
-        model,
-        table,
-        output,
-        keep=keep,
-        delimiter=delimiter,
-        missing=missing,
-        num_threads=threads and min(threads, os.cpu_count() or threads),
-    )
-    if not quiet and output != "-":
-        lacking = scored.rows_without_prediction
-        rest = f", {lacking} of them as NaN" if lacking else ""
-        click.echo(f"{scored.rows} rows predicted{rest} into {output}", err=True)
+    if as_json and output == "-":
+        raise click.UsageError("--json would be mixed with the predictions; name an --output.")
+    with ReadDisplay() as reading:
+        scored = pipeline.predict(
+            model,
+            tables,
+            output,
+            keep=keep,
+            delimiter=delimiter,
+            missing=missing,
+            part_format=part_format,
+            resume=resume,
+            num_threads=threads and min(threads, os.cpu_count() or threads),
+            on_read=None if quiet else reading,
+        )
+    if as_json:
+        click.echo(json.dumps(_document(scored, output), indent=2))
+    elif not quiet and output != "-":
+        click.echo(_sentence(scored, output), err=True)
+
+
+def _sentence(scored: "Scored", output: str) -> str:
+    sentence = f"{scored.rows_read} rows read, {scored.rows_written} predicted into {output}"
+    if scored.rows_without_prediction:
+        sentence += f", {scored.rows_without_prediction} of them as NaN"
+    if scored.parts:
+        sentence += f"; {len(scored.parts)} parts"
+        done = sum(part.done_before for part in scored.parts)
+        sentence += f", {done} of them done before" if done else ""
+    return sentence
+
+
+def _document(scored: "Scored", output: str) -> dict[str, Any]:
+    document: dict[str, Any] = {"output": output, **_counts(scored)}
+    if scored.parts:
+        document["parts"] = [
+            {"path": str(part.path), **_counts(part), "done_before": part.done_before}
+            for part in scored.parts
+        ]
+    return document
+
+
+def _counts(scored: "Scored") -> dict[str, int]:
+    return {
+        "rows_read": scored.rows_read,
+        "rows_written": scored.rows_written,
+        "rows_without_prediction": scored.rows_without_prediction,
+    }

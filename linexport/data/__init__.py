@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from linexport.data.sharing import Gather, alone, describe_all, share_dataset
     from linexport.data.splitting import split
     from linexport.data.synthetic import synthesize, synthetic_data
-    from linexport.data.tables import Batch, Table, open_table
-    from linexport.data.writing import write_dataset, write_table
+    from linexport.data.tables import Batch, File, Table, open_table
+    from linexport.data.writing import write_dataset, write_file, write_table
 
 __all__ = [
     "Batch",
     "Dataset",
+    "File",
     "Gather",
     "OnRead",
     "ReadProgress",
@@ -42,6 +43,7 @@ __all__ = [
     "synthetic_data",
     "training_rows",
     "write_dataset",
+    "write_file",
     "write_table",
 ]
 
@@ -56,7 +58,7 @@ __getattr__ = lazy_names(
         "sharing": ("Gather", "alone", "describe_all", "share_dataset"),
         "splitting": ("split",),
         "synthetic": ("synthesize", "synthetic_data"),
-        "tables": ("Batch", "Table", "open_table"),
-        "writing": ("write_dataset", "write_table"),
+        "tables": ("Batch", "File", "Table", "open_table"),
+        "writing": ("write_dataset", "write_file", "write_table"),
     },
 )

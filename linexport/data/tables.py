@@ -1,25 +1,22 @@
 """Tables: a schema and a stream of batches, whatever the rows come from."""
 
-import glob
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from linexport.data._csv import CsvFile, CsvStream
-from linexport.data._frames import PARQUET_MAGIC, Frame, arrow_table, mapping, parquet_file
+from linexport.data._files import File, find_files, require_one_format
+from linexport.data._frames import Frame, arrow_table, mapping, parquet_file
 from linexport.data._names import require_known
 from linexport.data._parts import Batch, Part, Selection
 from linexport.data.progress import OnRead, ReadProgress
 from linexport.data.sharing import Gather, alone, share_parts
 from linexport.errors import ConfigError, DataError
 
-__all__ = ["Batch", "Table", "open_table"]
-
-_PARQUET_SUFFIXES = (".parquet", ".pq")
-_CSV_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
+__all__ = ["Batch", "File", "Table", "open_table"]
 
 
 class Table:
@@ -30,16 +27,30 @@ class Table:
     """
 
     def __init__(
-        self, source: str, parts: Sequence[Part], *, on_read: OnRead | None = None
+        self,
+        source: str,
+        parts: Sequence[Part],
+        *,
+        files: Sequence[File] = (),
+        on_read: OnRead | None = None,
     ) -> None:
         self.source = source
         """What the user named: a file, a pattern, or the kind of object."""
+        self.files = tuple(files)
+        """Where its parts lie, in their order; empty if they are not whole files."""
         self.names = parts[0].names
         """The columns, in the order of the first file."""
         self._parts = tuple(parts)
         self._on_read = on_read
         for part in parts[1:]:
             _require_same_columns(part, parts[0])
+
+    @property
+    def num_bytes(self) -> float | None:
+        """Of its files, 0 for rows in memory; None if it can be read only once, as from a pipe."""
+        sizes = [part.num_bytes for part in self._parts]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
 
     def batches(
         self,
@@ -59,6 +70,20 @@ class Table:
             DataError: If a name is unknown, a file cannot be read or is malformed, or one of the
                 numbers is text.
         """
+        batches = self.batches_and_ends(numbers, kept, text_remedy=text_remedy)
+        return (batch for batch in batches if batch is not None)
+
+    def batches_and_ends(
+        self,
+        numbers: Sequence[str],
+        kept: Sequence[str] = (),
+        *,
+        text_remedy: Callable[[str], str] = lambda _: "correct it",
+    ) -> Iterator[Batch | None]:
+        """As `batches`, and yield None where a file ends.
+
+        So a file is known to be whole before the next one turns out to be at fault.
+        """
         require_known([*numbers, *kept], self.names, self.source)
         selection = Selection(numbers=tuple(numbers), kept=tuple(kept), text_remedy=text_remedy)
         batches = self._read(selection)
@@ -77,25 +102,34 @@ class Table:
             raise _unreadable(error, str(error.filename or self.source)) from error
         return Table(self.source, parts, on_read=self._on_read)
 
-    def _read(self, selection: Selection) -> Iterator[Batch]:
+    def only(self, files: Iterable[File]) -> "Table":
+        """Return the rows of some of its files, of at least one."""
+        chosen = set(files)
+        kept = [
+            (part, file)
+            for part, file in zip(self._parts, self.files, strict=True)
+            if file in chosen
+        ]
+        parts, files = zip(*kept, strict=True)
+        return Table(self.source, parts, files=files, on_read=self._on_read)
+
+    def _read(self, selection: Selection) -> Iterator[Batch | None]:
         for part in self._parts:
             try:
                 yield from part.batches(selection)
             except OSError as error:
                 raise _unreadable(error, part.source) from error
+            yield None
 
-    def _watched(self, batches: Iterator[Batch], on_read: OnRead) -> Iterator[Batch]:
+    def _watched(self, batches: Iterator[Batch | None], on_read: OnRead) -> Iterator[Batch | None]:
         """Tell how far reading has come, each time when a batch has been dealt with."""
-        rows, bytes_read, num_bytes = 0, 0.0, self._num_bytes()
+        rows, bytes_read, num_bytes = 0, 0.0, self.num_bytes
         for batch in batches:
             yield batch
+            if batch is None:
+                continue
             rows, bytes_read = rows + batch.numbers.height, bytes_read + batch.num_bytes
             on_read(ReadProgress(rows=rows, bytes_read=bytes_read, num_bytes=num_bytes))
-
-    def _num_bytes(self) -> float | None:
-        sizes = [part.num_bytes for part in self._parts]
-        known = [size for size in sizes if size is not None]
-        return sum(known) if len(known) == len(sizes) else None
 
 
 def open_table(
@@ -105,9 +139,10 @@ def open_table(
 
     Args:
         source: A CSV or Parquet file; a directory or a pattern such as `part-*.csv`, whose files
-            are read in the order of their names as one table; `-` for CSV on standard input; an
-            object with the Arrow PyCapsule interface (polars, pandas, pyarrow, DuckDB); a polars
-            LazyFrame; or a mapping of names to arrays, or to scalars for one row.
+            are read in the order of their names as one table; a list of these; `-` for CSV on
+            standard input; an object with the Arrow PyCapsule interface (polars, pandas, pyarrow,
+            DuckDB); a polars LazyFrame; or a mapping of names to arrays, or to scalars for one
+            row.
         delimiter: One character between the fields of CSV; `\t` may be written as two. If not
             given, the one of , ; | and tab that occurs in the header.
         on_read: Called with a ReadProgress after each batch, whoever reads them.
@@ -117,21 +152,39 @@ def open_table(
         DataError: If there is no such file, it cannot be read, or the files differ in columns.
     """
     delimiter = _check_delimiter(delimiter)
-    if isinstance(source, str | Path):
-        name = str(source)
-        if not name:
-            raise DataError("The name of the table is empty; name a file, a directory or -.")
-        if name == "-":
-            stream = CsvStream(sys.stdin.buffer, "standard input", delimiter)
-            return Table(stream.source, [stream], on_read=on_read)
-        try:
-            parts = [_open_file(path, delimiter) for path in _find_files(name)]
-        except OSError as error:
-            raise _unreadable(error, str(error.filename or name)) from error
-        return Table(name, parts, on_read=on_read)
+    names = _names_of_files(source)
+    if names == ["-"]:
+        stream = CsvStream(sys.stdin.buffer, "standard input", delimiter)
+        return Table(stream.source, [stream], on_read=on_read)
+    if names:
+        return _open_files(names, delimiter, on_read)
     _refuse_delimiter(delimiter)
     part = _open_object(source)
     return Table(part.source, [part], on_read=on_read)
+
+
+def _names_of_files(source: Any) -> list[str]:
+    """Return what was named, or nothing if it is an object that holds rows."""
+    several = source if isinstance(source, list | tuple) else [source]
+    if not all(isinstance(name, str | Path) for name in several):
+        return []
+    names = [str(name) for name in several]
+    if "" in names:
+        raise DataError("The name of the table is empty; name a file, a directory or -.")
+    if "-" in names and len(names) > 1:
+        raise DataError("Standard input is a table by itself; give it alone, or name files only.")
+    return names
+
+
+def _open_files(names: list[str], delimiter: str | None, on_read: OnRead | None) -> Table:
+    source = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    try:
+        files = [file for name in names for file in find_files(name)]
+        require_one_format(files, source)
+        parts = [_open_file(file, delimiter) for file in files]
+    except OSError as error:
+        raise _unreadable(error, str(error.filename or source)) from error
+    return Table(source, parts, files=files, on_read=on_read)
 
 
 def _open_object(source: Any) -> Frame:
@@ -149,42 +202,14 @@ def _open_object(source: Any) -> Frame:
     )
 
 
-def _find_files(name: str) -> list[Path]:
-    """Return the files that a path or a pattern means, sorted by name."""
-    path = Path(name)
-    if path.is_dir():
-        # Other programs mark unfinished and empty files so: .part-0.parquet.crc, _SUCCESS.
-        found = [file for file in path.iterdir() if file.name[0] not in "._"]
-        files = [file for file in found if file.suffix.lower() in _CSV_SUFFIXES + _PARQUET_SUFFIXES]
-    elif any(character in name for character in "*?[") and not path.exists():
-        matches = glob.glob(name, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-        files = [file for file in map(Path, matches) if file.is_file()]
-    else:
-        return [path]
-    if not files:
-        raise DataError("There is no CSV or Parquet file.", source=name)
-    if len({_is_parquet(file) for file in files}) > 1:
-        raise DataError("There are CSV and Parquet files; name those of one format.", source=name)
-    return sorted(files)
-
-
-def _open_file(path: Path, delimiter: str | None) -> Part:
-    source = str(path)
-    if _is_parquet(path):
+def _open_file(file: File, delimiter: str | None) -> Part:
+    source = str(file.path)
+    if file.suffix == ".parquet":
         _refuse_delimiter(delimiter)
-        return parquet_file(path, source)
-    if path.exists() and not path.is_file():  # a pipe, as in `linexport predict M <(zcat F)`
-        return CsvStream(path.open("rb"), source, delimiter)
-    return CsvFile(path, source, delimiter)
-
-
-def _is_parquet(path: Path) -> bool:
-    """Tell by the name or, if that does not say, by the first bytes."""
-    suffix = path.suffix.lower()
-    if suffix in _PARQUET_SUFFIXES + _CSV_SUFFIXES or not path.is_file():
-        return suffix in _PARQUET_SUFFIXES
-    with path.open("rb") as file:
-        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+        return parquet_file(file.path, source)
+    if file.path.exists() and not file.path.is_file():  # a pipe: `linexport predict M <(zcat F)`
+        return CsvStream(file.path.open("rb"), source, delimiter)
+    return CsvFile(file.path, source, delimiter)
 
 
 def _require_same_columns(part: Part, first: Part) -> None:

@@ -16,10 +16,11 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from linexport.data._names import require_unique
+from linexport.data._parquet_footer import row_group_rows
 from linexport.data.dataset import Dataset
 from linexport.errors import ConfigError, DataError
 
-__all__ = ["check_output", "write_dataset", "write_table"]
+__all__ = ["check_output", "write_dataset", "write_file", "write_table"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _FRAMES_IN_FLIGHT = 4  # enough for reading and writing to overlap
@@ -39,7 +40,7 @@ def check_output(output: str | Path) -> None:
         _destination(output)
 
 
-def write_table(frames: Iterable[pl.DataFrame], output: str | Path) -> None:
+def write_table(frames: Iterable[pl.DataFrame], output: str | Path) -> int:
     """Write frames of one schema below one another, in constant memory.
 
     The rows are written to a hidden file beside the output, which replaces it at the end: whoever
@@ -51,6 +52,9 @@ def write_table(frames: Iterable[pl.DataFrame], output: str | Path) -> None:
         frames: At least one, if only of no rows.
         output: A file ending in .csv, .tsv or .parquet, or `-` for CSV on standard output.
 
+    Returns:
+        The rows written: of Parquet, those that the file's footer tells before it takes its name.
+
     Raises:
         ConfigError: As `check_output`.
         DataError: As `check_output`; if the disk is full, or a column has no form in CSV.
@@ -59,20 +63,55 @@ def write_table(frames: Iterable[pl.DataFrame], output: str | Path) -> None:
         if sys.stdout is None:
             raise DataError("It is closed.", source="standard output")
         sys.stdout.flush()  # polars writes past the buffer
-        _encode_beside(frames, _encode_csv(","), sys.stdout.buffer, "standard output")
+        num_rows = _encode_beside(frames, _encode_csv(","), sys.stdout.buffer, "standard output")
         sys.stdout.buffer.flush()
-        return
-    path = _destination(output)
+        return num_rows
+    path, encode, source = _destination(output), _encoder(output), str(output)
+    num_rows = 0
+
+    def write(stream: BinaryIO) -> None:
+        nonlocal num_rows
+        num_rows = _encode_beside(frames, encode, stream, source)
+
+    def check(aside: Path) -> None:
+        if encode is _encode_parquet and sum(row_group_rows(aside, source)) != num_rows:
+            raise DataError(f"It does not hold the {num_rows} rows written.", source=source)
+
+    _replace(path, source, write, check)
+    return num_rows
+
+
+def write_file(content: bytes, output: Path) -> None:
+    """Write a file all or nothing, as `write_table` does.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(content)
+
+    _replace(output, str(output), write)
+
+
+def _replace(
+    path: Path,
+    source: str,
+    write: Callable[[BinaryIO], None],
+    check: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Write aside, look at what lies on the disk, then rename."""
     aside = path.with_name(f".linexport-{secrets.token_hex(8)}.tmp")
     try:
         try:
             with aside.open("xb") as stream:
-                _encode_beside(frames, _encoder(output), stream, str(output))
+                write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
+            check(aside)
             aside.replace(path)
         except OSError as error:
-            raise _unwritable(error, str(output)) from error
+            raise _unwritable(error, source) from error
         finally:
             aside.unlink(missing_ok=True)
     finally:
@@ -95,17 +134,20 @@ def write_dataset(dataset: Dataset, output: str | Path) -> None:
 
 def _encode_beside(
     frames: Iterable[pl.DataFrame], encode: _Encoder, stream: BinaryIO, source: str
-) -> None:
-    """Encode in another thread what this one makes.
+) -> int:
+    """Encode in another thread what this one makes, and return the number of rows.
 
     Interrupts reach this thread alone, so none is lost in the encoder.
     """
     waiting: queue.Queue[pl.DataFrame | None] = queue.Queue(_FRAMES_IN_FLIGHT)
     failures: list[BaseException] = []
+    num_rows = num_encoded = 0
 
     def arriving() -> Iterator[pl.DataFrame]:
+        nonlocal num_encoded
         while (frame := waiting.get()) is not None:
             yield frame
+            num_encoded += frame.height
 
     def work() -> None:
         try:
@@ -124,6 +166,7 @@ def _encode_beside(
     try:
         for frame in frames:
             put(frame)
+            num_rows += frame.height
             if failures:
                 break
     finally:
@@ -131,6 +174,9 @@ def _encode_beside(
         encoder.join()
     if failures:
         raise _unwritable(failures[0], source) from failures[0]
+    if num_encoded != num_rows:
+        raise DataError(f"Of {num_rows} rows, {num_encoded} were written.", source=source)
+    return num_rows
 
 
 def _encode_csv(separator: str) -> _Encoder:

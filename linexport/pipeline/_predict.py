@@ -1,17 +1,23 @@
 """A bundle or an ONNX file at work."""
 
+import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from linexport import bundle, data, onnx_graph
 from linexport.errors import ArtifactError, ConfigError
+from linexport.manifest import MANIFEST_FILE
 from linexport.model import LinearModel
 from linexport.pipeline._files import format_of, is_bundle, naming, read_artifact
 from linexport.pipeline._names import split_names
 from linexport.runtimes import OrtEngine
-from linexport.scoring import Predictor, Scored, score
+from linexport.scoring import Predictor, Scored, score, score_parts
 from linexport.scoring.extrapolation import CheckRange
+
+if TYPE_CHECKING:
+    from linexport.data import OnRead
 
 __all__ = ["load", "predict"]
 
@@ -59,40 +65,69 @@ def predict(
     keep: str | Sequence[str] = (),
     delimiter: str | None = None,
     missing: Literal["error", "nan"] = "error",
+    part_format: Literal["csv", "tsv", "parquet"] | None = None,
+    resume: bool = False,
     num_threads: int | None = None,
+    on_read: "OnRead | None" = None,
 ) -> Scored:
     """Write predictions for every row of a table, in constant memory.
 
     Args:
         path: A bundle, or an ONNX file that linexport wrote.
-        table: A CSV or Parquet file, - for CSV on standard input, or any other table that
-            `Predictor.predict` takes.
-        output: A CSV or Parquet file, replaced at the end; or - for CSV on standard output.
+        table: A CSV or Parquet file, a directory or pattern of them, or a list of these; - for CSV
+            on standard input; or any other table that `Predictor.predict` takes.
+        output: A CSV or Parquet file, replaced at the end; - for CSV on standard output; or a
+            directory (one that is there, or text that ends in /) for a part for each file.
         keep: Columns of the table to hand on. A name that is no column is taken as several with
             commas between them.
         delimiter: Of a CSV file; found from its header line if not given.
         missing: Whether a missing value is an error, or makes its row be predicted as NaN.
+        part_format: Of parts; that of each file if not given.
+        resume: Leave parts as they are that are done already; see `scoring.score_parts`.
         num_threads: Of onnxruntime; None for all cores.
+        on_read: Called as the table is read.
+
+    Returns:
+        How many rows were read and written; and of what parts a directory is made.
 
     Raises:
-        DataError: If the table cannot be used; nothing is left of the output then.
+        DataError: If the table cannot be used; nothing is left of the output then, or of the part
+            that could not be written.
         ArtifactError: As `load`.
-        ConfigError: As `load`; or if a setting is outside what it may be, or the output is the
-            table that is read.
+        ConfigError: As `load`; or if a setting is outside what it may be, or the output is a table
+            that is read, or a bundle.
     """
+    directory = _directory(output)
+    if directory is None and (resume or part_format):
+        what = "resumed" if resume else "given another format"
+        raise ConfigError(
+            f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
+        )
     predictor = load(path, num_threads=num_threads)
-    opened = data.open_table(table, delimiter=delimiter)
-    _require_other_file(table, output)
+    opened = data.open_table(table, delimiter=delimiter, on_read=on_read)
     kept = split_names(keep, opened.names)
-    return score(opened, predictor, output, keep=kept, missing=missing)
+    if directory is None:
+        return score(opened, predictor, output, keep=kept, missing=missing)
+    return score_parts(
+        opened,
+        predictor,
+        directory,
+        artifact_sha256=hashlib.sha256(_open(Path(path))[1]).hexdigest(),
+        suffix=part_format and f".{part_format}",
+        keep=kept,
+        missing=missing,
+        resume=resume,
+    )
 
 
-def _require_other_file(table: Any, output: str | Path) -> None:
-    """Keep users from losing the table that they predict from."""
-    if not isinstance(table, str | Path) or str(output) == "-":
-        return
-    if Path(output).is_file() and Path(table).exists() and Path(output).samefile(table):
-        raise ConfigError(f"{output}: the output would replace the input; name another file.")
+def _directory(output: str | Path) -> Path | None:
+    """Return where parts are to lie, or None if one file is to be written."""
+    directory = Path(output)
+    if not str(output).endswith(os.sep) and (directory.suffix or not directory.is_dir()):
+        return None
+    if (directory / MANIFEST_FILE).exists():
+        raise ConfigError(f"{output}: a bundle is here; name another directory for the parts.")
+    return directory
 
 
 def _open(path: Path) -> tuple[LinearModel, bytes]:

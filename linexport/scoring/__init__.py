@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING
 from linexport._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from linexport.scoring.parts import score_parts
     from linexport.scoring.predictor import Predictor
-    from linexport.scoring.stream import Scored, score
+    from linexport.scoring.stream import Part, Scored, score
 
-__all__ = ["Predictor", "Scored", "score"]
+__all__ = ["Part", "Predictor", "Scored", "score", "score_parts"]
 
 __getattr__ = lazy_names(  # predicting for arrays needs no polars
-    __name__, {"predictor": ("Predictor",), "stream": ("Scored", "score")}
+    __name__,
+    {
+        "parts": ("score_parts",),
+        "predictor": ("Predictor",),
+        "stream": ("Part", "Scored", "score"),
+    },
 )

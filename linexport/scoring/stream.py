@@ -1,30 +1,59 @@
 """A table in, predictions out, in constant memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import polars as pl
 
 from linexport.data._checks import check_missing
-from linexport.data.tables import Table
+from linexport.data.tables import Batch, File, Table
 from linexport.data.writing import check_output, write_table
-from linexport.errors import DataError
+from linexport.errors import ConfigError, DataError
+from linexport.scoring._ahead import Ahead
 from linexport.scoring.predictor import Predictor
 
-__all__ = ["Scored", "score"]
+__all__ = [
+    "Part",
+    "Scored",
+    "check_request",
+    "read_ahead",
+    "require_no_input",
+    "score",
+    "write_predictions",
+]
+
+_BYTES_AHEAD = 32 << 20
+"""Of rows that are read and not yet predicted: as much as one read of a Parquet file gives."""
+
+
+Rows = TypeVar("Rows", Batch, Batch | None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scored:
-    """What was written."""
+    """What was read and written."""
 
-    rows: int
-    """Rows read, and as many written."""
+    rows_read: int
+    """Rows of the table."""
+    rows_written: int
+    """As many, or nothing would have been written."""
     rows_without_prediction: int
     """Those among them that lack a value and are predicted as NaN, as asked."""
+    parts: "tuple[Part, ...]" = ()
+    """Of a directory, in the order of the table's files; the counts are of all together."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part(Scored):
+    """One file of a directory."""
+
+    path: Path
+    done_before: bool
+    """Whether an earlier run wrote it, whose counts these are."""
 
 
 def score(
@@ -36,6 +65,8 @@ def score(
     missing: Literal["error", "nan"] = "error",
 ) -> Scored:
     """Write one row of predictions for each row of a table, in its order.
+
+    Reading, predicting and writing overlap, in a thread each.
 
     Args:
         table: What `open_table` returns; features are found by name.
@@ -50,17 +81,70 @@ def score(
     Raises:
         DataError: If a column is unknown, or kept under the name of a target; at the first row that
             is malformed or cannot be predicted; or if the output cannot be written.
-        ConfigError: If the output's name or missing is none of these.
+        ConfigError: If the output's name or missing is none of these, or the output is a file of
+            the table.
+    """
+    check_request(table, predictor, keep, missing)
+    check_output(output)
+    if str(output) != "-":
+        require_no_input([Path(output)], table.files)
+    with closing(read_ahead(table, table.batches(predictor.feature_names, keep))) as batches:
+        return write_predictions(batches, predictor, output, missing=missing)
+
+
+def check_request(table: Table, predictor: Predictor, keep: Sequence[str], missing: str) -> None:
+    """Refuse what could not be scored, before a row is read.
+
+    Raises:
+        DataError, ConfigError: As `score`.
     """
     check_missing(missing, "nan")
-    check_output(output)
-    _check_keep(keep, predictor.target_names, table.source)
+    for position, name in enumerate(keep):
+        if name in predictor.target_names:
+            raise DataError(
+                "It cannot be kept, because the predictions have its name; rename it in the input.",
+                source=table.source,
+                column=name,
+            )
+        if name in keep[:position]:
+            raise DataError("It is to be kept twice.", source=table.source, column=name)
+
+
+def require_no_input(outputs: Iterable[Path], files: Sequence[File]) -> None:
+    """Keep users from losing the table that they predict from.
+
+    Raises:
+        ConfigError: If an output is a file of the table, by whatever name.
+    """
+    for output in outputs:
+        if output.is_file() and any(
+            file.path.exists() and output.samefile(file.path) for file in files
+        ):
+            raise ConfigError(f"{output}: the output would replace the input; name another file.")
+
+
+def read_ahead(table: Table, batches: Iterator[Rows]) -> Generator[Rows, None, None]:
+    """Read a table's batches beside whoever takes them, where that can be interrupted."""
+    if table.num_bytes is None:  # a pipe: nobody knows how long the thread would wait for it
+        yield from batches
+    else:
+        yield from Ahead(batches, _size_of, _BYTES_AHEAD)
+
+
+def write_predictions(
+    batches: Iterable[Batch],
+    predictor: Predictor,
+    output: str | Path,
+    *,
+    missing: Literal["error", "nan"],
+) -> Scored:
+    """Write one row of predictions for each row of some batches; see `score`."""
     num_rows = num_without = 0
 
-    def scored() -> Iterator[pl.DataFrame]:
+    def predicted() -> Iterator[pl.DataFrame]:
         nonlocal num_rows, num_without
         schema = None
-        for batch in table.batches(predictor.feature_names, keep):
+        for batch in batches:
             prediction = predictor.predict_batch(batch, missing=missing)
             columns = [
                 pl.Series(name, prediction[:, target])
@@ -69,24 +153,18 @@ def score(
             frame = pl.DataFrame([*batch.kept.iter_columns(), *columns])
             _check_schema(frame, schema or frame.schema, batch.source)
             schema = frame.schema
-            num_rows += frame.height
+            num_rows += batch.numbers.height
             num_without += int(np.isnan(prediction).any(axis=1).sum())
             yield frame
 
-    write_table(scored(), output)
-    return Scored(rows=num_rows, rows_without_prediction=num_without)
+    num_written = write_table(predicted(), output)
+    return Scored(rows_read=num_rows, rows_written=num_written, rows_without_prediction=num_without)
 
 
-def _check_keep(keep: Sequence[str], targets: Sequence[str], source: str) -> None:
-    for position, name in enumerate(keep):
-        if name in targets:
-            raise DataError(
-                "It cannot be kept, because the predictions have its name; rename it in the input.",
-                source=source,
-                column=name,
-            )
-        if name in keep[:position]:
-            raise DataError("It is to be kept twice.", source=source, column=name)
+def _size_of(batch: Batch | None) -> int:
+    if batch is None:
+        return 0
+    return int(batch.numbers.estimated_size() + batch.kept.estimated_size())
 
 
 def _check_schema(frame: pl.DataFrame, schema: pl.Schema, source: str) -> None:

@@ -1,8 +1,11 @@
 """linexport predict: tables in, tables out."""
 
 import io
+import json
 import shutil
+import subprocess
 import sys
+import time
 
 import numpy as np
 import onnxruntime
@@ -97,7 +100,7 @@ def test_every_format_goes_in_and_comes_out(run, priced, prices, tmp_path, suffi
         frame.write_csv(source, separator="\t" if suffix == "tsv" else ",")
     outcome = run("predict", priced, source, "--keep", "rooms", "-o", output)
     assert (outcome.status, outcome.output) == (0, "")
-    assert outcome.errors == f"400 rows predicted into {output}\n"
+    assert outcome.errors == f"400 rows read, 400 predicted into {output}\n"
     if suffix == "parquet":
         written = pl.read_parquet(output)
         assert written.schema == {"rooms": pl.Int64, "price": pl.Float32}
@@ -134,6 +137,79 @@ def test_a_directory_is_read_in_the_order_of_its_names(run, textbook, table, tmp
     whole = run("predict", textbook, table("x1,x2\n1,2\n3,4\n"))
     assert run("predict", textbook, tmp_path / "parts").output == whole.output
     assert run("predict", textbook, f"{tmp_path}/parts/*.csv").output == whole.output
+
+
+def test_several_inputs_are_one_table_in_the_order_given(run, textbook, table, tmp_path):
+    first, second = table("x1,x2\n3,4\n", "z.csv"), table("x2,x1\n2,1\n", "a.csv")
+    whole = run("predict", textbook, table("x1,x2\n3,4\n1,2\n"))
+    assert run("predict", textbook, first, second).output == whole.output
+    refused = run("predict", textbook, first, "-")
+    assert (refused.status, "Standard input is a table by itself" in refused.only_error) == (
+        3,
+        True,
+    )
+    (tmp_path / "p.parquet").write_bytes(b"PAR1")
+    refused = run("predict", textbook, first, tmp_path / "p.parquet")
+    assert (refused.status, "CSV and Parquet files" in refused.only_error) == (3, True)
+
+
+@pytest.fixture
+def lake(table, tmp_path):
+    """Two files, of 2 rows and 1."""
+    (tmp_path / "lake").mkdir()
+    table("x1,x2,id\n1,2,007\n3,4,008\n", "lake/a.csv")
+    table("x1,x2,id\n5,6,009\n", "lake/b.csv")
+    return tmp_path / "lake"
+
+
+def test_a_directory_out_takes_a_part_for_each_input(run, textbook, lake, tmp_path):
+    out = f"{tmp_path}/out/"
+    outcome = run("predict", textbook, lake, "--keep", "id", "-o", out)
+    assert (outcome.status, outcome.output) == (0, "")
+    assert outcome.errors == f"3 rows read, 3 predicted into {out}; 2 parts\n"
+    whole = run("predict", textbook, lake, "--keep", "id").output.splitlines()
+    parts = [(tmp_path / "out" / name).read_text().splitlines() for name in ("a.csv", "b.csv")]
+    assert parts == [whole[:3], [whole[0], whole[3]]]
+    again = run("predict", textbook, lake, "--keep", "id", "--resume", "-o", tmp_path / "out")
+    assert again.errors.endswith("out; 2 parts, 2 of them done before\n")
+
+
+def test_json_counts_rows_and_parts(run, textbook, lake, tmp_path):
+    counts = {"rows_read": 3, "rows_written": 3, "rows_without_prediction": 0}
+    outcome = run("predict", textbook, lake, "--json", "-o", tmp_path / "out.csv")
+    assert json.loads(outcome.output) == {"output": str(tmp_path / "out.csv"), **counts}
+    outcome = run(
+        "predict", textbook, lake, "--json", "--format", "parquet", "-o", f"{tmp_path}/out/"
+    )
+    part = {"path": f"{tmp_path}/out/b.parquet", "rows_read": 1, "rows_written": 1}
+    part |= {"rows_without_prediction": 0, "done_before": False}
+    document = json.loads(outcome.output)
+    assert document.pop("parts")[1] == part
+    assert document == {"output": f"{tmp_path}/out/", **counts}
+
+
+def test_killed_at_any_moment_every_part_is_whole_and_the_rest_is_resumed(
+    run, textbook, table, tmp_path
+):
+    (tmp_path / "lake").mkdir()
+    random = np.random.default_rng(3)
+    for number in range(6):
+        frame = pl.DataFrame(random.normal(size=(60_000, 2)), schema=["x1", "x2"])
+        frame.write_parquet(tmp_path / f"lake/{number}.parquet")
+    command = ["predict", textbook, tmp_path / "lake", "--resume", "-o", f"{tmp_path}/out/"]
+    found = tmp_path / "out"
+    for _ in range(2):
+        before = len(list(found.glob("*.parquet")))
+        running = subprocess.Popen([sys.executable, "-m", "linexport", *map(str, command)])
+        while running.poll() is None and len(list(found.glob("*.parquet"))) <= before:
+            time.sleep(0.001)
+        running.kill()
+        running.wait()
+        for part in found.glob("*.parquet"):  # no half a part has a part's name
+            assert pl.read_parquet(part).height == 60_000
+    assert run(*command).errors.startswith("360000 rows read, 360000 predicted")
+    run("predict", textbook, tmp_path / "lake", "-o", tmp_path / "whole.parquet")
+    assert pl.read_parquet(found / "*.parquet").equals(pl.read_parquet(tmp_path / "whole.parquet"))
 
 
 @pytest.mark.parametrize("keep", [["id,note"], ["id", "--keep", "note"]])
@@ -195,7 +271,8 @@ def test_a_row_that_lacks_a_value_stops_or_is_predicted_as_nan(
     assert refused.only_error.startswith(f"error: {path}, column 'x1', row 2: ")
     assert "--missing nan" in refused.only_error
     outcome = run("predict", textbook, path, "--missing", "nan", "-o", tmp_path / "out.csv")
-    assert outcome.errors == f"3 rows predicted, 1 of them as NaN into {tmp_path / 'out.csv'}\n"
+    said = f"3 rows read, 3 predicted into {tmp_path / 'out.csv'}, 1 of them as NaN\n"
+    assert outcome.errors == said
     name, first, second, third = (tmp_path / "out.csv").read_text().splitlines()
     assert_near_onnxruntime("\n".join([name, first, third]), textbook, [[1, 2], [5, 6]])
     assert np.isnan(float(second))
@@ -293,10 +370,15 @@ def foreign_onnx():
         (["tampered", "rows.csv"], "tampered: model.onnx is not the file"),
         (["bundle", "nothing.csv"], "nothing.csv: It cannot be read"),
         (["bundle", "rows.csv", "-o", "out.xlsx"], "Name the output .csv, .tsv or .parquet"),
-        (["bundle", "rows.csv", "-o", "bundle"], "Name the output .csv, .tsv or .parquet"),
+        (["bundle", "rows.csv", "-o", "bundle"], "bundle: a bundle is here"),
         (["bundle", "rows.csv", "-o", "no/out.csv"], "There is no directory no"),
         (["bundle", "rows.csv", "-o", "folder.csv"], "It is not a file"),
         (["bundle", "rows.csv", "-o", "/proc/out.csv"], "/proc/out.csv"),
+        (["bundle", "rows.csv", "-o", "bundle/"], "bundle/: a bundle is here"),
+        (["bundle", "rows.csv", "-o", "no/out/"], "no/out: There is no directory no"),
+        (["bundle", "rows.csv", "-o", "./"], "rows.csv: this input lies within the output's"),
+        (["bundle", "rows.csv", "-o", "out.csv", "--resume"], "parts alone can be resumed"),
+        (["bundle", "rows.csv", "-o", "out.csv", "--format", "csv"], "parts alone can be given"),
         (["bundle", "rows.csv", "--delimiter", "ab"], "must be one ASCII character"),
         (["bundle", "rows.csv", "--keep", "x3"], "There is no column 'x3'"),
         (["bundle", "rows.csv", "--keep", "x1,x1"], "to be kept twice"),
@@ -322,6 +404,8 @@ def test_what_cannot_be_done_gets_one_line(
     assert said in refused.only_error
 
 
-@pytest.mark.parametrize("options", [["--threads", 0], ["--missing", "drop"], ["more"]])
+@pytest.mark.parametrize(
+    "options", [["--threads", 0], ["--missing", "drop"], ["--format", "json"], ["--json"]]
+)
 def test_misuse_is_status_2(run, textbook, table, options):
     assert run("predict", textbook, table("x1,x2\n1,2\n"), *options).status == 2

@@ -22,7 +22,7 @@ EXPECTED = {"price": [200328.5, 64772.0, 620620.5], "rent": [800.25, 254.875, 24
 def test_tables_in_memory_are_predicted_into_files(bundle, tmp_path, kind, suffix):
     output = tmp_path / f"out.{suffix}"
     scored = linexport.predict(bundle, kind(ROWS), output)
-    assert (scored.rows, scored.rows_without_prediction) == (3, 0)
+    assert (scored.rows_written, scored.rows_without_prediction) == (3, 0)
     if suffix == "parquet":
         frame = pl.read_parquet(output)
     else:
@@ -47,7 +47,7 @@ def test_missing_values_become_nan_only_when_asked(bundle, tmp_path):
         linexport.predict(bundle, rows, tmp_path / "out.parquet")
     assert list(tmp_path.iterdir()) == []
     scored = linexport.predict(bundle, rows, tmp_path / "out.parquet", missing="nan")
-    assert (scored.rows, scored.rows_without_prediction) == (3, 1)
+    assert (scored.rows_written, scored.rows_without_prediction) == (3, 1)
     price = pl.read_parquet(tmp_path / "out.parquet")["price"].to_numpy()
     assert np.isnan(price[1])
     assert price[[0, 2]].tolist() == [200328.5, 620620.5]
