@@ -5,15 +5,25 @@ from typing import TYPE_CHECKING
 from linexport._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from linexport.scoring.arrow import RecordBatchScorer, record_batch_scorer
     from linexport.scoring.parts import score_parts
     from linexport.scoring.predictor import Predictor
     from linexport.scoring.stream import Part, Scored, score
 
-__all__ = ["Part", "Predictor", "Scored", "score", "score_parts"]
+__all__ = [
+    "Part",
+    "Predictor",
+    "RecordBatchScorer",
+    "Scored",
+    "record_batch_scorer",
+    "score",
+    "score_parts",
+]
 
 __getattr__ = lazy_names(  # predicting for arrays needs no polars
     __name__,
     {
+        "arrow": ("RecordBatchScorer", "record_batch_scorer"),
         "parts": ("score_parts",),
         "predictor": ("Predictor",),
         "stream": ("Part", "Scored", "score"),

@@ -14,6 +14,7 @@ from typing import Literal, cast
 
 import msgspec
 
+from linexport.data._checks import check_missing
 from linexport.data.tables import Batch, File, Table
 from linexport.data.writing import check_output, write_file
 from linexport.errors import ConfigError, DataError
@@ -21,7 +22,7 @@ from linexport.scoring.predictor import Predictor
 from linexport.scoring.stream import (
     Part,
     Scored,
-    check_request,
+    check_kept,
     read_ahead,
     require_no_input,
     write_predictions,
@@ -89,7 +90,8 @@ def score_parts(
     Raises:
         DataError, ConfigError: As `score`. Parts before the one at fault are done then.
     """
-    check_request(table, predictor, keep, missing)
+    check_missing(missing, "nan")
+    check_kept(keep, predictor.target_names, table.source)
     plans = _plan(table, directory, suffix, artifact_sha256, keep, missing)
     parts = {plan.file: part for plan in plans if resume and (part := _done_before(plan))}
     pending = [plan for plan in plans if plan.file not in parts]

@@ -19,7 +19,7 @@ from linexport.scoring.predictor import Predictor
 __all__ = [
     "Part",
     "Scored",
-    "check_request",
+    "check_kept",
     "read_ahead",
     "require_no_input",
     "score",
@@ -84,7 +84,8 @@ def score(
         ConfigError: If the output's name or missing is none of these, or the output is a file of
             the table.
     """
-    check_request(table, predictor, keep, missing)
+    check_missing(missing, "nan")
+    check_kept(keep, predictor.target_names, table.source)
     check_output(output)
     if str(output) != "-":
         require_no_input([Path(output)], table.files)
@@ -92,22 +93,21 @@ def score(
         return write_predictions(batches, predictor, output, missing=missing)
 
 
-def check_request(table: Table, predictor: Predictor, keep: Sequence[str], missing: str) -> None:
-    """Refuse what could not be scored, before a row is read.
+def check_kept(keep: Sequence[str], targets: Sequence[str], source: str) -> None:
+    """Refuse columns that cannot be handed on, before a row is read.
 
     Raises:
-        DataError, ConfigError: As `score`.
+        DataError: If one is kept twice, or under the name of a target.
     """
-    check_missing(missing, "nan")
     for position, name in enumerate(keep):
-        if name in predictor.target_names:
+        if name in targets:
             raise DataError(
                 "It cannot be kept, because the predictions have its name; rename it in the input.",
-                source=table.source,
+                source=source,
                 column=name,
             )
         if name in keep[:position]:
-            raise DataError("It is to be kept twice.", source=table.source, column=name)
+            raise DataError("It is to be kept twice.", source=source, column=name)
 
 
 def require_no_input(outputs: Iterable[Path], files: Sequence[File]) -> None:

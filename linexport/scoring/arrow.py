@@ -1,0 +1,71 @@
+"""Predictions from Arrow record batch to Arrow record batch, as Spark, Ray and DuckDB hand them.
+
+pyarrow comes with those engines: no other module imports it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import pyarrow as pa
+
+from linexport.data._checks import check_missing
+from linexport.data._names import require_known
+from linexport.scoring.predictor import Predictor
+from linexport.scoring.stream import check_kept
+
+__all__ = ["RecordBatchScorer", "record_batch_scorer"]
+
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatchScorer:
+    """A function from record batch to record batch; see `record_batch_scorer`."""
+
+    predictor: Predictor
+    keep: tuple[str, ...]
+    missing: Literal["error", "nan"]
+
+    def __call__(self, rows: Rows) -> Rows:
+        """Return the kept columns and a prediction of every target, for every row in its order.
+
+        Raises:
+            DataError: As `Predictor.predict`, rows being counted from 1 in these; or if a kept
+                column is not there.
+        """
+        names = rows.schema.names
+        require_known(self.keep, names, f"pyarrow.{type(rows).__name__}")
+        features = self.predictor.feature_names
+        inputs = rows.select(features) if set(features) <= set(names) else rows  # which is refused
+        prediction = self.predictor.predict(inputs, missing=self.missing)
+        columns = [rows.column(name) for name in self.keep]
+        columns += [pa.array(of_target) for of_target in prediction.T]
+        return type(rows).from_arrays(columns, names=[*self.keep, *self.predictor.target_names])
+
+
+def record_batch_scorer(
+    predictor: Predictor,
+    *,
+    keep: Sequence[str] = (),
+    missing: Literal["error", "nan"] = "error",
+) -> RecordBatchScorer:
+    """Return a function that predicts for the rows of a pyarrow.RecordBatch, or of a Table.
+
+    It can be sent to other processes, each of which opens a session of its own. Features are found
+    by name. What it returns has the columns of `keep`, with their types, and then a column of the
+    model's dtype for every target.
+
+    Args:
+        predictor: What `linexport.load` returns.
+        keep: Columns to hand on before the predictions, which are named after the targets.
+        missing: Whether a missing or non-finite feature is an error, or makes its row be predicted
+            as NaN.
+
+    Raises:
+        DataError: If a column is kept twice, or under the name of a target.
+        ConfigError: If missing is neither.
+    """
+    check_missing(missing, "nan")
+    check_kept(keep, predictor.target_names, "keep")
+    return RecordBatchScorer(predictor, tuple(keep), missing)

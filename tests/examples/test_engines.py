@@ -1,0 +1,110 @@
+"""The recipes, run as their users run them, on the real engines in local mode."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import linexport
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+ENVIRONMENT = {
+    "PYSPARK_PYTHON": sys.executable,
+    "SPARK_LOCAL_IP": "127.0.0.1",  # nothing listens beyond this machine
+    "SPARK_LOCAL_HOSTNAME": "localhost",
+    "PYSPARK_SUBMIT_ARGS": "--master local[2] --conf spark.ui.enabled=false "
+    "--conf spark.driver.memory=512m "
+    # A JVM that lives for seconds: compiling for speed would cost more than it gains.
+    "--conf spark.driver.extraJavaOptions='-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' "
+    "pyspark-shell",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as there: nothing listens beyond this machine
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+@pytest.fixture
+def alone(tmp_path_factory):
+    """Keep the engines from starting at the same time in several test processes."""
+    lock = tmp_path_factory.getbasetemp().parent / "engines.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """Names with what SQL and shells take for their own."""
+    path = tmp_path_factory.mktemp("model") / "bundle"
+    model = linexport.LinearModel.from_arrays(
+        {
+            "weight": np.array([[3.1, -0.8, 0.3], [1e-3, 7.0, 2.0]]),
+            "bias": np.array([40.0, -1.0]),
+        },
+        features=["area", 'the "floor"', "it's"],
+        targets=["rent", "kWh"],
+    )
+    linexport.export(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    """Other columns, other types, other order; text to keep; several row groups."""
+    random = np.random.default_rng(5)
+    path = tmp_path_factory.mktemp("table") / "rows.parquet"
+    frame = pl.DataFrame(
+        {
+            "it's": random.integers(-9, 9, 5000).astype(np.int16),
+            "id": [f"{number:05}" for number in range(5000)],
+            "note": [None, "x"] * 2500,
+            "area": random.normal(size=5000),
+            'the "floor"': random.normal(size=5000).astype(np.float32),
+        }
+    )
+    frame.write_parquet(path, row_group_size=1000)
+    return path
+
+
+def run_example(name: str, model: Path, table: Path, output: Path) -> pl.DataFrame:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name, model, table, output, "--keep", "id"],
+        env={**os.environ, **ENVIRONMENT},
+        cwd=output.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    files = sorted(output.rglob("*.parquet")) if output.is_dir() else output
+    return pl.read_parquet(files)
+
+
+def needs_java() -> None:
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java: apt-get install openjdk-17-jre-headless")
+
+
+@pytest.mark.parametrize("name", ["duckdb_predict.py", "ray_predict.py", "spark_predict.py"])
+def test_an_engine_predicts_what_linexport_predicts_bit_for_bit(
+    alone, model, table, tmp_path, name
+):
+    if name.startswith("spark"):
+        needs_java()
+    found = run_example(name, model, table, tmp_path / "out.parquet").sort("id")
+    linexport.predict(model, table, tmp_path / "expected.parquet", keep="id")
+    expected = pl.read_parquet(tmp_path / "expected.parquet")
+    assert found.schema == {"id": pl.String, "rent": pl.Float32, "kWh": pl.Float32}
+    assert found.equals(expected)
+
+
+def test_every_recipe_is_tested():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "duckdb_predict.py", "ray_predict.py", "spark_predict.py",
+    }  # fmt: skip
