@@ -10,6 +10,7 @@ import click
 from linexport import pipeline
 from linexport.cli._options import delimiter_option, json_option, names_option, quiet_option
 from linexport.cli._progress import ReadDisplay
+from linexport.cli._text import warnings_as_lines
 
 if TYPE_CHECKING:
     from linexport.scoring import Scored
@@ -48,6 +49,13 @@ __all__ = ["command"]
     show_default=True,
     help="What to do with a row that lacks a value: stop, or predict it as NaN.",
 )
+@click.option(
+    "--check-range",
+    type=click.Choice(["off", "warn", "error"]),
+    default="off",
+    show_default=True,
+    help="What to do with a row outside the training range: nothing, say so, or stop.",
+)
 @json_option
 @quiet_option
 def command(
@@ -61,6 +69,7 @@ def command(
     resume: bool,
     threads: int | None,
     missing: Literal["error", "nan"],
+    check_range: Literal["off", "warn", "error"],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -71,7 +80,7 @@ def command(
     """
     if as_json and output == "-":
         raise click.UsageError("--json would be mixed with the predictions; name an --output.")
-    with ReadDisplay() as reading:
+    with warnings_as_lines(quiet=quiet), ReadDisplay() as reading:
         scored = pipeline.predict(
             model,
             tables,
@@ -81,6 +90,7 @@ def command(
             missing=missing,
             part_format=part_format,
             resume=resume,
+            check_range=check_range,
             num_threads=threads and min(threads, os.cpu_count() or threads),
             on_read=None if quiet else reading,
         )
@@ -116,4 +126,5 @@ def _counts(scored: "Scored") -> dict[str, int]:
         "rows_read": scored.rows_read,
         "rows_written": scored.rows_written,
         "rows_without_prediction": scored.rows_without_prediction,
+        "rows_outside_range": scored.rows_outside_range,
     }

@@ -67,6 +67,7 @@ def predict(
     missing: Literal["error", "nan"] = "error",
     part_format: Literal["csv", "tsv", "parquet"] | None = None,
     resume: bool = False,
+    check_range: CheckRange = "off",
     num_threads: int | None = None,
     on_read: "OnRead | None" = None,
 ) -> Scored:
@@ -84,6 +85,7 @@ def predict(
         missing: Whether a missing value is an error, or makes its row be predicted as NaN.
         part_format: Of parts; that of each file if not given.
         resume: Leave parts as they are that are done already; see `scoring.score_parts`.
+        check_range: As `load`; warnings come once for each output.
         num_threads: Of onnxruntime; None for all cores.
         on_read: Called as the table is read.
 
@@ -103,7 +105,7 @@ def predict(
         raise ConfigError(
             f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
         )
-    predictor = load(path, num_threads=num_threads)
+    predictor = load(path, num_threads=num_threads, check_range=check_range)
     opened = data.open_table(table, delimiter=delimiter, on_read=on_read)
     kept = split_names(keep, opened.names)
     if directory is None:

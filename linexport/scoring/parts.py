@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -42,6 +42,7 @@ class _Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     input_modified_ns: int
     keep: tuple[str, ...]
     missing: str
+    check_range: str
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +52,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     part_sha256: str
     rows: int
     rows_without_prediction: int
+    rows_outside_range: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,14 +87,22 @@ def score_parts(
         keep: As in `score`.
         missing: As in `score`.
         resume: Leave parts as they are that were made of the same file, by the same artifact, with
-            the same `keep` and `missing`, and have not been changed since.
+            the same `keep`, `missing` and `check_range`, and have not been changed since.
 
     Raises:
         DataError, ConfigError: As `score`. Parts before the one at fault are done then.
     """
     check_missing(missing, "nan")
     check_kept(keep, predictor.target_names, table.source)
-    plans = _plan(table, directory, suffix, artifact_sha256, keep, missing)
+    plans = _plan(
+        table,
+        directory,
+        suffix,
+        artifact_sha256=artifact_sha256,
+        keep=tuple(keep),
+        missing=missing,
+        check_range=predictor.check_range,
+    )
     parts = {plan.file: part for plan in plans if resume and (part := _done_before(plan))}
     pending = [plan for plan in plans if plan.file not in parts]
     _make_directories(directory, pending)
@@ -111,10 +121,9 @@ def _plan(
     table: Table,
     directory: Path,
     suffix: str | None,
-    artifact_sha256: str,
-    keep: Sequence[str],
-    missing: str,
+    **asked: Any,
 ) -> list[_Plan]:
+    """Say what becomes of each file; what is asked of all of them goes into every origin."""
     _require_apart(table, directory)
     plans: dict[PurePath, _Plan] = {}
     for file in table.files:
@@ -131,11 +140,7 @@ def _plan(
             output=directory / name,
             record=directory / _RECORDS / f"{name}.json",
             origin=_Origin(
-                artifact_sha256=artifact_sha256,
-                input_bytes=status.st_size,
-                input_modified_ns=status.st_mtime_ns,
-                keep=tuple(keep),
-                missing=missing,
+                input_bytes=status.st_size, input_modified_ns=status.st_mtime_ns, **asked
             ),
         )
     require_no_input((plan.output for plan in plans.values()), table.files)
@@ -186,6 +191,7 @@ def _done_before(plan: _Plan) -> Part | None:
         rows_read=record.rows,
         rows_written=record.rows,
         rows_without_prediction=record.rows_without_prediction,
+        rows_outside_range=record.rows_outside_range,
     )
 
 
@@ -195,6 +201,7 @@ def _recorded(plan: _Plan, scored: Scored) -> Part:
         part_sha256=_sha256(plan.output),
         rows=scored.rows_written,
         rows_without_prediction=scored.rows_without_prediction,
+        rows_outside_range=scored.rows_outside_range,
     )
     write_file(msgspec.json.format(msgspec.json.encode(record)) + b"\n", plan.record)
     return Part(
@@ -203,6 +210,7 @@ def _recorded(plan: _Plan, scored: Scored) -> Part:
         rows_read=scored.rows_read,
         rows_written=scored.rows_written,
         rows_without_prediction=scored.rows_without_prediction,
+        rows_outside_range=scored.rows_outside_range,
     )
 
 
@@ -217,4 +225,5 @@ def _together(parts: Sequence[Part]) -> Scored:
         rows_read=sum(part.rows_read for part in parts),
         rows_written=sum(part.rows_written for part in parts),
         rows_without_prediction=sum(part.rows_without_prediction for part in parts),
+        rows_outside_range=sum(part.rows_outside_range for part in parts),
     )

@@ -3,6 +3,8 @@
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -14,6 +16,7 @@ from linexport.data.tables import Batch, File, Table
 from linexport.data.writing import check_output, write_table
 from linexport.errors import ConfigError, DataError
 from linexport.scoring._ahead import Ahead
+from linexport.scoring.extrapolation import OutsideRange, warn
 from linexport.scoring.predictor import Predictor
 
 __all__ = [
@@ -43,6 +46,8 @@ class Scored:
     """As many, or nothing would have been written."""
     rows_without_prediction: int
     """Those among them that lack a value and are predicted as NaN, as asked."""
+    rows_outside_range: int
+    """Those with a value outside the training range, if the predictor looks."""
     parts: "tuple[Part, ...]" = ()
     """Of a directory, in the order of the table's files; the counts are of all together."""
 
@@ -66,7 +71,8 @@ def score(
 ) -> Scored:
     """Write one row of predictions for each row of a table, in its order.
 
-    Reading, predicting and writing overlap, in a thread each.
+    Reading, predicting and writing overlap, in a thread each. Rows outside the training range are
+    dealt with as the predictor's `check_range` says, with one warning at the end.
 
     Args:
         table: What `open_table` returns; features are found by name.
@@ -140,12 +146,13 @@ def write_predictions(
 ) -> Scored:
     """Write one row of predictions for each row of some batches; see `score`."""
     num_rows = num_without = 0
+    outside: list[OutsideRange] = []
 
     def predicted() -> Iterator[pl.DataFrame]:
         nonlocal num_rows, num_without
         schema = None
         for batch in batches:
-            prediction = predictor.predict_batch(batch, missing=missing)
+            prediction = predictor.predict_batch(batch, missing=missing, report=outside.append)
             columns = [
                 pl.Series(name, prediction[:, target])
                 for target, name in enumerate(predictor.target_names)
@@ -158,7 +165,14 @@ def write_predictions(
             yield frame
 
     num_written = write_table(predicted(), output)
-    return Scored(rows_read=num_rows, rows_written=num_written, rows_without_prediction=num_without)
+    if outside:
+        warn(reduce(add, outside))
+    return Scored(
+        rows_read=num_rows,
+        rows_written=num_written,
+        rows_without_prediction=num_without,
+        rows_outside_range=sum(rows.num_rows for rows in outside),
+    )
 
 
 def _size_of(batch: Batch | None) -> int:

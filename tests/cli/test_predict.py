@@ -162,6 +162,24 @@ def lake(table, tmp_path):
     return tmp_path / "lake"
 
 
+def test_rows_outside_the_training_range_are_named_when_asked(run, priced, table, tmp_path):
+    rows = "area,rooms,garden\n60,3,true\n500,3,true\n40,3,false\n70,99,true\n"
+    path, out = table(rows), tmp_path / "out.csv"
+    expected = run("predict", priced, path).output
+    warned = run("predict", priced, path, "--check-range", "warn")
+    assert (warned.status, warned.output) == (0, expected)
+    (line,) = warned.errors.splitlines()
+    assert line.startswith(f"warning: {path}, column 'area', row 2: 500 is outside the training ")
+    assert line.endswith("the prediction is an extrapolation; 2 rows are so.")
+    counted = run("predict", priced, path, "--check-range", "warn", "--json", "-q", "-o", out)
+    assert json.loads(counted.output)["rows_outside_range"] == 2
+    assert counted.errors == ""
+    out.unlink()
+    refused = run("predict", priced, path, "--check-range", "error", "-o", out)
+    assert (refused.status, out.exists()) == (3, False)
+    assert refused.only_error.startswith(f"error: {path}, column 'area', row 2: 500 is outside ")
+
+
 def test_a_directory_out_takes_a_part_for_each_input(run, textbook, lake, tmp_path):
     out = f"{tmp_path}/out/"
     outcome = run("predict", textbook, lake, "--keep", "id", "-o", out)
@@ -175,14 +193,15 @@ def test_a_directory_out_takes_a_part_for_each_input(run, textbook, lake, tmp_pa
 
 
 def test_json_counts_rows_and_parts(run, textbook, lake, tmp_path):
-    counts = {"rows_read": 3, "rows_written": 3, "rows_without_prediction": 0}
+    counts = {"rows_read": 3, "rows_written": 3}
+    counts |= {"rows_without_prediction": 0, "rows_outside_range": 0}
     outcome = run("predict", textbook, lake, "--json", "-o", tmp_path / "out.csv")
     assert json.loads(outcome.output) == {"output": str(tmp_path / "out.csv"), **counts}
     outcome = run(
         "predict", textbook, lake, "--json", "--format", "parquet", "-o", f"{tmp_path}/out/"
     )
     part = {"path": f"{tmp_path}/out/b.parquet", "rows_read": 1, "rows_written": 1}
-    part |= {"rows_without_prediction": 0, "done_before": False}
+    part |= {"rows_without_prediction": 0, "rows_outside_range": 0, "done_before": False}
     document = json.loads(outcome.output)
     assert document.pop("parts")[1] == part
     assert document == {"output": f"{tmp_path}/out/", **counts}

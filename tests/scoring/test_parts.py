@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -155,6 +156,15 @@ def test_parts_of_another_request_are_done_again(run, settings):
     run()
     assert run(**settings, resume=True) == ["p1.csv", "p2.csv", "p3.csv"]
     assert run(**settings, resume=True) == []
+
+
+def test_parts_whose_ranges_were_not_looked_at_are_done_again(predictor, run):
+    run()
+    with pytest.warns(UserWarning, match="states no training range"):
+        looking = replace(predictor, check_range="warn")
+    settings = {"artifact_sha256": ARTIFACT, "resume": True}
+    scored = score_parts(open_table("lake"), looking, Path("out"), **settings)
+    assert not any(part.done_before for part in scored.parts)
 
 
 def test_a_file_that_is_new_is_done_beside_those_that_are(run):

@@ -36,7 +36,9 @@ def files() -> list[str]:
 def test_predictions_stand_beside_what_is_kept(predictor):
     Path("in.csv").write_text(HOUSES)
     scored = score(open_table("in.csv"), predictor, "out.csv", keep=["note", "id"])
-    assert scored == Scored(rows_read=3, rows_written=3, rows_without_prediction=0)
+    assert scored == Scored(
+        rows_read=3, rows_written=3, rows_without_prediction=0, rows_outside_range=0
+    )
     assert list(csv.reader(io.StringIO(Path("out.csv").read_text(), newline=""))) == [
         ["note", "id", "y", "z"],
         ['say "hi"', "007", "-5.5", "2.0"],
@@ -136,7 +138,9 @@ def test_rows_without_a_value_are_an_error_or_predicted_as_nan(predictor):
     with pytest.raises(DataError, match=r"^in.csv, column 'a', row 2: There is no value; fill it "):
         score(table, predictor, "out.csv")
     scored = score(table, predictor, "out.csv", keep=["id"], missing="nan")
-    assert scored == Scored(rows_read=3, rows_written=3, rows_without_prediction=1)
+    assert scored == Scored(
+        rows_read=3, rows_written=3, rows_without_prediction=1, rows_outside_range=0
+    )
     assert Path("out.csv").read_text() == "id,y,z\nu,-5.5,2.0\nv,NaN,NaN\nw,-9.5,6.0\n"
 
 
