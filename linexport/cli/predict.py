@@ -40,7 +40,9 @@ __all__ = ["command"]
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Of onnxruntime; all cores by default, and at most.",
+    default=1,
+    show_default=True,
+    help="Of onnxruntime, at most all cores; reading and writing take others.",
 )
 @click.option(
     "--missing",
@@ -67,7 +69,7 @@ def command(
     delimiter: str | None,
     part_format: Literal["csv", "tsv", "parquet"] | None,
     resume: bool,
-    threads: int | None,
+    threads: int,
     missing: Literal["error", "nan"],
     check_range: Literal["off", "warn", "error"],
     as_json: bool,
@@ -91,7 +93,7 @@ def command(
             part_format=part_format,
             resume=resume,
             check_range=check_range,
-            num_threads=threads and min(threads, os.cpu_count() or threads),
+            num_threads=min(threads, os.cpu_count() or threads),
             on_read=None if quiet else reading,
         )
     if as_json:

@@ -14,7 +14,6 @@ from typing import BinaryIO
 import polars as pl
 
 from linexport.data import _csv_records
-from linexport.data._ahead import ahead
 from linexport.data._names import require_unique
 from linexport.data._numbers import Kind, is_plain, not_a_number, parse_numbers
 from linexport.data._parts import Batch, Selection
@@ -60,7 +59,7 @@ class CsvFile:
         with self._path.open("rb") as stream:
             _, blocks = _csv_records.records(stream, self.source)
             parser = _Parser(self.names, self._delimiter, self.source, selection)
-            yield from ahead(parser.batches(blocks, self._share))
+            yield from parser.batches(blocks, self._share)
 
 
 class CsvStream:
@@ -96,7 +95,7 @@ class CsvStream:
             raise DataError("It can be read only once; save it to a file.", source=self.source)
         blocks, self._blocks = self._blocks, None
         parser = _Parser(self.names, self._delimiter, self.source, selection)
-        yield from ahead(parser.batches(blocks))
+        yield from parser.batches(blocks)
         if self._stream is not sys.stdin.buffer:
             self._stream.close()
 

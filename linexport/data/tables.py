@@ -1,12 +1,14 @@
 """Tables: a schema and a stream of batches, whatever the rows come from."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from linexport.data._ahead import Ahead
 from linexport.data._csv import CsvFile, CsvStream
 from linexport.data._files import File, find_files, require_one_format
 from linexport.data._frames import Frame, arrow_table, mapping, parquet_file
@@ -17,6 +19,8 @@ from linexport.data.sharing import Gather, alone, share_parts
 from linexport.errors import ConfigError, DataError
 
 __all__ = ["Batch", "File", "Table", "open_table"]
+
+_BYTES_AHEAD = 64 << 20  # of rows that are read and not yet used; two reads of a Parquet file
 
 
 class Table:
@@ -58,8 +62,11 @@ class Table:
         kept: Sequence[str] = (),
         *,
         text_remedy: Callable[[str], str] = lambda _: "correct it",
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch, None, None]:
         """Yield at least one batch, if only of no rows.
+
+        Reading begins with this call, in a thread that runs ahead of whoever takes the batches.
+        From a pipe it does not, because an interrupt could not end a thread that waits for one.
 
         Args:
             numbers: Columns that must hold numbers (integer, decimal, floating-point, boolean).
@@ -71,7 +78,7 @@ class Table:
                 numbers is text.
         """
         batches = self.batches_and_ends(numbers, kept, text_remedy=text_remedy)
-        return (batch for batch in batches if batch is not None)
+        return _without_ends(batches)
 
     def batches_and_ends(
         self,
@@ -79,7 +86,7 @@ class Table:
         kept: Sequence[str] = (),
         *,
         text_remedy: Callable[[str], str] = lambda _: "correct it",
-    ) -> Iterator[Batch | None]:
+    ) -> Generator[Batch | None, None, None]:
         """As `batches`, and yield None where a file ends.
 
         So a file is known to be whole before the next one turns out to be at fault.
@@ -87,7 +94,9 @@ class Table:
         require_known([*numbers, *kept], self.names, self.source)
         selection = Selection(numbers=tuple(numbers), kept=tuple(kept), text_remedy=text_remedy)
         batches = self._read(selection)
-        return batches if self._on_read is None else self._watched(batches, self._on_read)
+        if any(isinstance(part, CsvStream) for part in self._parts):
+            return self._watched(batches)
+        return self._watched(Ahead(batches, _size_of, _BYTES_AHEAD))
 
     def share(self, rank: int, num_ranks: int, gather: Gather = alone) -> "Table":
         """Return what one of several ranks reads of it; see linexport.data.sharing.
@@ -113,7 +122,7 @@ class Table:
         parts, files = zip(*kept, strict=True)
         return Table(self.source, parts, files=files, on_read=self._on_read)
 
-    def _read(self, selection: Selection) -> Iterator[Batch | None]:
+    def _read(self, selection: Selection) -> Generator[Batch | None, None, None]:
         for part in self._parts:
             try:
                 yield from part.batches(selection)
@@ -121,15 +130,31 @@ class Table:
                 raise _unreadable(error, part.source) from error
             yield None
 
-    def _watched(self, batches: Iterator[Batch | None], on_read: OnRead) -> Iterator[Batch | None]:
+    def _watched(
+        self, batches: Generator[Batch | None, None, None] | Ahead[Batch | None]
+    ) -> Generator[Batch | None, None, None]:
         """Tell how far reading has come, each time when a batch has been dealt with."""
-        rows, bytes_read, num_bytes = 0, 0.0, self.num_bytes
+        rows, bytes_read, num_bytes = 0, 0.0, self.num_bytes if self._on_read else None
+        try:
+            for batch in batches:
+                yield batch
+                if batch is None or self._on_read is None:
+                    continue
+                rows, bytes_read = rows + batch.numbers.height, bytes_read + batch.num_bytes
+                self._on_read(ReadProgress(rows=rows, bytes_read=bytes_read, num_bytes=num_bytes))
+        finally:
+            batches.close()
+
+
+def _without_ends(batches: Generator[Batch | None, None, None]) -> Generator[Batch, None, None]:
+    with closing(batches):
         for batch in batches:
-            yield batch
-            if batch is None:
-                continue
-            rows, bytes_read = rows + batch.numbers.height, bytes_read + batch.num_bytes
-            on_read(ReadProgress(rows=rows, bytes_read=bytes_read, num_bytes=num_bytes))
+            if batch is not None:
+                yield batch
+
+
+def _size_of(batch: Batch | None) -> float:
+    return batch.numbers.estimated_size() + batch.kept.estimated_size() if batch else 0
 
 
 def open_table(

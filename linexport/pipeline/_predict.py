@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from linexport import bundle, data, onnx_graph
+from linexport import bundle, data
 from linexport.errors import ArtifactError, ConfigError
 from linexport.manifest import MANIFEST_FILE
 from linexport.model import LinearModel
 from linexport.pipeline._files import format_of, is_bundle, naming, read_artifact
 from linexport.pipeline._names import split_names
-from linexport.runtimes import OrtEngine
 from linexport.scoring import Predictor, Scored, score, score_parts
 from linexport.scoring.extrapolation import CheckRange
 
 if TYPE_CHECKING:
     from linexport.data import OnRead
+    from linexport.runtimes import OrtEngine
 
 __all__ = ["load", "predict"]
 
@@ -48,12 +48,9 @@ def load(
             be refused by a range that the model does not state.
         UnavailableError: If onnxruntime would not really use the provider.
     """
-    if num_threads is not None and not num_threads >= 1:
-        raise ConfigError(f"num_threads must be at least 1, got {num_threads}.")
-    path = Path(path)
-    model, artifact = _open(path)
-    with naming(path):
-        runtime = OrtEngine(artifact, num_threads=num_threads, provider=provider)
+    _check_threads(num_threads)
+    model, artifact = _open(Path(path))
+    runtime = _engine(path, artifact, num_threads=num_threads, provider=provider)
     return Predictor(runtime, model.features, model.targets, check_range)
 
 
@@ -68,7 +65,7 @@ def predict(
     part_format: Literal["csv", "tsv", "parquet"] | None = None,
     resume: bool = False,
     check_range: CheckRange = "off",
-    num_threads: int | None = None,
+    num_threads: int | None = 1,
     on_read: "OnRead | None" = None,
 ) -> Scored:
     """Write predictions for every row of a table, in constant memory.
@@ -86,7 +83,7 @@ def predict(
         part_format: Of parts; that of each file if not given.
         resume: Leave parts as they are that are done already; see `scoring.score_parts`.
         check_range: As `load`; warnings come once for each output.
-        num_threads: Of onnxruntime; None for all cores.
+        num_threads: Of onnxruntime; None for all cores, which reading and writing need too.
         on_read: Called as the table is read.
 
     Returns:
@@ -105,16 +102,23 @@ def predict(
         raise ConfigError(
             f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
         )
-    predictor = load(path, num_threads=num_threads, check_range=check_range)
+    _check_threads(num_threads)
+    model, artifact = _open(Path(path))
     opened = data.open_table(table, delimiter=delimiter, on_read=on_read)
     kept = split_names(keep, opened.names)
+    # Reading begins before onnxruntime is loaded, which takes as long as reading many a table.
+    rows = None
     if directory is None:
-        return score(opened, predictor, output, keep=kept, missing=missing)
+        rows = opened.batches([column.name for column in model.features], kept)
+    runtime = _engine(path, artifact, num_threads=num_threads)
+    predictor = Predictor(runtime, model.features, model.targets, check_range)
+    if directory is None:
+        return score(opened, predictor, output, keep=kept, missing=missing, batches=rows)
     return score_parts(
         opened,
         predictor,
         directory,
-        artifact_sha256=hashlib.sha256(_open(Path(path))[1]).hexdigest(),
+        artifact_sha256=hashlib.sha256(artifact).hexdigest(),
         suffix=part_format and f".{part_format}",
         keep=kept,
         missing=missing,
@@ -132,6 +136,18 @@ def _directory(output: str | Path) -> Path | None:
     return directory
 
 
+def _check_threads(num_threads: int | None) -> None:
+    if num_threads is not None and not num_threads >= 1:
+        raise ConfigError(f"num_threads must be at least 1, got {num_threads}.")
+
+
+def _engine(path: str | Path, artifact: bytes, **settings: Any) -> "OrtEngine":
+    from linexport.runtimes import OrtEngine  # loads onnxruntime and onnx: see `predict`
+
+    with naming(Path(path)):
+        return OrtEngine(artifact, **settings)
+
+
 def _open(path: Path) -> tuple[LinearModel, bytes]:
     if is_bundle(path):
         opened = bundle.read_bundle(path)
@@ -144,6 +160,8 @@ def _open(path: Path) -> tuple[LinearModel, bytes]:
     if format_of(path) != "onnx":
         raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")
     artifact = read_artifact(path)
+    from linexport import onnx_graph
+
     with naming(path):
         model = onnx_graph.read_named(onnx_graph.check(artifact))
     if model is None:

@@ -23,7 +23,6 @@ from linexport.scoring.stream import (
     Part,
     Scored,
     check_kept,
-    read_ahead,
     require_no_input,
     write_predictions,
 )
@@ -108,8 +107,7 @@ def score_parts(
     _make_directories(directory, pending)
     if pending:
         rest = table.only(plan.file for plan in pending)
-        rows = rest.batches_and_ends(predictor.feature_names, keep)
-        with closing(read_ahead(rest, rows)) as batches:
+        with closing(rest.batches_and_ends(predictor.feature_names, keep)) as batches:
             for plan in pending:
                 of_file = cast("Iterator[Batch]", iter(batches.__next__, None))  # up to its end
                 scored = write_predictions(of_file, predictor, plan.output, missing=missing)

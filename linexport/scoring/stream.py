@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,6 @@ from linexport.data._checks import check_missing
 from linexport.data.tables import Batch, File, Table
 from linexport.data.writing import check_output, write_table
 from linexport.errors import ConfigError, DataError
-from linexport.scoring._ahead import Ahead
 from linexport.scoring.extrapolation import OutsideRange, warn
 from linexport.scoring.predictor import Predictor
 
@@ -23,17 +22,10 @@ __all__ = [
     "Part",
     "Scored",
     "check_kept",
-    "read_ahead",
     "require_no_input",
     "score",
     "write_predictions",
 ]
-
-_BYTES_AHEAD = 32 << 20
-"""Of rows that are read and not yet predicted: as much as one read of a Parquet file gives."""
-
-
-Rows = TypeVar("Rows", Batch, Batch | None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +60,7 @@ def score(
     *,
     keep: Sequence[str] = (),
     missing: Literal["error", "nan"] = "error",
+    batches: Generator[Batch, None, None] | None = None,
 ) -> Scored:
     """Write one row of predictions for each row of a table, in its order.
 
@@ -83,6 +76,8 @@ def score(
             CSV they are text, and stay as they are written there: 007 is 007.
         missing: Whether a missing or non-finite feature is an error, or makes its row be predicted
             as NaN.
+        batches: What `table.batches` returned for the features and kept columns, if reading has
+            begun already.
 
     Raises:
         DataError: If a column is unknown, or kept under the name of a target; at the first row that
@@ -95,8 +90,8 @@ def score(
     check_output(output)
     if str(output) != "-":
         require_no_input([Path(output)], table.files)
-    with closing(read_ahead(table, table.batches(predictor.feature_names, keep))) as batches:
-        return write_predictions(batches, predictor, output, missing=missing)
+    with closing(batches or table.batches(predictor.feature_names, keep)) as rows:
+        return write_predictions(rows, predictor, output, missing=missing)
 
 
 def check_kept(keep: Sequence[str], targets: Sequence[str], source: str) -> None:
@@ -127,14 +122,6 @@ def require_no_input(outputs: Iterable[Path], files: Sequence[File]) -> None:
             file.path.exists() and output.samefile(file.path) for file in files
         ):
             raise ConfigError(f"{output}: the output would replace the input; name another file.")
-
-
-def read_ahead(table: Table, batches: Iterator[Rows]) -> Generator[Rows, None, None]:
-    """Read a table's batches beside whoever takes them, where that can be interrupted."""
-    if table.num_bytes is None:  # a pipe: nobody knows how long the thread would wait for it
-        yield from batches
-    else:
-        yield from Ahead(batches, _size_of, _BYTES_AHEAD)
 
 
 def write_predictions(
@@ -173,12 +160,6 @@ def write_predictions(
         rows_without_prediction=num_without,
         rows_outside_range=sum(rows.num_rows for rows in outside),
     )
-
-
-def _size_of(batch: Batch | None) -> int:
-    if batch is None:
-        return 0
-    return int(batch.numbers.estimated_size() + batch.kept.estimated_size())
 
 
 def _check_schema(frame: pl.DataFrame, schema: pl.Schema, source: str) -> None:
