@@ -6,6 +6,7 @@ value counts for the type of its column, and every message can name the row.
 
 import copy
 import math
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,9 @@ class CsvStream:
     def __init__(self, stream: BinaryIO, source: str, delimiter: str | None) -> None:
         self._stream = stream
         self.source = source
+        # Importing polars makes the system go on with a read that Ctrl-C has interrupted; this
+        # undoes it, so that waiting for a pipe can be ended.
+        signal.siginterrupt(signal.SIGINT, True)
         header, blocks = _csv_records.records(stream, source)
         self._blocks: Iterator[bytes] | None = blocks
         names, self._delimiter = _csv_records.parse_header(header, source, delimiter)

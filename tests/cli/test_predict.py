@@ -1,11 +1,16 @@
 """linexport predict: tables in, tables out."""
 
+import fcntl
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import termios
 import time
+from array import array
 
 import numpy as np
 import onnxruntime
@@ -128,6 +133,24 @@ def test_dashes_are_standard_input_and_output(run, textbook, monkeypatch):
         (expected,) = onnxruntime_alone(textbook, [[2, 1]])
         assert (outcome.status, outcome.errors) == (0, "")
         assert np.float32(outcome.output.splitlines()[1]) == expected[0]
+
+
+def test_an_interrupt_ends_waiting_for_a_pipe(textbook):
+    reader, writer = os.pipe()
+    os.write(writer, b"x1,x2\n1,2\n")
+    command = [sys.executable, "-m", "linexport", "predict", str(textbook), "-"]
+    with subprocess.Popen(
+        command, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as waiting:
+        unread = array("i", [1])
+        while unread[0]:  # until it waits for what does not come
+            time.sleep(0.01)
+            fcntl.ioctl(reader, termios.FIONREAD, unread)
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(timeout=60) == 130
+        assert waiting.stderr.read() == b"\ninterrupted\n"
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_directory_is_read_in_the_order_of_its_names(run, textbook, table, tmp_path):
