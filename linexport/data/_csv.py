@@ -24,6 +24,8 @@ from linexport.errors import DataError
 class CsvFile:
     """A CSV file on disk, which can be read any number of times."""
 
+    is_file = True
+
     def __init__(self, path: Path, source: str, delimiter: str | None) -> None:
         self._path = path
         self._share: tuple[float, float] = (0, math.inf)
@@ -65,6 +67,8 @@ class CsvFile:
 
 class CsvStream:
     """CSV that can be read only once: standard input, or a pipe, which is closed at the end."""
+
+    is_file = False
 
     def __init__(self, stream: BinaryIO, source: str, delimiter: str | None) -> None:
         self._stream = stream

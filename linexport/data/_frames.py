@@ -53,6 +53,11 @@ class Frame:
         self.names = require_unique(self._schema.names(), source)
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is; see Part."""
+        return self._row_groups is not None
+
+    @property
     def num_bytes(self) -> float:
         """Of the file, or of the share; see Part."""
         if self._row_groups is None or self._share is None:

@@ -49,6 +49,11 @@ class Part(Protocol):
         ...
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is read from a file, and not from memory or a pipe."""
+        ...
+
+    @property
     def num_bytes(self) -> float | None:
         """The sum of `num_bytes` of its batches; None where only the end tells."""
         ...

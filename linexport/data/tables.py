@@ -20,7 +20,7 @@ from linexport.errors import ConfigError, DataError
 
 __all__ = ["Batch", "File", "Table", "open_table"]
 
-_BYTES_AHEAD = 64 << 20  # of rows that are read and not yet used; two reads of a Parquet file
+_BYTES_AHEAD = 96 << 20  # of rows that are read and not yet used; three reads of Parquet
 
 
 class Table:
@@ -65,8 +65,9 @@ class Table:
     ) -> Generator[Batch, None, None]:
         """Yield at least one batch, if only of no rows.
 
-        Reading begins with this call, in a thread that runs ahead of whoever takes the batches.
-        From a pipe it does not, because an interrupt could not end a thread that waits for one.
+        Reading files begins with this call, in a thread that runs ahead of whoever takes the
+        batches. A pipe is not read so, because an interrupt could not end a thread that waits for
+        it.
 
         Args:
             numbers: Columns that must hold numbers (integer, decimal, floating-point, boolean).
@@ -94,9 +95,9 @@ class Table:
         require_known([*numbers, *kept], self.names, self.source)
         selection = Selection(numbers=tuple(numbers), kept=tuple(kept), text_remedy=text_remedy)
         batches = self._read(selection)
-        if any(isinstance(part, CsvStream) for part in self._parts):
-            return self._watched(batches)
-        return self._watched(Ahead(batches, _size_of, _BYTES_AHEAD))
+        if all(part.is_file for part in self._parts):
+            return self._watched(Ahead(batches, _size_of, _BYTES_AHEAD))
+        return self._watched(batches)
 
     def share(self, rank: int, num_ranks: int, gather: Gather = alone) -> "Table":
         """Return what one of several ranks reads of it; see linexport.data.sharing.

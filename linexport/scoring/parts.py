@@ -183,14 +183,7 @@ def _done_before(plan: _Plan) -> Part | None:
             return None
     except (OSError, msgspec.DecodeError):  # no part, or an interrupt came before its record
         return None
-    return Part(
-        path=plan.output,
-        done_before=True,
-        rows_read=record.rows,
-        rows_written=record.rows,
-        rows_without_prediction=record.rows_without_prediction,
-        rows_outside_range=record.rows_outside_range,
-    )
+    return _part(plan, record, done_before=True)
 
 
 def _recorded(plan: _Plan, scored: Scored) -> Part:
@@ -202,13 +195,17 @@ def _recorded(plan: _Plan, scored: Scored) -> Part:
         rows_outside_range=scored.rows_outside_range,
     )
     write_file(msgspec.json.format(msgspec.json.encode(record)) + b"\n", plan.record)
+    return _part(plan, record, done_before=False)
+
+
+def _part(plan: _Plan, record: _Record, *, done_before: bool) -> Part:
     return Part(
         path=plan.output,
-        done_before=False,
-        rows_read=scored.rows_read,
-        rows_written=scored.rows_written,
-        rows_without_prediction=scored.rows_without_prediction,
-        rows_outside_range=scored.rows_outside_range,
+        done_before=done_before,
+        rows_read=record.rows,
+        rows_written=record.rows,
+        rows_without_prediction=record.rows_without_prediction,
+        rows_outside_range=record.rows_outside_range,
     )
 
 
