@@ -107,8 +107,8 @@ def commands(directory: Path, suffix: str) -> dict[str, Sequence[str]]:
     source, one = directory / f"in.{suffix}", directory / f"one.{suffix}"
     by_name = {name: theirs(name, source, output_of(directory, name, suffix)) for name in PEERS}
     by_name[OURS] = ours(source, output_of(directory, OURS, suffix))
-    by_name[LIMIT + START] = theirs(LIMIT, one, output_of(directory, "one", suffix))
-    by_name[OURS + START] = ours(one, output_of(directory, "one", suffix))
+    by_name[LIMIT + START] = theirs(LIMIT, one, output_of(directory, "of one", suffix))
+    by_name[OURS + START] = ours(one, output_of(directory, "of one", suffix))
     return by_name
 
 
