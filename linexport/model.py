@@ -165,6 +165,11 @@ class LinearModel:
             for name in ours
         )
 
+    def widened(self) -> "LinearModel":
+        """Return the same numbers in float64, which holds float32 exactly."""
+        arrays = {name: array.astype(np.float64) for name, array in self.arrays().items()}
+        return LinearModel.from_arrays(arrays, features=self.features, targets=self.targets)
+
     def with_columns(self, features: Sequence[Column], targets: Sequence[Column]) -> "LinearModel":
         """Return the same numbers under other names.
 

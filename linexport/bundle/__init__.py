@@ -6,12 +6,13 @@ or the new one, also after a kill at any instant or on a full disk. Reading trus
 """
 
 from linexport.bundle._reader import Bundle, read_bundle
-from linexport.bundle._weights import decode_weights, encode_weights
+from linexport.bundle._weights import decode_arrays, decode_weights, encode_weights
 from linexport.bundle._writer import check_destination, write_bundle
 
 __all__ = [
     "Bundle",
     "check_destination",
+    "decode_arrays",
     "decode_weights",
     "encode_weights",
     "read_bundle",

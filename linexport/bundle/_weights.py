@@ -28,8 +28,20 @@ def decode_weights(data: bytes) -> LinearModel:
     Raises:
         ArtifactError: If it is no safetensors file, or does not hold exactly a finite linear model.
     """
-    if int.from_bytes(data[:8], "little") > LARGEST_HEADER:
-        raise ArtifactError(f"{_DAMAGED} its header passes {LARGEST_HEADER} bytes.")
+    try:
+        return LinearModel.from_arrays(decode_arrays(data))
+    except ModelError as error:
+        raise ArtifactError(f"The safetensors file is no linear model: {error}") from error
+
+
+def decode_arrays(data: bytes, *, largest_header: int = LARGEST_HEADER) -> dict[str, FloatArray]:
+    """Read arrays by name from a file that may be anything.
+
+    Raises:
+        ArtifactError: If it is no safetensors file, or holds other numbers than float32 or float64.
+    """
+    if int.from_bytes(data[:8], "little") > largest_header:
+        raise ArtifactError(f"{_DAMAGED} its header passes {largest_header} bytes.")
     tensors: list[tuple[str, dict[str, Any]]]
     try:
         tensors = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
@@ -43,7 +55,4 @@ def decode_weights(data: bytes) -> LinearModel:
             )
         flat = np.frombuffer(tensor["data"], dtype=_DTYPES[tensor["dtype"]])
         arrays[name] = flat.reshape(tensor["shape"])
-    try:
-        return LinearModel.from_arrays(arrays)
-    except ModelError as error:
-        raise ArtifactError(f"The safetensors file is no linear model: {error}") from error
+    return arrays

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linexport import bundle, certificate, onnx_graph
+from linexport._files import naming, read_artifact
 from linexport.certificate import ParityReport
 from linexport.errors import ArtifactError
 from linexport.manifest import Manifest
 from linexport.onnx_graph import OnnxSummary
-from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle, naming, read_artifact
+from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle
 
 __all__ = ["BundleInspection", "inspect"]
 

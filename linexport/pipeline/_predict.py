@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from linexport import bundle, data
+from linexport._files import naming, read_artifact
 from linexport.errors import ArtifactError, ConfigError
 from linexport.manifest import MANIFEST_FILE
 from linexport.model import LinearModel
-from linexport.pipeline._files import format_of, is_bundle, naming, read_artifact
+from linexport.pipeline._files import format_of, is_bundle
 from linexport.pipeline._names import split_names
 from linexport.scoring import Predictor, Scored, score, score_parts
 from linexport.scoring.extrapolation import CheckRange

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from linexport import bundle
+from linexport._files import naming, read_artifact
 from linexport.errors import ArtifactError, ConfigError
 from linexport.forms import Form, artifact_model
 from linexport.model import LinearModel
-from linexport.pipeline._files import is_bundle, naming, read_artifact
+from linexport.pipeline._files import is_bundle
 from linexport.protocols import Runtime
 from linexport.runtimes import OrtRuntime
 
@@ -49,8 +50,7 @@ def in_precision_of(
     if _computes_in(opened(model), model):
         return model, ()
     if model.dtype == np.float32:
-        arrays = {name: array.astype(np.float64) for name, array in model.arrays().items()}
-        other = LinearModel.from_arrays(arrays, features=model.features, targets=model.targets)
+        other = model.widened()
         note = "The float32 reference was taken as float64, which holds it exactly."
     else:
         form: Form = "standardized" if model.standardized else "folded"

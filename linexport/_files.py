@@ -1,0 +1,39 @@
+"""Reading files that may be anything."""
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from linexport.errors import ArtifactError, ModelError
+
+LARGEST_FILE = 2**31 - 1
+"""Bytes; what protobuf, and so ONNX, allows a file."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have whatever is wrong with a file say which file it is."""
+    try:
+        yield
+    except (ArtifactError, ModelError) as error:
+        raise ArtifactError(f"{path}: {error}") from error
+
+
+def read_artifact(path: Path) -> bytes:
+    """Read a file that may be anything.
+
+    Raises:
+        ArtifactError: If it cannot be read, is no plain file, or has more than 2 GiB.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ArtifactError(f"{path}: this is not a plain file.")
+        if status.st_size > LARGEST_FILE:
+            raise ArtifactError(
+                f"{path}: it has {status.st_size} bytes; an artifact has at most {LARGEST_FILE}."
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror}.") from error
