@@ -5,14 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linexport.cli._options import (
-    Command,
-    delimiter_option,
-    json_option,
-    names_option,
-    probe_options,
-    quiet_option,
-)
+from linexport.cli._export_options import export_options, output_option
+from linexport.cli._options import Command, delimiter_option, names_option
 
 if TYPE_CHECKING:
     from linexport.training import LeastSquaresConfig, SGDConfig
@@ -93,43 +87,8 @@ _OPTIONS = [
         help="Of every random choice.",
     ),
     click.option("--device", help="sgd: auto (default), cpu, cuda, cuda:N or mps."),
-    click.option(
-        "--dtype",
-        type=click.Choice(["float32", "float64"]),
-        default="float32",
-        show_default=True,
-        help="Of the artifacts.",
-    ),
-    click.option(
-        "--format",
-        "formats",
-        type=click.Choice(["torchscript", "onnx", "pt2"]),
-        multiple=True,
-        default=("torchscript", "onnx"),
-        show_default=True,
-        help="Artifacts to write; repeatable.",
-    ),
-    click.option(
-        "--form",
-        type=click.Choice(["auto", "folded", "standardized"]),
-        default="auto",
-        show_default=True,
-        help="Fold the scaler into the weights, or keep it as nodes; auto takes the more exact.",
-    ),
-    click.option("--opset", "opset_version", type=int, help="Of the ONNX file.  [default: 13]"),
-    click.option("--ir-version", type=int, help="Of the ONNX file.  [default: 7]"),
-    click.option(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path),
-        default=Path("models/linear-regression"),
-        show_default=True,
-        help="Directory of the bundle.",
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace a bundle that is there."),
-    probe_options,
-    json_option,
-    quiet_option,
+    output_option(default=Path("models/linear-regression"), show_default=True),
+    export_options,
 ]
 
 
@@ -147,9 +106,6 @@ _SOLVER_SETTINGS = {
     ),
     "lstsq": ("l2", "intercept", "rank_deficient"),
 }  # fmt: skip
-EXPORT_SETTINGS = (
-    "formats", "dtype", "form", "opset_version", "ir_version", "probe_rows", "probe_seed",
-)  # fmt: skip
 
 
 def solver_of(values: dict[str, Any]) -> "SGDConfig | LeastSquaresConfig":

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linexport import pipeline, reporting
-from linexport.cli._main import DISAGREES
-from linexport.cli._options import echo_verdict
+from linexport import pipeline
+from linexport.cli._export_options import EXPORT_SETTINGS, echo_exported
 from linexport.cli._progress import EpochDisplay, ReadDisplay
 from linexport.cli._ranks import joined_ranks
 from linexport.cli._startup import collector_paused
-from linexport.cli._text import echo_lines
-from linexport.cli._training_options import EXPORT_SETTINGS, solver_of, training_options
+from linexport.cli._training_options import solver_of, training_options
 
 __all__ = ["command"]
 
@@ -90,22 +88,14 @@ def command(
         return
     trained = exported.training
     assert trained is not None
-    for warning in exported.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    bundle = None if exported.path is None else str(exported.path)
-    outcome = (bundle, exported.fit, exported.error_budget, exported.report)
-    if as_json:
-        click.echo(reporting.render(reporting.training_document(*outcome, exported.warnings)))
-    else:
-        if not quiet:
-            lines = _module_lines(trained)
-            lines += reporting.training_lines(*outcome, rows.targets, truth=_truth(rows))
-            echo_lines(lines)
-        else:
-            echo_lines(exported.report.failures)
-        echo_verdict(exported.report, reporting.conclusion(exported.report))
-    if not exported.report.passed:
-        ctx.exit(DISAGREES)
+    echo_exported(
+        ctx,
+        exported,
+        as_json=as_json,
+        quiet=quiet,
+        before=_module_lines(trained),
+        truth=_truth(rows),
+    )
 
 
 def _module_lines(trained: "TrainingResult") -> list[str]:

@@ -43,7 +43,7 @@ def model_card(
         "",
         "## Error budget",
         "",
-        *_code("text", budget_lines(budgets, fit, model.targets)),
+        *_code("text", budget_lines(budgets, fit, model.features, model.targets)),
         "",
         "Check it again at any time with `linexport verify` on this directory.",
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from linexport.certificate import ParityReport
 from linexport.manifest import Coefficients, ErrorBudget, FitRecord, Manifest
-from linexport.model import Column
+from linexport.model import Column, LinearModel
 from linexport.onnx_graph import OnnxSummary
 from linexport.reporting._table import number, table
 from linexport.reporting.statistics import statistics_lines
@@ -28,15 +28,14 @@ def training_lines(
     fit: FitRecord,
     budgets: Mapping[str, ErrorBudget],
     report: ParityReport,
-    targets: Iterable[Column],
+    model: LinearModel,
     *,
     truth: Mapping[str, Coefficients] | None = None,
 ) -> list[str]:
     """What `train-and-export` prints: the fit, its budget, the proof, where it lies."""
-    targets = tuple(targets)
     return [
-        *fit_lines(fit, targets, truth),
-        *budget_lines(budgets, fit, targets),
+        *fit_lines(fit, model.targets, truth),
+        *budget_lines(budgets, fit, model.features, model.targets),
         *parity_lines(report),
         f"Bundle: {bundle}" if bundle else "No bundle was written.",
     ]
@@ -74,7 +73,10 @@ def _coefficient_lines(fit: FitRecord, truth: Mapping[str, Coefficients] | None)
 
 
 def budget_lines(
-    budgets: Mapping[str, ErrorBudget], fit: FitRecord, targets: Iterable[Column]
+    budgets: Mapping[str, ErrorBudget],
+    fit: FitRecord,
+    features: Iterable[Column],
+    targets: Iterable[Column],
 ) -> list[str]:
     """The distances and their sum, per target, and the sum as a part of the residuals."""
     residuals = {name: m.rmse for name, m in fit.metrics.get("training", {}).items()}
@@ -91,10 +93,19 @@ def budget_lines(
         ]
         for target, budget in budgets.items()
     ]
-    return [
-        "Error budget: the most that a prediction in the training range can be off by",
+    within = "in the training range" if fit.rows else "in the features' range"
+    unknown = [column.name for column in features if column.minimum is None]
+    lines = [
+        f"Error budget: the most that a prediction {within} can be off by",
         *table(["target", "fit", "export", "inputs", "runtime", "sum", "sum/RMSE"], rows),
     ]
+    if unknown:
+        names = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        lines.append(
+            f"  The range of {names} is not known: 4 / scale around the scaler's mean is assumed, "
+            "or -4 to 4."
+        )
+    return lines
 
 
 def parity_lines(report: ParityReport) -> list[str]:
@@ -162,7 +173,7 @@ def bundle_lines(manifest: Manifest, report: ParityReport | None) -> list[str]:
         *_column_lines("feature", manifest.features),
         *_column_lines("target", manifest.targets),
         *fit_lines(manifest.fit, manifest.targets),
-        *budget_lines(manifest.error_budget, manifest.fit, manifest.targets),
+        *budget_lines(manifest.error_budget, manifest.fit, manifest.features, manifest.targets),
         "Files, their sizes and digests checked",
         *table(["file", "format", "bytes", "SHA-256"], files),
         f"Written by {versions}",
@@ -212,7 +223,8 @@ def _column_lines(title: str, columns: Sequence[Column]) -> list[str]:
 
 def _origin(fit: FitRecord) -> str:
     if not fit.rows:
-        return fit.solver
+        source = fit.settings.get("source")
+        return f"{fit.solver} from {source}" if source else fit.solver
     rows = "row" if fit.rows_dropped == 1 else "rows"
     dropped = f", {fit.rows_dropped} {rows} dropped" if fit.rows_dropped else ""
     return f"{fit.solver}, {fit.rows} rows{dropped}"
