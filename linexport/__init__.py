@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         verify,
     )
     from linexport.scoring import Predictor
+    from linexport.sources import Imported, read_model
     from linexport.training import LeastSquaresConfig, SGDConfig, TrainingResult, train
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "ExportError",
     "Exported",
     "ExtrapolationWarning",
+    "Imported",
     "LeastSquaresConfig",
     "LinearModel",
     "LinexportError",
@@ -74,6 +76,7 @@ __all__ = [
     "predict",
     "read_bundle",
     "read_data",
+    "read_model",
     "synthesize",
     "synthetic_data",
     "train",
@@ -115,6 +118,7 @@ __getattr__ = lazy_names(
             "verify",
         ),
         "scoring": ("Predictor",),
+        "sources": ("Imported", "read_model"),
         "training": ("LeastSquaresConfig", "SGDConfig", "TrainingResult", "train"),
     },
 )

@@ -52,11 +52,11 @@ _ELEMENT_TYPES = {
 }
 _KNOWN_OPERATORS = {
     "": {
-        "Add", "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gemm", "Identity", "IsNaN",
-        "MatMul", "Max", "Min", "Mul", "Neg", "Relu", "Reshape", "Squeeze", "Sub", "Transpose",
-        "Unsqueeze", "Where",
+        "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gemm",
+        "Identity", "IsNaN", "MatMul", "Max", "Min", "Mul", "Neg", "Relu", "Reshape", "Squeeze",
+        "Sub", "Transpose", "Unsqueeze", "Where",
     },
-    "ai.onnx.ml": {"LinearRegressor", "Scaler"},
+    "ai.onnx.ml": {"FeatureVectorizer", "LinearRegressor", "Scaler"},
 }  # fmt: skip
 """What exporters build a linear model of, and what is put around one by mistake, so that the parity
 check can tell. None of them loops, calls out or reads a file."""

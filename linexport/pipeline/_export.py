@@ -2,15 +2,15 @@
 
 import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from linexport import bundle, certificate, exporters, reporting
+from linexport import bundle, certificate, exporters, reporting, sources
 from linexport.certificate import ParityReport
 from linexport.errors import ConfigError, ModelError
 from linexport.forms import (
@@ -20,8 +20,8 @@ from linexport.forms import (
     raw_coefficients,
     rounding_budget,
 )
-from linexport.manifest import ErrorBudget, FitRecord, Manifest, coefficients_by_target
-from linexport.model import LinearModel
+from linexport.manifest import ErrorBudget, FitRecord, Manifest, Setting, coefficients_by_target
+from linexport.model import Column, LinearModel
 from linexport.parity import DEFAULT_PROBE_ROWS
 from linexport.pipeline._proof import prove
 
@@ -82,18 +82,26 @@ class Exported:
 
 
 def export(
-    source: "TrainingResult | LinearModel",
+    source: Any,
     output: str | Path,
     *,
     config: ExportConfig | None = None,
+    features: Sequence[Column | str] = (),
+    targets: Sequence[Column | str] = (),
+    ranges: Any = None,
     overwrite: bool = False,
 ) -> Exported:
     """Write a model as a bundle, once every artifact is proven to predict the same.
 
     Args:
-        source: What training returned, or a model from elsewhere.
+        source: What training returned, or a model from elsewhere: whatever `read_model` takes.
         output: The bundle's directory.
         config: What to write.
+        features: Names in the order of the input, where the source has none; a Column states a
+            unit or a range too.
+        targets: Likewise, in the order of the output.
+        ranges: A table with the features, such as the training data, over whose range the error
+            budget of a model from elsewhere is to hold; without it a range may have to be assumed.
         overwrite: Replace a bundle that is there.
 
     Returns:
@@ -102,10 +110,17 @@ def export(
     Raises:
         BundleError: If the directory is taken or cannot be written.
         ExportError: If the versions cannot be.
-        ModelError: If a number is too large for the dtype.
+        ModelError: If a number is too large for the dtype, or the source is no linear model.
+        ArtifactError: If the source is a file that cannot be used.
     """
     config = config or ExportConfig()
-    fit_model, fit = _fit(source)
+    training = _training_result(source)
+    if training is None:
+        fit_model, fit = _imported(source, features, targets, ranges)
+    elif features or targets or ranges is not None:
+        raise ConfigError("What train returned has its names and ranges; leave them out.")
+    else:
+        fit_model, fit = training.model, training.record
     bundle.check_destination(output, overwrite=overwrite)
     model = artifact_model(fit_model, np.dtype(config.dtype), config.form)
     budgets = _error_budgets(fit_model, model, fit)
@@ -144,32 +159,35 @@ def export(
         error_budget=budgets,
         model=model,
         report=report,
-        training=None if isinstance(source, LinearModel) else source,
+        training=training,
         warnings=(
-            *(() if isinstance(source, LinearModel) else source.warnings),
+            *(() if training is None else training.warnings),
             *_precision_warnings(fit, budgets, config.dtype),
         ),
     )
 
 
-def _fit(source: "TrainingResult | LinearModel") -> tuple[LinearModel, FitRecord]:
-    if not isinstance(source, LinearModel):
-        if not hasattr(source, "record"):
-            raise ConfigError(
-                f"export takes what train returns, or a LinearModel, not a {type(source).__name__}."
-            )
-        return source.model, source.record
-    model = _in_float64(source)
+def _training_result(source: Any) -> "TrainingResult | None":
+    """Tell what training returned from a model; training is not imported for others."""
+    is_ours = type(source).__module__.startswith("linexport.") and hasattr(source, "record")
+    return source if is_ours else None
+
+
+def _imported(
+    source: Any, features: Sequence[Column | str], targets: Sequence[Column | str], ranges: Any
+) -> tuple[LinearModel, FitRecord]:
+    found = sources.read_model(source, features=features, targets=targets)
+    model = found.model
+    if ranges is not None:
+        from linexport.pipeline._ranges import with_ranges  # it imports polars
+
+        model = with_ranges(model, ranges)
     weight, bias = raw_coefficients(model)
     coefficients = coefficients_by_target(
         model.feature_names, model.target_names, weight.tolist(), bias.tolist()
     )
-    return model, FitRecord(solver="imported", rows=0, coefficients=coefficients)
-
-
-def _in_float64(model: LinearModel) -> LinearModel:
-    arrays = {name: array.astype(np.float64) for name, array in model.arrays().items()}
-    return LinearModel.from_arrays(arrays, features=model.features, targets=model.targets)
+    settings: dict[str, Setting] = {"source": found.source}
+    return model, FitRecord(solver="imported", rows=0, settings=settings, coefficients=coefficients)
 
 
 def _error_budgets(

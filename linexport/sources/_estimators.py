@@ -1,0 +1,54 @@
+"""What is asked of any scikit-learn estimator: its class, and attributes that fitting made."""
+
+from typing import Any
+
+from linexport._arrays import Float64Array
+from linexport.errors import ModelError
+from linexport.sources.arrays import as_float64
+
+
+def kind_of(estimator: Any) -> str:
+    """Return the class's name, if it is one of scikit-learn's own.
+
+    Raises:
+        ModelError: If it is derived from one: it may predict otherwise.
+    """
+    kind = type(estimator)
+    if kind.__module__.partition(".")[0] != "sklearn":
+        raise ModelError(
+            f"{kind.__name__} is not a class of scikit-learn itself, so what it predicts is not "
+            "known: pass its coefficients as arrays."
+        )
+    return str(kind.__name__)
+
+
+def fitted(estimator: Any, attribute: str) -> Any:
+    """Return an attribute that fitting makes.
+
+    Raises:
+        ModelError: If it is not there.
+    """
+    if not hasattr(estimator, attribute):
+        raise ModelError(
+            f"{kind_of(estimator)} is not fitted (it has no {attribute}): call fit first."
+        )
+    return getattr(estimator, attribute)
+
+
+def numbers(estimator: Any, attribute: str) -> Float64Array:
+    """Return numbers that fitting makes, in float64.
+
+    Raises:
+        ModelError: If they are not there, or no numbers.
+    """
+    value = fitted(estimator, attribute)
+    if hasattr(value, "toarray"):  # SGDRegressor.sparsify
+        value = value.toarray()
+    return as_float64(value, f"{kind_of(estimator)}.{attribute}")
+
+
+def is_passed_through(step: Any) -> bool:
+    """Tell a Pipeline's step that does nothing."""
+    if step is None or isinstance(step, str):  # the one string that a fitted Pipeline has
+        return True
+    return type(step).__name__ == "FunctionTransformer" and step.func is None

@@ -1,0 +1,91 @@
+"""Plain arrays by name, as people keep them and as a state_dict has them.
+
+    weight        (K, D), or (D,) of a single target
+    bias          (K,), or a number; 0 where there is none
+    mean, scale   (D,), both or neither: ((x - mean) * scale) @ weight.T + bias
+
+A common prefix, as in `linear.weight` and `linear.bias`, does not matter.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from linexport._arrays import Float64Array
+from linexport.errors import ModelError
+from linexport.model import LinearModel
+from linexport.sources._found import Found
+
+__all__ = ["as_float64", "is_arrays", "read"]
+
+_NAMES = ({"weight"}, {"weight", "bias"}, {"weight", "mean", "scale"},
+          {"weight", "bias", "mean", "scale"})  # fmt: skip
+
+
+def is_arrays(source: Mapping[Any, Any]) -> bool:
+    """Tell arrays from named coefficients: there is a weight."""
+    return any(isinstance(name, str) and name.split(".")[-1] == "weight" for name in source)
+
+
+def read(
+    arrays: Mapping[str, Any],
+    source: str = "arrays",
+    convert: Callable[[Any, str], Float64Array] | None = None,
+) -> Found:
+    """Read a model.
+
+    Args:
+        arrays: Numbers by name.
+        source: What they came from.
+        convert: Makes an array of float64 of numbers and their name; what NumPy can if not given.
+
+    Raises:
+        ModelError: If the names are not those of one linear layer, or the shapes do not fit.
+    """
+    convert = convert or as_float64
+    numbers = {name: convert(array, name) for name, array in _without_prefix(arrays).items()}
+    weight = np.atleast_2d(numbers["weight"])
+    if weight.ndim != 2 or 0 in weight.shape:
+        raise ModelError(f"weight must have shape (targets, features), got {weight.shape}.")
+    bias = np.atleast_1d(numbers.get("bias", np.zeros(len(weight))))
+    model = LinearModel(
+        weight=weight, bias=bias, mean=numbers.get("mean"), scale=numbers.get("scale")
+    )
+    return Found(model=model, source=source)
+
+
+def as_float64(array: Any, name: str) -> Float64Array:
+    """Return numbers in float64, which holds float32 and narrower ones exactly.
+
+    Raises:
+        ModelError: If they are no real numbers, or more precise than float64.
+    """
+    try:
+        values = np.asarray(array)
+    except ValueError as error:  # rows of different lengths
+        raise ModelError(f"{name} is no array of numbers: {error}.") from error
+    if values.dtype.kind not in "fiu" or values.dtype.itemsize > 8:
+        raise ModelError(
+            f"{name} is {values.dtype}; it must be real numbers, at most as wide as float64."
+        )
+    return values.astype(np.float64)
+
+
+def _without_prefix(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Take names without the prefix that a module around the layer gave them."""
+    parts = [str(name).rpartition(".") for name in arrays]
+    prefixes = {prefix for prefix, _, _ in parts}
+    plain = {name: array for (_, _, name), array in zip(parts, arrays.values(), strict=True)}
+    if len(prefixes) == 1 and plain.keys() in _NAMES:
+        return plain
+    listed = ", ".join(sorted(map(str, arrays))[:8]) or "nothing"
+    if "running_mean" in plain or "running_var" in plain:
+        raise ModelError(
+            f"Found {listed}: a BatchNorm, whose epsilon is not among these numbers. Pass the "
+            "module itself, from Python."
+        )
+    raise ModelError(
+        f"Found {listed}: a linear model is one weight, with or without a bias, and with mean and "
+        "scale or without."
+    )

@@ -1,0 +1,115 @@
+"""Plain arrays, by the names that people and state_dicts give them."""
+
+import numpy as np
+import pytest
+from agreement import assert_agrees
+from safetensors.numpy import save_file
+
+import linexport
+from linexport import Column
+from linexport.errors import ModelError
+
+WEIGHT = np.array([[2.0, -3.5], [0.25, 8.0]])
+BIAS = np.array([4.25, -1.0])
+
+
+def test_arrays_are_a_model(tmp_path):
+    rows = np.random.default_rng(1).normal(size=(20, 2)).astype(np.float32).astype(np.float64)
+    mean, scale = np.array([1.0, -2.0]), np.array([0.5, 4.0])
+    source = {"weight": WEIGHT, "bias": BIAS, "mean": mean, "scale": scale}
+    expected = ((rows - mean) * scale) @ WEIGHT.T + BIAS
+    exported = assert_agrees(source, expected, rows, tmp_path / "bundle")
+    assert exported.fit.settings == {"source": "arrays"}
+
+
+@pytest.mark.parametrize(
+    ("source", "weight", "bias"),
+    [
+        ({"weight": [2, -3.5], "bias": 4}, [[2.0, -3.5]], [4.0]),
+        ({"weight": [[2.0, -3.5]], "bias": [4.25]}, [[2.0, -3.5]], [4.25]),
+        ({"weight": WEIGHT.T.copy().T}, WEIGHT.tolist(), [0.0, 0.0]),
+        ({"a.b.weight": np.float16([2, 0.5]), "a.b.bias": [1]}, [[2.0, 0.5]], [1.0]),
+        ({"weight": np.array([[2**31]]), "bias": np.int8(1)}, [[2.0**31]], [1.0]),
+    ],
+)  # fmt: skip
+def test_any_way_to_write_them(source, weight, bias):
+    model = linexport.read_model(source).model
+    assert (model.weight.tolist(), model.bias.tolist()) == (weight, bias)
+    assert model.feature_names == tuple(f"x{k}" for k in range(1, len(weight[0]) + 1))
+
+
+def test_names_units_and_ranges_may_be_given():
+    features = [Column(name="area", unit="m²", minimum=10.0, maximum=90.0), "floor"]
+    model = linexport.read_model({"weight": [3.0, 1.0]}, features=features, targets=["rent"]).model
+    assert model.features == (features[0], Column(name="floor"))
+    assert model.target_names == ("rent",)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"weight": [[1.0], [2.0, 3.0]]}, "weight is no array of numbers"),
+        ({"weight": ["a"]}, "must be real numbers"),
+        ({"weight": [[1j]]}, "must be real numbers"),
+        ({"weight": [True]}, "must be real numbers"),
+        ({"weight": np.ones((1, 2), np.longdouble)}, "at most as wide as float64"),
+        ({"weight": np.ones((1, 2, 3))}, r"must have shape \(targets, features\)"),
+        ({"weight": np.ones((0, 2))}, r"must have shape \(targets, features\)"),
+        ({"weight": [1.0, 2.0], "bias": [1.0, 2.0]}, r"bias must be float64 of shape \(1,\)"),
+        ({"weight": [1.0], "mean": [1.0]}, "Found mean, weight"),
+        ({"weight": [1.0], "offset": 1.0}, "Found offset, weight"),
+        ({"a.weight": [1.0], "b.bias": 1.0}, r"Found a\.weight, b\.bias"),
+        ({"weight": [1.0], 3: 1.0}, "Found 3, weight"),
+        ({"weight": [np.inf]}, r"weight has the value inf at \(0, 0\)"),
+        ({}, "missing required field"),
+    ],
+)
+def test_what_is_no_model_is_refused(source, said):
+    with pytest.raises(ModelError, match=said):
+        linexport.read_model(source)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"features": ["a"]}, "has 2 features, but 1 names are given"),
+        ({"targets": ["a", "b"]}, "has 1 targets, but 2 names are given"),
+        ({"features": ["a", "a"]}, "Two features are named 'a'"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(settings, said):
+    with pytest.raises(ModelError, match=said):
+        linexport.read_model({"weight": [1.0, 2.0]}, **settings)
+
+
+def test_names_of_the_source_stand(tiny):
+    model = tiny.with_columns([Column(name="a"), Column(name="b")], tiny.targets)
+    assert linexport.read_model(model, features=["a", "b"]).model.feature_names == ("a", "b")
+    known = Column(name="b", minimum=0.0, maximum=2.0)
+    assert linexport.read_model(model, features=["a", known]).model.features[1] == known
+    with pytest.raises(ModelError, match="names its targets 'y', not 'z'"):
+        linexport.read_model(model, targets=["z"])
+
+
+@pytest.mark.parametrize("thing", [None, 3, object(), [1.0, 2.0]])
+def test_what_is_nothing_of_the_kind_is_refused(thing):
+    with pytest.raises(ModelError, match="is no model that is known here"):
+        linexport.read_model(thing)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_safetensors_of_a_linear_layer(tmp_path, dtype):
+    path = tmp_path / "model.safetensors"
+    tensors = {"linear.weight": WEIGHT.astype(dtype), "linear.bias": BIAS.astype(dtype)}
+    save_file(tensors, path, metadata={"note": "n" * 10_000})
+    found = linexport.read_model(path)
+    assert found.source == "safetensors"
+    assert np.array_equal(found.model.weight, WEIGHT)
+    assert np.array_equal(found.model.bias, BIAS)
+
+
+def test_our_own_safetensors(tiny, tmp_path):
+    exported = linexport.export(tiny, tmp_path / "bundle")
+    read = linexport.read_model(tmp_path / "bundle" / "weights.safetensors").model
+    assert read.same_numbers(linexport.read_model(tiny).model)
+    assert exported.path is not None

@@ -1,0 +1,131 @@
+"""Names and coefficients, as JSON and as mappings."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from agreement import assert_agrees
+
+import linexport
+from linexport.errors import ArtifactError, ModelError
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read JSON text from a file."""
+
+    def read_text(text: str | bytes):
+        path = tmp_path / "fit.json"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return linexport.read_model(path).model
+
+    return read_text
+
+
+FORMS = {
+    "by name": '{"intercept": 4.2, "coefficients": {"x2": -3.4, "x1": 2}}',
+    "in a list, as Spark has them":
+        '{"intercept": 4.2, "coefficients": [-3.4, 2], "features": ["x2", "x1"]}',
+    "flat, as R has them": '{"(Intercept)": 4.2, "x2": -3.4, "x1": 2}',
+    "with R's name": '{"coefficients": {"x2": -3.4, "(Intercept)": 4.2, "x1": 2.0}}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_the_same_model(read, form):
+    model = read(FORMS[form])
+    assert model.feature_names == ("x2", "x1")
+    assert model.target_names == ("y",)
+    assert (model.weight.tolist(), model.bias.tolist()) == ([[-3.4, 2.0]], [4.2])
+
+
+def test_the_documented_examples_are_models(read):
+    page = Path(__file__).parent.parent.parent / "docs" / "sources.md"
+    examples = re.findall(r"```json\n(.*?)```", page.read_text(), re.DOTALL)
+    assert [read(text).target_names for text in examples] == [("y",), ("y",), ("rent", "price")]
+    assert {read(text).feature_names for text in examples} == {("x1", "x2")}
+
+
+def test_a_target_has_a_name(read):
+    assert read('{"target": "rent", "intercept": 0, "coefficients": {"a": 1}}').target_names == (
+        "rent",
+    )
+
+
+def test_several_targets_state_the_same_features_in_any_order(read):
+    model = read(
+        '{"targets": {"rent": {"intercept": 1, "coefficients": {"a": 2, "b": 3}},'
+        ' "price": {"(Intercept)": 4, "b": 5, "a": 6}}}'
+    )
+    assert model.target_names == ("rent", "price")
+    assert model.feature_names == ("a", "b")
+    assert model.weight.tolist() == [[2, 3], [6, 5]]
+    assert model.bias.tolist() == [1, 4]
+
+
+def test_numbers_are_read_as_python_and_r_write_them(tmp_path):
+    random = np.random.default_rng(3)
+    weights = random.normal(size=7) * 10.0 ** random.integers(-20, 20, 7)
+    names = [f"f {k}" for k in range(7)]
+    document = {"intercept": 1e-3, "coefficients": dict(zip(names, weights.tolist(), strict=True))}
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps(document))
+    assert linexport.read_model(path).model.weight.tolist() == [weights.tolist()]
+    assert linexport.read_model(document).model.weight.tolist() == [weights.tolist()]
+
+
+def test_a_mapping_is_a_source_with_numpys_numbers_too(tmp_path):
+    rows = np.random.default_rng(5).normal(size=(9, 2)).astype(np.float32).astype(np.float64)
+    source = {"intercept": np.float32(0.1), "coefficients": {"a": np.float64(2), "b": np.int64(3)}}
+    expected = rows @ [2.0, 3.0] + float(np.float32(0.1))
+    exported = assert_agrees(source, expected, rows, tmp_path / "bundle")
+    assert exported.fit.settings == {"source": "named coefficients"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        (b"\xff\xfe\x00", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[1, 2]", "not an object"),
+        ("{}", "missing required field `intercept`"),
+        ('{"coefficients": {"a": 1}}', "missing required field `intercept`"),
+        ('{"intercept": 1}', "missing required field `coefficients`"),
+        ('{"intercept": 1, "coefficients": {}}', "There are no coefficients"),
+        ('{"intercept": 1, "coefficients": {"a": "2"}}', "Expected `float`, got `str`"),
+        ('{"intercept": 1, "coefficients": {"a": true}}', "Expected `float`, got `bool`"),
+        ('{"intercept": 1, "coefficients": {"a": null}}', "Expected `float`, got `null`"),
+        ('{"intercept": 1, "coefficients": {"a": NaN}}', "NaN is not finite"),
+        ('{"intercept": Infinity, "coefficients": {"a": 1}}', "Infinity is not finite"),
+        ('{"intercept": 1, "coefficients": {"a": 1e999}}', "'a' is inf; it must be finite"),
+        ('{"intercept": 1, "coefficients": {"a": 1' + "0" * 400 + "}}", "out of range"),
+        ('{"intercept": 1, "coefficients": {"a": 1, "a": 2}}', "The name 'a' occurs twice"),
+        ('{"intercept": 1, "intercept": 2, "coefficients": {"a": 1}}', "'intercept' occurs twice"),
+        ('{"intercept": 1, "coefficients": [1, 2], "features": ["a", "a"]}', "'a' occurs twice"),
+        ('{"intercept": 1, "coefficients": [1, 2], "features": ["a"]}', "need as many names"),
+        ('{"intercept": 1, "coefficients": [1, 2]}', "missing required field `features`"),
+        ('{"intercept": 1, "coefficients": {"a": 1}, "link": "log"}', "unknown field `link`"),
+        ('{"intercept": 1, "coefficients": {"": 1}}', "must be printable text"),
+        ('{"targets": {}}', "There are no targets"),
+        ('{"targets": {"a": 3}}', "Expected `object`, got `int`"),
+        (
+            '{"targets": {"u": {"intercept": 1, "coefficients": {"a": 1}},'
+            ' "v": {"intercept": 1, "coefficients": {"b": 1}}}}',
+            "of target 'v' are of other features: 'a' is missing on one side",
+        ),
+    ],
+)
+def test_anything_else_is_refused_with_the_file_and_the_reason(read, text, said):
+    with pytest.raises(ArtifactError, match=rf"fit\.json: .*{said}"):
+        read(text)
+
+
+def test_two_intercepts_are_one_too_many():
+    """R's name beside ours is a feature of that name, which nobody means."""
+    source = {"intercept": 1, "coefficients": {"(Intercept)": 2, "a": 3}}
+    with pytest.raises(ModelError, match="two intercepts"):
+        linexport.read_model(source)

@@ -1,0 +1,158 @@
+"""Results of statsmodels: the intercept found, formulas and links told apart."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
+from agreement import assert_agrees
+
+import linexport
+from linexport.errors import ModelError
+
+FITS = {
+    "OLS": lambda y, x: sm.OLS(y, x).fit(),
+    "WLS": lambda y, x: sm.WLS(y, x, weights=np.linspace(1, 2, len(y))).fit(),
+    "GLS": lambda y, x: sm.GLS(y, x, sigma=np.linspace(1, 2, len(y))).fit(),
+    "GLSAR": lambda y, x: sm.GLSAR(y, x, 1).iterative_fit(3),
+    "RLM": lambda y, x: sm.RLM(y, x).fit(),
+    "QuantReg": lambda y, x: sm.QuantReg(y, x).fit(),
+    "GLM": lambda y, x: sm.GLM(y, x, family=sm.families.Gaussian()).fit(),
+    "OLS, regularized": lambda y, x: sm.OLS(y, x).fit_regularized(alpha=0.01),
+}
+
+
+@pytest.fixture(scope="module")
+def table(rows, target) -> pd.DataFrame:
+    frame = pd.DataFrame(rows - [0, 5, 1000], columns=["a", "b", "c"]).astype(np.float32)
+    frame = frame.astype(np.float64)
+    frame["kind"] = ["u", "v", "w"] * 20
+    return frame.assign(y=target)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_every_linear_result_predicts_the_same(table, tmp_path, name):
+    features = table[["b", "a", "c"]]
+    design = sm.add_constant(features)
+    results = FITS[name](table["y"], design)
+    exported = assert_agrees(
+        results, results.predict(design), features.to_numpy(), tmp_path / "bundle"
+    )
+    assert exported.fit.settings["source"] == f"statsmodels {name.split(',')[0]}"
+    assert exported.model.feature_names == ("b", "a", "c")
+    assert exported.model.target_names == ("y",)
+    assert exported.fit.coefficients["y"].intercept == np.asarray(results.params)[0]
+
+
+@pytest.mark.parametrize("prepend", [True, False])
+def test_arrays_have_no_names_and_the_constant_is_found_anywhere(table, tmp_path, prepend):
+    features = table[["a", "b"]].to_numpy()
+    design = sm.add_constant(features, prepend=prepend)
+    results = sm.OLS(table["y"].to_numpy(), design).fit()
+    exported = assert_agrees(results, results.predict(design), features, tmp_path / "bundle")
+    assert exported.model.feature_names == ("x1", "x2")
+
+
+def test_without_a_constant_there_is_no_intercept(table, tmp_path):
+    features = table[["a", "b"]]
+    results = sm.OLS(table["y"], features).fit()
+    exported = assert_agrees(
+        results, results.predict(features), features.to_numpy(), tmp_path / "bundle"
+    )
+    assert exported.fit.coefficients["y"].intercept == 0.0
+
+
+def test_a_formula_of_plain_columns_is_taken(table, tmp_path):
+    results = smf.ols("y ~ c + a", table).fit()
+    exported = assert_agrees(
+        results, results.predict(table), table[["c", "a"]].to_numpy(), tmp_path / "bundle"
+    )
+    assert exported.model.feature_names == ("c", "a")
+    assert exported.fit.coefficients["y"].intercept == results.params["Intercept"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "made"),
+    [
+        ("y ~ a + I(b**2)", r"I\(b \*\* 2\)"),
+        ("y ~ a + C(kind)", r"C\(kind\)\[T.v\]"),
+        ("y ~ a + kind", r"kind\[T.v\]"),
+        ("y ~ a * b", "a:b"),
+        ("y ~ np.exp(a)", r"np.exp\(a\)"),
+    ],
+)
+def test_a_formula_that_computes_columns_is_refused(table, formula, made):
+    results = smf.ols(formula, table).fit()
+    with pytest.raises(ModelError, match=f"The formula computes '{made}' from other columns"):
+        linexport.read_model(results)
+
+
+def test_the_design_of_such_a_formula_can_be_given_by_names(table, tmp_path):
+    """The way out that the message names: the caller computes the columns."""
+    results = smf.ols("y ~ a + I(b**2)", table).fit()
+    params = results.params.to_dict()
+    intercept = params.pop("Intercept")
+    source = {"intercept": intercept, "coefficients": params, "target": "y"}
+    design = np.column_stack([table["a"], table["b"] ** 2]).astype(np.float32).astype(np.float64)
+    expected = intercept + design @ np.array(list(params.values()))
+    exported = assert_agrees(source, expected, design, tmp_path / "bundle")
+    assert exported.model.feature_names == ("a", "I(b ** 2)")
+
+
+def poisson(table):
+    counts = np.abs(table["y"]).round()
+    return sm.GLM(counts, sm.add_constant(table[["a"]]), family=sm.families.Poisson()).fit()
+
+
+def without_data(results):
+    results.remove_data()
+    return results
+
+
+def test_without_the_design_the_name_tells(table):
+    for formula, constant in (("y ~ a + b", True), ("y ~ a + b - 1", False)):
+        results = smf.ols(formula, table).fit()
+        whole = linexport.read_model(results).model
+        rest = linexport.read_model(without_data(results)).model
+        assert rest.same_numbers(whole)
+        assert rest.feature_names == ("a", "b")
+        assert (rest.bias[0] != 0) == constant
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (poisson, "GLM with the link Log does not predict linearly"),
+        (
+            lambda t: sm.GLM(t["y"], sm.add_constant(t[["a"]]), offset=t["b"]).fit(),
+            "GLM with an offset",
+        ),
+        (
+            lambda t: sm.Logit(t["y"] > t["y"].median(), sm.add_constant(t[["a"]])).fit(disp=0),
+            "Logit is not one of the models",
+        ),
+        (
+            lambda t: smf.mixedlm("y ~ a", t, groups=t["kind"]).fit(),
+            "MixedLM is not one of the models",
+        ),
+        (lambda t: sm.OLS(t["y"], t[["a"]]), "OLS is not what fit returns"),
+        (lambda t: sm.OLS(t["y"], np.ones((len(t), 1))).fit(), "a constant alone"),
+        (
+            lambda t: sm.OLS(t["y"], t[["a"]].assign(size=2.0)).fit(),
+            "cannot be told whether 'size' is the intercept",
+        ),
+        (
+            lambda t: without_data(smf.ols("y ~ one + a - 1", t.assign(one=1.0)).fit()),
+            "no longer hold the design",
+        ),
+        (
+            lambda t: without_data(sm.OLS(t["y"], t[["a", "b"]]).fit()),
+            "no longer hold the names",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::statsmodels.tools.sm_exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_is_not_linear_or_cannot_be_told_is_refused(table, make, said):
+    with pytest.raises(ModelError, match=said):
+        linexport.read_model(make(table))

@@ -1,0 +1,206 @@
+"""Modules and state_dicts of PyTorch: what is taken, and what could compute anything."""
+
+import numpy as np
+import pytest
+import torch
+from agreement import assert_agrees, export
+from torch import nn
+
+import linexport
+from linexport import LinearModel
+from linexport.bounds import FLOAT32, FLOAT64
+from linexport.errors import ModelError
+from linexport.module import to_module
+
+DTYPES = {"float32": (torch.float32, FLOAT32), "float64": (torch.float64, FLOAT64)}
+
+
+def linear(num_targets=2, **settings) -> nn.Linear:
+    torch.manual_seed(3)
+    return nn.Linear(3, num_targets, **settings)
+
+
+def trained(rows, dtype, **settings) -> nn.Sequential:
+    """A BatchNorm1d that has seen the rows, and scales and shifts by numbers of its own."""
+    torch.manual_seed(4)
+    module = nn.Sequential(nn.BatchNorm1d(3, **settings), nn.Linear(3, 2)).to(dtype)
+    with torch.no_grad():
+        for parameter in module[0].parameters():
+            parameter.copy_(torch.rand(3) + 0.5)
+        for _ in range(60):
+            module(torch.tensor(rows, dtype=dtype))
+    return module.eval()
+
+
+def predicted(module, rows, dtype):
+    with torch.no_grad():
+        return module(torch.tensor(rows, dtype=dtype)).numpy()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_linear_layer_keeps_its_bits(rows, tmp_path, dtype, bias):
+    kind, precision = DTYPES[dtype]
+    module = linear(bias=bias, dtype=kind)
+    exported = assert_agrees(
+        module,
+        predicted(module, rows, kind),
+        rows,
+        tmp_path / "b",
+        dtype=dtype,
+        precision=precision,
+    )
+    assert exported.fit.settings["source"] == "PyTorch Linear"
+    assert np.array_equal(exported.model.weight, module.weight.detach().numpy())
+    assert np.array_equal(
+        exported.model.bias, module.bias.detach().numpy() if bias else np.zeros(2)
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"affine": False}, {"eps": 0.25}], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_normalising_layer_is_a_scaler(rows, tmp_path, dtype, settings):
+    kind, precision = DTYPES[dtype]
+    module = trained(rows, kind, **settings)
+    shift = module[0].bias
+    weight = np.abs(module[1].weight.detach().numpy())
+    # Its shift is in the model's bias, where it may cancel.
+    sizes = 0.0 if shift is None else weight @ np.abs(shift.detach().numpy())
+    exported = assert_agrees(
+        module, predicted(module, rows, kind), rows, tmp_path / "b",
+        dtype=dtype, precision=precision, sizes=sizes,
+    )  # fmt: skip
+    assert exported.fit.settings["source"] == "PyTorch Sequential of BatchNorm1d, Linear"
+    model = linexport.read_model(module).model
+    assert np.array_equal(model.mean, module[0].running_mean.numpy())
+
+
+def test_layers_that_change_nothing_are_passed_over(rows):
+    plain = linear()
+    wrapped = nn.Sequential(
+        nn.Flatten(), nn.Identity(), nn.Sequential(nn.Dropout(0.5), plain)
+    ).eval()
+    assert linexport.read_model(wrapped).model.same_numbers(linexport.read_model(plain).model)
+
+
+def test_a_parametrized_weight_is_what_it_computes():
+    module = nn.utils.parametrizations.weight_norm(linear())
+    model = linexport.read_model(module).model
+    assert np.array_equal(model.weight, module.weight.detach().numpy())
+
+
+def test_two_linear_layers_are_one(tmp_path):
+    first, second = nn.Linear(3, 4), nn.Linear(4, 2)
+    with torch.no_grad():
+        for parameter in (*first.parameters(), *second.parameters()):
+            parameter.copy_(torch.randint(-8, 9, parameter.shape) / 4)  # their products are exact
+    model = linexport.read_model(nn.Sequential(first, second)).model
+    w1, b1, w2, b2 = (p.detach().numpy() for p in (*first.parameters(), *second.parameters()))
+    assert np.array_equal(model.weight, w2 @ w1)
+    assert np.array_equal(model.bias, w2 @ b1 + b2)
+
+
+@pytest.mark.parametrize("standardized", [True, False])
+def test_our_own_modules_are_models(standardized):
+    scaler = {"mean": np.array([1.0, 2.0]), "scale": np.array([3.0, 4.0])} if standardized else {}
+    model = LinearModel(weight=np.array([[1.0, -2.0]]), bias=np.array([0.5]), **scaler)
+    assert linexport.read_model(to_module(model)).model.same_numbers(model)
+
+
+def test_what_sgd_trained_is_a_model(tmp_path):
+    result = linexport.train(linexport.read_data(seed=1))
+    exported = export(result.module, tmp_path / "bundle")
+    assert np.array_equal(exported.model.weight, result.module.weight.detach().numpy())
+
+
+@pytest.mark.parametrize("prefix", ["", "linear.", "module.net.0."])
+def test_a_state_dict_is_taken_under_any_prefix(prefix):
+    module = linear()
+    state = {prefix + name: tensor for name, tensor in module.state_dict().items()}
+    found = linexport.read_model(state)
+    assert found.source == "PyTorch state_dict"
+    assert found.model.same_numbers(linexport.read_model(module).model)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_narrow_numbers_are_taken_exactly(dtype):
+    module = linear().to(dtype)
+    model = linexport.read_model(module).model
+    assert np.array_equal(model.weight, module.weight.detach().to(torch.float64).numpy())
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 1)
+
+    def forward(self, x):
+        return torch.exp(self.head(x))
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def hooked(module):
+    module.register_forward_hook(lambda *_: None)
+    return module
+
+
+def replaced(module):
+    module.forward = lambda x: x
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (nn.Sequential(nn.Linear(3, 2), nn.ReLU()), r"layer 1 \(ReLU\) is a ReLU"),
+        (nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 1)), "divides each row by its own deviation"),
+        (nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 1)), "depends on its neighbours"),
+        (
+            nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False), nn.Linear(3, 1)).eval(),
+            "depends on its neighbours",
+        ),
+        (nn.Sequential(nn.Dropout(), nn.Linear(3, 1)), "training mode and drops values"),
+        (nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)), "joins rows"),
+        (nn.Sequential(nn.Linear(3, 2), nn.Linear(3, 2)), "takes 3 values, but is given 2"),
+        (nn.Sequential(nn.BatchNorm1d(3)).eval(), "no nn.Linear"),
+        (nn.Conv1d(3, 1, 1), "is a Conv1d"),
+        (Net(), "is a Net, whose forward may compute anything: .* such as its head"),
+        (Doubled(3, 1), "a forward of its own"),
+        (hooked(nn.Linear(3, 1)), "hooks"),
+        (nn.Sequential(replaced(nn.Linear(3, 1))), "a forward of its own"),
+        (torch.zeros(3), "A torch Tensor is not a model"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_is_not_known_to_be_linear_is_refused(module, said):
+    with pytest.raises(ModelError, match=said):
+        linexport.read_model(module)
+
+
+def test_a_scripted_module_is_a_program():
+    with pytest.warns(DeprecationWarning, match="torch.jit.script"):
+        scripted = torch.jit.script(nn.Linear(3, 1))
+    with pytest.raises(ModelError, match="TorchScript module is a program"):
+        linexport.read_model(scripted)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 1)).state_dict(), "whose epsilon is not"),
+        (nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1)).state_dict(), "one weight, with or"),
+        (nn.Conv1d(3, 1, 1).state_dict(), r"must have shape \(targets, features\)"),
+        ({"weight": torch.ones(1, 2, dtype=torch.int64)}, "real numbers are needed"),
+        ({"weight": torch.ones(1, 2, device="meta")}, "real numbers are needed"),
+        ({"weight": torch.ones(1, 1).expand(1, 10**12)}, "a view that repeats"),
+        ({"weight": torch.full((1, 2), float("nan"))}, "it must be finite"),
+        ({"weight": torch.ones(1, 2), "mean": torch.ones(2)}, "Found mean, weight"),
+    ],
+)
+def test_tensors_that_are_not_one_linear_layer_are_refused(state, said):
+    with pytest.raises(ModelError, match=said):
+        linexport.read_model(state)
