@@ -15,6 +15,7 @@ from linexport.cli._text import echo_error
 from linexport.errors import LinexportError, ParityError
 
 COMMANDS = {
+    "export": "Export a model from anywhere, and prove it.",
     "inspect": "Say what a bundle or an artifact is.",
     "predict": "Predict from a CSV or Parquet file.",
     "synthesize": "Write synthetic data as CSV or Parquet.",

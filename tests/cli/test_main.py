@@ -93,7 +93,13 @@ def test_a_report_that_nobody_reads_is_no_negative_verdict():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["train-and-export", "--help"], ["verify", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["train-and-export", "--help"],
+        ["verify", "--help"],
+        ["export", "--help"],
+    ],
 )
 def test_help_imports_no_engine(arguments):
     code = (

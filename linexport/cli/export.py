@@ -1,0 +1,70 @@
+"""linexport export."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from linexport import pipeline
+from linexport.cli._export_options import (
+    EXPORT_SETTINGS,
+    echo_exported,
+    export_options,
+    output_option,
+)
+from linexport.cli._options import names_option
+from linexport.cli._startup import collector_paused
+
+__all__ = ["command"]
+
+
+@click.command("export")
+@click.argument("source", type=click.Path(path_type=Path))
+@names_option("--features", "Names of the columns, in their order, where SOURCE has none.")
+@names_option("--target", "Names of what is predicted, likewise.")
+@click.option(
+    "--ranges",
+    metavar="TABLE",
+    help="CSV or Parquet with the features, such as the training data; over its range the error "
+    "budget holds.",
+)
+@output_option(required=True)
+@export_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    source: Path,
+    features: tuple[str, ...],
+    target: tuple[str, ...],
+    ranges: str | None,
+    output: Path,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    **values: Any,
+) -> None:
+    """Export SOURCE, a linear model from elsewhere, and prove that every runtime predicts the same.
+
+    SOURCE is a bundle, or a file: .json with names and coefficients, .safetensors, .onnx, or .pt,
+    .pth or .bin with a state_dict. Pickled models are exported from Python.
+
+    Exit status: 0 proven, 1 a runtime disagrees, 2 misuse, 3 could not be done.
+    """
+    with collector_paused():
+        from linexport.pipeline import export  # loads torch
+    exported = export(
+        source,
+        output,
+        config=pipeline.ExportConfig(**{name: values[name] for name in EXPORT_SETTINGS}),
+        features=_split(features),
+        targets=_split(target),
+        ranges=ranges,
+        overwrite=overwrite,
+    )
+    echo_exported(ctx, exported, as_json=as_json, quiet=quiet)
+
+
+def _split(values: tuple[str, ...]) -> list[str]:
+    return [name for value in values for name in value.split(",")]
