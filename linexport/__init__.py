@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         load,
         predict,
         read_data,
+        serve,
         train_and_export,
         verify,
     )
@@ -77,6 +78,7 @@ __all__ = [
     "read_bundle",
     "read_data",
     "read_model",
+    "serve",
     "synthesize",
     "synthetic_data",
     "train",
@@ -114,6 +116,7 @@ __getattr__ = lazy_names(
             "load",
             "predict",
             "read_data",
+            "serve",
             "train_and_export",
             "verify",
         ),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from linexport.pipeline._export import ExportConfig, Exported, export
     from linexport.pipeline._inspect import BundleInspection, inspect
     from linexport.pipeline._predict import load, predict
+    from linexport.pipeline._serve import serve
     from linexport.pipeline._train import read_data, train_and_export, train_together
     from linexport.pipeline._verify import verify
 
@@ -23,6 +24,7 @@ __all__ = [
     "load",
     "predict",
     "read_data",
+    "serve",
     "train_and_export",
     "train_together",
     "verify",
@@ -34,6 +36,7 @@ __getattr__ = lazy_names(
         "_export": ("ExportConfig", "Exported", "export"),
         "_inspect": ("BundleInspection", "inspect"),
         "_predict": ("load", "predict"),
+        "_serve": ("serve",),
         "_train": ("read_data", "train_and_export", "train_together"),
         "_verify": ("verify",),
     },

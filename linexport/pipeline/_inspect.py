@@ -38,7 +38,7 @@ def inspect(path: str | Path) -> BundleInspection | OnnxSummary:
     if "parity.json" in opened.manifest.files:
         with naming(path):
             report = certificate.decode(opened.read("parity.json"))
-            _check_covered(opened.manifest, report)
+            check_covered(opened.manifest, report)
     return BundleInspection(path=str(path), manifest=opened.manifest, certificate=report)
 
 
@@ -52,8 +52,12 @@ def _inspect_onnx(path: Path) -> OnnxSummary:
         return onnx_graph.summarize(data)
 
 
-def _check_covered(manifest: Manifest, report: ParityReport) -> None:
-    """Refuse a certificate that speaks of other files than the ones beside it."""
+def check_covered(manifest: Manifest, report: ParityReport) -> None:
+    """Refuse a certificate that speaks of other files than the ones beside it.
+
+    Raises:
+        ArtifactError: Naming the file.
+    """
     beside = {name: manifest.files[name].sha256 for name in ARTIFACTS if name in manifest.files}
     for name in sorted(beside.keys() | report.artifacts.keys()):
         if beside.get(name) != report.artifacts.get(name):

@@ -1,0 +1,163 @@
+"""Bundles at work behind HTTP."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from linexport import bundle, certificate, parity
+from linexport.bundle import Bundle
+from linexport.errors import ArtifactError, ConfigError, UnavailableError
+from linexport.pipeline._files import naming
+from linexport.pipeline._inspect import check_covered
+from linexport.protocols import Runtime
+from linexport.runtimes import DoubleReference, OrtEngine
+from linexport.serving import Limits, Log, Missing, ServedModel
+
+__all__ = ["serve"]
+
+VERSION_DIGITS = 16
+"""Of a SHA-256: enough that no two versions of a model meet, short enough to read out."""
+MOST_FEATURES_ASKED = 2048
+"""Up to so many the parity check is repeated before serving: 0.01 s at 100 features, 0.1 s at
+1,000, but 3 s at 10,000, because one-hot rows grow with the square."""
+PROBE_ROWS = 64
+
+
+def serve(
+    paths: Sequence[str | Path],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    watch: bool = False,
+    missing: Missing = "error",
+    limits: Limits | None = None,
+    log_requests: bool = True,
+) -> None:
+    """Serve bundles over HTTP, with onnxruntime and without loading PyTorch, until SIGTERM.
+
+    docs/serving.md describes the addresses. Every bundle is verified before it is served, also when
+    it is loaded anew: on SIGHUP, or with `watch` once its files change. One that fails then leaves
+    the model before in place. Log lines are JSON on standard error.
+
+    Args:
+        paths: Of bundles; the name of a directory is the name of its model.
+        host: Address to listen at. There is no authentication.
+        port: 0 for any that is free.
+        watch: Whether to load a bundle anew when it changes.
+        missing: Whether a row that lacks a value is refused, or predicted as NaN.
+        limits: What the server takes on.
+        log_requests: Whether to log each request.
+
+    Raises:
+        ConfigError: If there is no bundle, or two have the same name.
+        ArtifactError: If a bundle is damaged, hostile or not proven.
+        ParityError: If a bundle's certificate or the model that is to serve disagrees.
+        UnavailableError: If the port is taken, or the server's packages are not installed.
+    """
+    sources = [_Source(Path(os.path.abspath(path)), missing) for path in paths]  # noqa: PTH100 - a link to a bundle gives it the link's name
+    _require_names(sources)
+    try:
+        from linexport.serving import run
+    except ModuleNotFoundError as error:
+        raise UnavailableError(
+            f"Serving needs {error.name}: pip install 'linexport[serve]'."
+        ) from error
+    run(
+        sources,
+        host=host,
+        port=port,
+        version=version("linexport"),
+        limits=limits or Limits(),
+        watch=watch,
+        log=Log(_write_to_stderr, requests=log_requests),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A bundle's directory."""
+
+    path: Path
+    missing: Missing
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    def load(self) -> ServedModel:
+        """Read the bundle, and prove the session that is to serve.
+
+        Raises:
+            ArtifactError: If it is damaged, hostile or not proven.
+            ParityError: If it disagrees.
+        """
+        opened = bundle.read_bundle(self.path)
+        with naming(self.path):
+            _require_certificate(opened)
+            artifact = opened.read("model.onnx")
+            runtime = OrtEngine(artifact, num_threads=1)  # requests run beside each other
+            _require_structure(opened, runtime)
+            _require_parity(opened, runtime)
+        return ServedModel(
+            name=self.name,
+            version=hashlib.sha256(artifact).hexdigest()[:VERSION_DIGITS],
+            runtime=runtime,
+            features=opened.model.features,
+            targets=opened.model.targets,
+            missing=self.missing,
+        )
+
+    def fingerprint(self) -> Hashable:
+        """Return each file's name, size, inode and time of change; None without a directory."""
+        try:
+            with os.scandir(self.path) as entries:
+                found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        except OSError:
+            return None
+        return frozenset(
+            (name, status.st_size, status.st_ino, status.st_ctime_ns) for name, status in found
+        )
+
+
+def _require_names(sources: Sequence[_Source]) -> None:
+    if not sources:
+        raise ConfigError("There is no bundle to serve.")
+    by_name: dict[str, Path] = {}
+    for source in sources:
+        if source.name in by_name:
+            raise ConfigError(
+                f"{by_name[source.name]} and {source.path} would both be served as "
+                f"'{source.name}'; rename one."
+            )
+        by_name[source.name] = source.path
+
+
+def _require_certificate(opened: Bundle) -> None:
+    report = certificate.decode(opened.read("parity.json"))
+    check_covered(opened.manifest, report)
+    report.require()
+
+
+def _require_structure(opened: Bundle, runtime: Runtime) -> None:
+    structure = runtime.structure
+    if structure is None or not structure.same_numbers(opened.model):
+        raise ArtifactError(
+            "the graph of model.onnx is not, bit for bit, the model of weights.safetensors, so its "
+            "predictions are not proven; run `linexport verify`, and export the model again."
+        )
+
+
+def _require_parity(opened: Bundle, runtime: Runtime) -> None:
+    """Have the very session that is to serve say what it says now and here."""
+    if opened.model.num_features <= MOST_FEATURES_ASKED:
+        parity.check(DoubleReference(opened.model), [runtime], probe_rows=PROBE_ROWS).require()
+
+
+def _write_to_stderr(line: bytes) -> None:
+    sys.stderr.buffer.write(line)
+    sys.stderr.buffer.flush()

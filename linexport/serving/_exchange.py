@@ -1,0 +1,42 @@
+"""What a request is answered with."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+Header = tuple[bytes, bytes]
+
+JSON = b"application/json"
+CLIENT_LEFT = 499
+"""In the log only, as nginx has it: nobody was there to take an answer."""
+
+encode_json = msgspec.json.Encoder().encode
+
+
+class Answer(NamedTuple):
+    """A whole HTTP response."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: Sequence[Header] = ()
+    rows: int = 0
+    """Predicted, for the log and the metrics."""
+
+
+class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
+    """A request that is not served: the status and a sentence that says why, and what to do."""
+
+    def __init__(self, status: int, message: str, headers: Sequence[Header] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+    def answer(self) -> Answer:
+        """Return the protocol's error object."""
+        return Answer(self.status, encode_json({"error": str(self)}), headers=self.headers)
+
+
+class ClientLeftError(Exception):
+    """The connection closed before the request was there."""

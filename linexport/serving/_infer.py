@@ -1,0 +1,268 @@
+"""Open Inference Protocol, version 2: inference requests and responses, JSON and binary.
+
+Sources: the protocol's specification (kserve/open-inference-protocol, inference_rest.md) and its
+binary tensor data extension (triton-inference-server, extension_binary_data.md).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport._arrays import FloatArray
+from linexport.serving._exchange import JSON, Answer, Refusal, encode_json
+from linexport.serving._json import decode, require_unique_keys
+from linexport.serving.limits import Limits
+from linexport.serving.models import Missing, ServedModel
+
+INPUT, OUTPUT = "features", "prediction"
+DATATYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
+"""The protocol's names; binary data are little-endian."""
+HEADER_LENGTH = b"inference-header-content-length"
+_OCTETS = b"application/octet-stream"
+
+Parameters = dict[str, str | int | float | bool | None] | msgspec.UnsetType
+
+
+class _Input(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    shape: tuple[int, ...]
+    datatype: str
+    parameters: Parameters = msgspec.UNSET
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Output(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    parameters: Parameters = msgspec.UNSET
+
+
+class _Request(msgspec.Struct, forbid_unknown_fields=True):
+    inputs: list[_Input]
+    outputs: list[_Output] | msgspec.UnsetType = msgspec.UNSET
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    parameters: Parameters = msgspec.UNSET
+    model_name: str | msgspec.UnsetType = msgspec.UNSET
+    model_version: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Tensor(msgspec.Struct):
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    parameters: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    data: list[float] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Response(msgspec.Struct):
+    model_name: str
+    model_version: str
+    outputs: list[_Tensor]
+    id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_REQUEST = msgspec.json.Decoder(_Request)
+_NESTED_START = re.compile(rb"\s*\[\s*\[")
+_FLAT: "dict[Missing, msgspec.json.Decoder[Any]]" = {
+    "error": msgspec.json.Decoder(list[float]),
+    "nan": msgspec.json.Decoder(list[float | None]),
+}
+_NESTED: "dict[Missing, msgspec.json.Decoder[Any]]" = {
+    "error": msgspec.json.Decoder(list[list[float]]),
+    "nan": msgspec.json.Decoder(list[list[float | None]]),
+}
+
+
+def infer(
+    model: ServedModel, limits: Limits, body: bytes, headers: Mapping[bytes, bytes]
+) -> Answer:
+    """Answer an inference request.
+
+    Raises:
+        Refusal: 400 if it is malformed, 413 if it has too many rows.
+        DataError: If its values cannot be predicted.
+    """
+    document, binary = _split(body, headers.get(HEADER_LENGTH))
+    request = decode(_REQUEST, document)
+    require_unique_keys(document, _num_members(request))
+    features = _features(_single_input(request, model), binary, model, limits)
+    as_binary = _wants_binary(request)
+    return _response(model, request, model.predict(features), as_binary=as_binary)
+
+
+def datatype_of(model: ServedModel) -> str:
+    """Return the protocol's name of the model's dtype."""
+    return "FP32" if model.runtime.dtype == np.float32 else "FP64"
+
+
+def _num_members(request: _Request) -> int:
+    """Of the request's object and those within it."""
+    outputs = request.outputs or []
+    optional = (
+        request.outputs,
+        request.id,
+        request.parameters,
+        request.model_name,
+        request.model_version,
+        *(part for tensor in request.inputs for part in (tensor.parameters, tensor.data)),
+        *(output.parameters for output in outputs),
+    )
+    required = 1 + 3 * len(request.inputs) + len(outputs)
+    within = sum(len(part) for part in optional if isinstance(part, dict))
+    return required + len(optional) - optional.count(msgspec.UNSET) + within
+
+
+def _split(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:
+    """Return the JSON object and the binary data after it."""
+    if header_length is None:
+        return body, b""
+    length = int(header_length) if header_length.isdigit() else -1
+    if not 0 < length <= len(body):
+        raise Refusal(
+            400,
+            f"Inference-Header-Content-Length is {header_length.decode('latin-1')!r}, but must be "
+            f"the size of the JSON object within the body's {len(body)} bytes.",
+        )
+    return body[:length], body[length:]
+
+
+def _single_input(request: _Request, model: ServedModel) -> _Input:
+    for given, meant, what in (
+        (request.model_name, model.name, "model_name"),
+        (request.model_version, model.version, "model_version"),
+    ):
+        if given and given != meant:
+            raise Refusal(400, f"{what} is '{given}', but the address is that of '{meant}'.")
+    names = [tensor.name for tensor in request.inputs]
+    if names != [INPUT]:
+        raise Refusal(400, f"inputs must be one tensor, '{INPUT}', got {_listed(names)}.")
+    (tensor,) = request.inputs
+    if tensor.datatype not in DATATYPES:
+        raise Refusal(
+            400, f"The datatype of '{INPUT}' must be FP32 or FP64, got '{tensor.datatype}'."
+        )
+    return tensor
+
+
+def _features(tensor: _Input, binary: bytes, model: ServedModel, limits: Limits) -> FloatArray:
+    """Return the input as (N, D), in the model's dtype."""
+    num_features = len(model.features)
+    if len(tensor.shape) != 2 or tensor.shape[1] != num_features or tensor.shape[0] < 0:
+        raise Refusal(
+            400,
+            f"The shape of '{INPUT}' must be [rows, {num_features}], got {list(tensor.shape)}"
+            f"{f'; one row is [1, {num_features}]' if len(tensor.shape) == 1 else ''}.",
+        )
+    require_rows(tensor.shape[0], limits)
+    size = (tensor.parameters or {}).get("binary_data_size")
+    if size is None:
+        if binary:
+            raise Refusal(
+                400,
+                f"{len(binary)} bytes follow the JSON object, but '{INPUT}' has no parameter "
+                "binary_data_size.",
+            )
+        return _from_json(tensor, model)
+    return model.rounded(_from_binary(tensor, binary, size))
+
+
+def require_rows(num_rows: int, limits: Limits) -> None:
+    """Refuse more rows than allowed.
+
+    Raises:
+        Refusal: 413.
+    """
+    if num_rows > limits.rows:
+        raise Refusal(
+            413,
+            f"{num_rows} rows are more than the {limits.rows} allowed in one request; send them in "
+            "several, or use `linexport predict` for a whole table.",
+        )
+
+
+def _from_binary(tensor: _Input, binary: bytes, size: object) -> NDArray[Any]:
+    dtype = DATATYPES[tensor.datatype]
+    num_rows, num_features = tensor.shape
+    expected = num_rows * num_features * dtype.itemsize
+    if tensor.data is not msgspec.UNSET:
+        raise Refusal(400, f"'{INPUT}' has both data and binary_data_size; send one of them.")
+    if isinstance(size, bool) or size != expected:
+        raise Refusal(
+            400,
+            f"binary_data_size of '{INPUT}' must be {expected} for {tensor.datatype} of shape "
+            f"{list(tensor.shape)}, got {size!r}.",
+        )
+    if len(binary) != expected:
+        fault = "truncated" if len(binary) < expected else "followed by more"
+        raise Refusal(
+            400,
+            f"The binary data are {fault}: {len(binary)} bytes follow the JSON object, and "
+            f"'{INPUT}' needs {expected}.",
+        )
+    values: NDArray[Any] = np.frombuffer(binary, dtype).reshape(tensor.shape)
+    return values
+
+
+def _from_json(tensor: _Input, model: ServedModel) -> FloatArray:
+    if tensor.data is msgspec.UNSET:
+        raise Refusal(400, f"'{INPUT}' has neither data nor the parameter binary_data_size.")
+    assert isinstance(tensor.data, msgspec.Raw)
+    at = "$.inputs[0].data"
+    num_rows, num_features = tensor.shape
+    if _NESTED_START.match(tensor.data):
+        rows = decode(_NESTED[model.missing], tensor.data, at)
+        lengths = {len(row) for row in rows} - {num_features}
+        if lengths:
+            raise Refusal(
+                400, f"data of '{INPUT}' has a row of {min(lengths)} numbers, not {num_features}."
+            )
+        values = model.rounded(rows)
+    else:
+        values = model.rounded(decode(_FLAT[model.missing], tensor.data, at))
+    if values.size != num_rows * num_features:
+        raise Refusal(
+            400,
+            f"data of '{INPUT}' holds {values.size} numbers, but its shape {list(tensor.shape)} "
+            f"means {num_rows * num_features}.",
+        )
+    return values.reshape(tensor.shape)
+
+
+def _wants_binary(request: _Request) -> bool:
+    outputs = request.outputs or []
+    names = [output.name for output in outputs]
+    if names not in ([], [OUTPUT]):
+        raise Refusal(400, f"outputs must be '{OUTPUT}' alone, got {_listed(names)}.")
+    for place, parameters, key in (
+        ("parameters", request.parameters, "binary_data_output"),
+        *(("parameters of outputs", output.parameters, "binary_data") for output in outputs),
+    ):
+        if not isinstance((parameters or {}).get(key, False), bool):
+            raise Refusal(400, f"{key} in {place} must be true or false.")
+    wanted = (request.parameters or {}).get("binary_data_output", False)
+    for output in outputs:
+        wanted = (output.parameters or {}).get("binary_data", wanted)
+    return bool(wanted)
+
+
+def _response(
+    model: ServedModel, request: _Request, prediction: FloatArray, *, as_binary: bool
+) -> Answer:
+    datatype = datatype_of(model)
+    tensor = _Tensor(OUTPUT, datatype, prediction.shape)
+    response = _Response(model.name, model.version, [tensor], request.id)
+    if not as_binary:
+        tensor.data = prediction.ravel().tolist()
+        return Answer(200, encode_json(response), JSON, (), len(prediction))
+    data = prediction.astype(DATATYPES[datatype], copy=False).tobytes()
+    tensor.parameters = {"binary_data_size": len(data)}
+    document = encode_json(response)
+    length = (HEADER_LENGTH, str(len(document)).encode())
+    return Answer(200, document + data, _OCTETS, (length,), len(prediction))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "none"

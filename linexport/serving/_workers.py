@@ -1,0 +1,126 @@
+"""Inference requests, a bounded number at the same time: read whole, then answered."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from linexport.serving._exchange import Answer, ClientLeftError, Refusal
+from linexport.serving.limits import Limits
+
+Scope = MutableMapping[str, Any]
+Headers = Mapping[bytes, bytes]
+Respond = Callable[[bytes, Headers], Answer]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+INLINE_BYTES = 2**15
+"""A body up to this size is answered on the event loop. It holds that up for about a millisecond;
+handing it to a thread and back takes a tenth of one, which is as long as a small answer takes."""
+LATE = "linexport.late"
+"""What a connection sets in a request's state to say that its client has had its time. That costs
+a request that is in time nothing, where a timer of its own would cost a tenth of its answer."""
+_RETRY = (b"retry-after", b"1")
+_CLOSE = (b"connection", b"close")
+
+
+class Workers:
+    """Takes on requests until the limit; a place is free again when its work has ended."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Take the limits."""
+        self.in_flight = 0
+        """Places that are taken."""
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="answer")
+
+    async def answer(self, respond: Respond, scope: Scope, receive: Receive) -> Answer:
+        """Read a request's body and answer it.
+
+        Args:
+            respond: What makes an answer of a body and headers.
+            scope: The request's, as ASGI has it.
+            receive: Likewise.
+
+        Raises:
+            Refusal: If there is no place, the body is too large or too slow, or the answer is.
+            ClientLeftError: If the client leaves before its request is whole.
+        """
+        if self.in_flight >= self._limits.requests:
+            raise Refusal(
+                429,
+                f"{self.in_flight} requests are being answered, as many as the server takes at the "
+                "same time; try again.",
+                [_RETRY],
+            )
+        self.in_flight += 1
+        working = None
+        try:
+            headers = dict(scope["headers"])
+            body = await _read(scope, headers, receive, self._limits)
+            if len(body) <= INLINE_BYTES:
+                return respond(body, headers)
+            working = self._pool.submit(respond, body, headers)
+        finally:
+            if working is None:
+                self.in_flight -= 1
+        self._release_after(working)
+        try:
+            async with asyncio.timeout(self._limits.answer_seconds):
+                return await asyncio.wrap_future(working)
+        except TimeoutError as error:
+            raise Refusal(
+                503,
+                f"The answer was not there within {self._limits.answer_seconds:g} s, so busy is "
+                "the server; try again.",
+                [_RETRY],
+            ) from error
+
+    def _release_after(self, working: "Future[Answer]") -> None:
+        """Free the place when a thread is done, also if nobody waits for it any more."""
+        loop = asyncio.get_running_loop()
+
+        def release() -> None:
+            self.in_flight -= 1
+
+        def when_done(_: "Future[Answer]") -> None:
+            with suppress(RuntimeError):  # the loop is closed: the server has stopped
+                loop.call_soon_threadsafe(release)
+
+        working.add_done_callback(when_done)
+
+
+async def _read(scope: Scope, headers: Headers, receive: Receive, limits: Limits) -> bytes:
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise Refusal(415, "A compressed body is not accepted; send it without Content-Encoding.")
+    announced = headers.get(b"content-length", b"")
+    if announced.isdigit() and int(announced) > limits.body_bytes:
+        raise _too_large(limits)
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limits.body_bytes:
+            raise _too_large(limits)
+        parts.append(part)
+        if not message.get("more_body"):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        if scope["state"].get(LATE):
+            raise Refusal(408, too_late(limits), [_CLOSE])
+
+
+def too_late(limits: Limits) -> str:
+    """Return what a client is told that did not send its request in time."""
+    return f"The request was not there within {limits.client_seconds:g} s."
+
+
+def _too_large(limits: Limits) -> Refusal:
+    return Refusal(
+        413,
+        f"The body is larger than the {limits.body_bytes} bytes allowed; send fewer rows at a "
+        "time, or use `linexport predict` for a whole table.",
+    )

@@ -1,0 +1,72 @@
+"""One JSON object a line: requests, and what happens to the server. Never what was sent."""
+
+import logging
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from linexport.serving._exchange import encode_json
+
+__all__ = ["Log"]
+
+LONGEST_PATH = 200
+"""Characters; a client may send thousands."""
+
+
+class _Request(msgspec.Struct):
+    time: datetime
+    event: str
+    method: str
+    path: str
+    status: int
+    rows: int
+    duration_ms: float
+
+
+class Log:
+    """Writes lines; that nobody reads them any more is no reason to stop serving."""
+
+    def __init__(self, write: Callable[[bytes], object], *, requests: bool = True) -> None:
+        """Take what writes one line, and whether to log each request."""
+        self._write = write
+        self._requests = requests
+
+    def request(self, method: str, path: str, status: int, rows: int, seconds: float) -> None:
+        """Note a request that was answered."""
+        if self._requests:
+            milliseconds = round(1000 * seconds, 3)
+            path = path[:LONGEST_PATH]
+            self._line(
+                _Request(datetime.now(UTC), "request", method, path, status, rows, milliseconds)
+            )
+
+    def event(self, event: str, **facts: Any) -> None:
+        """Note what happened to the server."""
+        self._line({"time": datetime.now(UTC), "event": event, **facts})
+
+    def failure(self, where: str, error: BaseException) -> None:
+        """Note a mistake of ours: where in the code, without the values that it met."""
+        frames = traceback.extract_tb(error.__traceback__)
+        places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        self.event("failure", where=where, error=type(error).__name__, trace=places)
+
+    def handler(self) -> logging.Handler:
+        """Return a handler that brings the lines of other libraries into the same form."""
+        return _Handler(self)
+
+    def _line(self, entry: Any) -> None:
+        with suppress(OSError, ValueError):
+            self._write(encode_json(entry) + b"\n")
+
+
+class _Handler(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.event(record.levelname.lower(), logger=record.name, message=record.getMessage())

@@ -1,0 +1,109 @@
+"""A model as it is served.
+
+N rows, D features, K targets.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport._arrays import FloatArray
+from linexport.errors import DataError
+from linexport.model import Column
+from linexport.protocols import Runtime
+
+__all__ = ["Missing", "ModelSource", "ServedModel"]
+
+Missing = Literal["error", "nan"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ServedModel:
+    """One version of a model; requests that began with it end with it."""
+
+    name: str
+    version: str
+    runtime: Runtime
+    features: tuple[Column, ...]
+    """D columns, in the order of the input."""
+    targets: tuple[Column, ...]
+    """K columns, in the order of the output."""
+    missing: Missing = "error"
+    """Whether a row that lacks a value (NaN, or null in JSON) is refused, or predicted as NaN.
+    Infinity is always refused."""
+
+    def rounded(self, values: Any) -> FloatArray:
+        """Return numbers, None among them for NaN, as the nearest in the runtime's dtype.
+
+        Beyond its largest number lies infinity.
+        """
+        with np.errstate(over="ignore"):
+            return np.asarray(values, self.runtime.dtype)
+
+    def predict(self, features: FloatArray) -> FloatArray:
+        """Predict rows.
+
+        Args:
+            features: Shape (N, D), in the runtime's dtype.
+
+        Returns:
+            Shape (N, K), target units, in the runtime's dtype.
+
+        Raises:
+            DataError: If a feature is infinite, or NaN unless `missing` allows it, or if a
+                prediction is beyond the runtime's dtype.
+        """
+        prediction = self.runtime.predict(features)
+        # NaN or infinity in a row makes its predictions so (IEEE 754, and the parity check asks for
+        # it): a look at the predictions is enough.
+        if np.isfinite(prediction).all():
+            return prediction
+        lacking = np.isnan(features)
+        self._refuse_first(
+            np.isinf(features) | (lacking & (self.missing == "error")), features, self.features
+        )
+        lacking_row = lacking.any(axis=1, keepdims=True)
+        self._refuse_first(~np.isfinite(prediction) & ~lacking_row, prediction, self.targets)
+        return np.where(lacking_row, prediction.dtype.type(np.nan), prediction)
+
+    def _refuse_first(
+        self, refused: NDArray[np.bool_], values: FloatArray, columns: tuple[Column, ...]
+    ) -> None:
+        if not refused.any():
+            return
+        row, column = (int(index) for index in np.argwhere(refused)[0])
+        if columns is self.targets:
+            message = f"it is beyond the range of {values.dtype}: the features are too large."
+        elif np.isnan(values[row, column]):
+            message = (
+                "there is no value (NaN or null); send one, or start the server with --missing nan "
+                "to have such rows predicted as NaN."
+            )
+        else:
+            message = f"it is infinite or beyond the range of {values.dtype}; correct it."
+        source = "prediction" if columns is self.targets else "features"
+        raise DataError(message, source=source, column=columns[column].name, row=row + 1)
+
+
+class ModelSource(Protocol):
+    """Where a model comes from, now and after it was changed."""
+
+    @property
+    def name(self) -> str:
+        """Under which it is served."""
+        ...
+
+    def load(self) -> ServedModel:
+        """Open and verify the model as it is now.
+
+        Raises:
+            LinexportError: If it must not be served.
+        """
+        ...
+
+    def fingerprint(self) -> Hashable:
+        """Return something that differs once the model may have changed; it costs little."""
+        ...

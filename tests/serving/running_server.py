@@ -1,0 +1,82 @@
+"""A real server process on loopback, and raw connections to it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import Queue
+from typing import Any
+
+PATIENCE = 60
+"""Seconds after which a test fails rather than waits; nothing is expected to take so long."""
+
+
+@dataclass
+class Server:
+    process: "subprocess.Popen[bytes]"
+    lines: "Queue[dict[str, Any]]" = field(default_factory=Queue)
+    port: int = 0
+
+    def event(self, name: str) -> dict[str, Any]:
+        """Wait for a line of the log."""
+        while True:
+            line = self.lines.get(timeout=PATIENCE)
+            if line["event"] == name:
+                return line
+
+    def ask(self, path: str, body: Any = None) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+                return response.status, json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def stop(self) -> int:
+        """Ask the server to stop, and return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def serving(*arguments: object) -> Iterator[Server]:
+    """Start `linexport serve` on a free port."""
+    command = [sys.executable, "-m", "linexport", "serve", "--port", "0", *map(str, arguments)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ)
+    server = Server(process)
+    reader = threading.Thread(target=_read, args=(process, server.lines))
+    reader.start()
+    try:
+        started = server.event("serving")
+        server.port = int(started["urls"][0].rsplit(":", 1)[1])
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        process.stderr.close()
+
+
+def _read(process: "subprocess.Popen[bytes]", lines: "Queue[dict[str, Any]]") -> None:
+    for line in process.stderr:
+        lines.put(json.loads(line))
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Return what comes until the server closes."""
+    received = b""
+    while part := connection.recv(1 << 16):
+        received += part
+    return received

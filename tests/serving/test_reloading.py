@@ -1,0 +1,79 @@
+"""Taking a changed model in while the old one serves."""
+
+import asyncio
+
+import pytest
+
+from linexport.errors import BundleError
+from linexport.serving._reloading import Reloader
+
+
+class Source:
+    """A model whose files a test changes."""
+
+    def __init__(self, name, load):
+        self.name, self.load_now, self.state, self.loads = name, load, 0, 0
+
+    def fingerprint(self):
+        return self.state
+
+    def load(self):
+        self.loads += 1
+        return self.load_now()
+
+
+@pytest.fixture
+def source(make_model):
+    return Source("flats", make_model)
+
+
+def refuse():
+    raise BundleError("flats: model.onnx is not the file that manifest.json lists.")
+
+
+def test_a_model_that_does_not_load_at_first_is_an_error(source):
+    source.load_now = refuse
+    with pytest.raises(BundleError):
+        Reloader([source]).load_all()
+
+
+def test_a_changed_model_is_swapped_in_and_an_unchanged_one_left_alone(
+    source, make_client, make_model
+):
+    other = Source("rents", lambda: make_model("rents"))
+    reloader = Reloader([source, other])
+    client = make_client(*reloader.load_all())
+    source.load_now, source.state = lambda: make_model(version="v2"), 1
+    asyncio.run(reloader.reload_changed(client.application))
+    assert (source.loads, other.loads) == (2, 1)
+    assert client.application.versions == {"flats": "v2", "rents": "v1"}
+    assert client.lines[-1] | {"time": 0} == {
+        "time": 0,
+        "event": "loaded",
+        "model": "flats",
+        "version": "v2",
+    }
+    asyncio.run(reloader.reload_changed(client.application))
+    assert source.loads == 2
+    asyncio.run(reloader.reload(client.application))
+    assert (source.loads, other.loads) == (3, 2)
+
+
+@pytest.mark.parametrize("failure", [refuse, lambda: 1 / 0])
+def test_a_model_that_fails_leaves_the_old_one_and_says_why(
+    source, make_client, make_model, failure
+):
+    reloader = Reloader([source])
+    client = make_client(*reloader.load_all())
+    source.load_now, source.state = failure, 1
+    for _ in range(2):  # it is not tried again until it changes again
+        asyncio.run(reloader.reload_changed(client.application))
+    assert source.loads == 2
+    assert client.application.versions == {"flats": "v1"}
+    (line,) = client.lines
+    assert "model.onnx is not the file" in line.get("reason", "") or line["event"] == "failure"
+    page = client.get("/metrics").body.decode()
+    assert 'linexport_model_loads_total{model="flats",outcome="refused"} 1.0' in page
+    source.load_now, source.state = lambda: make_model(version="v3"), 2
+    asyncio.run(reloader.reload_changed(client.application))
+    assert client.application.versions == {"flats": "v3"}

@@ -1,0 +1,85 @@
+"""Rows as named values."""
+
+import json
+
+import pytest
+
+ROWS = "/v2/models/flats/rows"
+
+
+def test_one_row_is_an_object_of_names_and_numbers(client):
+    response = client.post(ROWS, {"b": 2, "a": 1})
+    assert response.status == 200
+    assert response.json == {
+        "model_name": "flats",
+        "model_version": "v1",
+        "rows": [{"y": -5.5, "z": 2.0}],
+    }
+
+
+def test_several_are_a_list(client):
+    answer = client.post(ROWS, [{"a": 1, "b": 2}, {"b": 4.0, "a": 3e0}])
+    assert answer.json["rows"] == [{"y": -5.5, "z": 2.0}, {"y": -9.5, "z": 6.0}]
+    assert client.post(ROWS, []).json["rows"] == []
+
+
+def test_curl_needs_no_content_type(client):
+    form = ("content-type", "application/x-www-form-urlencoded")
+    assert client.post(ROWS, b'{"a": 1, "b": 2}', form).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{'a': 1}", "not valid JSON"),
+        (b"", "not valid JSON"),
+        (3, 'Row 1 must be an object of names and numbers, such as {"a": 1.5}, got 3'),
+        ([{"a": 1, "b": 2}, [1, 2]], "Row 2 must be an object"),
+        ({"a": 1}, "Row 1 has no 'b'; a row needs 'a', 'b'"),
+        ([{"a": 1, "b": 2}, {"a": 1, "c": 2}], "Row 2 has no 'b'"),
+        ({"a": 1, "b": 2, "c": 3}, "Row 1 has 'c', which is no feature; they are 'a', 'b'"),
+        ({"a": 1, "b": "2"}, "Row 1, 'b': \"2\" is not a number"),
+        ({"a": 1, "b": True}, "Row 1, 'b': true is not a number"),
+        ({"a": 1, "b": None}, "Row 1, 'b': null is not a number"),
+        ({"a": 1, "b": {"c": [1] * 99}}, "'b': {\"c\":[1,1,1"),
+        (b'{"a": 1, "b": 2, "a": 3}', "key 'a' occurs twice"),
+        (b'[{"a": 1, "b": 2}, {"a": 1, "b": 2, "b": 2}]', "key 'b' occurs twice"),
+        ({"a": 1e39, "b": 2}, "features, column 'a', row 1: it is infinite or beyond"),
+        (b'{"a": 1e999, "b": 2}', "out of range"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_in_a_sentence(client, body, said):
+    response = client.post(ROWS, body)
+    assert response.status == 400
+    assert said in response.error
+    assert len(response.error) < 300
+
+
+def test_null_is_a_missing_value_where_allowed(make_client, make_model):
+    client = make_client(make_model(missing="nan"))
+    answer = client.post(ROWS, [{"a": 1, "b": None}, {"a": 1, "b": 2}])
+    assert answer.json["rows"] == [{"y": None, "z": None}, {"y": -5.5, "z": 2.0}]
+
+
+def test_a_name_with_a_colon_is_no_duplicate(make_client, make_model):
+    from dataclasses import replace
+
+    from linexport.model import Column
+
+    model = make_model()
+    named = replace(model, features=(Column(name="a:b"), Column(name="b")))
+    client = make_client(named)
+    assert client.post(ROWS, {"a:b": 1, "b": 2}).status == 200
+    twice = client.post(ROWS, b'{"a:b": 1, "b": 2, "a:b": 1}')
+    assert "key 'a:b' occurs twice" in twice.error
+
+
+def test_too_many_rows_are_refused(make_client):
+    client = make_client(rows=2)
+    row = {"a": 1, "b": 2}
+    assert client.post(ROWS, [row] * 2).status == 200
+    refused = client.post(ROWS, [row] * 3)
+    assert refused.status == 413
+    assert "3 rows are more than the 2 allowed" in refused.error
+    shape = {"name": "features", "shape": [3, 2], "datatype": "FP32", "data": json.loads("[]")}
+    assert client.post("/v2/models/flats/infer", {"inputs": [shape]}).status == 413
