@@ -3,13 +3,13 @@
 N rows, D features, K targets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport.model import LinearModel
 
-__all__ = ["ExactPrediction", "ExactReference", "Exporter", "Runtime"]
+__all__ = ["BoundRow", "Engine", "ExactPrediction", "ExactReference", "Exporter", "Runtime"]
 
 
 class Runtime(Protocol):
@@ -47,6 +47,28 @@ class Runtime(Protocol):
 
     def predict(self, features: FloatArray) -> FloatArray:
         """Evaluate (N, D) -> (N, K); N may be 0."""
+        ...
+
+
+class BoundRow(NamedTuple):
+    """Memory for one row, bound to an engine once; for one thread, in the process that asked.
+
+    Write `features`, call `run`, read `prediction`.
+    """
+
+    features: FloatArray
+    """Shape (1, D), in the engine's dtype; to write to."""
+    prediction: FloatArray
+    """Shape (1, K); what `run` writes to."""
+    run: Callable[[], None]
+    """Evaluates the one into the other."""
+
+
+class Engine(Runtime, Protocol):
+    """A runtime that stays open to predict."""
+
+    def bind(self) -> BoundRow:
+        """Return memory for one row."""
         ...
 
 

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from linexport import bundle, certificate, parity
+from linexport._files import naming
 from linexport.bundle import Bundle
 from linexport.errors import ArtifactError, ConfigError, UnavailableError
-from linexport.pipeline._files import naming
 from linexport.pipeline._inspect import check_covered
 from linexport.protocols import Runtime
 from linexport.runtimes import DoubleReference, OrtEngine

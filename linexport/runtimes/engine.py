@@ -12,6 +12,7 @@ from linexport import onnx_graph
 from linexport._arrays import FloatArray, FloatDType
 from linexport.model import LinearModel
 from linexport.onnx_layout import Layout
+from linexport.protocols import BoundRow
 from linexport.runtimes.onnxruntime import OrtRuntime
 
 __all__ = ["OrtEngine", "layouts"]
@@ -104,9 +105,17 @@ class OrtEngine:
             DataError: If the features are not (N, D) numbers.
             ArtifactError: If the engine refuses the batch.
         """
-        here, flags = self._here(), np.asarray(features).flags
+        here, flags = self._opened or self._here(), np.asarray(features).flags
         by_rows = flags.c_contiguous or not flags.f_contiguous
         return (here.by_rows if by_rows else here.by_columns).predict(features)
+
+    def bind(self) -> BoundRow:
+        """Return memory for one row, for this thread of this process alone.
+
+        Raises:
+            UnavailableError: If the provider is not the CPU, or nothing is known of the graph.
+        """
+        return self._here().by_rows.bind()
 
     def _here(self) -> _Opened:
         """Return this process's sessions. Two threads may open them both; the later ones stay."""

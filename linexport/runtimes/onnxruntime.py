@@ -4,7 +4,8 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
@@ -14,6 +15,7 @@ from linexport._arrays import FloatArray, FloatDType
 from linexport.errors import ArtifactError, UnavailableError
 from linexport.model import LinearModel
 from linexport.onnx_layout import Layout
+from linexport.protocols import BoundRow
 from linexport.runtimes._inputs import as_features, as_prediction
 
 __all__ = ["Optimization", "OrtRuntime"]
@@ -36,17 +38,6 @@ _DTYPES: dict[str, FloatDType] = {
 _SILENT = 4  # only what is fatal: every refusal reaches the user as one of our errors
 
 
-class _Row(NamedTuple):
-    """Room for one row, bound to a session; for one thread at a time."""
-
-    features: FloatArray
-    """Shape (1, D)."""
-    prediction: FloatArray
-    """Shape (1, K)."""
-    binding: Any
-    """The session's onnxruntime.IOBinding to both."""
-
-
 @dataclass(frozen=True, slots=True)
 class OrtRuntime:
     """One inference session on one ONNX graph. Any number of threads may predict at once."""
@@ -62,6 +53,8 @@ class OrtRuntime:
     """The onnxruntime.InferenceSession."""
     _input: str
     _num_features: int
+    _row_shape: tuple[int, int] | None
+    """(1, D), if one row can be evaluated in memory that is bound once."""
     _own: threading.local = field(default_factory=threading.local, repr=False)
     """Each thread's room for one row."""
     version: str = onnxruntime.__version__
@@ -129,16 +122,20 @@ class OrtRuntime:
         settings += [f"{num_threads} thread{'s'[: num_threads > 1]}"] if num_threads else []
         settings += ["not optimized"] if optimization == "off" else []
         settings += [provider] if provider != "cpu" else []
+        used, num_features = session.get_providers()[0], _width(inputs[0].shape, layout)
+        # Elsewhere a row would be moved to the device when it is bound, not when it is evaluated.
+        is_bound = structure is not None and used == "CPUExecutionProvider"
         return cls(
             name=", ".join(["onnxruntime", *settings]),
-            provider=session.get_providers()[0],
+            provider=used,
             num_threads=num_threads or os.cpu_count(),
             dtype=_DTYPES[inputs[0].type],
             structure=structure,
             layout=layout,
             session=session,
             _input=inputs[0].name,
-            _num_features=_width(inputs[0].shape, layout),
+            _num_features=num_features,
+            _row_shape=(1, num_features) if is_bound else None,
         )
 
     def predict(self, features: FloatArray) -> FloatArray:
@@ -148,48 +145,53 @@ class OrtRuntime:
             DataError: If the features are not (N, D) numbers.
             ArtifactError: If the engine refuses the batch.
         """
-        order: Literal["C", "F"] = "F" if self.layout == "columns" else "C"
-        batch = as_features(features, self.dtype, self._num_features, order=order)
+        is_exact = type(features) is np.ndarray and features.dtype is self.dtype
+        if not (is_exact and features.shape == self._row_shape):
+            order: Literal["C", "F"] = "F" if self.layout == "columns" else "C"
+            features = as_features(features, self.dtype, self._num_features, order=order)
         try:
-            if len(batch) == 1 and self._takes_bound_rows:
-                return self._predict_row(batch)
-            (prediction,) = self.session.run(
-                None, {self._input: batch.T if order == "F" else batch}
-            )
+            if features.shape == self._row_shape:
+                return self._predict_row(features)
+            return self._predict_batch(features)
         except Exception as error:  # the engine's exceptions have no public base class
             raise ArtifactError(
-                f"onnxruntime refuses a batch of {len(batch)} rows: {_first_line(error)}"
+                f"onnxruntime refuses a batch of {len(features)} rows: {_first_line(error)}"
             ) from error
+
+    def _predict_batch(self, features: FloatArray) -> FloatArray:
+        batch = features.T if self.layout == "columns" else features
+        (prediction,) = self.session.run(None, {self._input: batch})
         return as_prediction(prediction if self.layout is None else prediction.T)
 
-    @property
-    def _takes_bound_rows(self) -> bool:
-        """On other providers a row is moved to the device when it is bound, not when it is run."""
-        return self.structure is not None and self.provider == "CPUExecutionProvider"
-
     def _predict_row(self, features: FloatArray) -> FloatArray:
-        """Evaluate (1, D) -> (1, K) in memory bound once, which halves the time that it takes."""
-        row: _Row | None = getattr(self._own, "row", None)
-        if row is None:
-            row = self._own.row = self._bound_row()
+        """Evaluate (1, D) -> (1, K) in memory that this thread has bound once."""
+        try:
+            row: BoundRow = self._own.row
+        except AttributeError:
+            row = self._own.row = self.bind()
         row.features[...] = features
-        self.session.run_with_iobinding(row.binding)
+        row.run()
         return row.prediction.copy()
 
-    def _bound_row(self) -> _Row:
-        assert self.structure is not None
-        features = np.empty((1, self._num_features), self.dtype)
+    def bind(self) -> BoundRow:
+        """Return memory for one row, for one thread: to evaluate it takes half the time or less.
+
+        Raises:
+            UnavailableError: If the provider is not the CPU, or nothing is known of the graph.
+        """
+        if self.structure is None or self._row_shape is None:
+            raise UnavailableError("Memory is bound on the CPU, for graphs that linexport writes.")
+        features = np.empty(self._row_shape, self.dtype)
         prediction = np.empty((1, self.structure.num_targets), self.dtype)
-        given, answered = features, prediction
-        if self.layout is not None:
-            answered = prediction.T
-        if self.layout == "columns":
-            given = features.T
-        binding = self.session.io_binding()
-        ort_value = onnxruntime.OrtValue.ortvalue_from_numpy
-        binding.bind_ortvalue_input(self._input, ort_value(given))
-        binding.bind_ortvalue_output(self.session.get_outputs()[0].name, ort_value(answered))
-        return _Row(features, prediction, binding)
+        binding, ort_value = self.session.io_binding(), onnxruntime.OrtValue.ortvalue_from_numpy
+        binding.bind_ortvalue_input(
+            self._input, ort_value(features.T if self.layout == "columns" else features)
+        )
+        binding.bind_ortvalue_output(
+            self.session.get_outputs()[0].name,
+            ort_value(prediction if self.layout is None else prediction.T),
+        )
+        return BoundRow(features, prediction, partial(self.session.run_with_iobinding, binding))
 
 
 def _options(num_threads: int | None, optimization: Optimization) -> "onnxruntime.SessionOptions":

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport._arrays import FloatArray
+from linexport._arrays import FloatArray, FloatDType
 from linexport.data._checks import check_missing, fault
 from linexport.data.arrays import as_array
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.model import Column
-from linexport.protocols import Runtime
+from linexport.protocols import BoundRow, Engine
 from linexport.scoring.extrapolation import (
     CheckRange,
     OutsideRange,
@@ -44,7 +44,7 @@ class Predictor:
     runtime can: an `OrtEngine`, which `linexport.load` opens, does both.
     """
 
-    runtime: Runtime
+    runtime: Engine
     """What evaluates the model."""
     features: tuple[Column, ...]
     """D columns, in the order of the input."""
@@ -53,6 +53,7 @@ class Predictor:
     check_range: CheckRange = "off"
     """Whether a row outside the training range is predicted without a word, with an
     ExtrapolationWarning, or refused."""
+    _dtype: FloatDType = field(init=False, repr=False)
     _range: TrainingRange = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +65,8 @@ class Predictor:
                 f"weight of shape {structure.weight.shape}."
             )
         check_mode(self.check_range)
-        training_range = TrainingRange(self.features, self.runtime.dtype)
+        object.__setattr__(self, "_dtype", self.runtime.dtype)
+        training_range = TrainingRange(self.features, self._dtype)
         if self.check_range != "off":
             training_range.require_known(self.check_range)
         object.__setattr__(self, "_range", training_range)
@@ -104,12 +106,30 @@ class Predictor:
             ConfigError: If missing is neither.
         """
         check_missing(missing, "nan")
-        if not (isinstance(features, Mapping) or hasattr(features, "__arrow_c_stream__")):
-            values, source = self._converted(as_array(features, "features")), "features"
-            return self._evaluate(values, source, 1, report=warn)
+        if isinstance(features, np.ndarray):
+            return self._predict_array(features)
         if isinstance(features, Mapping) and (row := self._one_row(features)) is not None:
             return self._evaluate(row, type(features).__name__, 1, report=warn)
-        return self._predict_table(features, missing)
+        if isinstance(features, Mapping) or hasattr(features, "__arrow_c_stream__"):
+            return self._predict_table(features, missing)
+        return self._predict_array(as_array(features, "features"))
+
+    def bind(self) -> BoundRow:
+        """Return memory for one row, bound to the engine: the fastest way to predict row by row.
+
+            row = predictor.bind()
+            row.features[0] = 0.5, -1.0, 2.0
+            row.run()
+            print(row.prediction[0])
+
+        It takes less than half the time of a bare `session.run`. NumPy rounds what is written to
+        the engine's dtype, and ranges are not checked. It belongs to the thread and the process
+        that asked for it; `predict` is there for all of them.
+
+        Raises:
+            UnavailableError: If the engine is not on the CPU.
+        """
+        return self.runtime.bind()
 
     def predict_batches(
         self, batches: Iterable[Any], *, missing: Literal["error", "nan"] = "error"
@@ -157,7 +177,7 @@ class Predictor:
         """
         from linexport.data._numbers import to_float32, to_float64
 
-        wide = self.runtime.dtype == np.float64
+        wide = self._dtype == np.float64
         convert = to_float64 if wide else to_float32
         values: FloatArray = convert(batch.numbers, order="fortran")  # as the table lies
         finite = np.isfinite(values)
@@ -178,6 +198,9 @@ class Predictor:
         answer: FloatArray = np.where(complete, prediction, values.dtype.type(np.nan))
         return answer
 
+    def _predict_array(self, array: NDArray[Any]) -> FloatArray:
+        return self._evaluate(self._converted(array), "features", 1, report=warn)
+
     def _predict_table(self, table: Any, missing: Literal["error", "nan"]) -> FloatArray:
         from linexport.data.tables import open_table  # with polars, which arrays do not need
 
@@ -196,21 +219,21 @@ class Predictor:
         if not all(map(_is_exact, numbers)):
             return None
         with np.errstate(over="ignore"):
-            row: FloatArray = np.array([numbers], dtype=np.float64).astype(self.runtime.dtype)
+            row: FloatArray = np.array([numbers], dtype=np.float64).astype(self._dtype)
         return row if np.isfinite(row).all() else None
 
     def _converted(self, array: NDArray[Any]) -> FloatArray:
-        """Check the shape and round to the runtime's dtype."""
+        """Check type and shape and round to the runtime's dtype, in the order of the memory."""
         num_features = len(self.features)
         if array.ndim != 2 or array.shape[1] != num_features:
             hint = "; a single row is values.reshape(1, -1)" if array.ndim == 1 else ""
             raise DataError(
                 f"features must have shape (rows, {num_features}), got {array.shape}{hint}."
             )
+        if array.dtype == self._dtype:
+            return array
         with np.errstate(over="ignore"):
-            converted: FloatArray = array.astype(self.runtime.dtype, order="K", copy=False)
-        if converted is array:
-            return converted
+            converted: FloatArray = as_array(array, "features").astype(self._dtype, order="K")
         too_large = np.argwhere(np.isinf(converted) & ~np.isinf(array))
         if len(too_large):
             row, column = (int(index) for index in too_large[0])
@@ -220,9 +243,9 @@ class Predictor:
         return converted
 
     def _too_large(self, value: float, name: str, source: str, row: int) -> DataError:
-        remedy = ", or use a float64 model" if self.runtime.dtype == np.float32 else ""
+        remedy = ", or use a float64 model" if self._dtype == np.float32 else ""
         return DataError(
-            f"{value:.9g} is beyond the range of {self.runtime.dtype}; correct it{remedy}.",
+            f"{value:.9g} is beyond the range of {self._dtype}; correct it{remedy}.",
             source=source,
             column=name,
             row=row,

@@ -16,12 +16,10 @@ import numpy as np
 import onnxruntime
 import polars as pl
 import pytest
+from nearness import assert_near
 from onnx import helper, numpy_helper
 
-import linexport
 from linexport import onnx_graph
-from linexport.bounds import FLOAT32, rounding_error_bound
-from linexport.forms import affine_of
 from linexport.model import LinearModel
 
 
@@ -58,13 +56,7 @@ def read_float32(text):
 
 
 def assert_near_onnxruntime(output, bundle, rows):
-    """Both are within the bound of the truth, so they are within twice the bound of each other."""
-    model = linexport.read_bundle(bundle).model
-    rounded = np.asarray(rows, np.float32).astype(np.float64)
-    bound = rounding_error_bound(rounded, affine_of(model), precision=FLOAT32)
-    distance = read_float32(output).astype(np.float64) - onnxruntime_alone(bundle, rows)
-    assert distance.shape == bound.shape
-    assert (np.abs(distance) <= 2 * bound).all()
+    assert_near(read_float32(output), onnxruntime_alone(bundle, rows), bundle, rows)
 
 
 def test_predictions_are_those_of_onnxruntime_within_the_bounds(run, textbook, table):

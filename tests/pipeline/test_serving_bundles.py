@@ -113,7 +113,7 @@ def test_a_session_that_answers_wrongly_here_is_refused(bundle, monkeypatch):
     monkeypatch.setattr(
         _serve.OrtEngine, "predict", lambda self, x: np.nextafter(right(self, x), np.float32(9e9))
     )
-    with pytest.raises(ParityError, match="bound row' disagrees"):
+    with pytest.raises(ParityError, match="1 thread' disagrees"):
         source(bundle).load()
 
 
