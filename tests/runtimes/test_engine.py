@@ -90,7 +90,7 @@ def test_memory_for_one_row_is_evaluated_as_often_as_asked(num_targets, dtype):
 
 
 def test_memory_is_not_bound_where_it_might_be_read_too_early():
-    """Another provider copies a row when it is bound; in a graph from elsewhere shapes may differ."""
+    """Another provider copies a row when it is bound; a foreign graph may take other shapes."""
     model, write = FOREIGN[next(iter(FOREIGN))]
     with pytest.raises(UnavailableError, match="bound on the CPU, for graphs that linexport"):
         OrtEngine(write(model)).bind()

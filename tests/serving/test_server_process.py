@@ -38,9 +38,7 @@ def head(body_bytes: int) -> bytes:
 
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_client_of_triton_gets_what_onnxruntime_predicts_within_the_bounds(
-    server, binary, dtype
-):
+def test_the_client_of_triton_gets_what_onnxruntime_predicts(server, binary, dtype):
     rows = np.random.default_rng(5).normal(size=(1000, 2)).astype(dtype)
     session = onnxruntime.InferenceSession(TEXTBOOK / "model.onnx")
     (expected,) = session.run(None, {"features": rows.astype(np.float32)})
