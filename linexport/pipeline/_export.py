@@ -162,7 +162,7 @@ def export(
         training=training,
         warnings=(
             *(() if training is None else training.warnings),
-            *_precision_warnings(fit, budgets, config.dtype),
+            *_precision_warnings(fit_model, fit, budgets, config),
         ),
     )
 
@@ -216,18 +216,30 @@ def _error_budgets(
 
 
 def _precision_warnings(
-    fit: FitRecord, budgets: dict[str, ErrorBudget], dtype: str
+    fit_model: LinearModel, fit: FitRecord, budgets: dict[str, ErrorBudget], config: ExportConfig
 ) -> Iterator[str]:
     """Say where rounding may cost more than a hundredth of what the fit leaves unexplained."""
+    if config.dtype != "float32":
+        return
+    standardized = budgets
+    if config.form == "folded" and fit_model.standardized:
+        other = artifact_model(fit_model, np.dtype(np.float32), "standardized")
+        standardized = _error_budgets(fit_model, other, fit)
     for target, metrics in fit.metrics.get("training", {}).items():
-        budget = budgets[target]
-        rounding = budget.export + budget.inputs + budget.runtime
+        limit = metrics.rmse / 100
         exact_fit = target in fit.optimum and fit.optimum[target].standard_errors is None
-        if dtype == "float32" and not exact_fit and rounding > metrics.rmse / 100:
-            yield (
-                f"float32 may be off by {rounding:.2g} in '{target}', whose residuals are about "
-                f"{metrics.rmse:.2g}: use --dtype float64."
-            )
+        if exact_fit or not _rounding(budgets[target]) > limit:
+            continue
+        helps = _rounding(standardized[target]) <= limit
+        yield (
+            f"float32 may be off by {_rounding(budgets[target]):.2g} in '{target}', whose "
+            f"residuals are about {metrics.rmse:.2g}: use "
+            f"{'--form standardized or ' if helps else ''}--dtype float64."
+        )
+
+
+def _rounding(budget: ErrorBudget) -> float:
+    return budget.export + budget.inputs + budget.runtime
 
 
 def _versions() -> dict[str, str]:

@@ -200,3 +200,24 @@ def test_what_cannot_be_exported_leaves_nothing_behind(model, tmp_path, settings
     with pytest.raises(error, match=said):
         linexport.export(model, tmp_path / "bundle", config=ExportConfig(**settings))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("noise", "form", "said"),
+    [
+        (0.1, "folded", "use --form standardized or --dtype float64."),
+        (0.01, "folded", "use --dtype float64."),  # rounding the inputs alone costs as much
+        (0.01, "auto", "use --dtype float64."),
+        (0.1, "auto", None),
+        (1.0, "folded", None),
+    ],
+)
+def test_where_float32_costs_a_hundredth_of_the_residuals_it_is_said(tmp_path, noise, form, said):
+    """Around 1e4, rounding x costs up to 6e-4, and rounding the terms of x - 1e4 as much again."""
+    random = np.random.default_rng(0)
+    features = 1e4 + random.uniform(-1, 1, size=(1000, 1))
+    target = features[:, 0] - 1e4 + noise * random.standard_normal(1000)
+    result = linexport.train(features, target, solver="lstsq")
+    config = ExportConfig(formats=("onnx",), form=form, probe_rows=64)
+    exported = linexport.export(result, tmp_path / "bundle", config=config)
+    assert [warning.endswith(said or "?") for warning in exported.warnings] == [True] * bool(said)
