@@ -20,7 +20,7 @@ from linexport.errors import ConfigError, DataError
 
 __all__ = ["Batch", "File", "Table", "open_table"]
 
-_BYTES_AHEAD = 96 << 20  # of rows that are read and not yet used; three reads of Parquet
+_BYTES_AHEAD = 64 << 20  # of rows that are read and not yet used; two reads of Parquet
 
 
 class Table:
