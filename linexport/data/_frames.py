@@ -17,7 +17,7 @@ from linexport.errors import DataError
 
 PARQUET_MAGIC = b"PAR1"
 _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
-_BYTES_PER_READ = 32 << 20  # what smaller row groups are joined to: each read costs 9 ms by itself
+_BYTES_PER_READ = 48 << 20  # what smaller row groups are joined to: each read costs 9 ms by itself
 _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
 _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
 

@@ -8,7 +8,7 @@ import numpy as np
 from linexport._arrays import Float64Array
 from linexport.data._checks import FeatureRanges, check_missing, finite_rows
 from linexport.data._names import named_columns, require_known
-from linexport.data._numbers import to_float64
+from linexport.data._numbers import float64_blocks
 from linexport.data.dataset import Dataset
 from linexport.data.sharing import Gather, alone
 from linexport.data.tables import Table
@@ -73,24 +73,25 @@ class TableRows:
         num_features, num_columns = len(self.features), len(names)
         names += [] if self._weights is None else [self._weights]
         ranges, num_read = FeatureRanges(num_features), 0
-        for batch in self._table.batches(names, text_remedy=self._text_remedy):
-            values = to_float64(batch.numbers, order="fortran")
+        for values, source, first_row in self._read(names):
             num_read += len(values)
             if self._weights is not None:
-                self._refuse_negative(values[:, -1], batch.source, batch.first_row)
-            values = finite_rows(
-                values,
-                names,
-                source=batch.source,
-                first_row=batch.first_row,
-                missing=self._missing,
+                self._refuse_negative(values[:, -1], source, first_row)
+            kept = finite_rows(
+                values, names, source=source, first_row=first_row, missing=self._missing
             )
-            features, targets = values[:, :num_features], values[:, num_features:num_columns]
+            features, targets = kept[:, :num_features], kept[:, num_features:num_columns]
             ranges.update(features)
-            yield (features, targets, *values.T[num_columns:])
+            yield (features, targets, *kept.T[num_columns:])
         ranges, rows_dropped = ranges.of_all(num_read - ranges.num_rows, self._gather)
         ranges.check(names[:num_features], self.source, rows_dropped=rows_dropped)
         self.rows_dropped = rows_dropped
+
+    def _read(self, names: Sequence[str]) -> Iterator[tuple[Float64Array, str, int]]:
+        """Yield values (n, C), the file that they come from, and the number of the first row."""
+        for batch in self._table.batches(names, text_remedy=self._text_remedy):
+            for start, values in float64_blocks(batch.numbers):
+                yield values, batch.source, batch.first_row + start
 
     def _refuse_negative(self, weights: Float64Array, source: str, first_row: int) -> None:
         negative = np.flatnonzero(weights < 0)

@@ -147,3 +147,21 @@ def test_a_feature_must_vary_in_the_training_part():
     )
     with pytest.raises(DataError, match=r"training part, column 'x': Every value is 0\.0"):
         split(dataset, 0.1, seed)
+
+
+@pytest.mark.parametrize("row", [1, 2**17, 2**17 + 1, 150_000])
+def test_a_value_that_is_missing_is_named_by_its_row_wherever_it_is(row):
+    """Rows are dealt with a mebibyte at a time; the number counts from the first of the table."""
+    values = np.arange(150_000.0)
+    values[row - 1] = np.nan
+    rows = training_rows(open_table({"x": values, "y": values[::-1].copy()}), targets="y")
+    with pytest.raises(DataError, match=rf"column '[xy]', row ({row}|{150_001 - row}): "):
+        list(rows.batches())
+
+
+def test_blocks_are_the_rows_in_their_order():
+    values = np.arange(300_000.0)
+    rows = training_rows(open_table({"x": values, "y": values % 7}), targets="y")
+    features, targets = (np.concatenate(part) for part in zip(*rows.batches(), strict=True))
+    assert features[:, 0].tolist() == values.tolist()
+    assert targets[:, 0].tolist() == (values % 7).tolist()
