@@ -1,7 +1,7 @@
 """Which address answers what.
 
 All models are known, so every address is: the table is a plain dictionary, made anew when a model
-is replaced. Measured for one row, a lookup costs a tenth of matching patterns one after the other.
+is replaced, and no pattern is matched while a request waits.
 """
 
 from collections.abc import Callable, Mapping, Sequence

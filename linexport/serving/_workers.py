@@ -16,8 +16,8 @@ Respond = Callable[[bytes, Headers], Answer]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 INLINE_BYTES = 2**15
-"""A body up to this size is answered on the event loop. It holds that up for about a millisecond;
-handing it to a thread and back takes a tenth of one, which is as long as a small answer takes."""
+"""A body up to this size is answered on the event loop. It holds that up for about a millisecond
+(1,000 rows of JSON); handing it to a thread and back would delay small ones more."""
 LATE = "linexport.late"
 """What a connection sets in a request's state to say that its client has had its time. That costs
 a request that is in time nothing, where a timer of its own would cost a tenth of its answer."""
