@@ -60,6 +60,7 @@ def run(num_rows: int, num_features: int, rounds: int) -> list[str]:
             **limits,
         },
         rounds=rounds,
+        settling=True,
     )
     speed = {name: rows.nbytes / 1e9 / timing.median for name, timing in timings.items()}
     limit = max(speed[name] for name in limits)
