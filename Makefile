@@ -32,7 +32,7 @@ format: setup  ## rewrite the sources in the project's format
 
 bench: setup  ## every benchmark, each failing when its target is missed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+	status=0; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || status=1; done; exit $$status
 
 clean:  ## remove what setup and the tools made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

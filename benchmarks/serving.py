@@ -10,6 +10,7 @@ TARGET of the constant's requests/s, or if an answer is an error.
 
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,8 @@ class Load(NamedTuple):
 
 
 def main() -> None:
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not installed; Debian has it (apt-get install wrk)")
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     missed = []
     print(f"{'':<38}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'of constant':>13}")

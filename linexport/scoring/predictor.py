@@ -122,7 +122,7 @@ class Predictor:
             row.run()
             print(row.prediction[0])
 
-        It takes less than half the time of a bare `session.run`. NumPy rounds what is written to
+        It takes half the time of a bare `session.run`. NumPy rounds what is written to
         the engine's dtype, and ranges are not checked. It belongs to the thread and the process
         that asked for it; `predict` is there for all of them.
 
