@@ -44,7 +44,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     missed = []
     print(f"{'':<38}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'of constant':>13}")
-    with tempfile.TemporaryDirectory() as scratch, ours() as port, constant() as constant_port:
+    with tempfile.TemporaryDirectory() as scratch, ours() as (port, _), constant() as constant_port:
         for num_rows in (1, 1000):
             for kind in ("json", "binary"):
                 script = write_script(Path(scratch), num_rows, kind)
@@ -125,14 +125,14 @@ def write_script(directory: Path, num_rows: int, kind: str) -> Path:
 
 
 @contextmanager
-def ours() -> Iterator[int]:
-    """Start `linexport serve`, with its access log going nowhere."""
+def ours() -> Iterator[tuple[int, int]]:
+    """Start `linexport serve` without its access log; yield its port and process."""
     command = [sys.executable, "-m", "linexport", "serve", str(BUNDLE), "--port", "0"]
     with subprocess.Popen([*command, "--no-access-log"], stderr=subprocess.PIPE) as server:
         assert server.stderr is not None
         started = json.loads(server.stderr.readline())
         try:
-            yield int(started["urls"][0].rpartition(":")[2])
+            yield int(started["urls"][0].rpartition(":")[2]), server.pid
         finally:
             server.terminate()
 
