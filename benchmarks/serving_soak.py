@@ -76,10 +76,12 @@ class Client(threading.Thread):
                 connection.request("POST", path, body, headers)
                 response = connection.getresponse()
                 answer = response.read()
-            except (BrokenPipeError, ConnectionResetError) as error:
-                # Refused by its announced length, before all of it was sent.
-                self.fault = None if status == 413 else f"{path}: {error}"
+            except (OSError, http.client.HTTPException) as error:
                 connection.close()
+                # Refused by its announced length, before all of it was sent.
+                cut_off = isinstance(error, BrokenPipeError | ConnectionResetError)
+                if not (status == 413 and cut_off):
+                    self.fault = f"{path}: {error!r}"
                 continue
             if response.status != status:
                 self.fault = f"{path}: {response.status}, not {status}: {answer[:200]!r}"
