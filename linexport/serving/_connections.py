@@ -1,23 +1,33 @@
-"""Connections that do not wait for ever: uvicorn's, with limits for slow and greedy clients.
+"""uvicorn's connections, with limits for slow clients and a short way for small requests.
 
 uvicorn leaves it to a proxy to bound how long a client may take to send its headers, how long they
 are, and how long it may take to read its answer. The clock is looked at once a second for all
 connections, so that a request that is in time costs no timer.
+
+A small request to predict is answered without an ASGI task of its own, which would cost as much as
+the prediction; see `_gathering`. All others go the common way.
 """
 
 import asyncio
 from collections.abc import Iterable
+from http import HTTPStatus
+from time import perf_counter
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from linexport.serving._exchange import Refusal
+from linexport.serving._exchange import CLIENT_LEFT, Answer, Refusal
+from linexport.serving._gathering import MOST_BYTES, Small
+from linexport.serving._routes import Route
 from linexport.serving._workers import LATE, too_late
 from linexport.serving.application import Application
 
 HEADER_BYTES = 2**16
 """As uvicorn's other protocol implementation allows; requests have a few hundred."""
 SWEEP_SECONDS = 1.0
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
 
 
 class Connection(HttpToolsProtocol):
@@ -32,6 +42,16 @@ class Connection(HttpToolsProtocol):
         """When it was first seen to leave an answer unread."""
         self._header_bytes: int | None = None
         """Read so far, while headers are being read."""
+        self._small: tuple[Route, float] | None = None
+        """What is to answer the request that is being read, and when that began, if it is small."""
+        self._body: list[bytes] = []
+        """Of a small request, so far."""
+        self._num_unanswered = 0
+        """Small requests that are whole."""
+        self._idle_since: float | None = None
+        """When the last small request was answered, if no other has begun."""
+        self._last = False
+        """Whether the connection is to be closed when the small requests are answered."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -40,7 +60,16 @@ class Connection(HttpToolsProtocol):
             self._application.metrics.refused_connection()
             self._refuse(503, "The server has as many connections as it takes; try again.")
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._small is not None:
+            self._application.workers.in_flight -= 1
+            route, started = self._small
+            left = Answer(CLIENT_LEFT, b"")
+            self._application.note(route, "POST", self.url.decode(), left, started)
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
+        self._idle_since = None
         if self._asking_since is None:
             self._asking_since = self.loop.time()
         super().data_received(data)
@@ -55,15 +84,87 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._header_bytes = None
-        super().on_headers_complete()
+        route = self._application.predicting(self.url) if self._is_small() else None
+        if route is None:
+            super().on_headers_complete()
+        else:
+            self._small = route, perf_counter()
+            self._application.workers.in_flight += 1
+
+    def on_body(self, body: bytes) -> None:
+        if self._small is None:
+            super().on_body(body)
+        else:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         self._asking_since = None
-        super().on_message_complete()
+        if self._small is None:
+            super().on_message_complete()
+            return
+        (route, started), self._small = self._small, None
+        body, self._body = b"".join(self._body), []
+        self._num_unanswered += 1
+        self._application.workers.in_flight -= 1
+        path, headers = self.url.decode(), dict(self.headers)
+        small = Small(route, path, headers, body, started, self._send)
+        self._application.gatherer.add(small, self.loop)
+
+    def shutdown(self) -> None:
+        if self._small is not None or self._num_unanswered:
+            self._last = True
+        else:
+            super().shutdown()
+
+    def _is_small(self) -> bool:
+        """Tell whether the request, whose headers are there, may go the short way."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False  # answers go out in the order of the requests
+        if self._application.in_flight >= self._application.limits.requests:
+            return False  # to be refused
+        parser, headers = self.parser, dict(self.headers)
+        length = headers.get(b"content-length", b"")
+        return (
+            parser.get_method() == b"POST"
+            and length.isdigit()
+            and int(length) <= MOST_BYTES
+            and b"content-encoding" not in headers
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and not parser.should_upgrade()
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+        )
+
+    def _send(self, answer: Answer) -> bool:
+        """Send the answer of a small request; return False if the client has left."""
+        self._num_unanswered -= 1
+        if self.transport.is_closing():
+            return False
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", answer.content_type),
+            (b"content-length", b"%d" % len(answer.body)),
+            *answer.headers,
+        ]
+        close = self._last and not self._num_unanswered
+        if close:
+            headers.append((b"connection", b"close"))
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        self.transport.write(b"%b%b\r\n%b" % (_STATUS_LINES[answer.status], lines, answer.body))
+        self.server_state.total_requests += 1
+        self._idle_since = self.loop.time()
+        if close:
+            self.transport.close()
+        return True
 
     def look_at_the_clock(self, now: float) -> None:
         """Close the connection if the client takes too long."""
-        limit = self._application.limits.client_seconds
+        limits = self._application.limits
+        if self._idle_since is not None and now - self._idle_since > limits.idle_seconds:
+            self.transport.close()
+            return
+        limit = limits.client_seconds
         if self.transport.get_write_buffer_size() == 0:
             self._taking_since = None
         elif self._taking_since is None:
@@ -84,10 +185,10 @@ class Connection(HttpToolsProtocol):
             return
         body = Refusal(status, message).answer().body
         head = (
-            f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\n"
+            "content-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + body)
+        self.transport.write(_STATUS_LINES[status] + head.encode() + body)
         self.transport.close()
 
 

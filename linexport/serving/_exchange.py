@@ -1,11 +1,14 @@
 """What a request is answered with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from linexport._arrays import FloatArray
+
 Header = tuple[bytes, bytes]
+Headers = Mapping[bytes, bytes]
 
 JSON = b"application/json"
 CLIENT_LEFT = 499
@@ -23,6 +26,19 @@ class Answer(NamedTuple):
     headers: Sequence[Header] = ()
     rows: int = 0
     """Predicted, for the log and the metrics."""
+
+
+class Asked(NamedTuple):
+    """An inference request that is understood."""
+
+    features: FloatArray
+    """Shape (N, D), not rounded to the model's dtype yet."""
+    answer: Callable[[FloatArray], Answer]
+    """Makes the answer of the predictions (N, K)."""
+
+
+Ask = Callable[[bytes, Headers], Asked]
+"""Understands a body under its headers, or raises Refusal or DataError."""
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours

@@ -5,7 +5,8 @@ binary tensor data extension (triton-inference-server, extension_binary_data.md)
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
-from linexport.serving._exchange import JSON, Answer, Refusal, encode_json
+from linexport.serving._exchange import JSON, Answer, Asked, Headers, Refusal, encode_json
 from linexport.serving._json import decode, require_unique_keys
 from linexport.serving.limits import Limits
 from linexport.serving.models import Missing, ServedModel
@@ -76,21 +77,18 @@ _NESTED: "dict[Missing, msgspec.json.Decoder[Any]]" = {
 }
 
 
-def infer(
-    model: ServedModel, limits: Limits, body: bytes, headers: Mapping[bytes, bytes]
-) -> Answer:
-    """Answer an inference request.
+def ask_infer(model: ServedModel, limits: Limits, body: bytes, headers: Headers) -> Asked:
+    """Understand an inference request.
 
     Raises:
         Refusal: 400 if it is malformed, 413 if it has too many rows.
-        DataError: If its values cannot be predicted.
     """
     document, binary = _split(body, headers.get(HEADER_LENGTH))
     request = decode(_REQUEST, document)
     require_unique_keys(document, _num_members(request))
     features = _features(_single_input(request, model), binary, model, limits)
-    as_binary = _wants_binary(request)
-    return _response(model, request, model.predict(features), as_binary=as_binary)
+    respond = _binary_response if _wants_binary(request) else _json_response
+    return Asked(features, partial(respond, model, request.id))
 
 
 def datatype_of(model: ServedModel) -> str:
@@ -100,19 +98,20 @@ def datatype_of(model: ServedModel) -> str:
 
 def _num_members(request: _Request) -> int:
     """Of the request's object and those within it."""
-    outputs = request.outputs or []
     optional = (
-        request.outputs,
-        request.id,
-        request.parameters,
-        request.model_name,
-        request.model_version,
-        *(part for tensor in request.inputs for part in (tensor.parameters, tensor.data)),
-        *(output.parameters for output in outputs),
-    )
-    required = 1 + 3 * len(request.inputs) + len(outputs)
-    within = sum(len(part) for part in optional if isinstance(part, dict))
-    return required + len(optional) - optional.count(msgspec.UNSET) + within
+        request.id, request.outputs, request.parameters, request.model_name, request.model_version,
+    )  # fmt: skip
+    number = 1 + len(optional) - optional.count(msgspec.UNSET) + len(request.parameters or ())
+    for tensor in request.inputs:
+        number += 3 + (tensor.data is not msgspec.UNSET) + _num_parameters(tensor)
+    for output in request.outputs or ():
+        number += 1 + _num_parameters(output)
+    return number
+
+
+def _num_parameters(tensor: _Input | _Output) -> int:
+    """Those of a tensor, and the member that holds them."""
+    return 0 if tensor.parameters is msgspec.UNSET else 1 + len(tensor.parameters)
 
 
 def _split(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:
@@ -148,7 +147,7 @@ def _single_input(request: _Request, model: ServedModel) -> _Input:
 
 
 def _features(tensor: _Input, binary: bytes, model: ServedModel, limits: Limits) -> FloatArray:
-    """Return the input as (N, D), in the model's dtype."""
+    """Return the input as (N, D)."""
     num_features = len(model.features)
     if len(tensor.shape) != 2 or tensor.shape[1] != num_features or tensor.shape[0] < 0:
         raise Refusal(
@@ -166,7 +165,7 @@ def _features(tensor: _Input, binary: bytes, model: ServedModel, limits: Limits)
                 "binary_data_size.",
             )
         return _from_json(tensor, model)
-    return model.rounded(_from_binary(tensor, binary, size))
+    return _from_binary(tensor, binary, size)
 
 
 def require_rows(num_rows: int, limits: Limits) -> None:
@@ -219,9 +218,9 @@ def _from_json(tensor: _Input, model: ServedModel) -> FloatArray:
             raise Refusal(
                 400, f"data of '{INPUT}' has a row of {min(lengths)} numbers, not {num_features}."
             )
-        values = model.rounded(rows)
+        values = np.asarray(rows, np.float64)
     else:
-        values = model.rounded(decode(_FLAT[model.missing], tensor.data, at))
+        values = np.asarray(decode(_FLAT[model.missing], tensor.data, at), np.float64)
     if values.size != num_rows * num_features:
         raise Refusal(
             400,
@@ -232,6 +231,8 @@ def _from_json(tensor: _Input, model: ServedModel) -> FloatArray:
 
 
 def _wants_binary(request: _Request) -> bool:
+    if request.outputs is msgspec.UNSET and request.parameters is msgspec.UNSET:
+        return False
     outputs = request.outputs or []
     names = [output.name for output in outputs]
     if names not in ([], [OUTPUT]):
@@ -248,18 +249,22 @@ def _wants_binary(request: _Request) -> bool:
     return bool(wanted)
 
 
-def _response(
-    model: ServedModel, request: _Request, prediction: FloatArray, *, as_binary: bool
+def _json_response(
+    model: ServedModel, request_id: str | msgspec.UnsetType, prediction: FloatArray
+) -> Answer:
+    data = prediction.ravel().tolist()
+    tensor = _Tensor(OUTPUT, datatype_of(model), prediction.shape, data=data)
+    response = _Response(model.name, model.version, [tensor], request_id)
+    return Answer(200, encode_json(response), JSON, (), len(prediction))
+
+
+def _binary_response(
+    model: ServedModel, request_id: str | msgspec.UnsetType, prediction: FloatArray
 ) -> Answer:
     datatype = datatype_of(model)
-    tensor = _Tensor(OUTPUT, datatype, prediction.shape)
-    response = _Response(model.name, model.version, [tensor], request.id)
-    if not as_binary:
-        tensor.data = prediction.ravel().tolist()
-        return Answer(200, encode_json(response), JSON, (), len(prediction))
     data = prediction.astype(DATATYPES[datatype], copy=False).tobytes()
-    tensor.parameters = {"binary_data_size": len(data)}
-    document = encode_json(response)
+    tensor = _Tensor(OUTPUT, datatype, prediction.shape, {"binary_data_size": len(data)})
+    document = encode_json(_Response(model.name, model.version, [tensor], request_id))
     length = (HEADER_LENGTH, str(len(document)).encode())
     return Answer(200, document + data, _OCTETS, (length,), len(prediction))
 

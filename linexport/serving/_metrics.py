@@ -1,15 +1,15 @@
 """What Prometheus is told. Labels take few values: no client can make new ones."""
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    generate_latest,
-)
+import prometheus_client
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from linexport.serving._exchange import Answer
 from linexport.serving.models import ServedModel
@@ -21,6 +21,59 @@ _SECONDS = (
 """From a row predicted in 0.2 ms to the time limits."""
 
 
+@dataclass(slots=True)
+class _Served:
+    """What was answered at one endpoint of one model."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    within: list[int] = field(default_factory=lambda: [0] * (len(_SECONDS) + 1))
+    """Requests by the first of _SECONDS that they did not pass; the last passed all."""
+    seconds: float = 0.0
+    rows: int = 0
+
+
+class _Requests(Collector):
+    """Counts requests, for the event loop's thread alone.
+
+    The client library's own counters take a lock each: together a tenth of what a row costs.
+    """
+
+    def __init__(self) -> None:
+        self._served: dict[tuple[str, str], _Served] = {}
+
+    def add(self, endpoint: str, model: str, status: int, rows: int, seconds: float) -> None:
+        served = self._served.get((endpoint, model))
+        if served is None:
+            served = self._served[endpoint, model] = _Served()
+        served.statuses[status] += 1
+        served.within[bisect_left(_SECONDS, seconds)] += 1
+        served.seconds += seconds
+        served.rows += rows
+
+    def collect(self) -> Iterator[Metric]:
+        place = ["endpoint", "model"]
+        requests = CounterMetricFamily(
+            "linexport_requests", "Requests answered.", labels=[*place, "status"]
+        )
+        durations = HistogramMetricFamily(
+            "linexport_request_duration_seconds", "From a request's headers to its answer.",
+            labels=place,
+        )  # fmt: skip
+        rows: Counter[str] = Counter()
+        bounds = [*map(str, _SECONDS), "+Inf"]
+        for (endpoint, model), served in self._served.items():
+            for status, number in served.statuses.items():
+                requests.add_metric([endpoint, model, str(status)], number)
+            buckets = list(zip(bounds, accumulate(served.within), strict=True))
+            durations.add_metric([endpoint, model], buckets, served.seconds)
+            rows[model] += served.rows
+        predicted = CounterMetricFamily("linexport_rows", "Rows predicted.", labels=["model"])
+        for model, number in rows.items():
+            if model:
+                predicted.add_metric([model], number)
+        yield from (requests, durations, predicted)
+
+
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
@@ -28,26 +81,17 @@ class Metrics:
         """Take what tells the number of requests being answered."""
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = Counter(
-            "linexport_requests", "Requests answered.", ["endpoint", "model", "status"],
-            registry=self._registry,
-        )  # fmt: skip
-        self._seconds = Histogram(
-            "linexport_request_duration_seconds", "From a request's headers to its answer.",
-            ["endpoint", "model"], buckets=_SECONDS, registry=self._registry,
-        )  # fmt: skip
-        self._rows = Counter(
-            "linexport_rows", "Rows predicted.", ["model"], registry=self._registry
-        )
+        self._requests = _Requests()
+        self._registry.register(self._requests)
         self._info = Gauge(
             "linexport_model_info", "1 for the version that is served.", ["model", "version"],
             registry=self._registry,
         )  # fmt: skip
-        self._loads = Counter(
+        self._loads = prometheus_client.Counter(
             "linexport_model_loads", "Models loaded, or not, by outcome.", ["model", "outcome"],
             registry=self._registry,
         )  # fmt: skip
-        self._refused = Counter(
+        self._refused = prometheus_client.Counter(
             "linexport_refused_connections", "Connections beyond the limit.",
             registry=self._registry,
         )  # fmt: skip
@@ -55,22 +99,10 @@ class Metrics:
             "linexport_requests_in_flight", "Inference requests being answered.",
             registry=self._registry,
         ).set_function(in_flight)  # fmt: skip
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter]] = {}
 
     def request(self, endpoint: str, model: str, status: int, rows: int, seconds: float) -> None:
         """Count a request that was answered."""
-        key = (endpoint, model, status)
-        if key not in self._children:  # looking a child up by its labels costs more than counting
-            self._children[key] = (
-                self._requests.labels(endpoint, model, str(status)),
-                self._seconds.labels(endpoint, model),
-                self._rows.labels(model),
-            )
-        requests, durations, rows_of_model = self._children[key]
-        requests.inc()
-        durations.observe(seconds)
-        if rows:
-            rows_of_model.inc(rows)
+        self._requests.add(endpoint, model, status, rows, seconds)
 
     def loaded(self, model: str, *, succeeded: bool) -> None:
         """Count an attempt to load a model."""

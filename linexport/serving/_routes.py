@@ -9,12 +9,10 @@ from functools import partial
 from typing import NamedTuple
 
 from linexport.serving import _infer, _openapi, _rows
-from linexport.serving._exchange import Answer, Refusal, encode_json
+from linexport.serving._exchange import Answer, Ask, Headers, Refusal, encode_json
 from linexport.serving._infer import INPUT, OUTPUT, datatype_of
 from linexport.serving.limits import Limits
 from linexport.serving.models import ServedModel
-
-Respond = Callable[[bytes, Mapping[bytes, bytes]], Answer]
 
 SERVER_NAME = "linexport"
 EXTENSIONS = ["binary_tensor_data"]
@@ -24,14 +22,31 @@ def _nothing() -> Answer:
     raise AssertionError("asked for with a method that the address does not take")
 
 
+class Inference(NamedTuple):
+    """What an address that predicts does with a POST."""
+
+    model: ServedModel
+    ask: Ask
+
+    def answer(self, body: bytes, headers: Headers) -> Answer:
+        """Answer one request.
+
+        Raises:
+            Refusal: If it cannot be understood.
+            DataError: If its values cannot be predicted.
+        """
+        asked = self.ask(body, headers)
+        return asked.answer(self.model.predict(asked.features))
+
+
 class Route(NamedTuple):
-    """What one address does: `respond` to POST, or else `show` for GET."""
+    """What one address does: predict for POST, or else `show` for GET."""
 
     endpoint: str
     model: str = ""
     """The model's name, empty where the address is not about one."""
     show: Callable[[], Answer] = _nothing
-    respond: Respond | None = None
+    inference: Inference | None = None
     method: str = "GET"
 
 
@@ -43,13 +58,14 @@ Routes = Mapping[str, Route]
 def model_routes(model: ServedModel, limits: Limits) -> dict[str, Route]:
     """Return the addresses of one model, by path."""
     described, ready = _json(_metadata(model)), _json({"name": model.name, "ready": True})
-    infer, rows = partial(_infer.infer, model, limits), partial(_rows.rows, model, limits)
+    infer = Inference(model, partial(_infer.ask_infer, model, limits))
+    rows = Inference(model, partial(_rows.ask_rows, model, limits))
     table = {}
     for base in (f"/v2/models/{model.name}", f"/v2/models/{model.name}/versions/{model.version}"):
         table[base] = Route("model", model.name, show=lambda: described)
         table[f"{base}/ready"] = Route("model", model.name, show=lambda: ready)
-        table[f"{base}/infer"] = Route("infer", model.name, respond=infer, method="POST")
-        table[f"{base}/rows"] = Route("rows", model.name, respond=rows, method="POST")
+        table[f"{base}/infer"] = Route("infer", model.name, inference=infer, method="POST")
+        table[f"{base}/rows"] = Route("rows", model.name, inference=rows, method="POST")
     return table
 
 

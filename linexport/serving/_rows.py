@@ -1,11 +1,14 @@
 """Rows as named values, as a person writes them: {"area": 54, "floor": 2}, or a list of such."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from linexport.serving._exchange import Answer, Refusal, encode_json
+from linexport._arrays import FloatArray
+from linexport.serving._exchange import Answer, Asked, Headers, Refusal, encode_json
 from linexport.serving._infer import require_rows
 from linexport.serving._json import decode, require_unique_keys
 from linexport.serving.limits import Limits
@@ -18,33 +21,35 @@ _ROWS: "dict[Missing, msgspec.json.Decoder[Any]]" = {
 _ANYTHING: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder()
 
 
-def rows(model: ServedModel, limits: Limits, body: bytes, _: Mapping[bytes, bytes]) -> Answer:
-    """Answer a request of named values.
+def ask_rows(model: ServedModel, limits: Limits, body: bytes, _: Headers) -> Asked:
+    """Understand a request of named values.
 
     Raises:
         Refusal: 400 if it is malformed, 413 if it has too many rows.
-        DataError: If its values cannot be predicted.
     """
     try:
         found = decode(_ROWS[model.missing], body)
     except Refusal:
         _explain(decode(_ANYTHING, body), model)
         raise
-    given = found if isinstance(found, list) else [found]
-    require_unique_keys(body, sum(len(row) for row in given))
-    require_rows(len(given), limits)
+    rows = found if isinstance(found, list) else [found]
+    require_unique_keys(body, sum(len(row) for row in rows))
+    require_rows(len(rows), limits)
     names = [column.name for column in model.features]
-    for number, row in enumerate(given, start=1):
+    for number, row in enumerate(rows, start=1):
         _require_names(row, names, number)
-    values = model.rounded([[row[name] for name in names] for row in given])
-    prediction = model.predict(values.reshape(len(given), len(names)))
+    values = np.array([[row[name] for name in names] for row in rows], np.float64)
+    return Asked(values.reshape(len(rows), len(names)), partial(_response, model))
+
+
+def _response(model: ServedModel, prediction: FloatArray) -> Answer:
     targets = [column.name for column in model.targets]
     answer = {
         "model_name": model.name,
         "model_version": model.version,
         "rows": [dict(zip(targets, row, strict=True)) for row in prediction.tolist()],
     }
-    return Answer(200, encode_json(answer), rows=len(given))
+    return Answer(200, encode_json(answer), rows=len(prediction))
 
 
 def _require_names(row: Mapping[str, Any], names: list[str], number: int) -> None:

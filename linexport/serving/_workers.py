@@ -1,23 +1,19 @@
-"""Inference requests, a bounded number at the same time: read whole, then answered."""
+"""Inference requests in threads, a bounded number at the same time: read whole, then answered."""
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from linexport.serving._exchange import Answer, ClientLeftError, Refusal
+from linexport.serving._exchange import Answer, ClientLeftError, Headers, Refusal
 from linexport.serving.limits import Limits
 
 Scope = MutableMapping[str, Any]
-Headers = Mapping[bytes, bytes]
 Respond = Callable[[bytes, Headers], Answer]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-INLINE_BYTES = 2**15
-"""A body up to this size is answered on the event loop. It holds that up for about a millisecond
-(1,000 rows of JSON); handing it to a thread and back would delay small ones more."""
 LATE = "linexport.late"
 """What a connection sets in a request's state to say that its client has had its time. That costs
 a request that is in time nothing, where a timer of its own would cost a tenth of its answer."""
@@ -31,7 +27,7 @@ class Workers:
     def __init__(self, limits: Limits) -> None:
         """Take the limits."""
         self.in_flight = 0
-        """Places that are taken."""
+        """Places that are taken; connections take them too, while they read a small request."""
         self._limits = limits
         self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="answer")
 
@@ -59,8 +55,6 @@ class Workers:
         try:
             headers = dict(scope["headers"])
             body = await _read(scope, headers, receive, self._limits)
-            if len(body) <= INLINE_BYTES:
-                return respond(body, headers)
             working = self._pool.submit(respond, body, headers)
         finally:
             if working is None:

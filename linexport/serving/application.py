@@ -6,6 +6,7 @@ from typing import Any
 
 from linexport.errors import DataError
 from linexport.serving._exchange import CLIENT_LEFT, Answer, ClientLeftError, Refusal
+from linexport.serving._gathering import Gatherer
 from linexport.serving._metrics import Metrics
 from linexport.serving._routes import (
     NOWHERE,
@@ -37,7 +38,8 @@ class Application:
         self.ready = True
         """Whether new requests are asked for; False once the server is to stop."""
         self._version = version
-        self._workers = Workers(limits)
+        self.workers = Workers(limits)
+        self.gatherer = Gatherer(self.failed, self.note)
         self.metrics = Metrics(lambda: self.in_flight)
         self._models: dict[str, ServedModel] = {}
         self._routes: Routes = {}
@@ -45,8 +47,8 @@ class Application:
 
     @property
     def in_flight(self) -> int:
-        """Requests being answered."""
-        return self._workers.in_flight
+        """Requests being read and answered."""
+        return self.workers.in_flight
 
     @property
     def versions(self) -> dict[str, str]:
@@ -62,6 +64,9 @@ class Application:
         for model in served:
             routes |= model_routes(model, self.limits)
         self._routes = routes
+        self._predicting = {
+            path.encode(): route for path, route in routes.items() if route.inference
+        }
         self.metrics.serving(served)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,21 +77,33 @@ class Application:
         try:
             if method != route.method:
                 answer = self._refuse(route, method, path)
-            elif route.respond:
-                answer = await self._workers.answer(route.respond, scope, receive)
+            elif route.inference:
+                answer = await self.workers.answer(route.inference.answer, scope, receive)
             else:
                 answer = route.show()
-        except Refusal as refusal:
-            answer = refusal.answer()
-        except DataError as error:
-            answer = Refusal(400, str(error)).answer()
         except ClientLeftError:
             answer = Answer(CLIENT_LEFT, b"")
-        except Exception as error:  # whatever it is, the server goes on
-            self.log.failure(path, error)
-            answer = Refusal(500, "The server failed; its log says where.").answer()
+        except Exception as error:
+            answer = self.failed(path, error)
         if answer.status != CLIENT_LEFT:
             await _send(answer, send)
+        self.note(route, method, path, answer, started)
+
+    def predicting(self, path: bytes) -> Route | None:
+        """Return what answers a POST to an address as it stands in a request, if that predicts."""
+        return self._predicting.get(path)
+
+    def failed(self, path: str, error: Exception) -> Answer:
+        """Return what a client is told of an error; log one that is ours."""
+        if isinstance(error, Refusal):
+            return error.answer()
+        if isinstance(error, DataError):
+            return Refusal(400, str(error)).answer()
+        self.log.failure(path, error)
+        return Refusal(500, "The server failed; its log says where.").answer()
+
+    def note(self, route: Route, method: str, path: str, answer: Answer, started: float) -> None:
+        """Log and count a request that was answered."""
         seconds = perf_counter() - started
         self.metrics.request(route.endpoint, route.model, answer.status, answer.rows, seconds)
         self.log.request(method, path, answer.status, answer.rows, seconds)

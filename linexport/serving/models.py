@@ -3,9 +3,10 @@
 N rows, D features, K targets.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from itertools import pairwise
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,19 +36,12 @@ class ServedModel:
     """Whether a row that lacks a value (NaN, or null in JSON) is refused, or predicted as NaN.
     Infinity is always refused."""
 
-    def rounded(self, values: Any) -> FloatArray:
-        """Return numbers, None among them for NaN, as the nearest in the runtime's dtype.
-
-        Beyond its largest number lies infinity.
-        """
-        with np.errstate(over="ignore"):
-            return np.asarray(values, self.runtime.dtype)
-
     def predict(self, features: FloatArray) -> FloatArray:
         """Predict rows.
 
         Args:
-            features: Shape (N, D), in the runtime's dtype.
+            features: Shape (N, D); rounded to the nearest in the runtime's dtype, beyond whose
+                largest number lies infinity.
 
         Returns:
             Shape (N, K), target units, in the runtime's dtype.
@@ -56,6 +50,8 @@ class ServedModel:
             DataError: If a feature is infinite, or NaN unless `missing` allows it, or if a
                 prediction is beyond the runtime's dtype.
         """
+        with np.errstate(over="ignore"):
+            features = np.asarray(features, self.runtime.dtype)
         prediction = self.runtime.predict(features)
         # NaN or infinity in a row makes its predictions so (IEEE 754, and the parity check asks for
         # it): a look at the predictions is enough.
@@ -86,6 +82,30 @@ class ServedModel:
             message = f"it is infinite or beyond the range of {values.dtype}; correct it."
         source = "prediction" if columns is self.targets else "features"
         raise DataError(message, source=source, column=columns[column].name, row=row + 1)
+
+    def predict_each(self, requests: Sequence[FloatArray]) -> "list[FloatArray | Exception]":
+        """Predict the rows of several requests in one call of the engine.
+
+        Args:
+            requests: Each of shape (N, D).
+
+        Returns:
+            For each its predictions (N, K), or why it has none, whatever becomes of the others.
+        """
+        if len(requests) > 1:
+            try:
+                together = self.predict(cast(FloatArray, np.concatenate(requests)))
+            except Exception:
+                return [self._attempt(request) for request in requests]
+            ends = np.cumsum([len(request) for request in requests]).tolist()
+            return [together[start:end] for start, end in pairwise([0, *ends])]
+        return [self._attempt(request) for request in requests]
+
+    def _attempt(self, features: FloatArray) -> "FloatArray | Exception":
+        try:
+            return self.predict(features)
+        except Exception as error:
+            return error
 
 
 class ModelSource(Protocol):

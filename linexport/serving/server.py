@@ -24,6 +24,9 @@ from linexport.serving.models import ModelSource
 
 __all__ = ["run"]
 
+LOG_SECONDS = 0.1
+"""For which lines of requests are collected: a reader notices no delay, a crash loses few."""
+
 
 def run(
     sources: Sequence[ModelSource],
@@ -67,6 +70,7 @@ async def _serve(
     application: Application, reloader: Reloader, listener: socket.socket, *, watch: bool
 ) -> None:
     server = _Server(_config(application), application)
+    application.log.collect(partial(asyncio.get_running_loop().call_later, LOG_SECONDS))
     async with asyncio.TaskGroup() as tasks:
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGHUP, lambda: tasks.create_task(reloader.reload(application))
