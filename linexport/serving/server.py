@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Sequence
 from functools import partial
 from types import FrameType
@@ -54,7 +55,9 @@ def run(
     Raises:
         LinexportError: If a model must not be served.
         UnavailableError: If the port cannot be had.
+        SystemExit: With status 0, if it is to stop before it serves.
     """
+    signal.signal(signal.SIGTERM, _stop_before_serving)
     reloader = Reloader(sources)
     application = Application(reloader.load_all(), version=version, limits=limits, log=log)
     listener = _listen(host, port, limits)
@@ -64,6 +67,11 @@ def run(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(application, reloader, listener, watch=watch))
     log.event("stopped")
+
+
+def _stop_before_serving(*_: object) -> None:
+    """Obey SIGTERM until uvicorn does: there is no request to finish."""
+    sys.exit(0)
 
 
 async def _serve(

@@ -141,6 +141,26 @@ def test_sigterm_finishes_what_runs_and_ends_with_0():
         server.event("stopped")
 
 
+def test_sigterm_while_models_are_loaded_ends_with_0():
+    program = """
+import os, signal, time
+from linexport.serving import Limits, Log, run
+
+class Slow:
+    name = "slow"
+    fingerprint = staticmethod(lambda: 0)
+
+    def load(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+log = Log(print)
+run([Slow()], host="127.0.0.1", port=0, version="1", limits=Limits(), watch=False, log=log)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def wait_for_requests_in_flight(server):
     url = f"http://127.0.0.1:{server.port}/metrics"
     while b"linexport_requests_in_flight 1.0" not in urllib.request.urlopen(url).read():
