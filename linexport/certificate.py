@@ -107,10 +107,15 @@ class ParityReport:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """A sentence for each runtime that disagrees and each canary that went unnoticed."""
+        """What is wrong, once for all runtimes of which it is so; and each canary unnoticed."""
+        names: dict[str, list[str]] = {}
+        for runtime in self.runtimes:
+            if runtime.failure:
+                what = runtime.failure.removeprefix(f"'{runtime.name}'")
+                names.setdefault(what, []).append(f"'{runtime.name}'")
         unnoticed = [canary.name for canary in self.canaries if not canary.passed]
         return (
-            *(runtime.failure for runtime in self.runtimes if runtime.failure),
+            *(f"{first}{what}{_so_do(others)}" for what, (first, *others) in names.items()),
             *(f"The check did not notice the planted fault '{name}'." for name in unnoticed),
         )
 
@@ -122,6 +127,10 @@ class ParityReport:
         """
         if not self.passed:
             raise ParityError("\n".join(self.failures))
+
+
+def _so_do(names: list[str]) -> str:
+    return f" The same holds for {', '.join(names)}." if names else ""
 
 
 def encode(report: ParityReport) -> bytes:

@@ -142,7 +142,8 @@ FAULTS = {
 def test_a_model_with_a_fault_disagrees_in_every_runtime(verify, export, reference, fault):
     outcome, document = verify(export(*FAULTS[fault]), reference)
     assert (outcome.status, document["verdict"]) == (1, "disagrees")
-    assert len(document["failures"]) == 5
+    assert len(document["runtimes"]) == 5
+    assert len(document["failures"]) < 5  # what they have in common is said once
     for runtime in document["runtimes"]:
         assert runtime["worst"]["distance"] > runtime["worst"]["bound"]
         assert runtime["worst"]["target"] in ("y1", "y2")

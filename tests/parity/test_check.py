@@ -138,6 +138,17 @@ def test_wrong_runtimes_disagree_although_their_structure_matches(
         report.require()
 
 
+def test_what_is_wrong_with_several_runtimes_is_said_once(make_model, judge):
+    model = make_model(num_targets=2)
+    transposed = {"after": lambda prediction: prediction[:, ::-1]}
+    runtimes = [AlteredRuntime(model, **transposed) for _ in range(3)]
+    for number, runtime in enumerate(runtimes):
+        runtime.name = f"altered, {number}"
+    (failure,) = judge(model, TorchRuntime.eager(model), *runtimes).failures
+    assert failure.startswith("'altered, 0' disagrees with")
+    assert failure.endswith(" The same holds for 'altered, 1', 'altered, 2'.")
+
+
 @every_case
 def test_a_bias_off_by_an_ulp_shows_where_nothing_else_does(make_model, judge, dtype, standardized):
     model = make_model(dtype, standardized=standardized)
