@@ -1,12 +1,18 @@
 """A real server process: clients good, slow and greedy, signals, changed bundles."""
 
+import html
+import http.client
 import json
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +20,7 @@ import onnxruntime
 import pytest
 import tritonclient.http as triton
 from nearness import assert_near
+from prometheus_client.parser import text_string_to_metric_families
 from running_server import read_all, serving
 
 import linexport
@@ -126,6 +133,107 @@ def test_what_is_no_http_is_refused(server):
     assert server.event("warning")["logger"] == "uvicorn.error"
 
 
+def test_requests_past_the_limit_are_refused_at_once():
+    with serving(TEXTBOOK, "--max-requests", 1) as server, server.connect() as slow:
+        body = b'{"x1":1.0,"x2":2.00}'
+        slow.sendall(head(len(body)) + body[:5])
+        wait_for_requests_in_flight(server)
+        status, answer = server.ask(ROWS, ROW)
+        assert (status, "try again" in answer["error"]) == (429, True)
+        assert server.ask("/v2/health/ready")[0] == 200
+        slow.sendall(body[5:])
+        assert slow.recv(12) == b"HTTP/1.1 200"
+        while server.ask(ROWS, ROW)[0] != 200:  # its place is free a moment after its answer
+            pass
+
+
+def test_a_connection_outlives_its_refusals(server):
+    """Also that of a body which is too large, and is sent all the same."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.connect()
+    connection.auto_open = 0  # a second connection would be an error
+    for status, body in ((400, b"{"), (413, b" " * (2 << 20)), (200, json.dumps(ROW).encode())):
+        connection.request("POST", ROWS, body)
+        response = connection.getresponse()
+        response.read()
+        assert response.status == status
+    connection.close()
+
+
+@pytest.mark.parametrize(("missing", "status"), [("error", 400), ("nan", 200)])
+def test_a_row_that_lacks_a_value_is_refused_unless_that_is_allowed(missing, status):
+    lacking = np.array([[1, np.nan], [1, 2]], np.float32)
+    given = triton.InferInput("features", lacking.shape, "FP32")
+    given.set_data_from_numpy(lacking)
+    with serving(TEXTBOOK, "--missing", missing) as server:
+        answered, named = server.ask(ROWS, [{"x1": 1, "x2": None}, ROW])
+        assert answered == status
+        client = triton.InferenceServerClient(f"127.0.0.1:{server.port}")
+        if missing == "error":
+            assert "Row 1, 'x2': null is not a number" in named["error"]
+            with pytest.raises(triton.InferenceServerException, match="column 'x2', row 1"):
+                client.infer("textbook", [given])
+        else:
+            first, second = client.infer("textbook", [given]).as_numpy("prediction").ravel()
+            assert np.isnan(first)
+            assert named["rows"] == [{"y": None}, {"y": float(second)}]
+        client.close()
+
+
+def test_prometheus_can_read_what_it_is_told():
+    with serving(TEXTBOOK) as server:
+        server.ask(ROWS, [ROW] * 3)
+        server.ask(ROWS, {"x1": 1})
+        server.ask("/v2/models/other/infer", ROW)
+        page = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics").read().decode()
+    families = {family.name: family for family in text_string_to_metric_families(page)}
+    assert families["linexport_request_duration_seconds"].type == "histogram"
+    assert families["linexport_requests_in_flight"].type == "gauge"
+    assert families["linexport_requests"].type == "counter"
+    counted = {
+        tuple(sample.labels.values()): sample.value
+        for sample in families["linexport_requests"].samples
+        if sample.name == "linexport_requests_total"
+    }
+    assert counted == {
+        ("rows", "textbook", "200"): 1,
+        ("rows", "textbook", "400"): 1,
+        ("unknown", "", "404"): 1,
+    }
+
+
+def test_each_request_is_a_line_of_the_log():
+    with serving(TEXTBOOK) as server:
+        server.ask(ROWS, [ROW] * 3)
+        line = server.event("request")
+    assert line.keys() == {"time", "event", "method", "path", "status", "rows", "duration_ms"}
+    told = {key: line[key] for key in ("method", "path", "status", "rows")}
+    assert told == {"method": "POST", "path": ROWS, "status": 200, "rows": 3}
+    assert datetime.fromisoformat(line["time"]).tzinfo is not None
+    assert line["duration_ms"] > 0
+
+
+def test_requests_are_not_logged_if_that_is_not_wanted():
+    with serving(TEXTBOOK, "--no-access-log") as server:
+        assert server.ask(ROWS, ROW)[0] == 200
+        server.stop()
+        assert server.lines.get(timeout=60)["event"] == "stopping"
+
+
+def test_what_the_openapi_page_lists_is_there(server):
+    url = f"http://127.0.0.1:{server.port}"
+    page = urllib.request.urlopen(f"{url}/docs").read().decode()
+    described = server.ask("/openapi.json")[1]["paths"]
+    listed = re.findall(r"<h2>([A-Z]+) ([^<]+)</h2>", page)
+    assert listed == [(m.upper(), path) for path, methods in described.items() for m in methods]
+    for method, path in listed:
+        if method == "GET":
+            assert urllib.request.urlopen(url + path).status == 200
+    for command, path in re.findall(r"<pre>curl -d '(.*)' http://HOST:PORT([^<]+)</pre>", page):
+        status, answer = server.ask(path, json.loads(html.unescape(command)))
+        assert status == 200, answer
+
+
 def test_sigterm_finishes_what_runs_and_ends_with_0():
     with serving(TEXTBOOK, "--no-access-log") as server, server.connect() as running:
         body = b'{"x1":1.0,"x2":2.00}'
@@ -161,6 +269,21 @@ run([Slow()], host="127.0.0.1", port=0, version="1", limits=Limits(), watch=Fals
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def test_sigterm_waits_for_no_client_for_ever():
+    """Neither for one that is idle, nor for one that stopped within a request."""
+    body = b'{"x1":1.0,"x2":2.00}'
+    with serving(TEXTBOOK, "--client-timeout", 1) as server:
+        with server.connect() as idle, server.connect() as halfway:
+            idle.sendall(head(len(body)) + body)
+            assert idle.recv(12) == b"HTTP/1.1 200"
+            halfway.sendall(head(len(body)) + body[:5])
+            wait_for_requests_in_flight(server)
+            assert server.stop() == 0
+            assert halfway.recv(12) == b"HTTP/1.1 408"
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
+
+
 def wait_for_requests_in_flight(server):
     url = f"http://127.0.0.1:{server.port}/metrics"
     while b"linexport_requests_in_flight 1.0" not in urllib.request.urlopen(url).read():
@@ -182,6 +305,50 @@ def versions(tmp_path):
     data[-1] ^= 1
     (broken / "model.onnx").write_bytes(data)
     return {"first": first, "second": second, "broken": broken}
+
+
+@pytest.mark.parametrize(
+    ("bundle", "option", "said"),
+    [
+        ("broken", (), "model.onnx is not the file"),
+        ("nowhere", (), "nowhere"),
+        ("first", ("--max-rows", "0"), "rows must be positive"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(versions, tmp_path, bundle, option, said):
+    command = [sys.executable, "-m", "linexport", "serve", "--port", "0", tmp_path / bundle]
+    done = subprocess.run([*command, *option], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert re.fullmatch(f"error: .*{said}.*\n", done.stderr), done.stderr
+
+
+def test_each_bundle_is_a_model_of_its_own(versions):
+    with serving(versions["first"], versions["second"]) as server:
+        for name, expected in (("first", 3.0), ("second", 102.0)):
+            _, answer = server.ask(f"/v2/models/{name}/rows", {"x1": 1, "x2": 0})
+            assert (answer["model_name"], answer["rows"]) == (name, [{"y": expected}])
+
+
+def test_a_swap_fails_no_request_and_mixes_no_answer(versions, tmp_path):
+    path = tmp_path / "live"
+    put(versions["first"], path)
+    answers = []
+
+    def ask_until_served(version):
+        while not answers or answers[-1]["model_version"] != version:
+            status, answer = server.ask("/v2/models/live/rows", {"x1": 1, "x2": 0})
+            assert status == 200
+            answers.append(answer)
+
+    with ThreadPoolExecutor() as pool, serving(path) as server:  # its end ends the asking
+        for name in ("second", "first", "second"):
+            version = sha256((versions[name] / "model.onnx").read_bytes()).hexdigest()[:16]
+            asking = pool.submit(ask_until_served, version)
+            put(versions[name], path)
+            server.process.send_signal(signal.SIGHUP)
+            asking.result(timeout=60)
+    made = {(answer["model_version"], answer["rows"][0]["y"]) for answer in answers}
+    assert sorted(prediction for _, prediction in made) == [3.0, 102.0]
 
 
 def put(version: Path, at: Path) -> None:
