@@ -126,6 +126,14 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server):
         assert greedy.recv(12) == b"HTTP/1.1 413"
 
 
+@pytest.mark.xfail(reason="a small request is not held to --max-body, only to 32 KiB", strict=True)
+def test_a_limit_on_bodies_holds_for_small_requests_too():
+    body = json.dumps([ROW] * 100).encode()
+    with serving(TEXTBOOK, "--max-body", 1000) as server, server.connect() as client:
+        client.sendall(head(len(body)) + body)
+        assert client.recv(12) == b"HTTP/1.1 413"
+
+
 def test_what_is_no_http_is_refused(server):
     with server.connect() as stranger:
         stranger.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
@@ -335,10 +343,13 @@ def test_a_swap_fails_no_request_and_mixes_no_answer(versions, tmp_path):
     answers = []
 
     def ask_until_served(version):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
         while not answers or answers[-1]["model_version"] != version:
-            status, answer = server.ask("/v2/models/live/rows", {"x1": 1, "x2": 0})
-            assert status == 200
-            answers.append(answer)
+            connection.request("POST", "/v2/models/live/rows", b'{"x1": 1, "x2": 0}')
+            response = connection.getresponse()
+            answers.append(json.loads(response.read()))
+            assert response.status == 200
+        connection.close()
 
     with ThreadPoolExecutor() as pool, serving(path) as server:  # its end ends the asking
         for name in ("second", "first", "second"):
