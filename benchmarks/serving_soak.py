@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 30.0
 SAMPLE_SECONDS = 0.25
 WINDOWS, GROWTH_MB = 20, 2.0
 """The least that a request can leave behind is an object of 16 bytes: 2.4 MB after the 150,000
-requests of 400 s. In runs of a minute the line showed -0.3 to +0.7 MB."""
+requests of 400 s. In runs of one to three minutes the line showed -1.0 to +0.7 MB."""
 
 
 def main() -> None:
