@@ -3,6 +3,7 @@
 import io
 import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -25,6 +26,7 @@ from linexport.errors import ArtifactError, ModelError
 
 PRECISIONS = {np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
 KINDS = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.float64): TensorProto.DOUBLE}
+GRAPHS = Path(__file__).parent / "graphs"
 W = np.array([[2.0, -3.0, 0.5], [1.0, 0.25, 7.0]])
 B = np.array([4.0, -1.5])
 ROWS = np.array([[1.0, 2.0, 3.0], [-0.5, 0.0, 8.0], [0.25, -4.0, 1.0]])
@@ -294,6 +296,24 @@ def test_a_scaler_in_float64_before_a_layer_in_float32(tmp_path, rows):
     model = linexport.read_model(proto).model
     for ours, theirs in ((model.mean, mean), (model.scale, scale), (model.weight, W)):
         assert np.array_equal(ours, theirs)
+    assert_file_agrees(proto, rows, tmp_path / "bundle")
+
+
+@pytest.mark.parametrize(
+    ("name", "operators"),
+    [
+        ("hummingbird", ["Cast", "Sub", "Mul", "Cast", "Cast", "Gemm"]),
+        ("spark", ["Scaler", "LinearRegressor"]),
+    ],
+)
+def test_what_others_have_written_is_read_back(rows, tmp_path, name, operators):
+    """Files of a standardising pipeline, by Hummingbird 0.4.12 and by OnnxMLTools 1.16.0 of Spark.
+
+    Written once: Hummingbird, for one, asks for an onnx that is older than ours.
+    """
+    proto = onnx.load(GRAPHS / f"{name}.onnx")
+    assert [node.op_type for node in proto.graph.node] == operators
+    rows = (rows - [0, 5, 1000]).astype(np.float32).astype(np.float64)
     assert_file_agrees(proto, rows, tmp_path / "bundle")
 
 
