@@ -120,14 +120,15 @@ class Connection(HttpToolsProtocol):
         """Tell whether the request, whose headers are there, may go the short way."""
         if self.cycle is not None and not self.cycle.response_complete:
             return False  # answers go out in the order of the requests
-        if self._application.in_flight >= self._application.limits.requests:
+        limits = self._application.limits
+        if self._application.in_flight >= limits.requests:
             return False  # to be refused
         parser, headers = self.parser, dict(self.headers)
         length = headers.get(b"content-length", b"")
         return (
             parser.get_method() == b"POST"
             and length.isdigit()
-            and int(length) <= MOST_BYTES
+            and int(length) <= min(MOST_BYTES, limits.body_bytes)
             and b"content-encoding" not in headers
             and not self.expect_100_continue
             and not self.flow.write_paused

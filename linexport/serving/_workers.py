@@ -46,8 +46,8 @@ class Workers:
         if self.in_flight >= self._limits.requests:
             raise Refusal(
                 429,
-                f"{self.in_flight} requests are being answered, as many as the server takes at the "
-                "same time; try again.",
+                f"As many requests as the server takes at the same time, {self.in_flight}, are "
+                "being answered; try again.",
                 [_RETRY],
             )
         self.in_flight += 1

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -15,7 +16,7 @@ from typing import Any, cast
 import uvicorn
 import uvloop
 
-from linexport.errors import UnavailableError
+from linexport.errors import ConfigError, UnavailableError
 from linexport.serving._connections import Connection, sweep
 from linexport.serving._reloading import Reloader
 from linexport.serving.application import Application
@@ -25,6 +26,9 @@ from linexport.serving.models import ModelSource
 
 __all__ = ["run"]
 
+FILES_OF_ITS_OWN = 64
+"""That the process may have open beside its connections: 14 once it serves, and those of bundles
+while they are loaded."""
 LOG_SECONDS = 0.1
 """For which lines of requests are collected: a reader notices no delay, a crash loses few."""
 
@@ -55,11 +59,13 @@ def run(
     Raises:
         LinexportError: If a model must not be served.
         UnavailableError: If the port cannot be had.
+        ConfigError: If the system allows fewer open files than there may be connections.
         SystemExit: With status 0, if it is to stop before it serves.
     """
     signal.signal(signal.SIGTERM, _stop_before_serving)
     reloader = Reloader(sources)
     application = Application(reloader.load_all(), version=version, limits=limits, log=log)
+    _allow_files(limits)
     listener = _listen(host, port, limits)
     logging.getLogger().addHandler(log.handler())
     gc.collect()
@@ -127,6 +133,24 @@ class _Server(uvicorn.Server):
         self.should_exit = True
         self._application.ready = False
         self._application.log.event("stopping", signal=signal.Signals(sig).name)
+
+
+def _allow_files(limits: Limits) -> None:
+    """Have the system grant a descriptor for each connection, where it may be asked to.
+
+    Raises:
+        ConfigError: If it grants fewer.
+    """
+    needed = limits.connections + FILES_OF_ITS_OWN
+    granted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if granted == resource.RLIM_INFINITY or granted >= needed:
+        return
+    if most != resource.RLIM_INFINITY and most < needed:
+        raise ConfigError(
+            f"{limits.connections} connections need {needed} open files, and the system grants "
+            f"{most}; lower --max-connections, or raise the limit (ulimit -n)."
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
 
 
 def _listen(host: str, port: int, limits: Limits) -> socket.socket:

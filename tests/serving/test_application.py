@@ -159,7 +159,7 @@ def test_requests_past_the_limit_are_refused_at_once_and_the_others_answered(gat
 
     refused, health, answers, later = asyncio.run(ask())
     assert (refused.status, refused.headers["retry-after"]) == (429, "1")
-    assert "2 requests are being answered" in refused.error
+    assert "at the same time, 2, are being answered" in refused.error
     assert [health.status, *(answer.status for answer in answers), later.status] == [200] * 4
 
 

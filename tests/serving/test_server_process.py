@@ -126,12 +126,31 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server):
         assert greedy.recv(12) == b"HTTP/1.1 413"
 
 
-@pytest.mark.xfail(reason="a small request is not held to --max-body, only to 32 KiB", strict=True)
 def test_a_limit_on_bodies_holds_for_small_requests_too():
     body = json.dumps([ROW] * 100).encode()
     with serving(TEXTBOOK, "--max-body", 1000) as server, server.connect() as client:
         client.sendall(head(len(body)) + body)
         assert client.recv(12) == b"HTTP/1.1 413"
+
+
+def test_more_connections_than_the_system_allows_files_are_refused_before_serving():
+    """A soft limit is raised, a hard one is not."""
+    resource = pytest.importorskip("resource")
+
+    def grant(soft, hard):
+        return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    command = [sys.executable, "-m", "linexport", "serve", str(TEXTBOOK), "--port", "0"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, preexec_fn=grant(500, 1023)
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "960 connections need 1024 open files, and the system grants 1023" in done.stderr
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=grant(500, 1024)) as process,
+    ):
+        assert b'"serving"' in process.stderr.readline()
+        process.terminate()
 
 
 def test_what_is_no_http_is_refused(server):
