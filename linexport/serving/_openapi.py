@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from linexport.serving._exchange import Answer, encode_json
-from linexport.serving._infer import DATATYPES, INPUT, OUTPUT, datatype_of
+from linexport.serving._infer import DATATYPES, HEADER_LENGTH, INPUT, OUTPUT, datatype_of
 from linexport.serving.models import ServedModel
 
 MOST_COLUMNS = 100
@@ -13,12 +13,21 @@ MOST_COLUMNS = 100
 _ERRORS = {
     "400": "What was sent cannot be used; the sentence says what, where and what to do.",
     "404": "No such model or version.",
+    "405": "The address takes another method.",
     "408": "The request did not arrive in time.",
     "413": "Too many rows or bytes.",
+    "415": "The body is compressed.",
     "429": "As many requests as the server takes are being answered; try again.",
     "503": "The answer could not be computed in time; try again.",
 }
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+
+_HEADER_LENGTH = {
+    "name": HEADER_LENGTH.decode().title(),
+    "in": "header",
+    "description": "Bytes of the JSON object, where binary data follow it.",
+    "schema": {"type": "integer", "minimum": 1},
+}
 
 Document = dict[str, Any]
 
@@ -35,7 +44,10 @@ def page(models: Sequence[ServedModel], version: str) -> Answer:
     lines += ["pre{background:#eee;padding:.7em;overflow:auto}</style>"]
     lines += ["<h1>linexport</h1><p>The Open Inference Protocol, version 2, and rows as named"]
     lines += ["values. For programs: <a href=openapi.json>openapi.json</a>.</p>"]
+    lines += ["<p>Every address of a model exists with /versions/VERSION behind its name too.</p>"]
     for path, operations in _document(models, version)["paths"].items():
+        if "/versions/" in path:
+            continue
         for method, operation in operations.items():
             lines.append(f"<h2>{method.upper()} {html.escape(path)}</h2>")
             lines.append(f"<p>{html.escape(operation['summary'])}</p>")
@@ -68,7 +80,11 @@ def _document(models: Sequence[ServedModel], version: str) -> Document:
 
 
 def _model_paths(model: ServedModel) -> Document:
-    base = f"/v2/models/{model.name}"
+    name = f"/v2/models/{model.name}"
+    return _addresses(model, name) | _addresses(model, f"{name}/versions/{model.version}")
+
+
+def _addresses(model: ServedModel, base: str) -> Document:
     shape = [1, len(model.features)]
     infer_example = {
         "inputs": [
@@ -99,6 +115,7 @@ def _model_paths(model: ServedModel) -> Document:
             f"Predict a tensor '{INPUT}' into '{OUTPUT}', as JSON or binary.",
             _infer_schema(len(model.features)),
             infer_example,
+            binary=True,
         ),
     }
 
@@ -144,16 +161,16 @@ def _get(summary: str, content_type: str = "application/json") -> Document:
     return {"get": {"summary": summary, "responses": answers}}
 
 
-def _post(summary: str, schema: Document, example: Document) -> Document:
+def _post(summary: str, schema: Document, example: Document, *, binary: bool = False) -> Document:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/error"}}}
     refusals = {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
-    return {
-        "post": {
-            "summary": summary,
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": schema, "example": example}},
-            },
-            "responses": {"200": {"description": "OK"}, **refusals},
-        }
+    content: Document = {"application/json": {"schema": schema, "example": example}}
+    operation: Document = {
+        "summary": summary,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": {"description": "OK"}, **refusals},
     }
+    if binary:
+        content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+        operation["parameters"] = [_HEADER_LENGTH]
+    return {"post": operation}

@@ -268,8 +268,12 @@ def test_openapi_describes_every_address(client):
     for path, operations in described["paths"].items():
         for method in operations:
             assert client.get(path, method.upper()).status != 404
-    example = described["paths"][INFER]["post"]["requestBody"]["content"]["application/json"]
+    infer = described["paths"][INFER]["post"]
+    example = infer["requestBody"]["content"]["application/json"]
     assert client.post(INFER, example["example"]).status == 200
+    assert "application/octet-stream" in infer["requestBody"]["content"]
+    assert infer["parameters"][0]["name"] == "Inference-Header-Content-Length"
+    assert described["paths"]["/v2/models/flats/versions/v1/infer"]["post"] == infer
     example = described["paths"][ROWS]["post"]["requestBody"]["content"]["application/json"]
     assert client.post(ROWS, example["example"]).status == 200
 

@@ -252,8 +252,9 @@ def test_what_the_openapi_page_lists_is_there(server):
     page = urllib.request.urlopen(f"{url}/docs").read().decode()
     described = server.ask("/openapi.json")[1]["paths"]
     listed = re.findall(r"<h2>([A-Z]+) ([^<]+)</h2>", page)
-    assert listed == [(m.upper(), path) for path, methods in described.items() for m in methods]
-    for method, path in listed:
+    operations = [(m.upper(), path) for path, methods in described.items() for m in methods]
+    assert listed == [(method, path) for method, path in operations if "/versions/" not in path]
+    for method, path in operations:
         if method == "GET":
             assert urllib.request.urlopen(url + path).status == 200
     for command, path in re.findall(r"<pre>curl -d '(.*)' http://HOST:PORT([^<]+)</pre>", page):
