@@ -1,29 +1,22 @@
-"""A linear model as an ONNX graph, both ways.
+"""Linear models in ONNX files, as the onnx package reads and checks them.
 
-    folded                     standardized
-    features [batch, D]        features [batch, D]
-      Gemm(transB=1)             Sub(mean) -> Mul(scale) -> Gemm(transB=1)
-    prediction [batch, K]      prediction [batch, K]
-
-Weight [K, D], bias [K] and, where kept, mean and scale [D] are inline initializers. `read` accepts
-exactly what `write` writes, so that what it returns is what any conforming runtime computes.
+`linexport.onnx_wire` draws the graphs. `read` accepts exactly what it writes, so that what `read`
+returns is what any conforming runtime computes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from linexport.errors import ArtifactError, ExportError, ModelError
+from linexport import onnx_wire
+from linexport.errors import ArtifactError, ExportError
 from linexport.model import Column, LinearModel
+from linexport.onnx_wire import DEFAULT_IR_VERSION, DEFAULT_OPSET_VERSION, METADATA_PREFIX, Layout
 
 __all__ = [
-    "DEFAULT_IR_VERSION",
-    "DEFAULT_OPSET_VERSION",
-    "METADATA_PREFIX",
     "OnnxSummary",
     "check",
     "parse",
@@ -35,21 +28,12 @@ __all__ = [
     "write",
 ]
 
-DEFAULT_OPSET_VERSION = 13
-"""With IR version 7: loads in every onnxruntime since 1.6, and in all of a dozen other runtimes."""
-DEFAULT_IR_VERSION = 7
 OLDEST_OPSET_VERSION = 9
 OLDEST_IR_VERSION = 4
 """Since then an initializer need not be listed as an input too."""
-METADATA_PREFIX = "linexport."
 LARGEST_FILE = 2**31 - 1
 """Bytes that a protobuf message may have."""
 
-INPUT, OUTPUT, BATCH = "features", "prediction", "batch"
-_ELEMENT_TYPES = {
-    np.dtype(np.float32): TensorProto.FLOAT,
-    np.dtype(np.float64): TensorProto.DOUBLE,
-}
 _KNOWN_OPERATORS = {
     "": {
         "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gemm",
@@ -77,16 +61,11 @@ def write(
     _check_versions(opset_version, ir_version)
     if sum(array.nbytes for array in model.arrays().values()) > LARGEST_FILE // 2:
         raise ExportError("The model passes the 1 GiB that one ONNX file is given here.")
-    proto = helper.make_model(
-        _graph(model),
-        producer_name="linexport",
-        ir_version=ir_version,
-        opset_imports=[helper.make_opsetid("", opset_version)],
+    data = onnx_wire.write(
+        model, opset_version=opset_version, ir_version=ir_version, metadata=metadata
     )
-    for key in sorted(metadata or {}):
-        proto.metadata_props.add(key=METADATA_PREFIX + key, value=(metadata or {})[key])
-    checker.check_model(proto, full_check=True)
-    return bytes(proto.SerializeToString(deterministic=True))
+    checker.check_model(data, full_check=True)
+    return data
 
 
 def parse(data: bytes) -> onnx.ModelProto:
@@ -132,17 +111,19 @@ def check(data: bytes) -> onnx.ModelProto:
     return proto
 
 
-def read(proto: onnx.ModelProto) -> LinearModel | None:
-    """Return the model that a graph states, or None if it is not one that `write` writes."""
+def read(proto: onnx.ModelProto, layout: Layout | None = None) -> LinearModel | None:
+    """Return the model that a graph states, or None if it is not one that `onnx_wire` writes."""
     try:
+        arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
         model = LinearModel.from_arrays(
-            {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+            {name: array if name == "weight" else array.ravel() for name, array in arrays.items()}
         )
         (opset,) = proto.opset_import
         _check_versions(opset.version, proto.ir_version)
     except (TypeError, ValueError):  # other names, other numbers, another opset than ONNX's own
         return None
-    return model if opset.domain == "" and proto.graph == _graph(model) else None
+    graph = parse(onnx_wire.write(model, layout)).graph
+    return model if opset.domain == "" and proto.graph == graph else None
 
 
 def read_metadata(proto: onnx.ModelProto) -> dict[str, str]:
@@ -160,15 +141,7 @@ def read_columns(proto: onnx.ModelProto) -> tuple[tuple[Column, ...], tuple[Colu
     Raises:
         ArtifactError: If what it noted is damaged.
     """
-    metadata = read_metadata(proto)
-    if "features" not in metadata or "targets" not in metadata:
-        return None
-    try:
-        features = msgspec.json.decode(metadata["features"], type=tuple[Column, ...])
-        targets = msgspec.json.decode(metadata["targets"], type=tuple[Column, ...])
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise ArtifactError(f"The ONNX file's names of columns are damaged: {error}.") from error
-    return features, targets
+    return onnx_wire.columns_in(read_metadata(proto))
 
 
 def read_named(proto: onnx.ModelProto) -> LinearModel | None:
@@ -177,13 +150,8 @@ def read_named(proto: onnx.ModelProto) -> LinearModel | None:
     Raises:
         ArtifactError: If its names are damaged or do not fit its numbers.
     """
-    model, columns = read(proto), read_columns(proto)
-    if model is None or columns is None:
-        return model
-    try:
-        return model.with_columns(*columns)
-    except ModelError as error:
-        raise ArtifactError(f"The ONNX file's names of columns are damaged: {error}") from error
+    model = read(proto)
+    return None if model is None else onnx_wire.named(model, read_metadata(proto))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -244,27 +212,6 @@ def _type_and_shape(tensor: onnx.TypeProto.Tensor) -> str:
         for size in tensor.shape.dim
     ]
     return f"{name} [{', '.join(sizes)}]"
-
-
-def _graph(model: LinearModel) -> onnx.GraphProto:
-    element = _ELEMENT_TYPES[np.dtype(model.dtype)]
-    return helper.make_graph(
-        _nodes(standardized=model.standardized),
-        "linexport",
-        [helper.make_tensor_value_info(INPUT, element, [BATCH, model.num_features])],
-        [helper.make_tensor_value_info(OUTPUT, element, [BATCH, model.num_targets])],
-        [numpy_helper.from_array(array, name) for name, array in model.arrays().items()],
-    )
-
-
-def _nodes(*, standardized: bool) -> list[onnx.NodeProto]:
-    if not standardized:
-        return [helper.make_node("Gemm", [INPUT, "weight", "bias"], [OUTPUT], transB=1)]
-    return [
-        helper.make_node("Sub", [INPUT, "mean"], ["centered"]),
-        helper.make_node("Mul", ["centered", "scale"], ["standardized"]),
-        helper.make_node("Gemm", ["standardized", "weight", "bias"], [OUTPUT], transB=1),
-    ]
 
 
 def _check_versions(opset_version: int, ir_version: int) -> None:

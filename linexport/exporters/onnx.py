@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from linexport import onnx_graph
+from linexport import onnx_graph, onnx_wire
 from linexport.model import LinearModel
 
 __all__ = ["OnnxExporter"]
@@ -18,8 +18,8 @@ class OnnxExporter:
     format: ClassVar[str] = "onnx"
     file_name: ClassVar[str] = "model.onnx"
 
-    opset_version: int = onnx_graph.DEFAULT_OPSET_VERSION
-    ir_version: int = onnx_graph.DEFAULT_IR_VERSION
+    opset_version: int = onnx_wire.DEFAULT_OPSET_VERSION
+    ir_version: int = onnx_wire.DEFAULT_IR_VERSION
 
     def export(self, model: LinearModel, metadata: Mapping[str, str]) -> bytes:
         """Return the file; the same model, metadata and versions give the same bytes.

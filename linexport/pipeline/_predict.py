@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from linexport import bundle, data
+from linexport import bundle, data, onnx_file
 from linexport._files import naming, read_artifact
 from linexport.errors import ArtifactError, ConfigError
 from linexport.manifest import MANIFEST_FILE
@@ -161,10 +161,8 @@ def _open(path: Path) -> tuple[LinearModel, bytes]:
     if format_of(path) != "onnx":
         raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")
     artifact = read_artifact(path)
-    from linexport import onnx_graph
-
     with naming(path):
-        model = onnx_graph.read_named(onnx_graph.check(artifact))
+        model = onnx_file.read_named(artifact)
     if model is None:
         raise ArtifactError(
             f"{path}: this is not a graph that linexport writes, so the names of its columns are "

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from linexport import onnx_graph, parity
+from linexport import onnx_graph, onnx_wire, parity
 from linexport.certificate import ParityReport
 from linexport.errors import ArtifactError
 from linexport.exporters import reproduces
@@ -100,7 +100,9 @@ def _laid_out(data: bytes, num_threads: int | None) -> Iterator[Runtime]:
     stated = onnx_graph.read(onnx_graph.parse(data))
     for layout in layouts(stated):
         if stated is not None and layout is not None:
-            yield OrtRuntime.laid_out(stated, layout, num_threads=num_threads)
+            graph = onnx_wire.write(stated, layout)
+            structure = onnx_graph.read(onnx_graph.check(graph), layout)
+            yield OrtRuntime.start(graph, structure, layout, num_threads=num_threads)
 
 
 def _opened_canaries(model: LinearModel, artifact: bytes | None) -> Iterator[parity.OpenedCanary]:

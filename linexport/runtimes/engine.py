@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from linexport import onnx_graph
+from linexport import onnx_file, onnx_wire
 from linexport._arrays import FloatArray, FloatDType
 from linexport.model import LinearModel
-from linexport.onnx_layout import Layout
+from linexport.onnx_wire import Layout
 from linexport.protocols import BoundRow
 from linexport.runtimes.onnxruntime import OrtRuntime
 
@@ -125,15 +125,14 @@ class OrtEngine:
         return opened
 
     def _open(self) -> _Opened:
-        stated = onnx_graph.read(onnx_graph.check(self._data))
-        return _Opened(
-            *(
-                OrtRuntime.open(self._data, **self._settings)
-                if stated is None or layout is None
-                else OrtRuntime.laid_out(stated, layout, **self._settings)
-                for layout in layouts(stated)
-            )
-        )
+        stated = onnx_file.read(self._data)
+        return _Opened(*(self._start(stated, layout) for layout in layouts(stated)))
+
+    def _start(self, stated: LinearModel | None, layout: Layout | None) -> OrtRuntime:
+        data = self._data
+        if stated is not None and layout is not None:
+            data = onnx_wire.write(stated, layout)
+        return OrtRuntime.start(data, stated, layout, **self._settings)
 
     def _forget(self) -> None:
         """Leave the sessions of the parent process alone, and open others when they are needed.

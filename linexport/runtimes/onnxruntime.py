@@ -10,11 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import onnxruntime
 
-from linexport import onnx_graph, onnx_layout
 from linexport._arrays import FloatArray, FloatDType
 from linexport.errors import ArtifactError, UnavailableError
 from linexport.model import LinearModel
-from linexport.onnx_layout import Layout
+from linexport.onnx_wire import Layout
 from linexport.protocols import BoundRow
 from linexport.runtimes._inputs import as_features, as_prediction
 
@@ -80,37 +79,42 @@ class OrtRuntime:
             ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
             UnavailableError: If the provider is not the one that really runs.
         """
+        from linexport import onnx_graph  # whoever has checked the file does without onnx
+
         structure = onnx_graph.read(onnx_graph.check(data))
-        return cls._start(data, structure, None, num_threads, optimization, provider)
+        return cls.start(
+            data,
+            structure,
+            num_threads=num_threads,
+            optimization=optimization,
+            provider=provider,
+        )
 
     @classmethod
-    def laid_out(
-        cls,
-        model: LinearModel,
-        layout: Layout,
-        *,
-        num_threads: int | None = None,
-        provider: str = "cpu",
-    ) -> "OrtRuntime":
-        """Open a session on a model's graph for batches that lie so in memory.
-
-        Raises:
-            UnavailableError: If the provider is not the one that really runs.
-        """
-        data = onnx_layout.write(model, layout)
-        stated = onnx_layout.read(data, layout)
-        return cls._start(data, stated, layout, num_threads, "full", provider)
-
-    @classmethod
-    def _start(
+    def start(
         cls,
         data: bytes,
         structure: LinearModel | None,
-        layout: Layout | None,
-        num_threads: int | None,
-        optimization: Optimization,
-        provider: str,
+        layout: Layout | None = None,
+        *,
+        num_threads: int | None = None,
+        optimization: Optimization = "full",
+        provider: str = "cpu",
     ) -> "OrtRuntime":
+        """Open a session on a file that has been checked, or was written here.
+
+        Args:
+            data: The file.
+            structure: The model that its graph states, if that is known.
+            layout: How it takes batches; None for an exported graph.
+            num_threads: As for `open`.
+            optimization: As for `open`.
+            provider: As for `open`.
+
+        Raises:
+            ArtifactError: If the engine refuses the file.
+            UnavailableError: If the provider is not the one that really runs.
+        """
         session = _open_session(data, _options(num_threads, optimization), provider)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _DTYPES:

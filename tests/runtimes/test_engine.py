@@ -76,6 +76,26 @@ def test_a_graph_that_nothing_is_known_of_predicts_all_batches():
     assert engine.structure is None
 
 
+def test_a_foreign_file_is_checked_once(monkeypatch):
+    model, write = FOREIGN[next(iter(FOREIGN))]
+    checked, check = [], onnx_graph.check
+    monkeypatch.setattr(onnx_graph, "check", lambda data: checked.append(data) or check(data))
+    OrtEngine(write(model))
+    assert checked == [write(model)]
+
+
+def test_a_file_of_ours_is_opened_without_the_onnx_package(model, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(onnx_graph.write(model))
+    code = (
+        "import pathlib, sys; from linexport.runtimes import OrtEngine;"
+        "OrtEngine(pathlib.Path(sys.argv[1]).read_bytes()); print('onnx' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.onnx"], capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
 @pytest.mark.parametrize("num_targets", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_memory_for_one_row_is_evaluated_as_often_as_asked(num_targets, dtype):

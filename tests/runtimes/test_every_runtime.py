@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from artifacts import true_predictions, whole_model, whole_rows
 
-from linexport import onnx_graph
+from linexport import onnx_graph, onnx_wire
 from linexport.errors import DataError
 from linexport.exporters import export
 from linexport.runtimes import OnnxReferenceRuntime, OrtRuntime, TorchRuntime
@@ -20,16 +20,18 @@ def _exported(model):
     return TorchRuntime.exported(data, model, reproduced=True)
 
 
+def laid_out(model, layout, **settings):
+    return OrtRuntime.start(onnx_wire.write(model, layout), model, layout, **settings)
+
+
 OPENERS = {
     "onnxruntime, 1 thread": lambda model: OrtRuntime.open(onnx_graph.write(model), num_threads=1),
     "onnxruntime": lambda model: OrtRuntime.open(onnx_graph.write(model)),
     "onnxruntime, 2 threads, not optimized": lambda model: OrtRuntime.open(
         onnx_graph.write(model), num_threads=2, optimization="off"
     ),
-    "onnxruntime, by rows": lambda model: OrtRuntime.laid_out(model, "rows"),
-    "onnxruntime, by columns, 1 thread": lambda model: OrtRuntime.laid_out(
-        model, "columns", num_threads=1
-    ),
+    "onnxruntime, by rows": lambda model: laid_out(model, "rows"),
+    "onnxruntime, by columns, 1 thread": lambda model: laid_out(model, "columns", num_threads=1),
     "onnx reference": lambda model: OnnxReferenceRuntime.open(onnx_graph.write(model)),
     "pytorch": TorchRuntime.eager,
     "torchscript": _torchscript,
