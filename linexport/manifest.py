@@ -3,11 +3,13 @@
 docs/format.md describes the file field by field; this module is that page in code. Unknown fields
 are ignored, so that a newer minor addition does not lock out an older reader; a newer
 `format_version` is refused.
+
+The values are msgspec's structs: to define a dozen dataclasses takes as long as loading a fifth of
+onnxruntime, and whoever predicts from a bundle reads its manifest.
 """
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -52,8 +54,7 @@ FILE_FORMATS = {
 Setting = str | int | float | bool | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Coefficients:
+class Coefficients(msgspec.Struct, frozen=True, kw_only=True):
     """One target's fit in raw feature units, float64."""
 
     intercept: float
@@ -62,8 +63,7 @@ class Coefficients:
     """Target units per feature unit, by feature name."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Metrics:
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     """How far predictions of the float64 fit are from one target's values."""
 
     rows: int
@@ -76,8 +76,7 @@ class Metrics:
     """1 - SSE / SST around the mean; None where the target does not vary."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OptimumDistance:
+class OptimumDistance(msgspec.Struct, frozen=True, kw_only=True):
     """How far one target's fit is from the least-squares optimum on the training rows."""
 
     loss: float
@@ -90,8 +89,7 @@ class OptimumDistance:
     """Largest difference of predictions over the training range, target units."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CoefficientStatistics:
+class CoefficientStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """One coefficient in raw units. None where it is not defined."""
 
     estimate: float
@@ -109,8 +107,7 @@ class CoefficientStatistics:
     intercept."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TargetStatistics:
+class TargetStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """The fit of one target. None where it is not defined."""
 
     intercept: CoefficientStatistics | None
@@ -135,8 +132,7 @@ class TargetStatistics:
     bic: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FitStatistics:
+class FitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """The fit of all targets."""
 
     rows: int
@@ -150,8 +146,7 @@ class FitStatistics:
     targets: dict[str, TargetStatistics]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FitRecord:
+class FitRecord(msgspec.Struct, frozen=True, kw_only=True):
     """How the model came about."""
 
     solver: str
@@ -160,20 +155,19 @@ class FitRecord:
     """Rows trained on."""
     rows_dropped: int = 0
     """Rows left out for a missing or non-finite value, as asked."""
-    settings: dict[str, Setting] = field(default_factory=dict)
+    settings: dict[str, Setting] = {}
     """The solver's settings as used, defaults included."""
-    coefficients: dict[str, Coefficients] = field(default_factory=dict)
+    coefficients: dict[str, Coefficients] = {}
     """By target name."""
-    metrics: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Metrics]] = {}
     """By part (training, test), then by target name."""
-    optimum: dict[str, OptimumDistance] = field(default_factory=dict)
+    optimum: dict[str, OptimumDistance] = {}
     """By target name."""
     statistics: FitStatistics | None = None
     """What least squares knows of the uncertainty; None for other solvers."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ErrorBudget:
+class ErrorBudget(msgspec.Struct, frozen=True, kw_only=True):
     """The largest errors of one target over the range of the training data, in target units."""
 
     fit: float | None
@@ -188,8 +182,7 @@ class ErrorBudget:
     """Their sum: a guarantee for every float64 input in the range."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileRecord:
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One file of the bundle."""
 
     format: str
@@ -199,8 +192,7 @@ class FileRecord:
     """Lower-case hexadecimal."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """manifest.json."""
 
     format: Literal["linexport-bundle"] = "linexport-bundle"
@@ -282,8 +274,7 @@ def decode(data: bytes) -> Manifest:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Header:
+class _Header(msgspec.Struct, frozen=True, kw_only=True):
     """What every format version has."""
 
     format: Literal["linexport-bundle"]

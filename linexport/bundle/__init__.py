@@ -5,9 +5,14 @@ or the new one, also after a kill at any instant or on a full disk. Reading trus
 `Bundle` is checked whole before anybody sees it.
 """
 
-from linexport.bundle._reader import Bundle, read_bundle
-from linexport.bundle._weights import decode_arrays, decode_weights, encode_weights
-from linexport.bundle._writer import check_destination, write_bundle
+from typing import TYPE_CHECKING
+
+from linexport._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from linexport.bundle._reader import Bundle, read_bundle
+    from linexport.bundle._weights import decode_arrays, decode_weights, encode_weights
+    from linexport.bundle._writer import check_destination, write_bundle
 
 __all__ = [
     "Bundle",
@@ -18,3 +23,12 @@ __all__ = [
     "read_bundle",
     "write_bundle",
 ]
+
+__getattr__ = lazy_names(  # reading does not load what writing needs
+    __name__,
+    {
+        "_reader": ("Bundle", "read_bundle"),
+        "_weights": ("decode_arrays", "decode_weights", "encode_weights"),
+        "_writer": ("check_destination", "write_bundle"),
+    },
+)

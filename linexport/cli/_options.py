@@ -1,15 +1,16 @@
 """Options and output that several commands share."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from linexport.certificate import ParityReport, Verdict
+if TYPE_CHECKING:
+    from linexport.certificate import ParityReport, Verdict
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-COLORS: dict[Verdict, str] = {"proven": "green", "consistent": "yellow", "disagrees": "red"}
+COLORS: "dict[Verdict, str]" = {"proven": "green", "consistent": "yellow", "disagrees": "red"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print the result alone.")
@@ -37,7 +38,7 @@ def probe_options(command: Command) -> Command:
     return rows(seed(command))
 
 
-def echo_verdict(report: ParityReport, line: str) -> None:
+def echo_verdict(report: "ParityReport", line: str) -> None:
     """Print the last line, its verdict in colour where the terminal has any."""
     verdict, rest = line.split(":", 1)
     click.echo(click.style(verdict, fg=COLORS[report.verdict], bold=True) + ":" + rest)

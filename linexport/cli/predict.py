@@ -1,6 +1,5 @@
 """linexport predict."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -98,6 +97,8 @@ def command(
             on_read=None if quiet else reading,
         )
     if as_json:
+        import json  # takes milliseconds that most calls do not need
+
         click.echo(json.dumps(_document(scored, output), indent=2))
     elif not quiet and output != "-":
         click.echo(_sentence(scored, output), err=True)

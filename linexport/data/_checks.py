@@ -4,12 +4,15 @@ N rows, C columns (features first where a fit is meant), D features.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
-from linexport.data.sharing import Gather
 from linexport.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from linexport.data.sharing import Gather
 
 _DROP = "leave such rows out with --missing drop (missing='drop')"
 
@@ -61,7 +64,7 @@ class FeatureRanges:
         np.maximum(self._maximum, features.max(axis=0, initial=-np.inf), out=self._maximum)
         self.num_rows += len(features)
 
-    def of_all(self, rows_dropped: int, gather: Gather) -> "tuple[FeatureRanges, int]":
+    def of_all(self, rows_dropped: int, gather: "Gather") -> "tuple[FeatureRanges, int]":
         """Return the ranges and the number of rows dropped of all ranks together."""
         counts = [float(self.num_rows), float(rows_dropped)]  # exact up to 2**53
         stacked = gather(np.concatenate([self._minimum, self._maximum, counts]))

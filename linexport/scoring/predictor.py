@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from linexport import data
 from linexport._arrays import FloatArray, FloatDType
 from linexport.data._checks import check_missing, fault
-from linexport.data.arrays import as_array
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.model import Column
 from linexport.protocols import BoundRow, Engine
@@ -112,7 +112,7 @@ class Predictor:
             return self._evaluate(row, type(features).__name__, 1, report=warn)
         if isinstance(features, Mapping) or hasattr(features, "__arrow_c_stream__"):
             return self._predict_table(features, missing)
-        return self._predict_array(as_array(features, "features"))
+        return self._predict_array(data.as_array(features, "features"))
 
     def bind(self) -> BoundRow:
         """Return memory for one row, bound to the engine: the fastest way to predict row by row.
@@ -233,7 +233,7 @@ class Predictor:
         if array.dtype == self._dtype:
             return array
         with np.errstate(over="ignore"):
-            converted: FloatArray = as_array(array, "features").astype(self._dtype, order="K")
+            converted: FloatArray = data.as_array(array, "features").astype(self._dtype, order="K")
         too_large = np.argwhere(np.isinf(converted) & ~np.isinf(array))
         if len(too_large):
             row, column = (int(index) for index in too_large[0])

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any, Literal
 
+import msgspec
+
 from linexport.data.dataset import Dataset
 from linexport.data.sharing import describe_all
 from linexport.errors import ConfigError
@@ -136,7 +138,7 @@ def _by_least_squares(
         metrics = {"training": metrics_of(result.record.statistics)}
     if test is not None:
         metrics["test"] = evaluate(result.model, test, ranks.gather)
-    record = replace(result.record, metrics=metrics, rows_dropped=rows.rows_dropped)
+    record = msgspec.structs.replace(result.record, metrics=metrics, rows_dropped=rows.rows_dropped)
     return replace(result, record=record)
 
 

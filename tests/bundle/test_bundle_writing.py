@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 from linexport.bundle import check_destination, read_bundle, write_bundle
 from linexport.errors import BundleError
+from linexport.manifest import ErrorBudget
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -173,8 +174,7 @@ def test_files_that_a_bundle_does_not_have_are_refused(tmp_path, draft, name):
 
 
 def test_numbers_that_json_does_not_have_are_refused(tmp_path, draft):
-    budget = draft().arguments()["error_budget"]["price"]
-    object.__setattr__(budget, "runtime", float("inf"))
+    budget = ErrorBudget(fit=None, export=0.0, runtime=float("inf"), total=0.0)
     with pytest.raises(BundleError, match=r"error_budget\.price\.runtime is not finite"):
         draft().write(tmp_path / "b", error_budget={"price": budget})
 
