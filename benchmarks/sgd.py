@@ -1,13 +1,14 @@
 """Minibatch SGD, training alone: permutation, gathering and steps, against the loops people write.
 
-    python benchmarks/sgd.py [rounds]
+    python benchmarks/sgd.py [rounds [row ...]]
 
-Each size in float32: all ways in alternation on the same rows, medians, and the median over the
-rounds of each way's time as a multiple of ours. Loops that would take minutes are stopped after
-PATIENCE seconds, and their time is scaled by the number of steps; what comes before their second
-step is left out. Before anything is timed, our parameters are compared with the readable loop's on
-the same batches, in float64 and float32. The limit is gathering alone: the same permutation, the
-same rows in the same buffer, and no arithmetic.
+Rows are those of the table, from 1 on; without any, all are measured. Each size in float32: all
+ways in alternation on the same rows, medians, and the median over the rounds of each way's time as
+a multiple of ours. Loops that would take minutes are stopped after PATIENCE seconds, and their time
+is scaled by the number of steps; what comes before their second step is left out. Before anything
+is timed, our parameters are compared with the readable loop's on the same batches, in float64 and
+float32. The limit is gathering alone: the same permutation, the same rows in the same buffer, and
+no arithmetic.
 
 Lightning is left out: it drives the textbook's loop, with its own costs on top. Threads of PyTorch
 that wait, ours and the peers', leave their core to others: else, on a machine that does something
@@ -29,6 +30,7 @@ from sklearn.linear_model import SGDRegressor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from linexport.training.arrays import suited
 from linexport.training.closed_form import ClosedForm
 from linexport.training.schedule import Pace
 from linexport.training.shuffling import ShuffledRows, augment
@@ -89,7 +91,7 @@ def problem(size: Size, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Ten
 
 def shuffled(features: Tensor, targets: Tensor) -> ShuffledRows:
     rows = augment(features, targets, dtype=features.dtype, device=features.device)
-    return ShuffledRows(rows, torch.Generator().manual_seed(0))
+    return ShuffledRows(suited(rows), torch.Generator().manual_seed(0))
 
 
 def new_linear(features: Tensor) -> nn.Linear:
@@ -243,8 +245,9 @@ def judge(size: Size, ratios: dict[str, float]) -> Iterator[str]:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    rows = [int(row) for row in sys.argv[2:]] or range(1, len(SIZES) + 1)
     missed = []
-    for size in SIZES:
+    for size in (SIZES[row - 1] for row in rows):
         missed += run(size, 10 * rounds if size.num_rows < 10_000 else rounds)
     if missed:
         sys.exit("missed: " + "; ".join(missed))
