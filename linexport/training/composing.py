@@ -8,9 +8,7 @@ docs/training.md derives both formulas.
 D features, K targets, B rows in a batch, T steps, P = D + 1 parameters for each target.
 """
 
-import torch
-from torch import Tensor
-
+from linexport.training.arrays import Array, compose, multiply, zeros
 from linexport.training.schedule import Pace
 
 __all__ = ["Composition", "write_steps"]
@@ -19,11 +17,11 @@ __all__ = ["Composition", "write_steps"]
 class Composition:
     """Collects up to a power of two of steps, and takes them as one."""
 
-    def __init__(self, like: Tensor, *, capacity: int, size: int, num_targets: int) -> None:
+    def __init__(self, like: Array, *, capacity: int, size: int, num_targets: int) -> None:
         """Make room for steps on states of shape (S, K).
 
         Args:
-            like: Of the dtype and on the device of the steps.
+            like: Of the kind and dtype of the steps.
             capacity: A power of two.
             size: S.
             num_targets: K.
@@ -33,40 +31,37 @@ class Composition:
         self._capacity = capacity
         self._written = 0
         width = size + num_targets
-        steps = self._steps = like.new_zeros(capacity, size, width)
+        self.num_values = capacity * size * width
+        """How many numbers the steps have for which there is room."""
+        steps = self._steps = zeros(capacity, size, width, like=like)
         self._pairs = []
         while capacity > 1:
             capacity //= 2
-            first, second = steps.view(capacity, 2, size, width).unbind(1)
-            steps = like.new_empty(capacity, size, width)
-            self._pairs.append((first, second, second.narrow(2, 0, size), steps))
+            first, second = steps[::2], steps[1::2]
+            steps = zeros(capacity, size, width, like=like)
+            self._pairs.append((first, second, second[:, :, :size], steps))
         self._matrix, self._shift = steps[0, :, :size], steps[0, :, size:]
-
-    @property
-    def num_values(self) -> int:
-        """How many numbers the steps have for which there is room."""
-        return self._steps.numel()
 
     def has_room(self, num_steps: int) -> bool:
         """Tell whether so many more steps fit."""
         return self.count + num_steps <= self._capacity
 
-    def room(self, num_steps: int) -> Tensor:
+    def room(self, num_steps: int) -> Array:
         """Return where the next so many steps are to be written, shape (T, S, S + K)."""
         self.count += num_steps
         return self._steps[self.count - num_steps : self.count]
 
-    def take(self, state: Tensor) -> None:
+    def take(self, state: Array) -> None:
         """Take a state (S, K), in place, through the steps, and forget them."""
         if self.count < self._written:
             self._steps[self.count : self._written] = 0  # steps that change nothing
         self._written, self.count = self.count, 0
         for first, second, matrices, both in self._pairs:
-            torch.add(first, second, out=both).baddbmm_(matrices, first, alpha=-1)
-        state -= torch.addmm(self._shift, self._matrix, state, beta=-1)
+            compose(first, second, matrices, out=both)
+        state -= self._matrix @ state - self._shift
 
 
-def write_steps(steps: Tensor, stack: Tensor, pace: Pace, *, weight_decay: float) -> None:
+def write_steps(steps: Array, stack: Array, pace: Pace, *, weight_decay: float) -> None:
     """Write the steps on a stack of batches.
 
     The state is the parameters theta = (W', b) or, with momentum, theta and below it the learning
@@ -81,23 +76,24 @@ def write_steps(steps: Tensor, stack: Tensor, pace: Pace, *, weight_decay: float
     batch_size, width = stack.shape[1:]
     num_targets = steps.shape[2] - steps.shape[1]
     size = width - num_targets
-    pulls = steps.new_empty(steps.shape[0], size, width) if pace.momentum else steps
+    pulls = zeros(len(steps), size, width, like=steps) if pace.momentum else steps
     factor = 2 * pace.learning_rate / (batch_size * num_targets)
-    pulls.baddbmm_(stack.narrow(2, 0, size).mT, stack, beta=0, alpha=factor)  # 0: overwrites
+    multiply(stack[:, :, :size].mT, stack, factor, out=pulls)
     if weight_decay:
-        pulls.diagonal(dim1=1, dim2=2).add_(pace.learning_rate * weight_decay)
+        diagonal = list(range(size))
+        pulls[:, diagonal, diagonal] += pace.learning_rate * weight_decay
     if pace.momentum:
         _write_with_momentum(steps, pulls, pace.momentum)
 
 
-def _write_with_momentum(steps: Tensor, pulls: Tensor, momentum: float) -> None:
+def _write_with_momentum(steps: Array, pulls: Array, momentum: float) -> None:
     """Write velocity' = momentum * velocity + pull and theta' = theta - velocity'."""
     size = pulls.shape[1]
-    steps.zero_()
+    steps[:] = 0
     of_theta, of_velocity = steps[:, :size], steps[:, size:]
     of_theta[:, :, :size] = pulls[:, :, :size]
     of_theta[:, :, 2 * size :] = pulls[:, :, size:]
-    torch.neg(of_theta, out=of_velocity)
-    on_velocity = slice(size, 2 * size)
-    of_theta[:, :, on_velocity].diagonal(dim1=1, dim2=2).fill_(momentum)
-    of_velocity[:, :, on_velocity].diagonal(dim1=1, dim2=2).fill_(1 - momentum)
+    of_velocity[:] = -of_theta
+    row, on_velocity = list(range(size)), list(range(size, 2 * size))
+    of_theta[:, row, on_velocity] = momentum
+    of_velocity[:, row, on_velocity] = 1 - momentum

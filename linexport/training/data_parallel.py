@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from linexport.training.ranks import Ranks
 from linexport.training.schedule import Pace
-from linexport.training.stepping import Update
+from linexport.training.stepping import Update, gradients
 from linexport.training.threads import threads_for
 
 __all__ = ["DataParallel", "SharedBatches"]
@@ -74,6 +74,10 @@ class DataParallel:
                 torch.autograd.backward(squares / targets.shape[1])
                 self._average(len(features))
                 self._update.step(pace.learning_rate, pace.momentum)
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the last minibatch's, by parameter name."""
+        return gradients(self._module)
 
     def _average(self, num_rows: int) -> None:
         """Replace the gradients of this rank's sum by those of the mean over the batch."""

@@ -21,6 +21,7 @@ from linexport.data.dataset import Dataset
 from linexport.errors import DataError, UnavailableError
 from linexport.manifest import Setting
 from linexport.model import LinearModel
+from linexport.training.arrays import suited
 from linexport.training.arrival import Arrival, parameters, regularized
 from linexport.training.closed_form import ClosedForm
 from linexport.training.config import SGDConfig
@@ -39,7 +40,6 @@ from linexport.training.stepping import (
     EpochRunner,
     LoaderBatches,
     Scaler,
-    gradients,
     new_module,
 )
 
@@ -141,7 +141,7 @@ class _Training:
         elif self.rows.ranks.size > 1:
             runner = self._data_parallel(module, table, generator)
         else:
-            rows = ShuffledRows(table, generator)
+            rows = ShuffledRows(suited(table), generator)
             runner = ClosedForm(module, rows, weight_decay=weight_decay)
         return Descent(
             module=module,
@@ -204,7 +204,7 @@ def _as_textbook(training: _Training) -> SGDFit:
             weight=weight, bias=bias, features=dataset.features, targets=dataset.targets
         ),
         module=descent.module,
-        gradients=gradients(descent.module),
+        gradients=descent.runner.gradients(),
         settings=training.settings(paces, standardize=False),
         optimum=training.best,
     )
@@ -254,7 +254,7 @@ def _arrive(training: _Training) -> SGDFit:
             targets=dataset.targets,
         ),
         module=descent.module,
-        gradients=gradients(descent.module),
+        gradients=descent.runner.gradients(),
         settings=training.settings(paces, standardize=True),
         optimum=best,
         warnings=(_falls_short(arrival, schedule, len(paces), best),) if short else (),

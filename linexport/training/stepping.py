@@ -22,6 +22,7 @@ __all__ = [
     "LoaderBatches",
     "Scaler",
     "Update",
+    "gradients",
     "new_module",
 ]
 
@@ -41,7 +42,11 @@ class EpochRunner(Protocol):
     """Takes one SGD step per minibatch."""
 
     def run(self, pace: Pace) -> None:
-        """Step through one epoch; afterwards the module holds the last gradients."""
+        """Step through one epoch."""
+        ...
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the last minibatch's, by parameter name."""
         ...
 
 
@@ -126,6 +131,10 @@ class Autograd:
                 self._update.zero_grad()
                 torch.autograd.backward(functional.mse_loss(self._module(features), targets))
                 self._update.step(pace.learning_rate, pace.momentum)
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the last minibatch's, by parameter name."""
+        return gradients(self._module)
 
 
 class Update:

@@ -1,7 +1,7 @@
 """How many threads one operation is worth."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -13,8 +13,9 @@ SINGLE_THREAD_VALUES = 32_768
 else makes each step wait for a core (at 4,420 values 23 ms against 66 us)."""
 
 
-@contextmanager
-def threads_for(num_values: int, *, alone: int = SINGLE_THREAD_VALUES) -> Iterator[None]:
+def threads_for(
+    num_values: int, *, alone: int = SINGLE_THREAD_VALUES
+) -> AbstractContextManager[None]:
     """Compute with one thread where operations take so few values that more are not faster.
 
     Args:
@@ -23,8 +24,13 @@ def threads_for(num_values: int, *, alone: int = SINGLE_THREAD_VALUES) -> Iterat
     """
     num_threads = torch.get_num_threads()
     if num_threads == 1 or num_values > alone:
-        yield
-        return
+        return nullcontext()
+    return _one_thread(num_threads)
+
+
+@contextmanager
+def _one_thread(num_threads: int) -> Iterator[None]:
+    """Compute with one thread, and then with so many."""
     torch.set_num_threads(1)
     try:
         yield

@@ -17,7 +17,7 @@ from linexport.training.closed_form import ClosedForm
 from linexport.training.composing import Composition
 from linexport.training.schedule import Pace
 from linexport.training.shuffling import ShuffledRows, augment
-from linexport.training.stepping import Autograd, gradients
+from linexport.training.stepping import Autograd
 
 UNIT_ROUNDOFF = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 CPU = torch.device("cpu")
@@ -52,8 +52,11 @@ def linear(num_features, num_targets, dtype, generator=None):
     return module
 
 
-def closed_form(features, targets, *, weight_decay=0.0, composed=None, seed=3):
-    rows = augment(features, targets, dtype=features.dtype, device=CPU)
+KINDS = [pytest.param(torch.as_tensor, id="torch"), pytest.param(torch.Tensor.numpy, id="numpy")]
+
+
+def closed_form(features, targets, *, kind, weight_decay=0.0, composed=None, seed=3):
+    rows = kind(augment(features, targets, dtype=features.dtype, device=CPU))
     module = linear(features.shape[1], targets.shape[1], features.dtype)
     shuffled = ShuffledRows(rows, torch.Generator().manual_seed(seed))
     return module, ClosedForm(module, shuffled, weight_decay=weight_decay, composed=composed)
@@ -71,8 +74,8 @@ def parameters(module):
     return np.vstack([weight.T, bias])
 
 
-def last_gradient(module):
-    weight, bias = (gradient.double().numpy() for gradient in gradients(module).values())
+def last_gradient(runner):
+    weight, bias = (gradient.double().numpy() for gradient in runner.gradients().values())
     return np.vstack([weight.T, bias])
 
 
@@ -109,24 +112,27 @@ CASES = [  # rows, features, targets, batch size: short last batches, single row
 ]
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("composed", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("case", CASES)
 def test_steps_equal_those_of_the_readable_loop_within_rounding(
-    case, weight_decay, momentum, dtype, composed
+    case, weight_decay, momentum, dtype, composed, kind
 ):
     num_rows, num_features, num_targets, batch_size = case
     features, targets = table(num_rows, num_features, num_targets, dtype)
     pace = Pace(batch_size, 0.02 * (1 - momentum), momentum)
     theirs, batches, loop = readable_loop(features, targets, weight_decay=weight_decay)
     loop.run(pace)
-    ours, runner = closed_form(features, targets, weight_decay=weight_decay, composed=composed)
+    ours, runner = closed_form(
+        features, targets, kind=kind, weight_decay=weight_decay, composed=composed
+    )
     runner.run(pace)
     limit, gradient_limit = tolerances(batches, pace, weight_decay=weight_decay)
     assert np.linalg.norm(parameters(ours) - parameters(theirs), 2) <= limit
-    assert np.linalg.norm(last_gradient(ours) - last_gradient(theirs), 2) <= gradient_limit
+    assert np.linalg.norm(last_gradient(runner) - last_gradient(loop), 2) <= gradient_limit
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -149,7 +155,8 @@ def test_training_takes_the_steps_that_a_loop_written_by_hand_takes(momentum):
     assert np.linalg.norm(parameters(ours.module) - parameters(module), 2) <= limit < 1e-10
 
 
-def test_what_rounding_is_allowed_to_do_is_less_than_any_fault_would():
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_rounding_is_allowed_to_do_is_less_than_any_fault_would(kind):
     features, targets = table(1000, 2, 1, torch.float64)
     pace = Pace(10, 0.02, 0.0)
     theirs, batches, loop = readable_loop(features, targets)
@@ -158,7 +165,7 @@ def test_what_rounding_is_allowed_to_do_is_less_than_any_fault_would():
     assert limit < 1e-11
     assert gradient_limit < 1e-10
     for faulty in (pace._replace(learning_rate=0.02 * (1 + 1e-9)), pace._replace(batch_size=11)):
-        ours, runner = closed_form(features, targets)
+        ours, runner = closed_form(features, targets, kind=kind)
         runner.run(faulty)
         assert np.linalg.norm(parameters(ours) - parameters(theirs), 2) > 10 * limit
 
@@ -166,58 +173,63 @@ def test_what_rounding_is_allowed_to_do_is_less_than_any_fault_would():
 small = st.integers(-1, 1)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("composed", [True, False])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.5])
 @given(data=st.lists(st.tuples(small, small, small), min_size=5, max_size=6))
 def test_numbers_that_need_no_rounding_give_the_same_bits_whatever_the_pace(
-    data, weight_decay, composed
+    data, weight_decay, composed, kind
 ):
     """Up to nine steps of four bits or so; 2 / (B * K) is 1, or 2 for a last batch of one row."""
     rows = torch.tensor(data, dtype=torch.float64)
     features, targets = rows[:, :2], rows[:, 2:]
     theirs, _, loop = readable_loop(features, targets, weight_decay=weight_decay)
-    ours, runner = closed_form(features, targets, weight_decay=weight_decay, composed=composed)
+    ours, runner = closed_form(
+        features, targets, kind=kind, weight_decay=weight_decay, composed=composed
+    )
     for module in (theirs, ours):
         nn.init.ones_(module.weight)
     for learning_rate, momentum in ((0.5, 0.0), (0.25, 0.5), (0.5, 0.5)):
         for each in (loop, runner):
             each.run(Pace(2, learning_rate, momentum))
         assert parameters(ours).tolist() == parameters(theirs).tolist()
-        assert last_gradient(ours).tolist() == last_gradient(theirs).tolist()
+        assert last_gradient(runner).tolist() == last_gradient(loop).tolist()
 
 
 whole = st.integers(-3, 3)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @given(
     maps=st.lists(st.lists(whole, min_size=6, max_size=6), min_size=0, max_size=8),
     state=st.tuples(whole, whole),
 )
-def test_composed_maps_do_what_they_do_one_after_the_other(maps, state):
+def test_composed_maps_do_what_they_do_one_after_the_other(maps, state, kind):
     """Whole numbers below 2**53: 8 maps of norm up to 13."""
-    steps = torch.tensor(maps, dtype=torch.float64).reshape(-1, 2, 3)
-    start = torch.tensor(state, dtype=torch.float64)[:, None]
+    steps = kind(torch.tensor(maps, dtype=torch.float64).reshape(-1, 2, 3))
+    start = kind(torch.tensor(state, dtype=torch.float64)[:, None])
     composition = Composition(start, capacity=8, size=2, num_targets=1)
     for _ in range(2):  # what was taken is forgotten
-        for part in steps.split(3):
-            composition.room(len(part)).copy_(part)
-        taken = start.clone()
+        for part in (steps[first : first + 3] for first in range(0, len(steps), 3)):
+            composition.room(len(part))[:] = part
+        taken = start + 0
         composition.take(taken)
         expected = start
         for step in steps:
-            expected = expected - step @ torch.cat([expected, -torch.ones(1, 1).double()])
+            expected = expected - (step[:, :2] @ expected - step[:, 2:])
         assert taken.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("num_rows", "batch_size"), [(1000, 10), (1003, 10), (7, 3), (2, 1), (100_000, 64), (9, 9)]
 )
-def test_an_epoch_holds_every_row_once_in_the_order_of_the_permutation(num_rows, batch_size):
+def test_an_epoch_holds_every_row_once_in_the_order_of_the_permutation(num_rows, batch_size, kind):
     rows = torch.arange(2.0 * num_rows).reshape(num_rows, 2)
-    shuffled = ShuffledRows(rows, torch.Generator().manual_seed(3))
+    shuffled = ShuffledRows(kind(rows), torch.Generator().manual_seed(3))
     order = torch.Generator().manual_seed(3)
     for _ in range(2):
-        stacks = [stack.clone() for stack in shuffled.epoch(batch_size)]
+        stacks = [torch.as_tensor(stack).clone() for stack in shuffled.epoch(batch_size)]
         seen = torch.cat([stack.flatten(0, 1) for stack in stacks])
         if batch_size < num_rows:
             assert torch.equal(seen, rows[torch.randperm(num_rows, generator=order)])
@@ -230,9 +242,11 @@ def test_an_epoch_holds_every_row_once_in_the_order_of_the_permutation(num_rows,
 def test_small_tables_give_the_same_bits_whatever_the_number_of_threads():
     def trained(num_threads):
         torch.set_num_threads(num_threads)
-        module, runner = closed_form(*table(1000, 8, 1, torch.float32), composed=True)
+        module, runner = closed_form(
+            *table(1000, 8, 1, torch.float32), kind=torch.as_tensor, composed=True
+        )
         runner.run(Pace(4, 0.01, 0.5))
-        return parameters(module).tobytes(), last_gradient(module).tobytes()
+        return parameters(module).tobytes(), last_gradient(runner).tobytes()
 
     before = torch.get_num_threads()
     try:
@@ -242,25 +256,29 @@ def test_small_tables_give_the_same_bits_whatever_the_number_of_threads():
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("composed", [True, False])
-def test_steps_that_grow_without_end_leave_no_finite_number(composed):
-    module, runner = closed_form(*table(1000, 2, 1, torch.float32), composed=composed)
+def test_steps_that_grow_without_end_leave_no_finite_number(composed, kind):
+    module, runner = closed_form(*table(1000, 2, 1, torch.float32), kind=kind, composed=composed)
     runner.run(Pace(10, 50.0, 0.0))
     assert not np.isfinite(parameters(module)).any()
 
 
 @pytest.mark.parametrize(
     ("num_rows", "num_features", "pace", "expected"),
-    [
-        (1000, 2, Pace(10, 0.03, 0.0), True),
-        (1000, 2, Pace(10, 0.03, 0.9), True),
-        (20_000, 10, Pace(100, 0.03, 0.0), True),
-        (20_000, 100, Pace(1000, 0.03, 0.0), False),  # too much arithmetic
-        (20_000, 100, Pace(10, 0.03, 0.0), False),  # likewise, to compose
-        (1000, 2, Pace(250, 0.03, 0.0), False),  # too few steps
-        (1000, 2, Pace(1000, 0.03, 0.0), False),
+    [  # with PyTorch, with NumPy
+        (1000, 2, Pace(10, 0.03, 0.0), (True, True)),
+        (1000, 2, Pace(10, 0.03, 0.9), (True, True)),
+        (1000, 30, Pace(30, 0.03, 0.0), (True, False)),  # as much arithmetic as PyTorch's calls
+        (20_000, 10, Pace(100, 0.03, 0.0), (True, True)),
+        (20_000, 100, Pace(1000, 0.03, 0.0), (False, False)),  # too much arithmetic
+        (20_000, 100, Pace(10, 0.03, 0.0), (False, False)),  # likewise, to compose
+        (1000, 2, Pace(250, 0.03, 0.0), (False, False)),  # too few steps
+        (1000, 2, Pace(1000, 0.03, 0.0), (False, False)),
     ],
 )
 def test_steps_are_composed_where_that_is_faster(num_rows, num_features, pace, expected):
-    _, runner = closed_form(*table(num_rows, num_features, 1, torch.float32))
-    assert (runner._composition_for(pace) is not None) is expected
+    features, targets = table(num_rows, num_features, 1, torch.float32)
+    for kind, composed in zip((torch.as_tensor, torch.Tensor.numpy), expected, strict=True):
+        _, runner = closed_form(features, targets, kind=kind)
+        assert (runner._composition_for(pace) is not None) is composed
