@@ -195,7 +195,8 @@ class OrtRuntime:
             self.session.get_outputs()[0].name,
             ort_value(prediction if self.layout is None else prediction.T),
         )
-        return BoundRow(features, prediction, partial(self.session.run_with_iobinding, binding))
+        run = partial(self.session.run_with_iobinding, binding, _options_of_a_run())
+        return BoundRow(features, prediction, run)
 
 
 def _options(num_threads: int | None, optimization: Optimization) -> "onnxruntime.SessionOptions":
@@ -203,6 +204,17 @@ def _options(num_threads: int | None, optimization: Optimization) -> "onnxruntim
     options.intra_op_num_threads = num_threads or 0
     options.graph_optimization_level = _LEVELS[optimization]
     options.log_severity_level = _SILENT
+    return options
+
+
+def _options_of_a_run() -> "onnxruntime.RunOptions":
+    """Return the defaults, made once: without them the engine makes them at every run.
+
+    They are read for the one entry at every run too, and a missing one costs an exception there;
+    an empty one says the same.
+    """
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("gpu_graph_id", "")
     return options
 
 
