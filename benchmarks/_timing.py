@@ -10,9 +10,6 @@ from functools import partial
 
 import numpy as np
 
-SPINNING_SECONDS = 0.1
-"""OpenBLAS's threads spin for 2**26 clock cycles, some 30 ms, the others for less."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -37,28 +34,19 @@ def alternate(commands: Mapping[str, Sequence[str]], *, rounds: int) -> dict[str
 
 
 def alternate_calls(
-    calls: Mapping[str, Callable[[], object]],
-    *,
-    rounds: int,
-    settling: bool = False,
-    who: int = resource.RUSAGE_SELF,
+    calls: Mapping[str, Callable[[], object]], *, rounds: int, who: int = resource.RUSAGE_SELF
 ) -> dict[str, Timing]:
     """Call each once as a warm-up, then in turn.
 
     Args:
         calls: By name.
         rounds: How often each is timed.
-        settling: Whether to wait before each until other libraries' threads, which spin for a
-            while when they have nothing to do, sleep; and to call once untimed, to fill the caches.
         who: Whose CPU time is counted.
     """
     wall: dict[str, list[float]] = {name: [] for name in calls}
     cpu: dict[str, list[float]] = {name: [] for name in calls}
     for round_number in range(rounds + 1):
         for name, call in calls.items():
-            if settling:
-                time.sleep(SPINNING_SECONDS)
-                call()
             before = resource.getrusage(who)
             start = time.perf_counter()
             call()
