@@ -16,7 +16,9 @@ import numpy as np
 from _timing import alternate, report
 
 EXTRA_SECONDS = 0.03
+"""Too little to be noticed, also by a shell that starts the command to complete its options."""
 PREDICT_TARGET = 1.6
+"""Reading a table and checking a bundle may take little more than half of what the engine takes."""
 BUNDLE = Path(__file__).parent.parent / "models" / "textbook"
 
 
