@@ -1,14 +1,14 @@
 """What reading a table tells while it goes on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 __all__ = ["OnRead", "ReadProgress"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReadProgress:
+class ReadProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far one pass over a table, or over a rank's share of it, has come."""
 
     rows: int

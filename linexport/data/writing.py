@@ -1,9 +1,7 @@
 """Tables out: CSV or Parquet, a batch at a time, all or nothing."""
 
 import itertools
-import os
 import queue
-import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -18,9 +16,10 @@ from polars.io.plugins import register_io_source
 from linexport.data._names import require_unique
 from linexport.data._parquet_footer import row_group_rows
 from linexport.data.dataset import Dataset
+from linexport.data.replacing import destination, replace, unwritable
 from linexport.errors import ConfigError, DataError
 
-__all__ = ["check_output", "write_dataset", "write_file", "write_table"]
+__all__ = ["check_output", "write_dataset", "write_table"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _FRAMES_IN_FLIGHT = 4  # enough for reading and writing to overlap
@@ -77,47 +76,8 @@ def write_table(frames: Iterable[pl.DataFrame], output: str | Path) -> int:
         if encode is _encode_parquet and sum(row_group_rows(aside, source)) != num_rows:
             raise DataError(f"It does not hold the {num_rows} rows written.", source=source)
 
-    _replace(path, source, write, check)
+    replace(path, source, write, check)
     return num_rows
-
-
-def write_file(content: bytes, output: Path) -> None:
-    """Write a file all or nothing, as `write_table` does.
-
-    Raises:
-        DataError: If it cannot be written.
-    """
-
-    def write(stream: BinaryIO) -> None:
-        stream.write(content)
-
-    _replace(output, str(output), write)
-
-
-def _replace(
-    path: Path,
-    source: str,
-    write: Callable[[BinaryIO], None],
-    check: Callable[[Path], None] = lambda _: None,
-) -> None:
-    """Write aside, look at what lies on the disk, then rename."""
-    aside = path.with_name(f".linexport-{secrets.token_hex(8)}.tmp")
-    try:
-        try:
-            with aside.open("xb") as stream:
-                write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            check(aside)
-            aside.replace(path)
-        except OSError as error:
-            raise _unwritable(error, source) from error
-        finally:
-            aside.unlink(missing_ok=True)
-    finally:
-        # An interrupt during a call of polars is raised twice, by polars and then by Python, which
-        # may be in the midst of the line above.
-        aside.unlink(missing_ok=True)
 
 
 def write_dataset(dataset: Dataset, output: str | Path) -> None:
@@ -204,24 +164,12 @@ def _encoder(output: str | Path) -> _Encoder:
 
 
 def _destination(output: str | Path) -> Path:
-    """Return the file to replace; a link stays, and what it points to is replaced."""
     _encoder(output)
-    try:
-        path = Path(output).resolve()
-        if not path.parent.is_dir():
-            raise DataError(f"There is no directory {Path(output).parent}.", source=str(output))
-        if path.exists() and not path.is_file():
-            raise DataError("It is not a file, and is not replaced.", source=str(output))
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that point at each other
-        raise DataError(f"It cannot be written: {error}.", source=str(output)) from error
-    return path
+    return destination(output)
 
 
 def _unwritable(error: BaseException, source: str) -> BaseException:
     """Return what to raise for an error met while writing."""
-    # polars raises an OSError that tells its number in the message alone.
-    if isinstance(error, BrokenPipeError) or "os error 32" in str(error):
-        return BrokenPipeError()  # the reader of our output has seen enough: nobody's mistake
     if isinstance(error, OSError | pl.exceptions.PolarsError):
-        return DataError(f"It cannot be written: {str(error).splitlines()[0]}.", source=source)
+        return unwritable(error, source)
     return error

@@ -2,23 +2,26 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from linexport import bundle, data, onnx_file
+from linexport import bundle, data, onnx_file, scoring
 from linexport._files import naming, read_artifact
 from linexport.errors import ArtifactError, ConfigError
 from linexport.manifest import MANIFEST_FILE
 from linexport.model import LinearModel
 from linexport.pipeline._files import format_of, is_bundle
 from linexport.pipeline._names import split_names
-from linexport.scoring import Predictor, Scored, score, score_parts
-from linexport.scoring.extrapolation import CheckRange
+from linexport.scoring.predictor import Predictor
 
 if TYPE_CHECKING:
     from linexport.data import OnRead
     from linexport.runtimes import OrtEngine
+    from linexport.scoring import Scored
+    from linexport.scoring.extrapolation import CheckRange
 
 __all__ = ["load", "predict"]
 
@@ -28,7 +31,7 @@ def load(
     *,
     num_threads: int | None = None,
     provider: str = "cpu",
-    check_range: CheckRange = "off",
+    check_range: "CheckRange" = "off",
 ) -> Predictor:
     """Open a bundle, or an ONNX file that linexport wrote, for predicting with onnxruntime.
 
@@ -65,10 +68,10 @@ def predict(
     missing: Literal["error", "nan"] = "error",
     part_format: Literal["csv", "tsv", "parquet"] | None = None,
     resume: bool = False,
-    check_range: CheckRange = "off",
+    check_range: "CheckRange" = "off",
     num_threads: int | None = 1,
     on_read: "OnRead | None" = None,
-) -> Scored:
+) -> "Scored":
     """Write predictions for every row of a table, in constant memory.
 
     Args:
@@ -105,6 +108,11 @@ def predict(
         )
     _check_threads(num_threads)
     model, artifact = _open(Path(path))
+    if directory is None and (missing, check_range) == ("error", "off"):
+        engine = partial(_engine, path, artifact, num_threads=num_threads)
+        scored = _predict_plain(table, delimiter, model, engine, output, keep, on_read)
+        if scored is not None:
+            return scored
     opened = data.open_table(table, delimiter=delimiter, on_read=on_read)
     kept = split_names(keep, opened.names)
     # Reading begins before onnxruntime is loaded, which takes as long as reading many a table.
@@ -114,8 +122,8 @@ def predict(
     runtime = _engine(path, artifact, num_threads=num_threads)
     predictor = Predictor(runtime, model.features, model.targets, check_range)
     if directory is None:
-        return score(opened, predictor, output, keep=kept, missing=missing, batches=rows)
-    return score_parts(
+        return scoring.score(opened, predictor, output, keep=kept, missing=missing, batches=rows)
+    return scoring.score_parts(
         opened,
         predictor,
         directory,
@@ -125,6 +133,28 @@ def predict(
         missing=missing,
         resume=resume,
     )
+
+
+def _predict_plain(
+    table: Any,
+    delimiter: str | None,
+    model: LinearModel,
+    engine: Callable[[], "OrtEngine"],
+    output: str | Path,
+    keep: str | Sequence[str],
+    on_read: "OnRead | None",
+) -> "Scored | None":
+    """Predict a small, plain CSV file in a process that has not loaded polars, else return None."""
+    if "polars" in sys.modules:
+        return None
+    plain = data.read_plain(table, delimiter)
+    if plain is None:
+        return None
+    kept = split_names(keep, plain.names)
+    if not scoring.suits(plain, model.feature_names, model.target_names, output, kept):
+        return None
+    predictor = Predictor(engine(), model.features, model.targets)
+    return scoring.score_plain(plain, predictor, output, keep=kept, on_read=on_read)
 
 
 def _directory(output: str | Path) -> Path | None:

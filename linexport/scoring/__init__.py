@@ -7,8 +7,10 @@ from linexport._lazy import lazy_names
 if TYPE_CHECKING:
     from linexport.scoring.arrow import RecordBatchScorer, record_batch_scorer
     from linexport.scoring.parts import score_parts
+    from linexport.scoring.plain import score_plain, suits
     from linexport.scoring.predictor import Predictor
-    from linexport.scoring.stream import Part, Scored, score
+    from linexport.scoring.scored import Part, Scored
+    from linexport.scoring.stream import score
 
 __all__ = [
     "Part",
@@ -18,6 +20,8 @@ __all__ = [
     "record_batch_scorer",
     "score",
     "score_parts",
+    "score_plain",
+    "suits",
 ]
 
 __getattr__ = lazy_names(  # predicting for arrays needs no polars
@@ -25,7 +29,9 @@ __getattr__ = lazy_names(  # predicting for arrays needs no polars
     {
         "arrow": ("RecordBatchScorer", "record_batch_scorer"),
         "parts": ("score_parts",),
+        "plain": ("score_plain", "suits"),
         "predictor": ("Predictor",),
-        "stream": ("Part", "Scored", "score"),
+        "scored": ("Part", "Scored"),
+        "stream": ("score",),
     },
 )

@@ -15,17 +15,13 @@ from typing import Any, Literal, cast
 import msgspec
 
 from linexport.data._checks import check_missing
+from linexport.data.replacing import write_file
 from linexport.data.tables import Batch, File, Table
-from linexport.data.writing import check_output, write_file
+from linexport.data.writing import check_output
 from linexport.errors import ConfigError, DataError
 from linexport.scoring.predictor import Predictor
-from linexport.scoring.stream import (
-    Part,
-    Scored,
-    check_kept,
-    require_no_input,
-    write_predictions,
-)
+from linexport.scoring.scored import Part, Scored
+from linexport.scoring.stream import check_kept, require_no_input, write_predictions
 
 __all__ = ["score_parts"]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -17,40 +16,14 @@ from linexport.data.writing import check_output, write_table
 from linexport.errors import ConfigError, DataError
 from linexport.scoring.extrapolation import OutsideRange, warn
 from linexport.scoring.predictor import Predictor
+from linexport.scoring.scored import Scored
 
 __all__ = [
-    "Part",
-    "Scored",
     "check_kept",
     "require_no_input",
     "score",
     "write_predictions",
 ]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scored:
-    """What was read and written."""
-
-    rows_read: int
-    """Rows of the table."""
-    rows_written: int
-    """As many, or nothing would have been written."""
-    rows_without_prediction: int
-    """Those among them that lack a value and are predicted as NaN, as asked."""
-    rows_outside_range: int
-    """Those with a value outside the training range, if the predictor looks."""
-    parts: "tuple[Part, ...]" = ()
-    """Of a directory, in the order of the table's files; the counts are of all together."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part(Scored):
-    """One file of a directory."""
-
-    path: Path
-    done_before: bool
-    """Whether an earlier run wrote it, whose counts these are."""
 
 
 def score(

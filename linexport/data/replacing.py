@@ -1,0 +1,75 @@
+"""Files written all or nothing."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from linexport.errors import DataError
+
+__all__ = ["destination", "replace", "unwritable", "write_file"]
+
+
+def destination(output: str | Path) -> Path:
+    """Return the file to replace; a link stays, and what it points to is replaced.
+
+    Raises:
+        DataError: If its directory does not exist, or something that is no file is in its place.
+    """
+    try:
+        path = Path(output).resolve()
+        if not path.parent.is_dir():
+            raise DataError(f"There is no directory {Path(output).parent}.", source=str(output))
+        if path.exists() and not path.is_file():
+            raise DataError("It is not a file, and is not replaced.", source=str(output))
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that point at each other
+        raise DataError(f"It cannot be written: {error}.", source=str(output)) from error
+    return path
+
+
+def write_file(content: bytes, output: Path) -> None:
+    """Write a file all or nothing.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    replace(output, str(output), lambda stream: stream.write(content))
+
+
+def replace(
+    path: Path,
+    source: str,
+    write: Callable[[BinaryIO], object],
+    check: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Write aside, look at what lies on the disk, then rename.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    aside = path.with_name(f".linexport-{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            with aside.open("xb") as stream:
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            check(aside)
+            aside.replace(path)
+        except OSError as error:
+            raise unwritable(error, source) from error
+        finally:
+            aside.unlink(missing_ok=True)
+    finally:
+        # An interrupt during a call of polars is raised twice, by polars and then by Python, which
+        # may be in the midst of the line above.
+        aside.unlink(missing_ok=True)
+
+
+def unwritable(error: Exception, source: str) -> Exception:
+    """Return what to raise for an error of the system met while writing."""
+    # polars raises an OSError that tells its number in the message alone.
+    if isinstance(error, BrokenPipeError) or "os error 32" in str(error):
+        return BrokenPipeError()  # the reader of our output has seen enough: nobody's mistake
+    return DataError(f"It cannot be written: {str(error).splitlines()[0]}.", source=source)
