@@ -1,7 +1,6 @@
 """Column names, as users give them and as tables have them."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from linexport.errors import DataError
 from linexport.model import Column
@@ -53,6 +52,8 @@ def named_columns(names: Sequence[str], source: str) -> tuple[Column, ...]:
 
 
 def _suggestion(name: str, names: Sequence[str]) -> str:
+    from difflib import get_close_matches  # only for whoever has mistyped a name
+
     by_simple_form = {other.strip().casefold(): other for other in names}
     matches = get_close_matches(name.strip().casefold(), by_simple_form, n=3)
     if matches:

@@ -1,7 +1,6 @@
 """Files written all or nothing."""
 
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -48,7 +47,7 @@ def replace(
     Raises:
         DataError: If it cannot be written.
     """
-    aside = path.with_name(f".linexport-{secrets.token_hex(8)}.tmp")
+    aside = path.with_name(f".linexport-{os.urandom(8).hex()}.tmp")
     try:
         try:
             with aside.open("xb") as stream:

@@ -5,16 +5,22 @@ does not import torch.export, which takes seconds.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
+from linexport._lazy import lazy_names
 from linexport.errors import ExportError
-from linexport.exporters.metadata import artifact_metadata
 from linexport.model import LinearModel
 from linexport.protocols import Exporter
+
+if TYPE_CHECKING:
+    from linexport.exporters.metadata import artifact_metadata
 
 __all__ = ["DEFAULT_FORMATS", "FORMATS", "artifact_metadata", "export", "reproduces"]
 
 FORMATS = ("torchscript", "onnx", "pt2")
 DEFAULT_FORMATS = ("torchscript", "onnx")
+
+__getattr__ = lazy_names(__name__, {"metadata": ("artifact_metadata",)})
 
 
 def export(

@@ -5,9 +5,9 @@ Nothing that was proven about the fit holds there, however exactly the predictio
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from linexport._arrays import FloatArray, FloatDType
@@ -19,8 +19,7 @@ __all__ = ["CheckRange", "OutsideRange", "TrainingRange", "check_mode", "warn"]
 CheckRange = Literal["off", "warn", "error"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OutsideRange:
+class OutsideRange(msgspec.Struct, frozen=True, kw_only=True):
     """Rows with a value outside the training range, and the first such value."""
 
     num_rows: int
@@ -33,7 +32,7 @@ class OutsideRange:
 
     def __add__(self, other: "OutsideRange") -> "OutsideRange":
         """Take in later rows of the same source."""
-        return replace(self, num_rows=self.num_rows + other.num_rows)
+        return msgspec.structs.replace(self, num_rows=self.num_rows + other.num_rows)
 
     def error(self) -> DataError:
         """Return the refusal to predict it."""
