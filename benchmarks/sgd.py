@@ -40,10 +40,9 @@ LEARNING_RATE = 0.01
 PATIENCE = 1.0
 OF_GATHERING = 2.5
 """The most that we may take, as a multiple of the limit, with ten features or fewer and rows enough
-that gathering them takes longer than the calls: of a thousand rows it is nine operations, and an
-epoch has 44, none of which takes long (docs/training.md)."""
+that arithmetic takes longer than calls: docs/performance.md says what a thousand rows take."""
 CALLS_SHOW = 100_000
-"""Rows up to which that is so."""
+"""Rows up to which calls take longer."""
 SAME = {torch.float64: 1e-14, torch.float32: 1e-6}
 """Relative to the length of the parameters; tests derive what is allowed."""
 OURS, LIMIT, REGRESSOR, TEXTBOOK = "linexport", "gathering alone", "SGDRegressor", "textbook loop"
