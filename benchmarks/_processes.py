@@ -21,7 +21,10 @@ class Calls:
     """What one call of a contender took, one entry per round."""
 
     seconds: tuple[float, ...]
-    """Of the fastest in its turn: other work on the machine only ever adds to one."""
+    """The median of its turn."""
+    fastest: float
+    """Seconds of the fastest in all rounds. Other work on the machine only ever adds to a call, and
+    adds most where every core is used: this is what a contender can do, and what compares."""
     page_faults: tuple[float, ...]
     """On average."""
 
@@ -47,7 +50,7 @@ def alternate_processes(
         connections[name], theirs = context.Pipe()
         context.Process(target=_obey, args=(theirs, prepare), daemon=True).start()
         theirs.close()
-    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    turns: dict[str, list[tuple[list[float], float]]] = {name: [] for name in contenders}
     for round_number in range(rounds + 1):
         for name, connection in connections.items():
             connection.send(calls)
@@ -56,7 +59,8 @@ def alternate_processes(
                 turns[name].append(turn)
     return {
         name: Calls(
-            seconds=tuple(seconds for seconds, _ in turn),
+            seconds=tuple(statistics.median(seconds) for seconds, _ in turn),
+            fastest=min(min(seconds) for seconds, _ in turn),
             page_faults=tuple(faults for _, faults in turn),
         )
         for name, turn in turns.items()
@@ -78,4 +82,4 @@ def _obey(orders: Connection, prepare: Prepare) -> None:
             call()
             seconds.append(time.perf_counter() - start)
         faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-        orders.send((min(seconds), faults / count))
+        orders.send((seconds, faults / count))
