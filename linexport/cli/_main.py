@@ -3,6 +3,8 @@
 Exit status: 0 done, 1 the verdict is negative, 2 misuse, 3 could not be done, 130 interrupted.
 """
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -64,6 +66,7 @@ def linexport(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
+    atexit.register(gc.freeze)  # or the interpreter looks at every object several times as it ends
     try:
         status = linexport.main(arguments, prog_name="linexport", standalone_mode=False)
     except click.exceptions.Exit as exit_request:

@@ -112,7 +112,7 @@ def _read(path: Path, delimiter: str | None) -> PlainTable | None:
     plain = re.compile(f"(?:{row})*+")
     parsed = []
     for block in blocks:
-        text = block.decode("ascii")
+        text = block.decode("ascii").replace("\r\n", "\n")
         if not plain.fullmatch(text):
             return None
         fields = [line.split(delimiter) for line in text.split("\n")[:-1]]

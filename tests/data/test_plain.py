@@ -81,7 +81,8 @@ NOT_PLAIN = {
     "too few fields": "a,b\n1\n",
     "too many fields": "a,b\n1,2,3\n",
     "an empty line": "a,b\n\n1,2\n",
-    "CRLF": "a,b\r\n1,2\r\n",
+    "CR within a line": "a,b\n1\r,2\n",
+    "CR twice": "a,b\n1,2\r\r\n",
     "CR": "a,b\r1,2\r",
     "a plus": "a,b\n1,+2\n",
     "a point at the end": "a,b\n1,2.\n",
@@ -108,6 +109,8 @@ PLAIN = {
     "no newline at the end": "a,b\n1,2\n3,4",
     "blank lines at the end": "a,b\n1,2\n\n\r\n",
     "no rows": "a,b\n",
+    "CRLF": "a,b\r\n1,2\r\n3,4\r\n",
+    "CRLF here and there": "a,b\r\n1,2\n3,4\r\n5,6",
     "semicolons": "a;b\n1;2\n",
     "tabs": "a\tb\n1\t2\n",
     "one column": "a\n1\n2\n",
@@ -128,6 +131,7 @@ def test_plain_tables_are_those_that_polars_reads(tmp_path, case):
     assert len(batches) == len(plain.blocks)
     for block, batch in zip(plain.blocks, batches, strict=True):
         assert block.numbers(range(len(plain.names))).tolist() == batch.numbers.to_numpy().tolist()
+        assert list(map(tuple, block.fields)) == batch.kept.rows()
         assert [tuple(row) for row in block.fields] == batch.kept.rows()
         assert block.num_bytes == batch.num_bytes
 
