@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from linexport.errors import DataError
 
-_BLOCK_BYTES = 4 << 20  # parsed fastest among 1, 4, 16 and 32 MiB (216 MB of floats, two cores)
+_BLOCK_BYTES = 8 << 20  # polars parses 16 MiB a tenth faster, 4 a third slower (two cores)
 _LARGEST_RECORD = 16 << 20  # a longer one has a quote that is never closed, and would fill memory
 _DELIMITERS = ",;\t|"
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -136,7 +136,7 @@ def record_ends(block: bytes) -> NDArray[np.intp]:
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     rest = b""
     while chunk := stream.read(_BLOCK_BYTES):
-        data = rest + chunk
+        data = rest + chunk + stream.readline(_LARGEST_RECORD)  # mostly, then, nothing is left
         end = _end_of_records(data)
         if end:
             yield data[:end]

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +88,11 @@ class Frame:
         names = list(dict.fromkeys(selection.numbers + selection.kept))
         bytes_per_row = self._bytes_per_row()
         for first_row, frame in self._numbered(names):
-            numbers = frame.select(selection.numbers)
+            numbers = _columns(frame, selection.numbers)
             require_numbers(numbers, self.source, first_row, selection.text_remedy)
             yield Batch(
                 numbers=numbers,
-                kept=frame.select(selection.kept),
+                kept=_columns(frame, selection.kept),
                 source=self.source,
                 first_row=first_row,
                 num_bytes=frame.height * bytes_per_row,
@@ -145,6 +145,11 @@ class Frame:
             doubled = 2 * bounds[1:] - sizes  # twice the middles
             first, last = np.searchsorted(doubled, [2 * self._share[0], 2 * self._share[1]])
         return [int(bound) for bound in bounds[first : last + 1]]
+
+
+def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Select some; DataFrame.select would plan a query each time, in ten times the time."""
+    return pl.DataFrame([frame.get_column(name) for name in names])
 
 
 def _joined(bounds: list[int], most: int) -> Iterator[tuple[int, int]]:

@@ -1,13 +1,17 @@
 """Files written all or nothing."""
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from linexport.errors import DataError
 
 __all__ = ["destination", "replace", "unwritable", "write_file"]
+
+_SECONDS_BETWEEN_SYNCS = 0.05  # in which a disk takes some megabytes
 
 
 def destination(output: str | Path) -> Path:
@@ -51,7 +55,8 @@ def replace(
     try:
         try:
             with aside.open("xb") as stream:
-                write(stream)
+                with _reaching_the_disk(stream):
+                    write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             check(aside)
@@ -64,6 +69,30 @@ def replace(
         # An interrupt during a call of polars is raised twice, by polars and then by Python, which
         # may be in the midst of the line above.
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reaching_the_disk(stream: BinaryIO) -> Iterator[None]:
+    """Have the system write what it is given while more is made, not all of it at the end."""
+    done = threading.Event()
+    failures: list[OSError] = []
+
+    def sync() -> None:
+        try:
+            while not done.wait(_SECONDS_BETWEEN_SYNCS):
+                os.fsync(stream.fileno())
+        except OSError as error:  # the system tells it once
+            failures.append(error)
+
+    syncing = threading.Thread(target=sync, name="linexport-sync", daemon=True)
+    syncing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        syncing.join()
+    if failures:
+        raise failures[0]
 
 
 def unwritable(error: Exception, source: str) -> Exception:

@@ -121,7 +121,9 @@ def write_predictions(
             _check_schema(frame, schema or frame.schema, batch.source)
             schema = frame.schema
             num_rows += batch.numbers.height
-            num_without += int(np.isnan(prediction).any(axis=1).sum())
+            lacking = np.isnan(prediction)
+            if lacking.any():
+                num_without += int(lacking.any(axis=1).sum())
             yield frame
 
     num_written = write_table(predicted(), output)

@@ -168,8 +168,8 @@ def test_booleans_and_numbers_in_one_column_are_found_by_the_rank_that_sees_only
 ):
     path = tmp_path / "a.csv"
     num_rows = 2 * BLOCK_BYTES // 7
-    path.write_text("x,y\n" + "true,1\n" * num_rows + "2,3\n" + "   1,2\n" * num_rows)
-    with pytest.raises(DataError, match="'2' is neither true nor false"):
+    path.write_text("x,y\n" + "true,1\n" * num_rows + "   2,3\n" * num_rows)
+    with pytest.raises(DataError, match="'   2' is neither true nor false"):
         numbers_of(open_table(path).share(1, 2))
 
 
