@@ -100,4 +100,5 @@ def unwritable(error: Exception, source: str) -> Exception:
     # polars raises an OSError that tells its number in the message alone.
     if isinstance(error, BrokenPipeError) or "os error 32" in str(error):
         return BrokenPipeError()  # the reader of our output has seen enough: nobody's mistake
-    return DataError(f"It cannot be written: {str(error).splitlines()[0]}.", source=source)
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return DataError(f"It cannot be written: {reason}.", source=source)
