@@ -1,6 +1,7 @@
 """Loading heavy packages in a process that runs one command."""
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,3 +34,8 @@ def collector_patient() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+def without_blas_threads() -> None:
+    """Have NumPy's BLAS start no threads where nothing needs them: they spin for 30 ms."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -9,7 +9,7 @@ import click
 from linexport import pipeline
 from linexport.cli._options import delimiter_option, json_option, names_option, quiet_option
 from linexport.cli._progress import ReadDisplay
-from linexport.cli._startup import collector_patient
+from linexport.cli._startup import collector_patient, without_blas_threads
 from linexport.cli._text import warnings_as_lines
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def command(
     """
     if as_json and output == "-":
         raise click.UsageError("--json would be mixed with the predictions; name an --output.")
+    without_blas_threads()
     with collector_patient(), warnings_as_lines(quiet=quiet), ReadDisplay() as reading:
         scored = pipeline.predict(
             model,

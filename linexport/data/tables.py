@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from linexport.data._ahead import Ahead
-from linexport.data._csv import CsvFile, CsvStream
 from linexport.data._files import File, find_files, require_one_format
 from linexport.data._frames import Frame, arrow_table, mapping, parquet_file
 from linexport.data._names import require_known
@@ -180,6 +179,8 @@ def open_table(
     delimiter = _check_delimiter(delimiter)
     names = _names_of_files(source)
     if names == ["-"]:
+        from linexport.data._csv import CsvStream
+
         stream = CsvStream(sys.stdin.buffer, "standard input", delimiter)
         return Table(stream.source, [stream], on_read=on_read)
     if names:
@@ -233,6 +234,8 @@ def _open_file(file: File, delimiter: str | None) -> Part:
     if file.suffix == ".parquet":
         _refuse_delimiter(delimiter)
         return parquet_file(file.path, source)
+    from linexport.data._csv import CsvFile, CsvStream  # Parquet does without
+
     if file.path.exists() and not file.path.is_file():  # a pipe: `linexport predict M <(zcat F)`
         return CsvStream(file.path.open("rb"), source, delimiter)
     return CsvFile(file.path, source, delimiter)
