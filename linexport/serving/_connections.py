@@ -9,14 +9,14 @@ the prediction; see `_gathering`. All others go the common way.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from linexport.serving._exchange import CLIENT_LEFT, Answer, Refusal
+from linexport.serving._exchange import CLIENT_LEFT, Answer, Header, Refusal
 from linexport.serving._gathering import MOST_BYTES, Small
 from linexport.serving._routes import Route
 from linexport.serving._workers import LATE, too_late
@@ -42,8 +42,9 @@ class Connection(HttpToolsProtocol):
         """When it was first seen to leave an answer unread."""
         self._header_bytes: int | None = None
         """Read so far, while headers are being read."""
-        self._small: tuple[Route, float] | None = None
-        """What is to answer the request that is being read, and when that began, if it is small."""
+        self._small: tuple[Route, dict[bytes, bytes], float] | None = None
+        """Of the request that is being read, if it is small: what is to answer it, its headers, and
+        when it began."""
         self._body: list[bytes] = []
         """Of a small request, so far."""
         self._num_unanswered = 0
@@ -63,7 +64,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._small is not None:
             self._application.workers.in_flight -= 1
-            route, started = self._small
+            route, _, started = self._small
             left = Answer(CLIENT_LEFT, b"")
             self._application.note(route, "POST", self.url.decode(), left, started)
         super().connection_lost(exc)
@@ -84,11 +85,12 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._header_bytes = None
-        route = self._application.predicting(self.url) if self._is_small() else None
+        headers = dict(self.headers)
+        route = self._application.predicting(self.url) if self._is_small(headers) else None
         if route is None:
             super().on_headers_complete()
         else:
-            self._small = route, perf_counter()
+            self._small = route, headers, perf_counter()
             self._application.workers.in_flight += 1
 
     def on_body(self, body: bytes) -> None:
@@ -102,12 +104,11 @@ class Connection(HttpToolsProtocol):
         if self._small is None:
             super().on_message_complete()
             return
-        (route, started), self._small = self._small, None
+        (route, headers, started), self._small = self._small, None
         body, self._body = b"".join(self._body), []
         self._num_unanswered += 1
         self._application.workers.in_flight -= 1
-        path, headers = self.url.decode(), dict(self.headers)
-        small = Small(route, path, headers, body, started, self._send)
+        small = Small(route, self.url.decode(), headers, body, started, self._send)
         self._application.gatherer.add(small, self.loop)
 
     def shutdown(self) -> None:
@@ -116,14 +117,14 @@ class Connection(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    def _is_small(self) -> bool:
+    def _is_small(self, headers: dict[bytes, bytes]) -> bool:
         """Tell whether the request, whose headers are there, may go the short way."""
         if self.cycle is not None and not self.cycle.response_complete:
             return False  # answers go out in the order of the requests
         limits = self._application.limits
         if self._application.in_flight >= limits.requests:
             return False  # to be refused
-        parser, headers = self.parser, dict(self.headers)
+        parser = self.parser
         length = headers.get(b"content-length", b"")
         return (
             parser.get_method() == b"POST"
@@ -142,22 +143,25 @@ class Connection(HttpToolsProtocol):
         self._num_unanswered -= 1
         if self.transport.is_closing():
             return False
+        close = self._last and not self._num_unanswered
+        self._write(answer, self.server_state.default_headers, close=close)
+        self.server_state.total_requests += 1
+        self._idle_since = self.loop.time()
+        return True
+
+    def _write(self, answer: Answer, more: Sequence[Header] = (), *, close: bool) -> None:
         headers = [
-            *self.server_state.default_headers,
+            *more,
             (b"content-type", answer.content_type),
             (b"content-length", b"%d" % len(answer.body)),
             *answer.headers,
         ]
-        close = self._last and not self._num_unanswered
         if close:
             headers.append((b"connection", b"close"))
         lines = b"".join([b"%b: %b\r\n" % header for header in headers])
         self.transport.write(b"%b%b\r\n%b" % (_STATUS_LINES[answer.status], lines, answer.body))
-        self.server_state.total_requests += 1
-        self._idle_since = self.loop.time()
         if close:
             self.transport.close()
-        return True
 
     def look_at_the_clock(self, now: float) -> None:
         """Close the connection if the client takes too long."""
@@ -184,13 +188,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int, message: str) -> None:
         if self.transport.is_closing():
             return
-        body = Refusal(status, message).answer().body
-        head = (
-            "content-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(_STATUS_LINES[status] + head.encode() + body)
-        self.transport.close()
+        self._write(Refusal(status, message).answer(), close=True)
 
 
 async def sweep(connections: Iterable[Any]) -> None:

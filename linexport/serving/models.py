@@ -4,6 +4,7 @@ N rows, D features, K targets.
 """
 
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, Protocol, cast
@@ -94,12 +95,10 @@ class ServedModel:
             For each its predictions (N, K), or why it has none, whatever becomes of the others.
         """
         if len(requests) > 1:
-            try:
+            with suppress(Exception):  # whose it is, is found out by asking each alone
                 together = self.predict(cast(FloatArray, np.concatenate(requests)))
-            except Exception:
-                return [self._attempt(request) for request in requests]
-            ends = np.cumsum([len(request) for request in requests]).tolist()
-            return [together[start:end] for start, end in pairwise([0, *ends])]
+                ends = np.cumsum([len(request) for request in requests]).tolist()
+                return [together[start:end] for start, end in pairwise([0, *ends])]
         return [self._attempt(request) for request in requests]
 
     def _attempt(self, features: FloatArray) -> "FloatArray | Exception":
