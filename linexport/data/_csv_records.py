@@ -17,7 +17,10 @@ from linexport.errors import DataError
 
 _BLOCK_BYTES = 8 << 20  # polars parses 16 MiB a tenth faster, 4 a third slower (two cores)
 _LARGEST_RECORD = 16 << 20  # a longer one has a quote that is never closed, and would fill memory
-_DELIMITERS = ",;\t|"
+DELIMITERS = ",;\t|"
+"""That are found in a header without being named."""
+TAB_SUFFIXES = (".tsv", ".tab")
+SUFFIXES = (".csv", ".txt", *TAB_SUFFIXES)
 _UTF8_BOM = b"\xef\xbb\xbf"
 _FOREIGN_FILES = {
     b"PAR1": "a Parquet file; name it .parquet",
@@ -178,7 +181,7 @@ def _outside_quotes(block: bytes, character: str) -> NDArray[np.bool_]:
 
 def _find_delimiter(header: str, source: str) -> str:
     outside = "".join(header.split('"')[::2])
-    found = [delimiter for delimiter in _DELIMITERS if delimiter in outside]
+    found = [delimiter for delimiter in DELIMITERS if delimiter in outside]
     if len(found) == 1:
         return found[0]
     if not found and not any(character.isspace() for character in header):

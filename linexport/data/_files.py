@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from linexport.data import _csv_records
 from linexport.data._frames import PARQUET_MAGIC
 from linexport.errors import DataError
 
 _PARQUET_SUFFIXES = (".parquet", ".pq")
-_TAB_SUFFIXES = (".tsv", ".tab")
-_CSV_SUFFIXES = (".csv", ".txt", *_TAB_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class File:
         """The usual suffix of its format: .parquet, .tsv or .csv."""
         if _is_parquet(self.path):
             return ".parquet"
-        return ".tsv" if self.path.suffix.lower() in _TAB_SUFFIXES else ".csv"
+        return ".tsv" if self.path.suffix.lower() in _csv_records.TAB_SUFFIXES else ".csv"
 
 
 def find_files(name: str) -> list[File]:
@@ -41,7 +40,11 @@ def find_files(name: str) -> list[File]:
     if path.is_dir():
         # Other programs mark unfinished and empty files so: .part-0.parquet.crc, _SUCCESS.
         found = [file for file in path.iterdir() if file.name[0] not in "._"]
-        files = [file for file in found if file.suffix.lower() in _CSV_SUFFIXES + _PARQUET_SUFFIXES]
+        files = [
+            file
+            for file in found
+            if file.suffix.lower() in _csv_records.SUFFIXES + _PARQUET_SUFFIXES
+        ]
         base = path
     elif glob.has_magic(name) and not path.exists():
         matches = glob.glob(name, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
@@ -63,7 +66,7 @@ def require_one_format(files: Sequence[File], source: str) -> None:
 def _is_parquet(path: Path) -> bool:
     """Tell by the name or, if that does not say, by the first bytes."""
     suffix = path.suffix.lower()
-    if suffix in _PARQUET_SUFFIXES + _CSV_SUFFIXES or not path.is_file():
+    if suffix in _PARQUET_SUFFIXES + _csv_records.SUFFIXES or not path.is_file():
         return suffix in _PARQUET_SUFFIXES
     with path.open("rb") as file:
         return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC

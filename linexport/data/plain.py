@@ -24,8 +24,6 @@ LARGEST = 1 << 16
 """Bytes of a file. So many take 30 ms to read and write here, 100 ms if each number has one digit;
 to load polars takes 170."""
 
-_SUFFIXES = (".csv", ".txt", ".tsv", ".tab")
-_DELIMITERS = (",", ";", "|", "\t")
 _NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
 _NUMBER = r"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
 _POSITIONAL = {4: (1e-6, 1e13), 8: (1e-5, 1e16)}
@@ -99,11 +97,11 @@ def write_plain(
 
 
 def _read(path: Path, delimiter: str | None) -> PlainTable | None:
-    if path.suffix.lower() not in _SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in _csv_records.SUFFIXES or not path.is_file():
         return None
     with path.open("rb") as stream:
         data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST or delimiter not in (None, *_DELIMITERS):
+    if len(data) > LARGEST or delimiter not in (None, *_csv_records.DELIMITERS):
         return None
     header, blocks = _csv_records.records(io.BytesIO(data), str(path))
     found, delimiter = _csv_records.parse_header(header, str(path), delimiter)

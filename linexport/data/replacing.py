@@ -9,8 +9,10 @@ from typing import BinaryIO
 
 from linexport.errors import DataError
 
-__all__ = ["destination", "replace", "unwritable", "write_file"]
+__all__ = ["SEPARATORS", "destination", "replace", "unwritable", "write_file"]
 
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+"""Between the fields of CSV, by the output's suffix."""
 _SECONDS_BETWEEN_SYNCS = 0.05  # in which a disk takes some megabytes
 
 

@@ -16,12 +16,11 @@ from polars.io.plugins import register_io_source
 from linexport.data._names import require_unique
 from linexport.data._parquet_footer import row_group_rows
 from linexport.data.dataset import Dataset
-from linexport.data.replacing import destination, replace, unwritable
+from linexport.data.replacing import SEPARATORS, destination, replace, unwritable
 from linexport.errors import ConfigError, DataError
 
 __all__ = ["check_output", "write_dataset", "write_table"]
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _FRAMES_IN_FLIGHT = 4  # enough for reading and writing to overlap
 _SECONDS_BETWEEN_LOOKS = 0.1  # at an encoder that takes no more frames: it may have failed
 
@@ -158,8 +157,8 @@ def _encoder(output: str | Path) -> _Encoder:
     suffix = Path(output).suffix.lower()
     if suffix == ".parquet":
         return _encode_parquet
-    if suffix in _SEPARATORS:
-        return _encode_csv(_SEPARATORS[suffix])
+    if suffix in SEPARATORS:
+        return _encode_csv(SEPARATORS[suffix])
     raise ConfigError(f"Name the output .csv, .tsv or .parquet, or - for CSV, not '{output}'.")
 
 

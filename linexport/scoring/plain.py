@@ -15,8 +15,6 @@ from linexport.scoring.scored import Scored
 
 __all__ = ["score_plain", "suits"]
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-
 
 def suits(
     table: PlainTable,
@@ -40,7 +38,7 @@ def suits(
         is_input = path.exists() and path.samefile(table.path)
     except (DataError, OSError):
         return False
-    return Path(output).suffix.lower() in _DELIMITERS and not is_input
+    return Path(output).suffix.lower() in replacing.SEPARATORS and not is_input
 
 
 def score_plain(
@@ -75,7 +73,9 @@ def score_plain(
             return None
         blocks.append(([[row[place] for place in kept] for row in block.fields], prediction))
     content = write_plain(
-        [*keep, *predictor.target_names], blocks, _DELIMITERS.get(Path(output).suffix.lower(), ",")
+        [*keep, *predictor.target_names],
+        blocks,
+        replacing.SEPARATORS.get(Path(output).suffix.lower(), ","),
     )
     _tell(table, on_read)
     _write(content, output)
