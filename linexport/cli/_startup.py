@@ -26,13 +26,15 @@ def collector_patient() -> Iterator[None]:
     """Let a command import and work with a hundredth of the garbage collections.
 
     Importing polars, onnx and onnxruntime takes a quarter less time so. Unlike a pause, this lasts
-    for a command of any length.
+    for a command of any length. What is there at its end is left out of later collections: the
+    next one would walk it all, and the process is about to end.
     """
     before = gc.get_threshold()
     gc.set_threshold(100 * before[0], *before[1:])
     try:
         yield
     finally:
+        gc.freeze()
         gc.set_threshold(*before)
 
 
