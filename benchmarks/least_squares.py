@@ -20,7 +20,7 @@ import polars_ds
 import statsmodels.api
 from sklearn.linear_model import LinearRegression, Ridge
 
-from linexport.model import default_columns
+from linexport.columns import default_columns
 from linexport.training import LeastSquaresConfig, TrainingResult
 from linexport.training.least_squares import fit_least_squares
 

@@ -11,6 +11,7 @@ from linexport._lazy import lazy_names
 if TYPE_CHECKING:
     from linexport.bundle import Bundle, read_bundle
     from linexport.certificate import ParityReport
+    from linexport.columns import Column
     from linexport.data import Dataset, load_array, synthesize, synthetic_data
     from linexport.errors import (
         ArtifactError,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
         UnavailableError,
     )
     from linexport.manifest import Manifest
-    from linexport.model import Column, LinearModel
+    from linexport.model import LinearModel
     from linexport.pipeline import (
         ExportConfig,
         Exported,
@@ -91,6 +92,7 @@ __getattr__ = lazy_names(
     {
         "bundle": ("Bundle", "read_bundle"),
         "certificate": ("ParityReport",),
+        "columns": ("Column",),
         "data": ("Dataset", "load_array", "synthesize", "synthetic_data"),
         "errors": (
             "ArtifactError",
@@ -107,7 +109,7 @@ __getattr__ = lazy_names(
             "UnavailableError",
         ),
         "manifest": ("Manifest",),
-        "model": ("Column", "LinearModel"),
+        "model": ("LinearModel",),
         "pipeline": (
             "ExportConfig",
             "Exported",

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from linexport.columns import Column
 from linexport.errors import BundleError
-from linexport.model import Column
 
 __all__ = [
     "FILE_FORMATS",

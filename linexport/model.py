@@ -8,47 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
+from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
 
-__all__ = ["Column", "LinearModel", "default_columns"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Column:
-    """One feature or target: its name and what the training data showed of it."""
-
-    name: str
-    unit: str = ""
-    """Unit of measurement, as the user wrote it; empty if not given."""
-    minimum: float | None = None
-    """Smallest training value, in `unit`; None where the model was not trained here."""
-    maximum: float | None = None
-    mean: float | None = None
-    standard_deviation: float | None = None
-    """Of the training values, dividing by N."""
-
-    def __post_init__(self) -> None:
-        if not self.name or not self.name.isprintable():
-            raise ModelError(f"A column name must be printable text, got {self.name!r}.")
-        if not (self.unit == "" or self.unit.isprintable()):
-            raise ModelError(f"The unit of '{self.name}' must be printable text.")
-        if (self.minimum is None) != (self.maximum is None):
-            raise ModelError(f"Column '{self.name}' needs both ends of its range, or neither.")
-        if self.minimum is not None and not self.minimum <= self.maximum:  # type: ignore[operator]
-            raise ModelError(
-                f"The range of '{self.name}' is empty: {self.minimum} to {self.maximum}."
-            )
-
-
-def default_columns(prefix: str, count: int) -> tuple[Column, ...]:
-    """Name columns that have no name: x1, x2, ...; a single target is just y."""
-    if (prefix, count) == ("y", 1):
-        return (Column(name="y"),)
-    return tuple(Column(name=f"{prefix}{number}") for number in range(1, count + 1))
-
-
-def _columns(columns: Sequence[Column | str]) -> tuple[Column, ...]:
-    return tuple(Column(name=c) if isinstance(c, str) else c for c in columns)
+__all__ = ["LinearModel"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -204,3 +167,7 @@ class LinearModel:
                 raise ModelError(f"Two {field} are named '{column.name}'; rename one.")
             seen.add(column.name)
         object.__setattr__(self, field, columns)
+
+
+def _columns(columns: Sequence[Column | str]) -> tuple[Column, ...]:
+    return tuple(Column(name=c) if isinstance(c, str) else c for c in columns)

@@ -12,8 +12,9 @@ import onnx
 from onnx import TensorProto, checker, helper, numpy_helper
 
 from linexport import onnx_wire
+from linexport.columns import Column
 from linexport.errors import ArtifactError, ExportError
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 from linexport.onnx_wire import DEFAULT_IR_VERSION, DEFAULT_OPSET_VERSION, METADATA_PREFIX, Layout
 
 __all__ = [

@@ -30,8 +30,9 @@ import numpy as np
 
 from linexport._arrays import FloatArray, FloatDType
 from linexport._protobuf import fields, message
+from linexport.columns import Column
 from linexport.errors import ArtifactError, ModelError
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 
 __all__ = [
     "DEFAULT_IR_VERSION",

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rational import exactly, model_prediction
 
+from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.forms import (
     RoundingBudget,
@@ -17,7 +18,7 @@ from linexport.forms import (
     raw_coefficients,
     rounding_budget,
 )
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 
 F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
 every_dtype = pytest.mark.parametrize("dtype", [F4, F8], ids=str)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linexport.columns import Column
 from linexport.errors import BundleError
 from linexport.manifest import (
     FILE_FORMATS,
@@ -23,7 +24,6 @@ from linexport.manifest import (
     decode,
     encode,
 )
-from linexport.model import Column
 
 EXAMPLE = Manifest(
     dtype="float32",

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
-from linexport.model import Column, LinearModel, default_columns
+from linexport.model import LinearModel
 
 WEIGHT, BIAS = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([7.0, 8.0])
 SCALER = {"mean": np.array([1.0, 2.0, 3.0]), "scale": np.array([0.5, 1.0, 2.0])}

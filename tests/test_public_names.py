@@ -1,8 +1,5 @@
 """One door: what users import."""
 
-import subprocess
-import sys
-
 import linexport
 
 
@@ -15,7 +12,6 @@ def test_a_name_that_does_not_exist_is_an_attribute_error():
     assert not hasattr(linexport, "no_such_name")
 
 
-def test_importing_linexport_imports_nothing_heavy():
+def test_importing_linexport_imports_nothing_heavy(fresh_python):
     code = "import sys, linexport; print({'numpy', 'torch', 'onnx', 'click'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    assert fresh_python(code) == "set()"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from linexport._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from linexport.bundle._directory import feature_names
     from linexport.bundle._reader import Bundle, read_bundle
     from linexport.bundle._weights import decode_arrays, decode_weights, encode_weights
     from linexport.bundle._writer import check_destination, write_bundle
@@ -20,6 +21,7 @@ __all__ = [
     "decode_arrays",
     "decode_weights",
     "encode_weights",
+    "feature_names",
     "read_bundle",
     "write_bundle",
 ]
@@ -27,6 +29,7 @@ __all__ = [
 __getattr__ = lazy_names(  # reading does not load what writing needs
     __name__,
     {
+        "_directory": ("feature_names",),
         "_reader": ("Bundle", "read_bundle"),
         "_weights": ("decode_arrays", "decode_weights", "encode_weights"),
         "_writer": ("check_destination", "write_bundle"),

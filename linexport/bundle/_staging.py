@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from linexport.bundle._reader import is_at
+from linexport.bundle._directory import is_at
 from linexport.manifest import FILE_FORMATS, MANIFEST_FILE
 
 _NEW, _OLD = "linexport-new", "linexport-old"

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from linexport import manifest as manifests
-from linexport.bundle._reader import LARGEST_FILE, LARGEST_MANIFEST, open_directory, read_manifest
+from linexport.bundle._directory import LARGEST_MANIFEST, open_directory, read_manifest
+from linexport.bundle._reader import LARGEST_FILE
 from linexport.bundle._staging import remove_abandoned, staging
 from linexport.bundle._swap import exchange
 from linexport.bundle._weights import encode_weights

@@ -1,6 +1,8 @@
 """Rows to train on and to predict for: synthetic data, tables, arrays.
 
-Names are imported when first asked for, so that arrays do not pay for polars, nor tables for torch.
+Names are imported when first asked for, so that arrays do not pay for polars, nor tables for
+torch. Where reading a table can do without NumPy, it is not imported at the top of a module: to
+predict from a file, reading begins before NumPy is loaded, and goes on meanwhile.
 """
 
 from typing import TYPE_CHECKING

@@ -3,24 +3,24 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
 
-@dataclass(eq=False, kw_only=True)
-class _Queue(Generic[T]):
+class _Queue(msgspec.Struct, Generic[T], eq=False, kw_only=True):
     """What the reader and the one who takes share. The reader must not hold the other."""
 
     size_of: Callable[[T], float]
     limit: float
-    items: deque[T] = field(default_factory=deque)
+    items: deque[T] = msgspec.field(default_factory=deque)
     size: float = 0
     ended: bool = False
     closed: bool = False
     failure: BaseException | None = None
-    changed: threading.Condition = field(default_factory=threading.Condition)
+    changed: threading.Condition = msgspec.field(default_factory=threading.Condition)
 
 
 class Ahead(Generic[T]):

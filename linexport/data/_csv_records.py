@@ -8,22 +8,20 @@ import csv
 import io
 from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
+from linexport.data._formats import CSV_DELIMITERS, PARQUET_MAGIC
 from linexport.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _BLOCK_BYTES = 8 << 20  # polars parses 16 MiB a tenth faster, 4 a third slower (two cores)
 _LARGEST_RECORD = 16 << 20  # a longer one has a quote that is never closed, and would fill memory
-DELIMITERS = ",;\t|"
-"""That are found in a header without being named."""
-TAB_SUFFIXES = (".tsv", ".tab")
-SUFFIXES = (".csv", ".txt", *TAB_SUFFIXES)
 _UTF8_BOM = b"\xef\xbb\xbf"
 _FOREIGN_FILES = {
-    b"PAR1": "a Parquet file; name it .parquet",
+    PARQUET_MAGIC: "a Parquet file; name it .parquet",
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
     b"\x1f\x8b": "compressed with gzip; decompress it first",
@@ -85,7 +83,7 @@ def check_encoding(block: bytes, source: str, first_row: int) -> None:
     try:
         block.decode("utf-8")
     except UnicodeDecodeError as error:
-        row = first_row + int(np.searchsorted(record_ends(block), error.start))
+        row = first_row + int(record_ends(block).searchsorted(error.start))
         raise DataError(_not_utf8(block[error.start]), source=source, row=row) from error
 
 
@@ -103,9 +101,11 @@ def check_field_counts(
     block: bytes, source: str, first_row: int, *, delimiter: str, num_columns: int
 ) -> None:
     """Raise DataError at the first record that has not one field for each column."""
-    separators = np.flatnonzero(_outside_quotes(block, delimiter))
+    import numpy as np  # see linexport.data
+
+    (separators,) = _outside_quotes(block, delimiter).nonzero()
     ends = record_ends(block)
-    num_fields = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+    num_fields = np.diff(separators.searchsorted(ends), prepend=0) + 1
     wrong = np.flatnonzero(num_fields != num_columns)
     if not len(wrong):
         return
@@ -131,9 +131,10 @@ def count_records(block: bytes) -> int:
     return b"".join(block.split(b'"')[::2]).count(b"\n")  # every other part is within quotes
 
 
-def record_ends(block: bytes) -> NDArray[np.intp]:
+def record_ends(block: bytes) -> "NDArray[np.intp]":
     """Return where the newlines are that end a record."""
-    return np.flatnonzero(_outside_quotes(block, "\n"))
+    (ends,) = _outside_quotes(block, "\n").nonzero()
+    return ends
 
 
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
@@ -171,7 +172,9 @@ def _end_of_first_record(data: bytes) -> int:
     return end or len(data)
 
 
-def _outside_quotes(block: bytes, character: str) -> NDArray[np.bool_]:
+def _outside_quotes(block: bytes, character: str) -> "NDArray[np.bool_]":
+    import numpy as np  # see linexport.data
+
     characters = np.frombuffer(block, dtype=np.uint8)
     found: NDArray[np.bool_] = characters == ord(character)
     if b'"' in block:
@@ -181,7 +184,7 @@ def _outside_quotes(block: bytes, character: str) -> NDArray[np.bool_]:
 
 def _find_delimiter(header: str, source: str) -> str:
     outside = "".join(header.split('"')[::2])
-    found = [delimiter for delimiter in DELIMITERS if delimiter in outside]
+    found = [delimiter for delimiter in CSV_DELIMITERS if delimiter in outside]
     if len(found) == 1:
         return found[0]
     if not found and not any(character.isspace() for character in header):

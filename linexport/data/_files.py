@@ -3,18 +3,20 @@
 import glob
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from linexport.data import _csv_records
-from linexport.data._frames import PARQUET_MAGIC
+import msgspec
+
+from linexport.data._formats import (
+    CSV_SUFFIXES,
+    PARQUET_MAGIC,
+    PARQUET_SUFFIXES,
+    TAB_SUFFIXES,
+)
 from linexport.errors import DataError
 
-_PARQUET_SUFFIXES = (".parquet", ".pq")
 
-
-@dataclass(frozen=True, slots=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """One file of a table."""
 
     path: Path
@@ -27,7 +29,7 @@ class File:
         """The usual suffix of its format: .parquet, .tsv or .csv."""
         if _is_parquet(self.path):
             return ".parquet"
-        return ".tsv" if self.path.suffix.lower() in _csv_records.TAB_SUFFIXES else ".csv"
+        return ".tsv" if self.path.suffix.lower() in TAB_SUFFIXES else ".csv"
 
 
 def find_files(name: str) -> list[File]:
@@ -40,11 +42,7 @@ def find_files(name: str) -> list[File]:
     if path.is_dir():
         # Other programs mark unfinished and empty files so: .part-0.parquet.crc, _SUCCESS.
         found = [file for file in path.iterdir() if file.name[0] not in "._"]
-        files = [
-            file
-            for file in found
-            if file.suffix.lower() in _csv_records.SUFFIXES + _PARQUET_SUFFIXES
-        ]
+        files = [file for file in found if file.suffix.lower() in CSV_SUFFIXES + PARQUET_SUFFIXES]
         base = path
     elif glob.has_magic(name) and not path.exists():
         matches = glob.glob(name, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
@@ -66,7 +64,7 @@ def require_one_format(files: Sequence[File], source: str) -> None:
 def _is_parquet(path: Path) -> bool:
     """Tell by the name or, if that does not say, by the first bytes."""
     suffix = path.suffix.lower()
-    if suffix in _PARQUET_SUFFIXES + _csv_records.SUFFIXES or not path.is_file():
-        return suffix in _PARQUET_SUFFIXES
+    if suffix in PARQUET_SUFFIXES + CSV_SUFFIXES or not path.is_file():
+        return suffix in PARQUET_SUFFIXES
     with path.open("rb") as file:
         return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC

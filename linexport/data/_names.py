@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from linexport.columns import Column
 from linexport.errors import DataError
-from linexport.model import Column
 
 _MOST_SHOWN = 12
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import polars as pl
 
-from linexport._arrays import Float32Array, Float64Array
 from linexport.errors import DataError
+
+if TYPE_CHECKING:
+    from linexport._arrays import Float32Array, Float64Array
 
 IndexOrder = Literal["c", "fortran"]
 Kind = Literal["number", "boolean"]
@@ -24,22 +25,24 @@ _FEWEST_ROWS = 1 << 11
 _LONGEST_SHOWN = 40  # characters of a value that a message repeats
 
 
-def to_float64(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> Float64Array:
+def to_float64(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> "Float64Array":
     """Return (N, C) numbers; NaN where a value is missing. Integers beyond 2**53 are rounded."""
     return _cast(numbers, pl.Float64()).to_numpy(order=order)
 
 
-def to_float32(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> Float32Array:
+def to_float32(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> "Float32Array":
     """Return (N, C) numbers, each rounded once: NaN where missing, infinity where too large."""
     return _cast(numbers, pl.Float32()).to_numpy(order=order)
 
 
-def float64_blocks(numbers: pl.DataFrame) -> Iterator[tuple[int, Float64Array]]:
+def float64_blocks(numbers: pl.DataFrame) -> "Iterator[tuple[int, Float64Array]]":
     """Yield at least one block (n, C) of the rows, as `to_float64`, and the rows before it.
 
     Columns lie side by side. A block stays in the cache while it is dealt with, so that all rows
     cross the memory bus once.
     """
+    import numpy as np  # see linexport.data
+
     columns = [column.to_numpy() for column in _cast(numbers, pl.Float64()).iter_columns()]
     num_rows = max(_BLOCK_VALUES // len(columns), _FEWEST_ROWS)
     for start in range(0, max(numbers.height, 1), num_rows):

@@ -8,9 +8,9 @@ protocol of Apache Thrift (thrift-compact-protocol.md), of which this reads as m
 from collections.abc import Callable
 from pathlib import Path
 
+from linexport.data._formats import PARQUET_MAGIC
 from linexport.errors import DataError
 
-_MAGIC = b"PAR1"
 _TAIL = 8  # the footer's length in 4 bytes, little endian, and the magic number
 _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
     0, 1, 2, 3, 7, 8, 9, 10, 11, 12,
@@ -31,7 +31,7 @@ def row_group_rows(path: Path, source: str) -> list[int]:
         file.seek(max(size - _TAIL, 0))
         tail = file.read(_TAIL)
         length = int.from_bytes(tail[:4], "little")
-        if tail[4:] != _MAGIC or length > size - _TAIL:
+        if tail[4:] != PARQUET_MAGIC or length > size - _TAIL:
             raise _unreadable(source)
         file.seek(size - _TAIL - length)
         reader = _CompactReader(file.read(length))

@@ -1,14 +1,13 @@
 """What a table is made of: files or frames that yield batches."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import polars as pl
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """What to read of a table."""
 
     numbers: tuple[str, ...]
@@ -19,8 +18,7 @@ class Selection:
     """Says what to do about text in a column of numbers, given its name."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Batch:
+class Batch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Rows that follow one another in one file."""
 
     numbers: pl.DataFrame

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport.columns import Column, default_columns
 from linexport.data._checks import FeatureRanges, check_missing, finite_rows
 from linexport.data._names import named_columns, require_unique
 from linexport.data.dataset import Dataset
 from linexport.errors import DataError
-from linexport.model import Column, default_columns
 
 __all__ = ["as_array", "as_dataset"]
 

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
+from linexport.columns import Column
 from linexport.errors import DataError
-from linexport.model import Column
 
 __all__ = ["Dataset", "Rows"]
 

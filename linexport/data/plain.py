@@ -9,14 +9,17 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from linexport._arrays import Float64Array, FloatArray
 from linexport.data import _csv_records
+from linexport.data._formats import CSV_DELIMITERS, CSV_SUFFIXES
 from linexport.data._names import require_unique
 from linexport.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from linexport._arrays import Float64Array, FloatArray
 
 __all__ = ["LARGEST", "PlainTable", "is_plain_name", "read_plain", "write_plain"]
 
@@ -49,8 +52,10 @@ class PlainBlock(NamedTuple):
     """Numbers as they stand in the file, a list for each row."""
     num_bytes: int
 
-    def numbers(self, places: Sequence[int]) -> Float64Array:
+    def numbers(self, places: Sequence[int]) -> "Float64Array":
         """Return (N, C) numbers of the columns at some places; one column lies after the other."""
+        import numpy as np  # see linexport.data
+
         columns = [[float(row[place]) for row in self.fields] for place in places]
         return np.array(columns, np.float64).reshape(len(places), -1).T
 
@@ -78,7 +83,7 @@ def is_plain_name(name: str) -> bool:
 
 def write_plain(
     names: Sequence[str],
-    blocks: Sequence[tuple[Sequence[Sequence[str]], FloatArray]],
+    blocks: "Sequence[tuple[Sequence[Sequence[str]], FloatArray]]",
     delimiter: str,
 ) -> bytes:
     """Return CSV.
@@ -97,11 +102,11 @@ def write_plain(
 
 
 def _read(path: Path, delimiter: str | None) -> PlainTable | None:
-    if path.suffix.lower() not in _csv_records.SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in CSV_SUFFIXES or not path.is_file():
         return None
     with path.open("rb") as stream:
         data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST or delimiter not in (None, *_csv_records.DELIMITERS):
+    if len(data) > LARGEST or delimiter not in (None, *CSV_DELIMITERS):
         return None
     header, blocks = _csv_records.records(io.BytesIO(data), str(path))
     found, delimiter = _csv_records.parse_header(header, str(path), delimiter)
@@ -118,8 +123,10 @@ def _read(path: Path, delimiter: str | None) -> PlainTable | None:
     return PlainTable(path, names, len(data), tuple(parsed) or (PlainBlock([], 0),))
 
 
-def _shortest(value: np.floating[Any]) -> str:
+def _shortest(value: "np.floating[Any]") -> str:
     """Write a number as polars does."""
+    import numpy as np  # see linexport.data
+
     smallest, limit = _POSITIONAL[value.itemsize]
     size, as_type = abs(value), value.dtype.type
     if size == 0 or as_type(smallest) <= size < as_type(limit):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport.columns import Column
 from linexport.data._checks import FeatureRanges, check_missing, finite_rows
 from linexport.data._names import named_columns, require_known
 from linexport.data._numbers import float64_blocks
@@ -13,7 +14,6 @@ from linexport.data.dataset import Dataset
 from linexport.data.sharing import Gather, alone
 from linexport.data.tables import Table
 from linexport.errors import DataError
-from linexport.model import Column
 
 __all__ = ["TableRows", "read_dataset", "read_rows", "training_rows"]
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport.columns import Column
 from linexport.data.dataset import Dataset
 from linexport.errors import ConfigError, DataError
-from linexport.model import Column
 
 if TYPE_CHECKING:
     from linexport.data._parts import Part  # it imports polars

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport.columns import default_columns
 from linexport.data.arrays import as_array
 from linexport.data.dataset import Dataset
 from linexport.errors import ConfigError, DataError
-from linexport.model import default_columns
 
 if TYPE_CHECKING:
     import torch

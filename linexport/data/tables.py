@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,12 +14,17 @@ from linexport.data._frames import Frame, arrow_table, mapping, parquet_file
 from linexport.data._names import require_known
 from linexport.data._parts import Batch, Part, Selection
 from linexport.data.progress import OnRead, ReadProgress
-from linexport.data.sharing import Gather, alone, share_parts
 from linexport.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from linexport.data.sharing import Gather
 
 __all__ = ["Batch", "File", "Table", "open_table"]
 
-_BYTES_AHEAD = 64 << 20  # of rows that are read and not yet used; two reads of Parquet
+_BYTES_AHEAD = (
+    96 << 20
+)  # of rows that are read and not yet used: what one core reads while NumPy and
+# onnxruntime are loaded
 
 
 class Table:
@@ -98,15 +103,19 @@ class Table:
             return self._watched(Ahead(batches, _size_of, _BYTES_AHEAD))
         return self._watched(batches)
 
-    def share(self, rank: int, num_ranks: int, gather: Gather = alone) -> "Table":
+    def share(self, rank: int, num_ranks: int, gather: "Gather | None" = None) -> "Table":
         """Return what one of several ranks reads of it; see linexport.data.sharing.
+
+        Without `gather` it is not checked that they see the same files.
 
         Raises:
             ConfigError: If there is no such rank.
             DataError: If it can be read only once, or the ranks see different files.
         """
+        from linexport.data.sharing import alone, share_parts  # with NumPy: see linexport.data
+
         try:
-            parts = share_parts(self._parts, rank, num_ranks, gather)
+            parts = share_parts(self._parts, rank, num_ranks, gather or alone)
         except OSError as error:
             raise _unreadable(error, str(error.filename or self.source)) from error
         return Table(self.source, parts, on_read=self._on_read)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from linexport._lazy import lazy_names
 from linexport.errors import ExportError
-from linexport.model import LinearModel
-from linexport.protocols import Exporter
 
 if TYPE_CHECKING:
     from linexport.exporters.metadata import artifact_metadata
+    from linexport.model import LinearModel
+    from linexport.protocols import Exporter
 
 __all__ = ["DEFAULT_FORMATS", "FORMATS", "artifact_metadata", "export", "reproduces"]
 
@@ -24,7 +24,7 @@ __getattr__ = lazy_names(__name__, {"metadata": ("artifact_metadata",)})
 
 
 def export(
-    model: LinearModel,
+    model: "LinearModel",
     formats: Iterable[str] = DEFAULT_FORMATS,
     *,
     metadata: Mapping[str, str],
@@ -52,7 +52,7 @@ def export(
     return {exporter.file_name: exporter.export(model, metadata) for exporter in exporters}
 
 
-def reproduces(format_name: str, data: bytes, model: LinearModel) -> bool:
+def reproduces(format_name: str, data: bytes, model: "LinearModel") -> bool:
     """Tell whether a TorchScript or pt2 file is, byte for byte, what is written here for a model.
 
     Loading such a file runs whatever it holds, so it is trusted only if it is known to hold nothing
@@ -68,7 +68,7 @@ def reproduces(format_name: str, data: bytes, model: LinearModel) -> bool:
     return metadata is not None and exporter.export(model, metadata) == data
 
 
-def _exporter(format_name: str, **onnx_settings: int) -> Exporter:
+def _exporter(format_name: str, **onnx_settings: int) -> "Exporter":
     match format_name:
         case "torchscript":
             from linexport.exporters.torchscript import TorchScriptExporter

@@ -5,8 +5,9 @@ from dataclasses import asdict
 
 import msgspec
 
+from linexport.columns import Column
 from linexport.manifest import FitRecord
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 
 __all__ = ["artifact_metadata"]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from linexport import bundle, certificate, exporters, reporting, sources
 from linexport.certificate import ParityReport
+from linexport.columns import Column
 from linexport.errors import ConfigError, ModelError
 from linexport.forms import (
     Form,
@@ -21,7 +22,7 @@ from linexport.forms import (
     rounding_budget,
 )
 from linexport.manifest import ErrorBudget, FitRecord, Manifest, Setting, coefficients_by_target
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 from linexport.parity import DEFAULT_PROBE_ROWS
 from linexport.pipeline._proof import prove
 

@@ -3,24 +3,22 @@
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Generator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from linexport import bundle, data, onnx_file, scoring
+from linexport import bundle, data, scoring
 from linexport._files import naming, read_artifact
 from linexport.errors import ArtifactError, ConfigError
 from linexport.manifest import MANIFEST_FILE
-from linexport.model import LinearModel
 from linexport.pipeline._files import format_of, is_bundle
 from linexport.pipeline._names import split_names
-from linexport.scoring.predictor import Predictor
 
 if TYPE_CHECKING:
-    from linexport.data import OnRead
-    from linexport.runtimes import OrtEngine
-    from linexport.scoring import Scored
+    from linexport.data import Batch, OnRead, Table
+    from linexport.model import LinearModel
+    from linexport.scoring import Predictor, Scored
     from linexport.scoring.extrapolation import CheckRange
 
 __all__ = ["load", "predict"]
@@ -32,7 +30,7 @@ def load(
     num_threads: int | None = None,
     provider: str = "cpu",
     check_range: "CheckRange" = "off",
-) -> Predictor:
+) -> "Predictor":
     """Open a bundle, or an ONNX file that linexport wrote, for predicting with onnxruntime.
 
     What it returns may be used by any number of threads, sent to other processes (Spark, Ray,
@@ -53,9 +51,8 @@ def load(
         UnavailableError: If onnxruntime would not really use the provider.
     """
     _check_threads(num_threads)
-    model, artifact = _open(Path(path))
-    runtime = _engine(path, artifact, num_threads=num_threads, provider=provider)
-    return Predictor(runtime, model.features, model.targets, check_range)
+    source = _Source(path)
+    return source.predictor(num_threads=num_threads, provider=provider, check_range=check_range)
 
 
 def predict(
@@ -107,27 +104,22 @@ def predict(
             f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
         )
     _check_threads(num_threads)
-    model, artifact = _open(Path(path))
+    source = _Source(path)
     if directory is None and (missing, check_range) == ("error", "off"):
-        engine = partial(_engine, path, artifact, num_threads=num_threads)
-        scored = _predict_plain(table, delimiter, model, engine, output, keep, on_read)
+        scored = _predict_plain(source, table, delimiter, num_threads, output, keep, on_read)
         if scored is not None:
             return scored
-    opened = data.open_table(table, delimiter=delimiter, on_read=on_read)
-    kept = split_names(keep, opened.names)
-    # Reading begins before onnxruntime is loaded, which takes as long as reading many a table.
-    rows = None
+    rows = data.open_table(table, delimiter=delimiter, on_read=on_read)
+    kept = split_names(keep, rows.names)
+    batches = _begin(source, rows, kept) if directory is None else None
+    predictor = source.predictor(num_threads=num_threads, check_range=check_range)
     if directory is None:
-        rows = opened.batches([column.name for column in model.features], kept)
-    runtime = _engine(path, artifact, num_threads=num_threads)
-    predictor = Predictor(runtime, model.features, model.targets, check_range)
-    if directory is None:
-        return scoring.score(opened, predictor, output, keep=kept, missing=missing, batches=rows)
+        return scoring.score(rows, predictor, output, keep=kept, missing=missing, batches=batches)
     return scoring.score_parts(
-        opened,
+        rows,
         predictor,
         directory,
-        artifact_sha256=hashlib.sha256(artifact).hexdigest(),
+        artifact_sha256=hashlib.sha256(source.artifact).hexdigest(),
         suffix=part_format and f".{part_format}",
         keep=kept,
         missing=missing,
@@ -135,11 +127,20 @@ def predict(
     )
 
 
+def _begin(source: "_Source", rows: "Table", kept: Sequence[str]) -> "Generator[Batch, None, None]":
+    """Begin to read; meanwhile NumPy and onnxruntime are loaded, which takes as long."""
+    names = source.stated_features()
+    batches = rows.batches(names, kept)
+    if source.model.feature_names == names:
+        return batches
+    return rows.batches(source.model.feature_names, kept)  # another bundle has taken its place
+
+
 def _predict_plain(
+    source: "_Source",
     table: Any,
     delimiter: str | None,
-    model: LinearModel,
-    engine: Callable[[], "OrtEngine"],
+    num_threads: int | None,
     output: str | Path,
     keep: str | Sequence[str],
     on_read: "OnRead | None",
@@ -150,10 +151,10 @@ def _predict_plain(
     plain = data.read_plain(table, delimiter)
     if plain is None:
         return None
-    kept = split_names(keep, plain.names)
+    kept, model = split_names(keep, plain.names), source.model
     if not scoring.suits(plain, model.feature_names, model.target_names, output, kept):
         return None
-    predictor = Predictor(engine(), model.features, model.targets)
+    predictor = source.predictor(num_threads=num_threads)
     return scoring.score_plain(plain, predictor, output, keep=kept, on_read=on_read)
 
 
@@ -172,30 +173,70 @@ def _check_threads(num_threads: int | None) -> None:
         raise ConfigError(f"num_threads must be at least 1, got {num_threads}.")
 
 
-def _engine(path: str | Path, artifact: bytes, **settings: Any) -> "OrtEngine":
-    from linexport.runtimes import OrtEngine  # loads onnxruntime and onnx: see `predict`
+class _Source:
+    """A bundle or an ONNX file that linexport wrote, opened when it is first asked for more."""
 
-    with naming(Path(path)):
-        return OrtEngine(artifact, **settings)
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
 
+    def stated_features(self) -> tuple[str, ...]:
+        """Return the features' names, of a bundle as its manifest alone has them.
 
-def _open(path: Path) -> tuple[LinearModel, bytes]:
-    if is_bundle(path):
-        opened = bundle.read_bundle(path)
+        Raises:
+            ArtifactError: If it cannot be read.
+        """
+        if is_bundle(self._path):
+            return bundle.feature_names(self._path)
+        return self.model.feature_names
+
+    @property
+    def model(self) -> "LinearModel":
+        """What it means, under its names."""
+        return self._opened[0]
+
+    @property
+    def artifact(self) -> bytes:
+        """The ONNX file."""
+        return self._opened[1]
+
+    def predictor(
+        self,
+        *,
+        num_threads: int | None,
+        provider: str = "cpu",
+        check_range: "CheckRange" = "off",
+    ) -> "Predictor":
+        """Open an engine."""
+        model = self.model
+        from linexport.runtimes import OrtEngine  # loads onnxruntime: see `_begin`
+
+        with naming(self._path):
+            engine = OrtEngine(self.artifact, num_threads=num_threads, provider=provider)
+        return scoring.Predictor(engine, model.features, model.targets, check_range)
+
+    @cached_property
+    def _opened(self) -> "tuple[LinearModel, bytes]":
+        if is_bundle(self._path):
+            return self._from_bundle()
+        if format_of(self._path) != "onnx":
+            raise ArtifactError(f"{self._path}: predicting needs a bundle or an ONNX file.")
+        from linexport import onnx_file  # with NumPy: see `_begin`
+
+        artifact = read_artifact(self._path)
+        with naming(self._path):
+            model = onnx_file.read_named(artifact)
+        if model is None:
+            raise ArtifactError(
+                f"{self._path}: this is not a graph that linexport writes, so the names of its "
+                "columns are not known."
+            )
+        return model, artifact
+
+    def _from_bundle(self) -> "tuple[LinearModel, bytes]":
+        opened = bundle.read_bundle(self._path)
         if "model.onnx" not in opened.contents:
             raise ArtifactError(
-                f"{path}: the bundle has no model.onnx, which predicting needs; export the model "
-                "with --format onnx too."
+                f"{self._path}: the bundle has no model.onnx, which predicting needs; export the "
+                "model with --format onnx too."
             )
         return opened.model, opened.read("model.onnx")
-    if format_of(path) != "onnx":
-        raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")
-    artifact = read_artifact(path)
-    with naming(path):
-        model = onnx_file.read_named(artifact)
-    if model is None:
-        raise ArtifactError(
-            f"{path}: this is not a graph that linexport writes, so the names of its columns are "
-            "not known."
-        )
-    return model, artifact

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from linexport import bundle, data, training
+from linexport.columns import Column
 from linexport.data.dataset import Dataset
 from linexport.errors import ConfigError
-from linexport.model import Column
 from linexport.pipeline._export import ExportConfig, Exported, export
 from linexport.pipeline._names import split_names
 from linexport.training import LeastSquaresConfig, OnEpoch, SGDConfig

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from linexport.certificate import ParityReport
+from linexport.columns import Column
 from linexport.manifest import ErrorBudget, FitRecord
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 from linexport.reporting.text import (
     budget_lines,
     conclusion,

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from linexport.certificate import ParityReport
+from linexport.columns import Column
 from linexport.manifest import Coefficients, ErrorBudget, FitRecord, Manifest
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 from linexport.onnx_graph import OnnxSummary
 from linexport.reporting._table import number, table
 from linexport.reporting.statistics import statistics_lines

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from linexport._arrays import FloatArray, FloatDType
+from linexport.columns import Column
 from linexport.errors import ConfigError, DataError, ExtrapolationWarning
-from linexport.model import Column
 
 __all__ = ["CheckRange", "OutsideRange", "TrainingRange", "check_mode", "warn"]
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from linexport import data
 from linexport._arrays import FloatArray, FloatDType
+from linexport.columns import Column
 from linexport.data._checks import check_missing, fault
 from linexport.errors import ArtifactError, DataError, ModelError
-from linexport.model import Column
 from linexport.protocols import BoundRow, Engine
 from linexport.scoring.extrapolation import (
     CheckRange,

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
+from linexport.columns import Column
 from linexport.errors import DataError
-from linexport.model import Column
 from linexport.protocols import Runtime
 
 __all__ = ["Missing", "ModelSource", "ServedModel"]

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from linexport.columns import Column
 from linexport.errors import ModelError
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

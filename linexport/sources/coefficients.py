@@ -12,8 +12,9 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 import numpy as np
 
+from linexport.columns import Column
 from linexport.errors import ModelError
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 from linexport.sources._found import Found
 
 __all__ = ["decode", "read"]

@@ -12,8 +12,8 @@ import onnx
 from onnx import numpy_helper
 
 from linexport import onnx_graph
+from linexport.columns import Column
 from linexport.errors import ModelError
-from linexport.model import Column
 from linexport.sources._affine import input_columns, linear_model
 from linexport.sources._found import Found
 from linexport.sources._onnx_operators import apply

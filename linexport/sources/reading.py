@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from linexport.columns import Column
 from linexport.errors import ModelError
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 from linexport.sources import arrays, coefficients
 from linexport.sources._found import Found, named
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from linexport.columns import Column
 from linexport.errors import ModelError
-from linexport.model import Column
 from linexport.sources._affine import Mixed, Values, input_columns, linear_model
 from linexport.sources._estimators import fitted, is_passed_through, kind_of, numbers
 from linexport.sources._found import Found

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from linexport.columns import Column
 from linexport.errors import ModelError
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 from linexport.sources._found import Found
 from linexport.sources.arrays import as_float64
 

@@ -11,10 +11,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from linexport.columns import Column
 from linexport.data.dataset import Rows
 from linexport.errors import ConfigError, TrainingError
 from linexport.manifest import FitRecord, OptimumDistance, coefficients_by_target
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 from linexport.training._dependence import combinations
 from linexport.training._normal_equations import normal_equations
 from linexport.training._optimum import Optimum, describe_optimum

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from linexport.bundle import write_bundle
+from linexport.columns import Column
 from linexport.manifest import Coefficients, ErrorBudget, FitRecord
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ import fcntl
 import hashlib
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -233,9 +231,6 @@ def test_what_was_set_aside_is_kept_until_there_is_a_bundle_again(tmp_path, draf
     assert not aside.exists()
 
 
-def test_bundles_are_written_and_read_without_torch():
+def test_bundles_are_written_and_read_without_torch(fresh_python):
     code = "import sys, linexport.bundle; print('torch' in sys.modules)"
-    output = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-    assert output.stdout.strip() == "False"
+    assert fresh_python(code) == "False"

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,15 +25,3 @@ def block_bytes(request, monkeypatch) -> None:
     """Cut the file at awkward places too."""
     if request.param:
         monkeypatch.setattr(_csv_records, "_BLOCK_BYTES", request.param)
-
-
-@pytest.fixture
-def fresh_python() -> Callable[[str], str]:
-    """Run code in an interpreter of its own and return what it prints."""
-
-    def run(code: str) -> str:
-        return subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    return run

@@ -2,17 +2,16 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from linexport import onnx_graph
+from linexport.columns import Column
 from linexport.errors import ExportError
 from linexport.exporters import DEFAULT_FORMATS, FORMATS, _exporter, artifact_metadata, export
 from linexport.manifest import FILE_FORMATS, FitRecord, Metrics
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 
 TEXTBOOK = LinearModel(weight=np.array([[2, -3.4]], np.float32), bias=np.array([4.2], np.float32))
 
@@ -44,7 +43,7 @@ def test_versions_of_onnx_are_passed_on():
     assert (proto.opset_import[0].version, proto.ir_version) == (11, 6)
 
 
-def test_writing_onnx_does_not_import_torch():
+def test_writing_onnx_does_not_import_torch(fresh_python):
     code = (
         "import sys, numpy as np\n"
         "from linexport.exporters import export\n"
@@ -53,10 +52,7 @@ def test_writing_onnx_does_not_import_torch():
         "export(model, ['onnx'], metadata={})\n"
         "print('torch' in sys.modules)"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-    assert output.stdout.strip() == "False"
+    assert fresh_python(code) == "False"
 
 
 def test_artifacts_of_the_textbook_model_never_change():

@@ -7,7 +7,8 @@ import pytest
 
 from linexport import onnx_graph
 from linexport.certificate import ParityReport
-from linexport.model import Column, LinearModel
+from linexport.columns import Column
+from linexport.model import LinearModel
 from linexport.parity import OpenedCanary, canaries, check
 from linexport.protocols import Runtime
 from linexport.runtimes import DoubleReference, OrtRuntime

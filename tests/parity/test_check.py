@@ -5,8 +5,9 @@ import pytest
 from fake_runtimes import AlteredRuntime, FakeRuntime, FlushingRuntime, numpy_predict, truncated
 
 from linexport import certificate, onnx_graph
+from linexport.columns import Column
 from linexport.errors import BundleError, ParityError, PrecisionError
-from linexport.model import Column, LinearModel
+from linexport.model import LinearModel
 from linexport.parity import OpenedCanary, check
 from linexport.runtimes import DoubleReference, OnnxReferenceRuntime, OrtRuntime, TorchRuntime
 

@@ -77,3 +77,32 @@ def test_what_cannot_be_predicted_is_refused(
 def test_only_onnx_predicts(bundle, tmp_path):
     with pytest.raises(ArtifactError, match="predicting needs a bundle or an ONNX file"):
         linexport.predict(bundle / "model.pt", ROWS, tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_reading_begins_before_numpy_is_loaded(bundle, tmp_path, fresh_python, suffix):
+    rows = pl.DataFrame(ROWS).with_columns(note=pl.lit("not plain"))
+    source, output = tmp_path / f"in.{suffix}", tmp_path / "out.parquet"
+    rows.write_csv(source) if suffix == "csv" else rows.write_parquet(source)
+    code = f"""
+import sys, linexport
+from linexport.data.tables import Table
+begin = Table.batches
+def begin_and_tell(*arguments):
+    print({{"numpy", "onnxruntime", "torch"}} & set(sys.modules))
+    return begin(*arguments)
+Table.batches = begin_and_tell
+linexport.predict({str(bundle)!r}, {str(source)!r}, {str(output)!r})
+"""
+    assert fresh_python(code) == "set()"
+    assert pl.read_parquet(output).to_dict(as_series=False) == EXPECTED
+
+
+@pytest.mark.parametrize("stated", [("rooms", "area", "floor, from the ground"), ("id", "rooms")])
+def test_a_bundle_that_takes_the_place_of_another_is_given_its_own_features(
+    bundle, tmp_path, monkeypatch, stated
+):
+    monkeypatch.setattr(linexport.bundle, "feature_names", lambda _: stated)
+    pl.DataFrame(ROWS).write_parquet(tmp_path / "in.parquet")
+    linexport.predict(bundle, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert pl.read_parquet(tmp_path / "out.parquet").to_dict(as_series=False) == EXPECTED

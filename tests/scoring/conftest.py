@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from linexport.model import Column, LinearModel
+from linexport.columns import Column
+from linexport.model import LinearModel
 from linexport.scoring import Predictor
 
 

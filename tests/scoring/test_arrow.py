@@ -1,8 +1,6 @@
 """From record batch to record batch; the engines themselves are in tests/examples."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pyarrow as pa
@@ -88,7 +86,7 @@ def test_it_is_pickled_with_the_model_and_predicts_the_same_bits(tmp_path):
     assert pickle.loads(pickle.dumps(score))(ROWS).equals(score(ROWS))
 
 
-def test_nothing_else_imports_pyarrow():
+def test_nothing_else_imports_pyarrow(fresh_python):
     code = "import sys, linexport.pipeline._predict, linexport.scoring.parts; "
     code += "print('pyarrow' in sys.modules)"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+    assert fresh_python(code) == "False"

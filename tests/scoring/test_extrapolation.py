@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from linexport.columns import Column
 from linexport.data.tables import open_table
 from linexport.errors import ConfigError, DataError, ExtrapolationWarning
-from linexport.model import Column
 from linexport.scoring import Predictor
 from linexport.scoring.extrapolation import TrainingRange
 

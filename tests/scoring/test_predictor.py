@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,8 +5,8 @@ import pyarrow as pa
 import pytest
 import torch
 
+from linexport.columns import Column
 from linexport.errors import ArtifactError, ConfigError, DataError, ModelError
-from linexport.model import Column
 from linexport.scoring import Predictor
 
 X = np.array([[1, 2], [3, 4], [-5, 6]])
@@ -73,11 +70,12 @@ def test_one_row_is_rounded_once(predictor):
     assert predictor.runtime.calls[-1][0, 0] == np.float32(2.0**60 + 2.0**37)
 
 
-def test_one_row_of_numbers_needs_no_polars():
+def test_one_row_of_numbers_needs_no_polars(fresh_python):
     code = """
 import sys
 import numpy as np
-from linexport.model import Column, LinearModel
+from linexport.columns import Column
+from linexport.model import LinearModel
 from linexport.runtimes import OrtEngine
 from linexport.scoring import Predictor
 from linexport import onnx_graph
@@ -86,8 +84,7 @@ model = LinearModel(weight=np.ones((1, 2), np.float32), bias=np.zeros(1, np.floa
 predictor = Predictor(OrtEngine(onnx_graph.write(model)), model.features, model.targets)
 print(predictor.predict({"x2": 3, "x1": 4}), {"torch", "polars"} & {*sys.modules})
 """
-    done = subprocess.check_output([sys.executable, "-c", code], text=True)
-    assert done.strip() == "[[7.]] set()"
+    assert fresh_python(code) == "[[7.]] set()"
 
 
 def test_batches_are_predicted_one_at_a_time(predictor):
@@ -232,7 +229,7 @@ def test_a_runtime_that_predicts_another_shape_is_not_believed(make_predictor):
         predictor.predict(X)
 
 
-def test_predicting_for_arrays_loads_neither_torch_nor_polars():
+def test_predicting_for_arrays_loads_neither_torch_nor_polars(fresh_python):
     code = "import sys; import linexport.scoring.predictor; "
     code += "print({'torch', 'polars'} & {*sys.modules})"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+    assert fresh_python(code) == "set()"

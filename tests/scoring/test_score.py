@@ -329,7 +329,7 @@ MEMORY = """
 import resource, sys
 import numpy as np, polars as pl
 from linexport.data import open_table, tables
-from linexport.model import Column
+from linexport.columns import Column
 from linexport.scoring import Predictor, score
 tables._BYTES_AHEAD = 1 << 20  # what may be held, whether or not the machine is busy
 class Runtime:

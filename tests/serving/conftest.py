@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from linexport.model import Column, LinearModel
+from linexport.columns import Column
+from linexport.model import LinearModel
 from linexport.serving import Application, Limits, Log, ServedModel
 
 

@@ -64,7 +64,7 @@ def test_null_is_a_missing_value_where_allowed(make_client, make_model):
 def test_a_name_with_a_colon_is_no_duplicate(make_client, make_model):
     from dataclasses import replace
 
-    from linexport.model import Column
+    from linexport.columns import Column
 
     model = make_model()
     named = replace(model, features=(Column(name="a:b"), Column(name="b")))

@@ -1,13 +1,10 @@
 """The door: who pays for what."""
 
-import subprocess
-import sys
-
 import pytest
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "weights.safetensors", "fit.json", "."])
-def test_torch_is_loaded_for_torch_alone(tiny, tmp_path, name):
+def test_torch_is_loaded_for_torch_alone(tiny, tmp_path, fresh_python, name):
     import linexport
 
     bundle = linexport.export(tiny, tmp_path / "bundle").path
@@ -17,5 +14,4 @@ def test_torch_is_loaded_for_torch_alone(tiny, tmp_path, name):
         f"linexport.read_model({str(bundle / name)!r})\n"
         "print([name for name in ('torch', 'polars', 'onnxruntime') if name in sys.modules])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert fresh_python(code) == "[]"

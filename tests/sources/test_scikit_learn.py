@@ -1,7 +1,5 @@
 """Fitted scikit-learn regressors, every one that is taken and the kinds that are not."""
 
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -309,7 +307,7 @@ def test_the_tables_name_classes_of_scikit_learn():
     assert linear - REGRESSORS - INNER.keys() == {"GammaRegressor", "PoissonRegressor"}
 
 
-def test_scikit_learn_is_not_imported_for_it(rows, target, tmp_path):
+def test_scikit_learn_is_not_imported_for_it(fresh_python):
     code = (
         "import sys, types, numpy, linexport\n"
         "class Ridge:\n"
@@ -320,5 +318,4 @@ def test_scikit_learn_is_not_imported_for_it(rows, target, tmp_path):
         "print(linexport.read_model(ridge).source)\n"
         "print([name for name in ('sklearn', 'torch', 'onnx', 'polars') if name in sys.modules])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["scikit-learn Ridge", "[]"]
+    assert fresh_python(code).splitlines() == ["scikit-learn Ridge", "[]"]

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from linexport.model import Column, default_columns
+from linexport.columns import Column, default_columns
 
 
 class InMemory:

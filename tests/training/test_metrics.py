@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
+from linexport.columns import Column, default_columns
 from linexport.data.dataset import Dataset
 from linexport.errors import DataError
-from linexport.model import Column, LinearModel, default_columns
+from linexport.model import LinearModel
 from linexport.training import metrics
 
 

@@ -2,8 +2,6 @@
 
 import math
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -115,15 +113,14 @@ def test_the_global_generators_are_left_alone(standardize):
     assert before[1:] == after[1:]
 
 
-def test_training_does_not_import_what_torch_optim_does():
+def test_training_does_not_import_what_torch_optim_does(fresh_python):
     code = (
         "import sys, linexport.training as t, linexport.data as d\n"
         "t.train(d.synthesize())\n"
         "t.train(d.synthesize(), solver=t.SGDConfig(standardize=True, weight_decay=0.1))\n"
         "print([name for name in ('torch._dynamo', 'sympy', 'polars') if name in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "[]"
+    assert fresh_python(code) == "[]"
 
 
 def test_the_number_of_threads_is_as_before_even_when_training_fails():
