@@ -1,5 +1,6 @@
 """Calls and processes timed in alternation: a drift of the machine's speed hits all alike."""
 
+import compileall
 import resource
 import statistics
 import subprocess
@@ -7,8 +8,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+
+import linexport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +28,17 @@ class Timing:
         return statistics.median(self.wall)
 
 
+def compile_modules() -> None:
+    """Compile linexport as pip does where it installs it, and as all other packages are.
+
+    Python itself does not where it is told to write no bytecode, and would compile in each process.
+    """
+    compileall.compile_dir(Path(linexport.__file__).parent, quiet=1)
+
+
 def alternate(commands: Mapping[str, Sequence[str]], *, rounds: int) -> dict[str, Timing]:
     """Run every command once as a warm-up, then in turn; a failing one ends the benchmark."""
+    compile_modules()
     calls = {
         name: partial(subprocess.run, command, check=True, capture_output=True)
         for name, command in commands.items()
