@@ -16,7 +16,7 @@ from linexport.pipeline._files import format_of, is_bundle
 from linexport.pipeline._names import split_names
 
 if TYPE_CHECKING:
-    from linexport.data import Batch, OnRead, Table
+    from linexport.data import Batch, OnRead, PlainTable, Table
     from linexport.model import LinearModel
     from linexport.scoring import Predictor, Scored
     from linexport.scoring.extrapolation import CheckRange
@@ -106,9 +106,13 @@ def predict(
     _check_threads(num_threads)
     source = _Source(path)
     if directory is None and (missing, check_range) == ("error", "off"):
-        scored = _predict_plain(source, table, delimiter, num_threads, output, keep, on_read)
-        if scored is not None:
-            return scored
+        plain = _plain_table(table, delimiter, source, output, keep)
+        if plain is not None:
+            kept = split_names(keep, plain.names)
+            predictor = source.predictor(num_threads=num_threads)
+            scored = scoring.score_plain(plain, predictor, output, keep=kept, on_read=on_read)
+            if scored is not None:
+                return scored
     rows = data.open_table(table, delimiter=delimiter, on_read=on_read)
     kept = split_names(keep, rows.names)
     batches = _begin(source, rows, kept) if directory is None else None
@@ -136,26 +140,22 @@ def _begin(source: "_Source", rows: "Table", kept: Sequence[str]) -> "Generator[
     return rows.batches(source.model.feature_names, kept)  # another bundle has taken its place
 
 
-def _predict_plain(
-    source: "_Source",
+def _plain_table(
     table: Any,
     delimiter: str | None,
-    num_threads: int | None,
+    source: "_Source",
     output: str | Path,
     keep: str | Sequence[str],
-    on_read: "OnRead | None",
-) -> "Scored | None":
-    """Predict a small, plain CSV file in a process that has not loaded polars, else return None."""
+) -> "PlainTable | None":
+    """Return a small, plain CSV file, unless this process has loaded what reads any other."""
     if "polars" in sys.modules:
         return None
     plain = data.read_plain(table, delimiter)
     if plain is None:
         return None
-    kept, model = split_names(keep, plain.names), source.model
-    if not scoring.suits(plain, model.feature_names, model.target_names, output, kept):
-        return None
-    predictor = source.predictor(num_threads=num_threads)
-    return scoring.score_plain(plain, predictor, output, keep=kept, on_read=on_read)
+    model, kept = source.model, split_names(keep, plain.names)
+    suits = scoring.suits(plain, model.feature_names, model.target_names, output, kept)
+    return plain if suits else None
 
 
 def _directory(output: str | Path) -> Path | None:
