@@ -33,13 +33,13 @@ def destination(output: str | Path) -> Path:
     return path
 
 
-def write_file(content: bytes, output: Path) -> None:
+def write_file(content: bytes, output: str | Path) -> None:
     """Write a file all or nothing.
 
     Raises:
-        DataError: If it cannot be written.
+        DataError: As `destination`; if it cannot be written.
     """
-    replace(output, str(output), lambda stream: stream.write(content))
+    replace(destination(output), str(output), lambda stream: stream.write(content))
 
 
 def replace(

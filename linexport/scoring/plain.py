@@ -96,9 +96,7 @@ def _tell(table: PlainTable, on_read: OnRead | None) -> None:
 
 def _write(content: bytes, output: str | Path) -> None:
     if str(output) != "-":
-        replacing.replace(
-            replacing.destination(output), str(output), lambda stream: stream.write(content)
-        )
+        replacing.write_file(content, output)
         return
     try:
         sys.stdout.flush()
