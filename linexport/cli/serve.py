@@ -1,5 +1,7 @@
 """linexport serve."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,6 +81,8 @@ def command(
     The addresses are those of the Open Inference Protocol, version 2; /docs lists them. SIGHUP has
     every bundle verified and loaded anew.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # already while packages are loaded
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # bundles are read after this anyway
     pipeline.serve(
         bundles,
         host=host,

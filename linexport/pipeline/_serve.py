@@ -15,7 +15,7 @@ from linexport.errors import ArtifactError, ConfigError, UnavailableError
 from linexport.pipeline._inspect import check_covered
 from linexport.protocols import Runtime
 from linexport.runtimes import DoubleReference, OrtEngine
-from linexport.serving import Limits, Log, Missing, ServedModel
+from linexport.serving import Backlog, Limits, Log, Missing, ServedModel
 
 __all__ = ["serve"]
 
@@ -66,15 +66,19 @@ def serve(
         raise UnavailableError(
             f"Serving needs {error.name}: pip install 'linexport[serve]'."
         ) from error
-    run(
-        sources,
-        host=host,
-        port=port,
-        version=version("linexport"),
-        limits=limits or Limits(),
-        watch=watch,
-        log=Log(_write_to_stderr, requests=log_requests),
-    )
+    lines = Backlog(_write_to_stderr)
+    try:
+        run(
+            sources,
+            host=host,
+            port=port,
+            version=version("linexport"),
+            limits=limits or Limits(),
+            watch=watch,
+            log=Log(lines.add, requests=log_requests),
+        )
+    finally:
+        lines.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ def _require_names(sources: Sequence[_Source]) -> None:
         raise ConfigError("There is no bundle to serve.")
     by_name: dict[str, Path] = {}
     for source in sources:
+        if not source.name.isprintable():  # nor is a name that is not text in UTF-8
+            raise ConfigError(f"{source.name!r} cannot be a model's name; rename the directory.")
         if source.name in by_name:
             raise ConfigError(
                 f"{by_name[source.name]} and {source.path} would both be served as "
@@ -158,6 +164,8 @@ def _require_parity(opened: Bundle, runtime: Runtime) -> None:
         parity.check(DoubleReference(opened.model), [runtime], probe_rows=PROBE_ROWS).require()
 
 
-def _write_to_stderr(line: bytes) -> None:
-    sys.stderr.buffer.write(line)
-    sys.stderr.buffer.flush()
+def _write_to_stderr(lines: bytes) -> None:
+    """Write past Python's buffer, whose lock a thread that waits for a reader would keep."""
+    descriptor, rest = sys.stderr.fileno(), memoryview(lines)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

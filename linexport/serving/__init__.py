@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING
 from linexport._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from linexport.serving._backlog import Backlog
     from linexport.serving.application import Application
     from linexport.serving.limits import Limits
     from linexport.serving.log import Log
     from linexport.serving.models import Missing, ModelSource, ServedModel
     from linexport.serving.server import run
 
-__all__ = ["Application", "Limits", "Log", "Missing", "ModelSource", "ServedModel", "run"]
+__all__ = [
+    "Application",
+    "Backlog",
+    "Limits",
+    "Log",
+    "Missing",
+    "ModelSource",
+    "ServedModel",
+    "run",
+]
 
 __getattr__ = lazy_names(  # the server's packages are an extra
     __name__,
     {
+        "_backlog": ("Backlog",),
         "application": ("Application",),
         "limits": ("Limits",),
         "log": ("Log",),

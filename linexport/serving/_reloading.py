@@ -21,6 +21,7 @@ class Reloader:
         self._seen: dict[str, Hashable] = {}
         """Fingerprints, as they were before a model was last loaded."""
         self._one_at_a_time = asyncio.Lock()
+        self._asked = asyncio.Event()
 
     def load_all(self) -> list[ServedModel]:
         """Load every model for the first time.
@@ -29,6 +30,17 @@ class Reloader:
             LinexportError: If one of them must not be served.
         """
         return [self._load(source) for source in self._sources]
+
+    def ask(self, *_: object) -> None:
+        """Have every model loaded anew; what is asked before that begins is asked once."""
+        self._asked.set()
+
+    async def reload_when_asked(self, application: Application) -> None:
+        """Load every model anew each time when that has been asked, for ever."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            await self.reload(application)
 
     async def reload(self, application: Application) -> None:
         """Load every model anew."""

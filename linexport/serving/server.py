@@ -64,6 +64,7 @@ def run(
     """
     signal.signal(signal.SIGTERM, _stop_before_serving)
     reloader = Reloader(sources)
+    signal.signal(signal.SIGHUP, reloader.ask)
     application = Application(reloader.load_all(), version=version, limits=limits, log=log)
     _allow_files(limits)
     listener = _listen(host, port, limits)
@@ -85,11 +86,12 @@ async def _serve(
 ) -> None:
     server = _Server(_config(application), application)
     application.log.collect(partial(asyncio.get_running_loop().call_later, LOG_SECONDS))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
     async with asyncio.TaskGroup() as tasks:
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGHUP, lambda: tasks.create_task(reloader.reload(application))
-        )
-        background = [tasks.create_task(sweep(server.server_state.connections))]
+        background = [
+            tasks.create_task(sweep(server.server_state.connections)),
+            tasks.create_task(reloader.reload_when_asked(application)),
+        ]
         if watch:
             background.append(tasks.create_task(reloader.watch(application)))
         await server.serve(sockets=[listener])
@@ -159,14 +161,16 @@ def _listen(host: str, port: int, limits: Limits) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         return socket.create_server(address, family=family, backlog=limits.connections)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise UnavailableError(
             f"{host}, port {port}: {_reason(error)}; choose another with --host or --port."
         ) from error
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
     """Return the system's own words, without what Python adds to them."""
+    if isinstance(error, UnicodeError):  # raised where Python encodes a name for the system
+        return "this can be no host's name"
     if isinstance(error, socket.gaierror) or error.errno is None:
         return error.strerror or str(error)
     return os.strerror(error.errno)

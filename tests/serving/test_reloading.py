@@ -77,3 +77,21 @@ def test_a_model_that_fails_leaves_the_old_one_and_says_why(
     source.load_now, source.state = lambda: make_model(version="v3"), 2
     asyncio.run(reloader.reload_changed(client.application))
     assert client.application.versions == {"flats": "v3"}
+
+
+def test_what_is_asked_many_times_is_loaded_anew_once(source, make_client):
+    async def ask_often():
+        reloader = Reloader([source])
+        client = make_client(*reloader.load_all())
+        task = asyncio.create_task(reloader.reload_when_asked(client.application))
+        for _ in range(300):
+            reloader.ask()
+        while source.loads < 2:
+            await asyncio.sleep(0.001)
+        reloader.ask()
+        while source.loads < 3:
+            await asyncio.sleep(0.001)
+        task.cancel()
+
+    asyncio.run(ask_often())
+    assert source.loads == 3

@@ -277,6 +277,59 @@ def test_sigterm_finishes_what_runs_and_ends_with_0():
         server.event("stopped")
 
 
+def test_a_log_that_nobody_reads_holds_up_neither_answers_nor_the_end():
+    command = [sys.executable, "-m", "linexport", "serve", str(TEXTBOOK), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        port = int(json.loads(process.stderr.readline())["urls"][0].rsplit(":", 1)[1])
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for _ in range(2000):  # 64 KiB of a pipe hold 500 lines
+            client.request("GET", "/v2")
+            assert client.getresponse().read()
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([TEXTBOOK, "--host", "a" * 70], "port 8000: this can be no host's name; choose another"),
+        ([b"\xff"], "cannot be a model's name; rename the directory"),
+    ],
+)
+def test_names_that_cannot_be_are_refused(arguments, said):
+    command = [sys.executable, "-m", "linexport", "serve", *arguments]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 3
+    (line,) = done.stderr.decode().splitlines()
+    assert said in line
+
+
+def test_sighup_while_models_are_loaded_has_them_loaded_anew():
+    program = """
+import os, signal
+from types import SimpleNamespace
+import numpy as np
+from linexport.serving import Limits, Log, ServedModel, run
+
+class Source:
+    name = "changing"
+    fingerprint = staticmethod(lambda: 0)
+    signals = [signal.SIGHUP, signal.SIGTERM]
+
+    def load(self):
+        os.kill(os.getpid(), self.signals.pop(0))
+        runtime = SimpleNamespace(dtype=np.dtype(np.float32))
+        return ServedModel(name="changing", version="1", runtime=runtime, features=(), targets=())
+
+log = Log(lambda _: None)
+run([Source()], host="127.0.0.1", port=0, version="1", limits=Limits(), watch=False, log=log)
+print(Source.signals)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"[]\n", b"")
+
+
 def test_sigterm_while_models_are_loaded_ends_with_0():
     program = """
 import os, signal, time
