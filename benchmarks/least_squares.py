@@ -49,6 +49,7 @@ class Rows:
     """Arrays as least squares reads them, in their own dtype."""
 
     source = "benchmark"
+    rows_dropped = 0
 
     def __init__(self, features: np.ndarray, target: np.ndarray) -> None:
         self.arrays = features, target[:, None]

@@ -217,16 +217,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
                 raise BundleError(f"'{name}' is not a file that a bundle may list")
             if record.format != FILE_FORMATS[name]:
                 raise BundleError(f"{name} must have the format {FILE_FORMATS[name]}")
-        targets = {column.name for column in self.targets}
-        by_target: tuple[Iterable[str], ...] = (
-            self.error_budget,
-            self.fit.coefficients,
-            self.fit.optimum,
-            *self.fit.metrics.values(),
-        )
-        for names in by_target:
-            if not targets.issuperset(names):
-                raise BundleError(f"'{min(set(names) - targets)}' is not one of the targets")
+        fit, statistics = self.fit, self.fit.statistics
+        of_targets = statistics.targets if statistics else {}
+        by_target = (self.error_budget, fit.coefficients, fit.optimum, of_targets)
+        for names in (*by_target, *fit.metrics.values()):
+            _require_among(names, self.targets, "targets")
+        for of_target in fit.coefficients.values():
+            _require_among(of_target.features, self.features, "features")
+        for of_target in of_targets.values():
+            _require_among(of_target.features, self.features, "features")
+
+
+def _require_among(names: Iterable[str], columns: tuple[Column, ...], what: str) -> None:
+    if strangers := set(names) - {column.name for column in columns}:
+        raise BundleError(f"'{min(strangers)}' is not one of the {what}")
 
 
 def coefficients_by_target(

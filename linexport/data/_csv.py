@@ -94,7 +94,7 @@ class CsvStream:
         )
 
     def cut(self, start: int, stop: int) -> "CsvStream":  # noqa: ARG002
-        """Raise DataError; see Part."""
+        """Not to be called; `size` raises before."""
         raise AssertionError("what has no size is not cut")
 
     def batches(self, selection: Selection) -> Iterator[Batch]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column, default_columns
-from linexport.data._checks import FeatureRanges, check_missing, finite_rows
+from linexport.data._checks import check_missing, finite_rows, require_rows
 from linexport.data._names import named_columns, require_unique
 from linexport.data.dataset import Dataset
 from linexport.errors import DataError
@@ -60,8 +60,7 @@ def as_dataset(
         source: What messages call the arrays.
 
     Raises:
-        DataError: If shapes or names do not fit, a value is not finite, a feature is constant, or
-            there are fewer than D + 1 rows.
+        DataError: If shapes or names do not fit, a value is not finite, or there is no row.
         ConfigError: If missing is neither.
     """
     check_missing(missing, "drop")
@@ -82,9 +81,7 @@ def as_dataset(
     num_read = len(values)
     values = finite_rows(values, names, source=source, first_row=1, missing=missing)
     rows_dropped = num_read - len(values)
-    ranges = FeatureRanges(num_features)
-    ranges.update(values[:, :num_features])
-    ranges.check(names[:num_features], source, rows_dropped=rows_dropped)
+    require_rows(len(values), source, rows_dropped=rows_dropped)
     return Dataset(
         feature_values=values[:, :num_features],
         target_values=values[:, num_features:],

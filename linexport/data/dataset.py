@@ -24,6 +24,11 @@ class Rows(Protocol):
         ...
 
     @property
+    def rows_dropped(self) -> int:
+        """Rows left out for a missing or non-finite value, as asked; known once all are read."""
+        ...
+
+    @property
     def features(self) -> tuple[Column, ...]:
         """D columns, in the order of the batches."""
         ...

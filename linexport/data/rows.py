@@ -7,7 +7,7 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column
-from linexport.data._checks import FeatureRanges, check_missing, finite_rows
+from linexport.data._checks import check_missing, finite_rows, require_rows
 from linexport.data._names import named_columns, require_known
 from linexport.data._numbers import float64_blocks
 from linexport.data.dataset import Dataset
@@ -66,13 +66,13 @@ class TableRows:
         """Yield finite features (n, D), targets (n, K) and, where rows have weights, these (n,).
 
         Raises:
-            DataError: At the first value that cannot be used; after the last batch, if there are
-                fewer than D + 1 rows or a feature is constant.
+            DataError: At the first value that cannot be used; after the last batch, if there was
+                no row.
         """
         names = [column.name for column in self.features + self.targets]
         num_features, num_columns = len(self.features), len(names)
         names += [] if self._weights is None else [self._weights]
-        ranges, num_read = FeatureRanges(num_features), 0
+        num_rows = num_read = 0
         for values, source, first_row in self._read(names):
             num_read += len(values)
             if self._weights is not None:
@@ -81,11 +81,12 @@ class TableRows:
                 values, names, source=source, first_row=first_row, missing=self._missing
             )
             features, targets = kept[:, :num_features], kept[:, num_features:num_columns]
-            ranges.update(features)
+            num_rows += len(kept)
             yield (features, targets, *kept.T[num_columns:])
-        ranges, rows_dropped = ranges.of_all(num_read - ranges.num_rows, self._gather)
-        ranges.check(names[:num_features], self.source, rows_dropped=rows_dropped)
-        self.rows_dropped = rows_dropped
+        counts = self._gather(np.array([float(num_rows), float(num_read)])).sum(axis=0)
+        num_rows, num_read = (int(count) for count in counts)  # exact up to 2**53
+        self.rows_dropped = num_read - num_rows
+        require_rows(num_rows, self.source, rows_dropped=self.rows_dropped)
 
     def _read(self, names: Sequence[str]) -> Iterator[tuple[Float64Array, str, int]]:
         """Yield values (n, C), the file that they come from, and the number of the first row."""

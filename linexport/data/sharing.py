@@ -1,7 +1,7 @@
 """Rows shared between the ranks of a job, each reading its own and nobody else's.
 
 A table is a sequence of pieces that can be read by themselves: the row groups of its Parquet files
-or, of CSV, blocks of about 4 MiB of whole records. Size is counted in rows or in bytes; with S
+or, of CSV, blocks of about 8 MiB of whole records. Size is counted in rows or in bytes; with S
 ranks and size T in all, rank r takes the pieces whose middle lies from T r / S to T (r + 1) / S.
 So every piece is read by one rank, the ranks' rows in the order of the ranks are the table's rows
 in its own order, and a share is off from T / S by no more than the largest piece. There may be more

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from linexport.data._checks import FeatureRanges
 from linexport.data.dataset import Dataset
 from linexport.errors import ConfigError
 
@@ -23,8 +22,7 @@ def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, D
         seed: Of NumPy's PCG64.
 
     Raises:
-        ConfigError: If no row would be left for the test, or fewer than D + 1 for training.
-        DataError: If a feature is constant in the training part.
+        ConfigError: If no row would be left for one of them.
     """
     if not 0 < test_fraction < 1:
         raise ConfigError(f"The test fraction must be between 0 and 1, got {test_fraction}.")
@@ -32,18 +30,13 @@ def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, D
         raise ConfigError(f"The seed must not be negative, got {seed}.")
     num_test = round(dataset.num_rows * test_fraction)
     num_training = dataset.num_rows - num_test
-    num_needed = len(dataset.features) + 1
-    if num_test < 1 or num_training < num_needed:
+    if num_test < 1 or num_training < 1:
         raise ConfigError(
             f"A test fraction of {test_fraction} splits {dataset.num_rows} rows into "
-            f"{num_training} for training and {num_test} for the test; at least {num_needed} and 1 "
-            "are needed."
+            f"{num_training} for training and {num_test} for the test; each needs one."
         )
     order = np.random.Generator(np.random.PCG64(seed)).permutation(dataset.num_rows)
     training = _take(dataset, order[num_test:]).described()
-    ranges = FeatureRanges(len(dataset.features))
-    ranges.update(training.feature_values)
-    ranges.check([column.name for column in dataset.features], f"{dataset.source}, training part")
     test = _take(dataset, order[:num_test])
     return training, replace(test, features=training.features, targets=training.targets)
 

@@ -132,10 +132,16 @@ def describe_optimum(
         bias_standard_errors=np.ldexp(bias_errors, target_unit),
         variance_inflation=inflation,
         gram_eigenvalues=values,
-        condition_number=np.inf if len(dependent) else float(np.sqrt(values[-1] / values[0])),
+        condition_number=np.inf if len(dependent) else _condition_number(values),
         distance_bound=_distance_bound(factor, units, distance, spread, weight, level),
         distance_in_standard_errors=distance / np.where(deviation > 0, deviation, np.nan),
     )
+
+
+def _condition_number(gram_eigenvalues: Float64Array) -> float:
+    """Return that of the standardized features, from the eigenvalues in ascending order."""
+    smallest, largest = gram_eigenvalues[0], gram_eigenvalues[-1]
+    return float(np.sqrt(largest / smallest)) if smallest > 0 else np.inf
 
 
 def _weight(

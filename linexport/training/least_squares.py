@@ -108,8 +108,8 @@ def fit_least_squares(
     warnings: tuple[str, ...] = ()
     if len(fit.dependent):
         warnings = (
-            f"{_dependence(fit, rows)} Of all coefficients that fit equally well, the shortest in "
-            "raw units were chosen; those of these columns mean nothing by themselves.",
+            f"{_dependence(fit, rows, config)} Of all coefficients that fit equally well, the "
+            "shortest in raw units were chosen; those of these columns mean nothing by themselves.",
         )
     return TrainingResult(
         model=model,
@@ -153,8 +153,8 @@ def _fit(
     )
     if len(fit.dependent) and config.rank_deficient == "error":
         raise TrainingError(
-            f"{_dependence(fit, rows)} Exclude columns until none is a combination of others, or "
-            "use --rank-deficient minimum-norm."
+            f"{_dependence(fit, rows, config)} {_remedy(fit, rows)}, or use --solver lstsq "
+            "--rank-deficient minimum-norm."
         )
     if fit.solution is None:
         raise TrainingError(f"{rows.source}: no feature varies; there is nothing to fit.")
@@ -183,18 +183,20 @@ def _check_squares(fit: Fit, best: Optimum, rows: Rows) -> None:
             )
 
 
-def _dependence(fit: Fit, rows: Rows) -> str:
+def _dependence(fit: Fit, rows: Rows, config: LeastSquaresConfig) -> str:
     """Say which features are dependent, and on which."""
     names = [column.name for column in rows.features]
-    needed, num_rows = len(names) + 1, fit.factor.num_rows
+    needed, num_rows = len(names) + config.intercept, fit.factor.num_rows
     if num_rows < needed:
+        left = f" after {rows.rows_dropped} were left out" if rows.rows_dropped else ""
+        of_bias = ", one of them for the bias" if config.intercept else ""
         return (
-            f"{rows.source}: {num_rows} rows cannot tell {len(names)} features apart; "
-            f"it takes {needed} at least."
+            f"{rows.source}: There are too few rows{left}: {num_rows}, where {len(names)} features "
+            f"take {needed} at least{of_bias}."
         )
-    constant = fit.factor.minimum == fit.factor.maximum
-    sentences = [f"'{names[j]}' is constant" for j in fit.dependent if constant[j]]
-    varying = [k for k, j in enumerate(fit.dependent) if not constant[j]]
+    constant = _constant(fit)
+    sentences = [f"'{names[j]}' is constant" for j in constant]
+    varying = [k for k, j in enumerate(fit.dependent) if j not in constant]
     if varying and fit.solution is not None:
         made_of = combinations(fit.solution, len(fit.dependent), fit.factor.unit_roundoff)
         independent = fit.solution.equations.features
@@ -202,6 +204,20 @@ def _dependence(fit: Fit, rows: Rows) -> str:
             others = [f"'{names[j]}'" for j in independent[made_of[:, k]]]
             sentences.append(f"'{names[fit.dependent[k]]}' is a combination of {_listed(others)}")
     return f"{rows.source}: the features are linearly dependent: {'; '.join(sentences)}."
+
+
+def _remedy(fit: Fit, rows: Rows) -> str:
+    constant = _constant(fit)
+    if constant == list(fit.dependent):
+        names = ",".join(rows.features[j].name for j in constant)
+        return f"Leave out what is constant with --exclude {names}"
+    return "Exclude columns until none is a combination of others"
+
+
+def _constant(fit: Fit) -> list[int]:
+    """Return the dependent features that do not vary."""
+    factor = fit.factor
+    return [int(j) for j in fit.dependent if factor.minimum[j] == factor.maximum[j]]
 
 
 def _listed(names: list[str]) -> str:

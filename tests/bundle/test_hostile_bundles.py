@@ -10,6 +10,7 @@ from safetensors.numpy import save
 
 from linexport.bundle import _directory, decode_weights, read_bundle
 from linexport.errors import ArtifactError, BundleError
+from linexport.manifest import TargetStatistics
 
 
 def edit(bundle, change):
@@ -68,6 +69,21 @@ def first_file(manifest):
 F32 = np.float32
 GOOD = {"weight": np.ones((1, 2), F32), "bias": np.ones(1, F32)}
 WEIGHTS = "weights.safetensors"
+STATISTICS = {
+    "rows": 8,
+    "rank": 2,
+    "confidence": 0.95,
+    "condition_number": None,
+    "targets": {
+        "cost": dict.fromkeys(TargetStatistics.__struct_fields__)
+        | {
+            "features": {},
+            "degrees_of_freedom": 5.0,
+            "residual_sum_of_squares": 1.0,
+            "total_sum_of_squares": 2.0,
+        }
+    },
+}
 
 MANIFESTS = {
     "no manifest": (lambda b: (b / "manifest.json").unlink(), "manifest.json is missing"),
@@ -123,7 +139,9 @@ MANIFESTS = {
         "must be printable",
     ),
     "two columns of a name": (
-        lambda b: edit(b, lambda m: m["features"][0].update(name="age")),
+        lambda b: edit(
+            b, lambda m: (m["features"][0].update(name="age"), m["fit"].update(coefficients={}))
+        ),
         "Two features are named 'age'",
     ),
     "empty range": (
@@ -133,6 +151,19 @@ MANIFESTS = {
     "budget of an unknown target": (
         lambda b: edit(b, lambda m: m["error_budget"].update(cost=m["error_budget"]["price"])),
         "'cost' is not one of the targets",
+    ),
+    "statistics of an unknown target": (
+        lambda b: edit(b, lambda m: m["fit"].update(statistics=STATISTICS)),
+        "'cost' is not one of the targets",
+    ),
+    "a coefficient of an unknown feature": (
+        lambda b: edit(
+            b,
+            lambda m: m["fit"].update(
+                coefficients={"price": {"intercept": 1.0, "features": {"height": 2.0}}}
+            ),
+        ),
+        "'height' is not one of the features",
     ),
 }  # fmt: skip
 

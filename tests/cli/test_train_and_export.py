@@ -185,7 +185,7 @@ BAD_TABLES = {
     "missing": ("a,b,y\n1,4,1\n2,,2\n3,5,4\n5,1,1\n", "column 'b', row 2", "--missing drop"),
     "infinite": ("a,b,y\n1,4,1\n2,3,2\n3,inf,4\n5,1,1\n", "column 'b', row 3", "--missing drop"),
     "NaN": ("a,b,y\nnan,4,1\n2,3,2\n3,2,4\n5,1,1\n", "column 'a', row 1", "--missing drop"),
-    "constant": ("a,b,y\n1,4,1\n2,4,2\n3,4,4\n5,4,9\n", "column 'b'", "--exclude b"),
+    "constant": ("a,b,y\n1,4,1\n2,4,2\n3,4,4\n5,4,9\n", "'b' is constant", "--exclude b"),
     "duplicate": ("a,a,y\n1,4,1\n2,3,2\n3,2,4\n", "'a'", ""),
     "unknown target": ("a,b,z\n1,4,1\n2,3,2\n3,2,4\n", "'y'", ""),
     "no rows": ("a,b,y\n", "", "no rows"),

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api
 from sklearn.linear_model import Ridge
 
-from linexport import load
+from linexport import load, read_bundle
 
 DIGITS = 1e-9
 """Relative: more than what statsmodels and scikit-learn lose on data as tame as these."""
@@ -148,3 +148,39 @@ def test_settings_that_do_not_fit_are_refused(run, tmp_path, flats, options, sta
     assert refused.status == status
     assert part in refused.errors
     assert not (tmp_path / "b").exists()
+
+
+CONSTANT = "a,one,y\n1,1,3.1\n2,1,5.2\n3,1,6.9\n4,1,9.1\n"
+AS_MANY_ROWS = "a,b,y\n1,2,3\n2,7,1\n"
+
+
+@pytest.mark.parametrize("table", [CONSTANT, AS_MANY_ROWS])
+@pytest.mark.parametrize(
+    "options", [["--no-intercept"], ["--l2", 1], ["--rank-deficient", "minimum-norm"]]
+)
+def test_rows_that_determine_such_a_fit_are_fitted(run, tmp_path, table, options):
+    path = tmp_path / "rows.csv"
+    path.write_text(table)
+    command = ["train-and-export", "--data", path, "--target", "y", "--solver", "lstsq"]
+    refused = run(*command, "-o", tmp_path / "refused")
+    assert refused.status == 3
+    assert "'one' is constant" in refused.errors or "too few rows: 2, where 2" in refused.errors
+    fitted = run(*command, *options, "-o", tmp_path / "bundle")
+    assert fitted.status == 0
+    rows = pl.read_csv(path)
+    features = rows.drop("y").to_numpy().astype(float)
+    record = read_bundle(tmp_path / "bundle").manifest.fit.coefficients["y"]
+    found = [record.intercept, *record.features.values()]
+    assert found == pytest.approx(reference(features, rows["y"].to_numpy(), options), rel=DIGITS)
+
+
+def reference(features, target, options):
+    """The coefficients, the bias first, by NumPy's pseudoinverse or scikit-learn's ridge."""
+    if "--no-intercept" in options:
+        return [0.0, *(np.linalg.pinv(features) @ target)]
+    if "--l2" in options:
+        ridge = Ridge(alpha=1.0).fit(features, target)
+        return [ridge.intercept_, *ridge.coef_]
+    mean = features.mean(axis=0)
+    weight = np.linalg.pinv(features - mean) @ (target - target.mean())
+    return [target.mean() - mean @ weight, *weight]

@@ -87,21 +87,7 @@ def test_columns_are_named_by_data_frames_by_the_caller_or_by_number():
             "the arrays, column 'y', row 3: -inf is given; correct it, or leave such rows out with "
             "--missing drop (missing='drop').",
         ),
-        (
-            X * [1, 0],
-            Y,
-            {},
-            "the arrays, column 'x2': Every value is 0.0, so it cannot be told from the bias; "
-            "leave the column out with --exclude x2.",
-        ),
-        (
-            X[:2],
-            Y[:2],
-            {"source": "batch"},
-            "batch: There are too few rows: 2. One for each feature and one for the bias are "
-            "needed, 3 in all.",
-        ),
-        (X[:0], Y[:0], {}, "the arrays: There are no rows."),
+        (X[:0], Y[:0], {"source": "batch"}, "batch: There are no rows."),
         (X, Y, {"feature_names": ["a"]}, "the arrays: 1 names for 2 columns."),
         (
             X,

@@ -61,16 +61,6 @@ ROWS = {
         "x,y\n1,2\n1e999,3\n3,5\n",
         f"t.csv, column 'x', row 2: inf is given; correct it, {DROP}",
     ),
-    "a constant feature": (
-        "x,z,y\n1,5,2\n2,5,3\n3,5.0,5\n",
-        "t.csv, column 'z': Every value is 5.0, so it cannot be told from the bias; leave the "
-        "column out with --exclude z.",
-    ),
-    "fewer rows than features and a bias": (
-        "x,z,y\n1,4,2\n2,5,3\n",
-        "t.csv: There are too few rows: 2. One for each feature and one for the bias are needed, "
-        "3 in all.",
-    ),
     "a header alone": ("x,y\n", "t.csv: There are no rows."),
     "an empty file": ("", "t.csv: The file is empty."),
     "only blank lines": ("\n\r\n\n", "t.csv: The file is empty."),
@@ -301,12 +291,6 @@ def test_missing_is_an_error_or_drops(write):
     ("content", "message"),
     [
         ("x,y\n,1\n2,NA\n", "t.csv: There are no rows after 2 were left out."),
-        (
-            "x,y\n,1\n2,3\n",
-            "t.csv: There are too few rows after 1 were left out: 1. One for each feature and one "
-            "for the bias are needed, 2 in all.",
-        ),
-        ("x,y\n1,2\n1,3\n2,inf\n", "t.csv, column 'x': Every value is 1.0"),
         ("x,y\n1,2\nred,\n2,3\n", "t.csv, column 'x', row 2: 'red' is not a number"),
     ],
 )

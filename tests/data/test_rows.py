@@ -131,22 +131,10 @@ def test_a_test_fraction_is_between_zero_and_one(numbered, fraction):
         split(numbered, fraction, seed=0)
 
 
-@pytest.mark.parametrize("fraction", [0.004, 0.98])
-def test_both_parts_keep_enough_rows(numbered, fraction):
-    with pytest.raises(ConfigError, match=r"at least 3 and 1 are needed\."):
+@pytest.mark.parametrize("fraction", [0.004, 0.996])
+def test_both_parts_have_rows(numbered, fraction):
+    with pytest.raises(ConfigError, match=r"for the test; each needs one\."):
         split(numbered, fraction, seed=0)
-
-
-def test_a_feature_must_vary_in_the_training_part():
-    frame = pl.DataFrame({"x": [0.0] * 9 + [1.0], "y": range(10)})
-    dataset = read_dataset(open_table(frame), targets="y")
-    seed = next(  # the one row that differs is in the test part
-        seed
-        for seed in range(100)
-        if np.random.Generator(np.random.PCG64(seed)).permutation(10)[0] == 9
-    )
-    with pytest.raises(DataError, match=r"training part, column 'x': Every value is 0\.0"):
-        split(dataset, 0.1, seed)
 
 
 @pytest.mark.parametrize("row", [1, 2**17, 2**17 + 1, 150_000])

@@ -26,7 +26,7 @@ class InMemory:
             self.features = tuple(Column(name=name) for name in names)
         self.targets = default_columns("y", num_targets)
         self.sizes = sizes or [len(features)]
-        self.passes = 0
+        self.passes = self.rows_dropped = 0
 
     def batches(self):
         self.passes += 1

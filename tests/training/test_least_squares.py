@@ -173,7 +173,7 @@ def test_dependent_columns_are_an_error_that_names_them(num_rows):
     assert str(caught.value) == (
         "rows.csv: the features are linearly dependent: 'mixture' is a combination of 'height' and "
         "'width'. Exclude columns until none is a combination of others, or use "
-        "--rank-deficient minimum-norm."
+        "--solver lstsq --rank-deficient minimum-norm."
     )
 
 
@@ -234,7 +234,10 @@ def test_the_errors_of_the_shortest_weight_are_those_of_the_pseudoinverse():
 
 def test_fewer_rows_than_coefficients_are_an_error_unless_the_shortest_weight_is_asked_for():
     features, target = table(4)
-    with pytest.raises(TrainingError, match="4 rows cannot tell 4 features apart; it takes 5"):
+    with pytest.raises(
+        TrainingError,
+        match="too few rows: 4, where 4 features take 5 at least, one of them for the bias",
+    ):
         optimum(InMemory(features, target))
     features /= features.std(axis=0)
     best = optimum(InMemory(features, target), rank_deficient="minimum-norm")

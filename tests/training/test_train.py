@@ -196,7 +196,7 @@ def empty_loader():
         (lambda x, y: [(x, y, y)], "a pair, features and target, got a tuple of 3"),
         (lambda x, y: [x, y[:-1]], "120 rows of features, but 119 of the target"),
         (lambda x, y: [x, np.where(y > y.mean(), np.nan, y)], "There is no value"),
-        (lambda x, y: [x[:2], y[:2]], "too few rows: 2"),
+        (lambda x, y: [x[:0], y[:0]], "no rows"),
         (lambda x, y: [x, y.astype(complex)], "real numbers"),
         (lambda x, _: [one_tensor_loader(x)], "got a list of 1"),
         (lambda _, y: [untensored_loader(y)], "a pair of tensors"),
