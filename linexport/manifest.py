@@ -222,8 +222,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         by_target = (self.error_budget, fit.coefficients, fit.optimum, of_targets)
         for names in (*by_target, *fit.metrics.values()):
             _require_among(names, self.targets, "targets")
-        for of_target in fit.coefficients.values():
-            _require_among(of_target.features, self.features, "features")
+        for coefficients in fit.coefficients.values():
+            _require_among(coefficients.features, self.features, "features")
         for of_target in of_targets.values():
             _require_among(of_target.features, self.features, "features")
 
