@@ -219,7 +219,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
                 raise BundleError(f"{name} must have the format {FILE_FORMATS[name]}")
         fit, statistics = self.fit, self.fit.statistics
         of_targets = statistics.targets if statistics else {}
-        by_target = (self.error_budget, fit.coefficients, fit.optimum, of_targets)
+        by_target: tuple[Iterable[str], ...] = (
+            self.error_budget,
+            fit.coefficients,
+            fit.optimum,
+            of_targets,
+        )
         for names in (*by_target, *fit.metrics.values()):
             _require_among(names, self.targets, "targets")
         for coefficients in fit.coefficients.values():

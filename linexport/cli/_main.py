@@ -6,9 +6,12 @@ Exit status: 0 done, 1 the verdict is negative, 2 misuse, 3 could not be done, 1
 import atexit
 import gc
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import click
@@ -67,6 +70,7 @@ def linexport(ctx: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
     atexit.register(gc.freeze)  # or the interpreter looks at every object several times as it ends
+    interrupts = _Interrupts()
     try:
         status = linexport.main(arguments, prog_name="linexport", standalone_mode=False)
     except click.exceptions.Exit as exit_request:
@@ -87,7 +91,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         echo_error(f"{error.filename or 'standard output'}: {error.strerror}.")
         _discard_output()
         status = FAILED
+    except BaseException:  # a panic of polars is no Exception
+        if not interrupts.came:
+            raise
+        click.echo("interrupted", err=True)
+        status = INTERRUPTED
     sys.exit(status or 0)
+
+
+class _Interrupts:
+    """Remembers that one came: a package that is being loaded may make another error of it."""
+
+    def __init__(self) -> None:
+        self.came = False
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._take)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        signal.default_int_handler(number, frame)
 
 
 def _discard_output() -> None:

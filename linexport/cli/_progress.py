@@ -20,7 +20,7 @@ class _Line:
     """One line on stderr that is kept up to date, where stderr is a terminal."""
 
     def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr is not None and sys.stderr.isatty()
 
     def show(self, text: str) -> None:
         if self.live:

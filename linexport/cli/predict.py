@@ -1,6 +1,5 @@
 """linexport predict."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -94,7 +93,7 @@ def command(
             part_format=part_format,
             resume=resume,
             check_range=check_range,
-            num_threads=min(threads, os.cpu_count() or threads),
+            num_threads=threads,
             on_read=None if quiet else reading,
         )
     if as_json:

@@ -22,6 +22,9 @@ _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken fo
 _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
 
 
+_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)  # of a damaged file
+
+
 class Frame:
     """A lazy frame, evaluated a batch at a time.
 
@@ -48,7 +51,7 @@ class Frame:
         self._share = share
         try:
             self._schema = frame.collect_schema()
-        except pl.exceptions.PolarsError as error:
+        except _FAULTS as error:
             raise _unreadable(error, source) from error
         self.names = require_unique(self._schema.names(), source)
 
@@ -114,7 +117,7 @@ class Frame:
                 yield numbered
                 is_empty = False
                 del numbered  # see `batches`
-        except pl.exceptions.PolarsError as error:
+        except _FAULTS as error:
             raise _unreadable(error, self.source) from error
         if is_empty:
             yield 1, pl.DataFrame(schema={name: self._schema[name] for name in names})

@@ -17,14 +17,14 @@ _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
 )  # fmt: skip
 _INTEGERS = (4, 5, 6)
 _DEEPEST = 32  # parquet.thrift nests a quarter as deep; a hostile file could nest without end
-_ROW_GROUPS, _NUM_ROWS = 4, 3  # fields of FileMetaData and of RowGroup
+_ROW_GROUPS, _NUM_ROWS = 4, 3  # fields of FileMetaData; RowGroup has the second too
 
 
 def row_group_rows(path: Path, source: str) -> list[int]:
     """Return the number of rows of each row group, in the order of the file.
 
     Raises:
-        DataError: If the footer cannot be understood.
+        DataError: If the footer cannot be understood, or contradicts itself.
     """
     with path.open("rb") as file:
         size = file.seek(0, 2)
@@ -36,11 +36,17 @@ def row_group_rows(path: Path, source: str) -> list[int]:
         file.seek(size - _TAIL - length)
         reader = _CompactReader(file.read(length))
     try:
-        rows = reader.row_groups()
+        rows, total = reader.rows()
     except (IndexError, ValueError) as error:
         raise _unreadable(source) from error
     if min(rows, default=0) < 0:
         raise _unreadable(source)
+    if sum(rows) != total:
+        raise DataError(
+            f"Its footer tells of {total} rows in all, but of {sum(rows)} in its row groups; write "
+            "the file anew.",
+            source=source,
+        )
     return rows
 
 
@@ -55,9 +61,10 @@ class _CompactReader:
         self._data = data
         self._position = 0
 
-    def row_groups(self) -> list[int]:
-        """Read FileMetaData."""
+    def rows(self) -> tuple[list[int], int]:
+        """Read FileMetaData: the rows of each row group, and of the file."""
         rows: list[int] = []
+        total = 0
 
         def read_row_group() -> None:
             def read_field(number: int, kind: int) -> None:
@@ -69,14 +76,17 @@ class _CompactReader:
             self._struct(read_field)
 
         def read_field(number: int, kind: int) -> None:
+            nonlocal total
             if number == _ROW_GROUPS and kind == _LIST:
                 for _ in range(self._list_header()[0]):
                     read_row_group()
+            elif number == _NUM_ROWS and kind in _INTEGERS:
+                total = self._integer()
             else:
                 self._skip(kind, depth=0)
 
         self._struct(read_field)
-        return rows
+        return rows, total
 
     def _struct(self, read_field: Callable[[int, int], None]) -> None:
         number = 0

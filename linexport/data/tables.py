@@ -190,6 +190,8 @@ def open_table(
     if names == ["-"]:
         from linexport.data._csv import CsvStream
 
+        if sys.stdin is None:
+            raise DataError("It is closed.", source="standard input")
         stream = CsvStream(sys.stdin.buffer, "standard input", delimiter)
         return Table(stream.source, [stream], on_read=on_read)
     if names:
@@ -240,12 +242,15 @@ def _open_object(source: Any) -> Frame:
 
 def _open_file(file: File, delimiter: str | None) -> Part:
     source = str(file.path)
+    is_pipe = file.path.exists() and not file.path.is_file()
     if file.suffix == ".parquet":
         _refuse_delimiter(delimiter)
+        if is_pipe:
+            raise DataError("Parquet cannot be read from a pipe; save it to a file.", source=source)
         return parquet_file(file.path, source)
     from linexport.data._csv import CsvFile, CsvStream  # Parquet does without
 
-    if file.path.exists() and not file.path.is_file():  # a pipe: `linexport predict M <(zcat F)`
+    if is_pipe:  # `linexport predict M <(zcat F)`
         return CsvStream(file.path.open("rb"), source, delimiter)
     return CsvFile(file.path, source, delimiter)
 

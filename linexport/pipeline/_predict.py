@@ -38,7 +38,8 @@ def load(
 
     Args:
         path: The bundle's directory, whose digests are checked, or the file.
-        num_threads: Threads within one operator, at least 1; None for all cores.
+        num_threads: Threads within one operator, at least 1 and at most one for each core; None for
+            all cores.
         provider: "cpu", "cuda", or the full name of an execution provider.
         check_range: Whether rows with a value outside the training range, for which the model
             extrapolates, are predicted without a word ("off"), with an ExtrapolationWarning
@@ -50,8 +51,7 @@ def load(
             be refused by a range that the model does not state.
         UnavailableError: If onnxruntime would not really use the provider.
     """
-    _check_threads(num_threads)
-    source = _Source(path)
+    num_threads, source = _threads(num_threads), _Source(path)
     return source.predictor(num_threads=num_threads, provider=provider, check_range=check_range)
 
 
@@ -103,8 +103,7 @@ def predict(
         raise ConfigError(
             f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
         )
-    _check_threads(num_threads)
-    source = _Source(path)
+    num_threads, source = _threads(num_threads), _Source(path)
     if directory is None and (missing, check_range) == ("error", "off"):
         plain = _plain_table(table, delimiter, source, output, keep)
         if plain is not None:
@@ -168,9 +167,13 @@ def _directory(output: str | Path) -> Path | None:
     return directory
 
 
-def _check_threads(num_threads: int | None) -> None:
-    if num_threads is not None and not num_threads >= 1:
-        raise ConfigError(f"num_threads must be at least 1, got {num_threads}.")
+def _threads(num_threads: int | None) -> int | None:
+    """Return as many threads as were asked for, at most one for each core."""
+    if num_threads is None:
+        return None
+    if not isinstance(num_threads, int) or num_threads < 1:
+        raise ConfigError(f"num_threads must be at least 1, got {num_threads!r}.")
+    return min(num_threads, os.cpu_count() or num_threads)
 
 
 class _Source:

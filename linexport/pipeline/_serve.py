@@ -166,6 +166,8 @@ def _require_parity(opened: Bundle, runtime: Runtime) -> None:
 
 def _write_to_stderr(lines: bytes) -> None:
     """Write past Python's buffer, whose lock a thread that waits for a reader would keep."""
+    if sys.stderr is None:  # it was closed before Python started
+        return
     descriptor, rest = sys.stderr.fileno(), memoryview(lines)
     while rest:
         rest = rest[os.write(descriptor, rest) :]

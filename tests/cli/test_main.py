@@ -1,8 +1,10 @@
 """The command line as a whole: help, exit status, errors, imports."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -63,6 +65,24 @@ def test_errors_become_a_line_and_a_status(run, monkeypatch, error, status, line
     monkeypatch.setattr(click.Group, "invoke", fail)
     outcome = run("inspect", "anything")
     assert (outcome.status, outcome.errors.strip(), outcome.output) == (status, line, "")
+
+
+@pytest.mark.parametrize("error", [ImportError("initialization failed"), BaseException("panic")])
+def test_an_interrupt_that_a_package_turns_into_another_error_is_one(monkeypatch, run, error):
+    def fail(*_, **__):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            raise error from None
+
+    monkeypatch.setattr(click.Group, "invoke", fail)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        outcome = run("inspect", "anything")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (outcome.status, outcome.errors.strip(), outcome.output) == (130, "interrupted", "")
 
 
 def test_a_reader_that_goes_away_is_no_traceback():

@@ -126,6 +126,16 @@ def test_dashes_are_standard_input_and_output(run, textbook, monkeypatch):
         assert_near_onnxruntime(outcome.output, textbook, [[2, 1]])
 
 
+def test_standard_error_may_be_closed(textbook, tmp_path):
+    (tmp_path / "rows.csv").write_text("x1,x2\n1,2\n")
+    command = [sys.executable, "-m", "linexport", "predict", textbook, "rows.csv", "-o", "y.csv"]
+    done = subprocess.run(
+        command, cwd=tmp_path, check=False, capture_output=True, preexec_fn=lambda: os.close(2)
+    )
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert (tmp_path / "y.csv").read_text().count("\n") == 2
+
+
 def test_an_interrupt_ends_waiting_for_a_pipe(textbook):
     reader, writer = os.pipe()
     os.write(writer, b"x1,x2\n1,2\n")

@@ -1,7 +1,14 @@
 """Every refusal is one line that names the file, the column, the first row, and what to do."""
 
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linexport.data import open_table, read_dataset, training_rows
 from linexport.errors import ConfigError, DataError
@@ -279,6 +286,56 @@ def test_two_parquet_columns_of_one_name_are_refused(write):
     parquet.write_table(table, "t.parquet")
     with pytest.raises(DataError, match=r"^t.parquet: Two columns have one name: .*'x'.*; rename"):
         open_table("t.parquet")
+
+
+def test_a_footer_that_contradicts_itself_is_refused(write):
+    write("")
+    frame = pl.DataFrame({"x": range(3000), "y": range(3000)})
+    frame.write_parquet("t.parquet", row_group_size=1000)
+    content = Path("t.parquet").read_bytes()
+    thousand = b"\xd0\x0f"  # zigzag and in seven bits a byte, as Thrift's compact protocol has it
+    place = content.rindex(thousand)  # of the last row group
+    Path("t.parquet").write_bytes(content[:place] + b"\xce\x0f" + content[place + 2 :])
+    with pytest.raises(DataError, match=r"Its footer tells of 3000 rows in all, but of 2999"):
+        list(open_table("t.parquet").batches(["x"]))
+
+
+def test_a_panic_of_polars_is_an_error_like_others(write, monkeypatch):
+    def panic(_):
+        raise pl.exceptions.PanicException("index out of bounds")
+
+    write("")
+    pl.DataFrame({"x": [1.0], "y": [2.0]}).write_parquet("t.parquet")
+    table = open_table("t.parquet")
+    monkeypatch.setattr(pl.LazyFrame, "collect", panic)
+    with pytest.raises(DataError, match=r"t\.parquet: It cannot be read: index out of bounds\."):
+        list(table.batches(["x"]))
+
+
+@given(st.data())
+def test_a_damaged_parquet_file_is_an_error_or_has_all_its_rows(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("damaged") / "t.parquet"
+    frame = pl.DataFrame({"x": np.arange(40.0), "y": np.arange(40.0)})
+    frame.write_parquet(path, row_group_size=10)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(4, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    with suppress(DataError):
+        assert sum(batch.numbers.height for batch in open_table(path).batches(["x"])) == 40
+
+
+def test_parquet_is_not_read_from_a_pipe(write):
+    write("")
+    os.mkfifo("t.parquet")
+    with pytest.raises(DataError, match="Parquet cannot be read from a pipe; save it to a file"):
+        open_table("t.parquet")
+
+
+def test_standard_input_that_is_closed_is_refused(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(DataError, match=r"^standard input: It is closed\."):
+        open_table("-")
 
 
 def test_missing_is_an_error_or_drops(write):

@@ -1,5 +1,6 @@
 """linexport.load: a bundle or an ONNX file, for predicting in Python."""
 
+import os
 import pickle
 import shutil
 from fractions import Fraction
@@ -95,10 +96,14 @@ def test_rows_that_do_not_fit_are_refused(predictor, features, said):
         predictor.predict(features)
 
 
-@pytest.mark.parametrize("num_threads", [0, -1])
+@pytest.mark.parametrize("num_threads", [0, -1, 1.5, "2"])
 def test_threads_are_at_least_one(bundle, num_threads):
     with pytest.raises(ConfigError, match="num_threads must be at least 1"):
         linexport.load(bundle, num_threads=num_threads)
+
+
+def test_more_threads_than_cores_are_not_started(bundle):
+    assert linexport.load(bundle, num_threads=10**6).runtime.num_threads == os.cpu_count()
 
 
 @pytest.mark.parametrize("provider", ["MIGraphXExecutionProvider", "warp"])
