@@ -8,14 +8,18 @@ BIN := .venv/bin
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-setup: .venv/installed  ## create .venv and install linexport with its test tools
+setup: .venv/with-tests  ## create .venv and install linexport with its test tools
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/plain: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/with-tests: .venv/plain
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
-demo: setup  ## train the textbook example, export it, prove parity, print the report
+demo: .venv/plain  ## train the textbook example, export it, prove parity, print the report
 	$(BIN)/linexport train-and-export --overwrite
 
 test: setup check  ## every check: format, lint, types, tests
@@ -30,7 +34,7 @@ format: setup  ## rewrite the sources in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup  ## every benchmark, each failing when its target is missed
+bench: setup  ## every benchmark, each failing when its target is missed; serving needs wrk
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	status=0; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || status=1; done; exit $$status
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +110,11 @@ class LinearModel:
     def standardized(self) -> bool:
         """Whether the scaler is kept apart from the weight."""
         return self.scale is not None
+
+    @property
+    def form(self) -> Literal["folded", "standardized"]:
+        """What `standardized` tells, by name."""
+        return "standardized" if self.standardized else "folded"
 
     def arrays(self) -> dict[str, FloatArray]:
         """Return the numbers by name: weight, bias and, where kept, mean and scale."""

@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, checker, helper, numpy_helper
 
 from linexport import onnx_wire
+from linexport._files import LARGEST_FILE
 from linexport.columns import Column
 from linexport.errors import ArtifactError, ExportError
 from linexport.model import LinearModel
@@ -32,8 +33,6 @@ __all__ = [
 OLDEST_OPSET_VERSION = 9
 OLDEST_IR_VERSION = 4
 """Since then an initializer need not be listed as an input too."""
-LARGEST_FILE = 2**31 - 1
-"""Bytes that a protobuf message may have."""
 
 _KNOWN_OPERATORS = {
     "": {
@@ -184,7 +183,7 @@ def summarize(data: bytes) -> OnnxSummary:
     proto = check(data)
     model = read_named(proto)
     constants = {tensor.name for tensor in proto.graph.initializer}
-    form = "standardized" if model is not None and model.standardized else "folded"
+    form = "folded" if model is None else model.form
     return OnnxSummary(
         bytes=len(data),
         ir_version=proto.ir_version,

@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from linexport._files import LARGEST_FILE
 from linexport.bundle._directory import read_at_once, read_file, read_manifest
 from linexport.bundle._weights import LARGEST_HEADER, decode_weights
 from linexport.errors import BundleError, ModelError
 from linexport.manifest import WEIGHTS_FILE, FileRecord, Manifest
 from linexport.model import LinearModel
-
-LARGEST_FILE = 2**31 - 1
-"""Bytes; what protobuf, and so ONNX, allows a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -82,7 +80,7 @@ def _model(weights: bytes, manifest: Manifest) -> LinearModel:
         model = decode_weights(weights).with_columns(manifest.features, manifest.targets)
     except ModelError as error:
         raise BundleError(f"manifest.json does not describe {WEIGHTS_FILE}: {error}") from error
-    seen = (model.dtype.name, "standardized" if model.standardized else "folded")
+    seen = (model.dtype.name, model.form)
     if seen != (manifest.dtype, manifest.form):
         raise BundleError(
             f"{WEIGHTS_FILE} holds a {' '.join(seen)} model, "

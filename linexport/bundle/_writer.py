@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from linexport import manifest as manifests
+from linexport._files import LARGEST_FILE
 from linexport.bundle._directory import LARGEST_MANIFEST, open_directory, read_manifest
-from linexport.bundle._reader import LARGEST_FILE
 from linexport.bundle._staging import remove_abandoned, staging
 from linexport.bundle._swap import exchange
 from linexport.bundle._weights import encode_weights
@@ -63,7 +63,7 @@ def write_bundle(
     contents = {**files, WEIGHTS_FILE: encode_weights(model)}
     manifest = Manifest(
         dtype="float32" if model.dtype.name == "float32" else "float64",
-        form="standardized" if model.standardized else "folded",
+        form=model.form,
         features=model.features,
         targets=model.targets,
         fit=fit,

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "File", "Table", "open_table"]
 
-_BYTES_AHEAD = (
-    96 << 20
-)  # of rows that are read and not yet used: what one core reads while NumPy and
-# onnxruntime are loaded
+_BYTES_AHEAD = 96 << 20
+"""Of rows read and not yet used: what a core reads while NumPy and onnxruntime are loaded."""
 
 
 class Table:

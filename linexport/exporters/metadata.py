@@ -23,7 +23,7 @@ def artifact_metadata(
     return {
         "dtype": model.dtype.name,
         "features": _json(_columns(model.features)),
-        "form": "standardized" if model.standardized else "folded",
+        "form": model.form,
         "metrics": _json(record.metrics),
         "rows": str(record.rows),
         "solver": record.solver,

@@ -13,7 +13,7 @@ __all__ = ["OnnxExporter"]
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OnnxExporter:
-    """Writes the graph of `linexport.onnx_graph`."""
+    """Writes the graph of `linexport.onnx_wire`."""
 
     format: ClassVar[str] = "onnx"
     file_name: ClassVar[str] = "model.onnx"

@@ -82,7 +82,7 @@ def check(
     return ParityReport(
         verdict=_overall(reports, canary_reports),
         dtype="float32" if model.dtype == np.float32 else "float64",
-        form="standardized" if model.standardized else "folded",
+        form=model.form,
         num_features=model.num_features,
         num_targets=model.num_targets,
         probe_rows=probe_rows,

@@ -8,7 +8,7 @@ import numpy as np
 from linexport import bundle
 from linexport._files import naming, read_artifact
 from linexport.errors import ArtifactError, ConfigError
-from linexport.forms import Form, artifact_model
+from linexport.forms import artifact_model
 from linexport.model import LinearModel
 from linexport.pipeline._files import is_bundle
 from linexport.protocols import Runtime
@@ -53,8 +53,7 @@ def in_precision_of(
         other = model.widened()
         note = "The float32 reference was taken as float64, which holds it exactly."
     else:
-        form: Form = "standardized" if model.standardized else "folded"
-        other = artifact_model(model, np.dtype(np.float32), form)
+        other = artifact_model(model, np.dtype(np.float32), model.form)
         note = "The float64 reference was rounded to float32."
     return (other, (note,)) if _computes_in(opened(other), other) else (model, ())
 

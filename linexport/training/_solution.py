@@ -51,10 +51,6 @@ class Solution:
         """Return the norm of |M|'e, the share of E in phi being its square."""
         return float(np.linalg.norm(np.abs(self.factor.matrix).T @ self._feature_error))
 
-    def phi(self) -> float:
-        """Return phi; where it is not below 1 nothing is known."""
-        return self.factor.distance + self.gram_error() ** 2
-
     def distance(self, *, error_scale: float = 1.0) -> Float64Array:
         """Bound the distance from the optimum, shape (K,).
 

@@ -14,18 +14,10 @@ from linexport.forms import affine_of
 from linexport.manifest import FitStatistics, Metrics
 from linexport.model import LinearModel
 
-__all__ = ["evaluate", "metrics_of", "predict"]
+__all__ = ["evaluate", "metrics_of"]
 
 CHUNK_ROWS = 65_536
 """Rows predicted at a time: keeps the standardized copy of a long batch small."""
-
-
-def predict(model: LinearModel, features: Float64Array) -> Float64Array:
-    """Evaluate (N, D) -> (N, K) in float64, in target units."""
-    affine = affine_of(model)
-    if affine.mean is not None and affine.scale is not None:
-        features = (features - affine.mean) * affine.scale
-    return np.asarray(features @ affine.weight.T + affine.bias)
 
 
 def evaluate(model: LinearModel, rows: Rows, gather: Gather = alone) -> dict[str, Metrics]:
@@ -37,10 +29,11 @@ def evaluate(model: LinearModel, rows: Rows, gather: Gather = alone) -> dict[str
     Raises:
         DataError: If there are no rows.
     """
+    affine = affine_of(model)
     count, mean, varies = _target_means(rows, gather)
     squared, absolute, total = (np.zeros(model.num_targets) for _ in range(3))
     for features, targets in _chunks(rows):
-        errors = predict(model, features) - targets
+        errors = affine.evaluate(features) - targets
         squared += (errors**2).sum(axis=0)
         absolute += np.abs(errors).sum(axis=0)
         total += ((targets - mean) ** 2).sum(axis=0)

@@ -12,8 +12,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 
 from linexport.data import synthesize
 from linexport.errors import TrainingError
+from linexport.forms import affine_of
 from linexport.training import SGDConfig, train
-from linexport.training.metrics import predict
 
 NIST = Path(__file__).parent / "nist"
 LONGLEY_CERTIFIED = [  # intercept, slopes: estimate and standard deviation, from Longley.dat
@@ -25,6 +25,10 @@ LONGLEY_CERTIFIED = [  # intercept, slopes: estimate and standard deviation, fro
     (-0.511041056535807e-01, 0.226073200069370),
     (1829.15146461355, 455.478499142212),
 ]
+
+
+def predict(model, features):
+    return affine_of(model).evaluate(features)
 
 
 def longley():
