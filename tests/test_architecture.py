@@ -1,6 +1,7 @@
 """The tree is the architecture: what may import what, and what is public."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,12 @@ def test_every_part_has_its_layer():
     assert all((PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists() for name in RANK), (
         "a layer names a part that is not there"
     )
+
+
+def test_the_page_says_what_each_part_owns():
+    rows = [line for line in PICTURE.read_text().splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted([*named, "__init__"]) == sorted(RANK)
 
 
 @every_module
