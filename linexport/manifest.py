@@ -18,9 +18,12 @@ from linexport.columns import Column
 from linexport.errors import BundleError
 
 __all__ = [
+    "CARD_FILE",
+    "CERTIFICATE_FILE",
     "FILE_FORMATS",
     "FORMAT_VERSION",
     "MANIFEST_FILE",
+    "ONNX_FILE",
     "WEIGHTS_FILE",
     "CoefficientStatistics",
     "Coefficients",
@@ -41,12 +44,15 @@ __all__ = [
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 WEIGHTS_FILE = "weights.safetensors"
+ONNX_FILE = "model.onnx"
+CERTIFICATE_FILE = "parity.json"
+CARD_FILE = "README.md"
 FILE_FORMATS = {
-    "README.md": "markdown",
-    "model.onnx": "onnx",
+    CARD_FILE: "markdown",
+    ONNX_FILE: "onnx",
     "model.pt": "torchscript",
     "model.pt2": "pt2",
-    "parity.json": "parity",
+    CERTIFICATE_FILE: "parity",
     WEIGHTS_FILE: "safetensors",
 }
 """Every file that a bundle may list, with its format."""

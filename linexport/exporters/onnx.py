@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from linexport import onnx_graph, onnx_wire
+from linexport.manifest import ONNX_FILE
 from linexport.model import LinearModel
 
 __all__ = ["OnnxExporter"]
@@ -16,7 +17,7 @@ class OnnxExporter:
     """Writes the graph of `linexport.onnx_wire`."""
 
     format: ClassVar[str] = "onnx"
-    file_name: ClassVar[str] = "model.onnx"
+    file_name: ClassVar[str] = ONNX_FILE
 
     opset_version: int = onnx_wire.DEFAULT_OPSET_VERSION
     ir_version: int = onnx_wire.DEFAULT_IR_VERSION

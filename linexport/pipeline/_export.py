@@ -21,7 +21,15 @@ from linexport.forms import (
     raw_coefficients,
     rounding_budget,
 )
-from linexport.manifest import ErrorBudget, FitRecord, Manifest, Setting, coefficients_by_target
+from linexport.manifest import (
+    CARD_FILE,
+    CERTIFICATE_FILE,
+    ErrorBudget,
+    FitRecord,
+    Manifest,
+    Setting,
+    coefficients_by_target,
+)
 from linexport.model import LinearModel
 from linexport.parity import DEFAULT_PROBE_ROWS
 from linexport.pipeline._proof import prove
@@ -149,7 +157,7 @@ def export(
             fit=fit,
             error_budget=budgets,
             versions=versions,
-            files={**artifacts, "parity.json": certificate.encode(report), "README.md": card},
+            files={**artifacts, CERTIFICATE_FILE: certificate.encode(report), CARD_FILE: card},
             overwrite=overwrite,
         )
         bundle.read_bundle(output)  # what was proven is what is on the disk

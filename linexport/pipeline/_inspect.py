@@ -7,7 +7,7 @@ from linexport import bundle, certificate, onnx_graph
 from linexport._files import naming, read_artifact
 from linexport.certificate import ParityReport
 from linexport.errors import ArtifactError
-from linexport.manifest import Manifest
+from linexport.manifest import CERTIFICATE_FILE, Manifest
 from linexport.onnx_graph import OnnxSummary
 from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle
 
@@ -35,9 +35,9 @@ def inspect(path: str | Path) -> BundleInspection | OnnxSummary:
         return _inspect_onnx(path)
     opened = bundle.read_bundle(path)
     report = None
-    if "parity.json" in opened.manifest.files:
+    if CERTIFICATE_FILE in opened.manifest.files:
         with naming(path):
-            report = certificate.decode(opened.read("parity.json"))
+            report = certificate.decode(opened.read(CERTIFICATE_FILE))
             check_covered(opened.manifest, report)
     return BundleInspection(path=str(path), manifest=opened.manifest, certificate=report)
 

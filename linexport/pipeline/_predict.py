@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from linexport import bundle, data, scoring
 from linexport._files import naming, read_artifact
 from linexport.errors import ArtifactError, ConfigError
-from linexport.manifest import MANIFEST_FILE
+from linexport.manifest import MANIFEST_FILE, ONNX_FILE
 from linexport.pipeline._files import format_of, is_bundle
 from linexport.pipeline._names import split_names
 
@@ -237,9 +237,9 @@ class _Source:
 
     def _from_bundle(self) -> "tuple[LinearModel, bytes]":
         opened = bundle.read_bundle(self._path)
-        if "model.onnx" not in opened.contents:
+        if ONNX_FILE not in opened.contents:
             raise ArtifactError(
                 f"{self._path}: the bundle has no model.onnx, which predicting needs; export the "
                 "model with --format onnx too."
             )
-        return opened.model, opened.read("model.onnx")
+        return opened.model, opened.read(ONNX_FILE)

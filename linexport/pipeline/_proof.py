@@ -9,6 +9,7 @@ from linexport import onnx_graph, onnx_wire, parity
 from linexport.certificate import ParityReport
 from linexport.errors import ArtifactError
 from linexport.exporters import reproduces
+from linexport.manifest import ONNX_FILE
 from linexport.model import LinearModel
 from linexport.pipeline._files import format_of
 from linexport.protocols import Runtime
@@ -47,7 +48,7 @@ def prove(
     report = parity.check(
         DoubleReference(model),
         runtimes,
-        _opened_canaries(model, artifacts.get("model.onnx")),
+        _opened_canaries(model, artifacts.get(ONNX_FILE)),
         probe_rows=probe_rows,
         seed=seed,
     )

@@ -12,6 +12,7 @@ from linexport import bundle, certificate, parity
 from linexport._files import naming
 from linexport.bundle import Bundle
 from linexport.errors import ArtifactError, ConfigError, UnavailableError
+from linexport.manifest import CERTIFICATE_FILE, ONNX_FILE
 from linexport.pipeline._inspect import check_covered
 from linexport.protocols import Runtime
 from linexport.runtimes import DoubleReference, OrtEngine
@@ -103,7 +104,7 @@ class _Source:
         opened = bundle.read_bundle(self.path)
         with naming(self.path):
             _require_certificate(opened)
-            artifact = opened.read("model.onnx")
+            artifact = opened.read(ONNX_FILE)
             runtime = OrtEngine(artifact, num_threads=1)  # requests run beside each other
             _require_structure(opened, runtime)
             _require_parity(opened, runtime)
@@ -144,7 +145,7 @@ def _require_names(sources: Sequence[_Source]) -> None:
 
 
 def _require_certificate(opened: Bundle) -> None:
-    report = certificate.decode(opened.read("parity.json"))
+    report = certificate.decode(opened.read(CERTIFICATE_FILE))
     check_covered(opened.manifest, report)
     report.require()
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from linexport.certificate import ParityReport
 from linexport.columns import Column
-from linexport.manifest import ErrorBudget, FitRecord
+from linexport.manifest import ONNX_FILE, ErrorBudget, FitRecord
 from linexport.model import LinearModel
 from linexport.reporting.text import (
     budget_lines,
@@ -61,7 +61,7 @@ def _code(language: str, lines: Sequence[str]) -> list[str]:
 
 def _loading_example(model: LinearModel, report: ParityReport) -> list[str]:
     shape = f"(1, {model.num_features})"
-    if "model.onnx" in report.artifacts:
+    if ONNX_FILE in report.artifacts:
         return [
             "import numpy, onnxruntime",
             "",
