@@ -16,6 +16,7 @@ _DEFAULTS = Limits()
 _LIMITS = {
     "body_bytes": ("--max-body", "Bytes of one request; past it 413."),
     "rows": ("--max-rows", "Rows of one request; past it 413."),
+    "values": ("--max-values", "Predictions in one answer, rows times targets; past it 413."),
     "requests": ("--max-requests", "Requests answered at the same time; past it 429."),
     "connections": ("--max-connections", "Connections open at the same time; past it 503."),
     "client_seconds": ("--client-timeout", "Seconds to send a request, or to take an answer."),

@@ -16,8 +16,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from linexport.serving._exchange import CLIENT_LEFT, Answer, Header, Refusal
-from linexport.serving._gathering import MOST_BYTES, Small
+from linexport.serving._exchange import CLIENT_LEFT, Answer, Header, Headers, Refusal, joined
+from linexport.serving._gathering import Small
 from linexport.serving._routes import Route
 from linexport.serving._workers import LATE, too_late
 from linexport.serving.application import Application
@@ -42,7 +42,7 @@ class Connection(HttpToolsProtocol):
         """When it was first seen to leave an answer unread."""
         self._header_bytes: int | None = None
         """Read so far, while headers are being read."""
-        self._small: tuple[Route, dict[bytes, bytes], float] | None = None
+        self._small: tuple[Route, Headers, float] | None = None
         """Of the request that is being read, if it is small: what is to answer it, its headers, and
         when it began."""
         self._body: list[bytes] = []
@@ -85,13 +85,14 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._header_bytes = None
-        headers = dict(self.headers)
-        route = self._application.predicting(self.url) if self._is_small(headers) else None
-        if route is None:
-            super().on_headers_complete()
-        else:
+        headers = joined(self.headers)
+        route = self._application.predicting(self.url)
+        inference = route and route.inference
+        if route and inference and self._is_small(headers, inference.most_bytes):
             self._small = route, headers, perf_counter()
             self._application.workers.in_flight += 1
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         if self._small is None:
@@ -117,7 +118,7 @@ class Connection(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    def _is_small(self, headers: dict[bytes, bytes]) -> bool:
+    def _is_small(self, headers: Headers, most_bytes: int) -> bool:
         """Tell whether the request, whose headers are there, may go the short way."""
         if self.cycle is not None and not self.cycle.response_complete:
             return False  # answers go out in the order of the requests
@@ -129,7 +130,7 @@ class Connection(HttpToolsProtocol):
         return (
             parser.get_method() == b"POST"
             and length.isdigit()
-            and int(length) <= min(MOST_BYTES, limits.body_bytes)
+            and int(length) <= min(most_bytes, limits.body_bytes)
             and b"content-encoding" not in headers
             and not self.expect_100_continue
             and not self.flow.write_paused

@@ -41,6 +41,23 @@ Ask = Callable[[bytes, Headers], Asked]
 """Understands a body under its headers, or raises Refusal or DataError."""
 
 
+def shortened(text: str, most: int = 100) -> str:
+    """Return what a message repeats of a request, which may be long."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def joined(headers: Sequence[Header]) -> Headers:
+    """Return headers by name; the values of one that is sent again follow a comma (RFC 9110, 5.3).
+
+    So what says two things is not taken for the last of them.
+    """
+    by_name = dict(headers)
+    if len(by_name) < len(headers):
+        for name in by_name:
+            by_name[name] = b", ".join(value for key, value in headers if key == name)
+    return by_name
+
+
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
     """A request that is not served: the status and a sentence that says why, and what to do."""
 

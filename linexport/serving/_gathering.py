@@ -2,7 +2,7 @@
 
 What came to all connections in one turn of the event loop is understood request by request, but
 predicted in one call of the engine. Nothing waits for others to come: a request is delayed by what
-came in the same turn, and by MOST_BYTES of that at most.
+came in the same turn, and by no more of that than `_budget` allows.
 """
 
 from asyncio import AbstractEventLoop
@@ -10,13 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from linexport._arrays import FloatArray
+from linexport.serving._budget import share
 from linexport.serving._exchange import CLIENT_LEFT, Answer, Asked, Headers
 from linexport.serving._routes import Inference, Route
 from linexport.serving.models import ServedModel
-
-MOST_BYTES = 2**15
-"""Of the bodies answered together, and of one that is answered here at all. They hold up the event
-loop for about a millisecond (1,000 rows of JSON); handing them to threads would delay them more."""
 
 
 class Small(NamedTuple):
@@ -53,19 +50,24 @@ class Gatherer:
         self._failed = failed
         self._note = note
         self._waiting: list[Small] = []
-        self._num_bytes = 0
+        self._taken = 0.0
+        """Of the turn, by those that wait; 1 is all."""
 
     def add(self, request: Small, loop: AbstractEventLoop) -> None:
-        """Have a request answered; the model that serves it now is the one that predicts."""
+        """Have a request answered; the model that serves it now is the one that predicts.
+
+        Its body has no more than the `most_bytes` of its inference.
+        """
+        taken = share(len(request.body), request.inference.most_bytes)
+        if self._taken + taken > 1:
+            self._answer_all()
         if not self._waiting:
             loop.call_soon(self._answer_all)
         self._waiting.append(request)
-        self._num_bytes += len(request.body)
-        if self._num_bytes >= MOST_BYTES:
-            self._answer_all()
+        self._taken += taken
 
     def _answer_all(self) -> None:
-        waiting, self._waiting, self._num_bytes = self._waiting, [], 0
+        waiting, self._waiting, self._taken = self._waiting, [], 0.0
         # A connection may have sent several: their answers go out in the same order.
         for request, answer in zip(waiting, self._answers(waiting), strict=True):
             sent = request.send(answer)

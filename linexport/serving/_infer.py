@@ -4,7 +4,6 @@ Sources: the protocol's specification (kserve/open-inference-protocol, inference
 binary tensor data extension (triton-inference-server, extension_binary_data.md).
 """
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,10 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
-from linexport.serving._exchange import JSON, Answer, Asked, Headers, Refusal, encode_json
+from linexport.serving._exchange import (
+    JSON,
+    Answer,
+    Asked,
+    Headers,
+    Refusal,
+    encode_json,
+    shortened,
+)
 from linexport.serving._json import decode, require_unique_keys
 from linexport.serving.limits import Limits
-from linexport.serving.models import Missing, ServedModel
+from linexport.serving.models import ServedModel
 
 INPUT, OUTPUT = "features", "prediction"
 DATATYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
@@ -33,7 +40,7 @@ class _Input(msgspec.Struct, forbid_unknown_fields=True):
     shape: tuple[int, ...]
     datatype: str
     parameters: Parameters = msgspec.UNSET
-    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    data: list[float | list[float | None] | None] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Output(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,15 +73,8 @@ class _Response(msgspec.Struct):
 
 
 _REQUEST = msgspec.json.Decoder(_Request)
-_NESTED_START = re.compile(rb"\s*\[\s*\[")
-_FLAT: "dict[Missing, msgspec.json.Decoder[Any]]" = {
-    "error": msgspec.json.Decoder(list[float]),
-    "nan": msgspec.json.Decoder(list[float | None]),
-}
-_NESTED: "dict[Missing, msgspec.json.Decoder[Any]]" = {
-    "error": msgspec.json.Decoder(list[list[float]]),
-    "nan": msgspec.json.Decoder(list[list[float | None]]),
-}
+_UNSUPPORTED = ("classification", "shared_memory_region")
+"""Parameters of extensions that the server does not have, and by which an answer would differ."""
 
 
 def ask_infer(model: ServedModel, limits: Limits, body: bytes, headers: Headers) -> Asked:
@@ -89,6 +89,11 @@ def ask_infer(model: ServedModel, limits: Limits, body: bytes, headers: Headers)
     features = _features(_single_input(request, model), binary, model, limits)
     respond = _binary_response if _wants_binary(request) else _json_response
     return Asked(features, partial(respond, model, request.id))
+
+
+def row_bytes(model: ServedModel) -> int:
+    """Return the fewest bytes that a row takes in a body: a digit and a comma for each number."""
+    return 2 * len(model.features)
 
 
 def datatype_of(model: ServedModel) -> str:
@@ -118,12 +123,14 @@ def _split(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:
     """Return the JSON object and the binary data after it."""
     if header_length is None:
         return body, b""
-    length = int(header_length) if header_length.isdigit() else -1
+    # int() refuses thousands of digits.
+    length = int(header_length) if header_length.isdigit() and len(header_length) < 20 else -1
     if not 0 < length <= len(body):
         raise Refusal(
             400,
-            f"Inference-Header-Content-Length is {header_length.decode('latin-1')!r}, but must be "
-            f"the size of the JSON object within the body's {len(body)} bytes.",
+            "Inference-Header-Content-Length is "
+            f"{shortened(header_length.decode('latin-1'))!r}, but must be the size of the JSON "
+            f"object within the body's {len(body)} bytes.",
         )
     return body[:length], body[length:]
 
@@ -134,16 +141,30 @@ def _single_input(request: _Request, model: ServedModel) -> _Input:
         (request.model_version, model.version, "model_version"),
     ):
         if given and given != meant:
-            raise Refusal(400, f"{what} is '{given}', but the address is that of '{meant}'.")
+            raise Refusal(
+                400, f"{what} is '{shortened(given)}', but the address is that of '{meant}'."
+            )
     names = [tensor.name for tensor in request.inputs]
     if names != [INPUT]:
         raise Refusal(400, f"inputs must be one tensor, '{INPUT}', got {_listed(names)}.")
     (tensor,) = request.inputs
     if tensor.datatype not in DATATYPES:
         raise Refusal(
-            400, f"The datatype of '{INPUT}' must be FP32 or FP64, got '{tensor.datatype}'."
+            400,
+            f"The datatype of '{INPUT}' must be FP32 or FP64, got '{shortened(tensor.datatype)}'.",
         )
+    _require_supported(tensor)
     return tensor
+
+
+def _require_supported(tensor: _Input | _Output) -> None:
+    for key in _UNSUPPORTED:
+        if key in (tensor.parameters or ()):
+            raise Refusal(
+                400,
+                f"The parameter {key} of '{tensor.name}' is of an extension that the server does "
+                "not have; leave it out.",
+            )
 
 
 def _features(tensor: _Input, binary: bytes, model: ServedModel, limits: Limits) -> FloatArray:
@@ -152,10 +173,11 @@ def _features(tensor: _Input, binary: bytes, model: ServedModel, limits: Limits)
     if len(tensor.shape) != 2 or tensor.shape[1] != num_features or tensor.shape[0] < 0:
         raise Refusal(
             400,
-            f"The shape of '{INPUT}' must be [rows, {num_features}], got {list(tensor.shape)}"
+            f"The shape of '{INPUT}' must be [rows, {num_features}], got "
+            f"{shortened(str(list(tensor.shape)))}"
             f"{f'; one row is [1, {num_features}]' if len(tensor.shape) == 1 else ''}.",
         )
-    require_rows(tensor.shape[0], limits)
+    require_rows(tensor.shape[0], model, limits)
     size = (tensor.parameters or {}).get("binary_data_size")
     if size is None:
         if binary:
@@ -164,12 +186,12 @@ def _features(tensor: _Input, binary: bytes, model: ServedModel, limits: Limits)
                 f"{len(binary)} bytes follow the JSON object, but '{INPUT}' has no parameter "
                 "binary_data_size.",
             )
-        return _from_json(tensor, model)
+        return _from_json(tensor)
     return _from_binary(tensor, binary, size)
 
 
-def require_rows(num_rows: int, limits: Limits) -> None:
-    """Refuse more rows than allowed.
+def require_rows(num_rows: int, model: ServedModel, limits: Limits) -> None:
+    """Refuse more rows than allowed, in the request or for the values in its answer.
 
     Raises:
         Refusal: 413.
@@ -177,8 +199,16 @@ def require_rows(num_rows: int, limits: Limits) -> None:
     if num_rows > limits.rows:
         raise Refusal(
             413,
-            f"{num_rows} rows are more than the {limits.rows} allowed in one request; send them in "
-            "several, or use `linexport predict` for a whole table.",
+            f"{shortened(str(num_rows))} rows are more than the {limits.rows} allowed in one "
+            "request; send them in several, or use `linexport predict` for a whole table.",
+        )
+    values = num_rows * len(model.targets)
+    if values > limits.values:
+        raise Refusal(
+            413,
+            f"{num_rows} rows of {len(model.targets)} targets are {values} values, more than the "
+            f"{limits.values} allowed in one answer; send fewer rows at a time, or use "
+            "`linexport predict` for a whole table.",
         )
 
 
@@ -188,11 +218,11 @@ def _from_binary(tensor: _Input, binary: bytes, size: object) -> NDArray[Any]:
     expected = num_rows * num_features * dtype.itemsize
     if tensor.data is not msgspec.UNSET:
         raise Refusal(400, f"'{INPUT}' has both data and binary_data_size; send one of them.")
-    if isinstance(size, bool) or size != expected:
+    if type(size) is not int or size != expected:
         raise Refusal(
             400,
             f"binary_data_size of '{INPUT}' must be {expected} for {tensor.datatype} of shape "
-            f"{list(tensor.shape)}, got {size!r}.",
+            f"{list(tensor.shape)}, got {shortened(repr(size))}.",
         )
     if len(binary) != expected:
         fault = "truncated" if len(binary) < expected else "followed by more"
@@ -205,22 +235,21 @@ def _from_binary(tensor: _Input, binary: bytes, size: object) -> NDArray[Any]:
     return values
 
 
-def _from_json(tensor: _Input, model: ServedModel) -> FloatArray:
+def _from_json(tensor: _Input) -> FloatArray:
     if tensor.data is msgspec.UNSET:
         raise Refusal(400, f"'{INPUT}' has neither data nor the parameter binary_data_size.")
-    assert isinstance(tensor.data, msgspec.Raw)
-    at = "$.inputs[0].data"
     num_rows, num_features = tensor.shape
-    if _NESTED_START.match(tensor.data):
-        rows = decode(_NESTED[model.missing], tensor.data, at)
-        lengths = {len(row) for row in rows} - {num_features}
-        if lengths:
-            raise Refusal(
-                400, f"data of '{INPUT}' has a row of {min(lengths)} numbers, not {num_features}."
-            )
-        values = np.asarray(rows, np.float64)
-    else:
-        values = np.asarray(decode(_FLAT[model.missing], tensor.data, at), np.float64)
+    try:
+        values = np.asarray(tensor.data, np.float64)
+    except ValueError as error:
+        raise Refusal(
+            400,
+            f"data of '{INPUT}' must be numbers alone, or rows of {num_features} numbers each.",
+        ) from error
+    if values.ndim == 2 and values.shape[1] != num_features:
+        raise Refusal(
+            400, f"data of '{INPUT}' has rows of {values.shape[1]} numbers, not {num_features}."
+        )
     if values.size != num_rows * num_features:
         raise Refusal(
             400,
@@ -237,6 +266,8 @@ def _wants_binary(request: _Request) -> bool:
     names = [output.name for output in outputs]
     if names not in ([], [OUTPUT]):
         raise Refusal(400, f"outputs must be '{OUTPUT}' alone, got {_listed(names)}.")
+    for output in outputs:
+        _require_supported(output)
     for place, parameters, key in (
         ("parameters", request.parameters, "binary_data_output"),
         *(("parameters of outputs", output.parameters, "binary_data") for output in outputs),
@@ -270,4 +301,4 @@ def _binary_response(
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names) or "none"
+    return shortened(", ".join(f"'{name}'" for name in names)) or "none"

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from linexport.serving._exchange import Answer, encode_json
 from linexport.serving._infer import DATATYPES, HEADER_LENGTH, INPUT, OUTPUT, datatype_of
@@ -15,21 +16,45 @@ _ERRORS = {
     "404": "No such model or version.",
     "405": "The address takes another method.",
     "408": "The request did not arrive in time.",
-    "413": "Too many rows or bytes.",
+    "413": "Too many rows or bytes, or values in the answer.",
     "415": "The body is compressed.",
     "429": "As many requests as the server takes are being answered; try again.",
     "503": "The answer could not be computed in time; try again.",
 }
-_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 
+Document = dict[str, Any]
+
+
+def _object(**properties: Document) -> Document:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _array(items: Document) -> Document:
+    return {"type": "array", "items": items}
+
+
+_STRING, _BOOLEAN, _INTEGER = {"type": "string"}, {"type": "boolean"}, {"type": "integer"}
+_NUMBER, _PREDICTION = {"type": "number"}, {"type": ["number", "null"]}
+_ERROR = _object(error=_STRING)
+_SERVER = _object(name=_STRING, version=_STRING, extensions=_array(_STRING))
+_LIVE = _object(live=_BOOLEAN)
+_READY = _object(live=_BOOLEAN, ready=_BOOLEAN)
+_MODEL_READY = _object(name=_STRING, ready=_BOOLEAN)
+_TENSOR = _object(name=_STRING, datatype={"enum": list(DATATYPES)}, shape=_array(_INTEGER))
+_MODEL = _object(
+    name=_STRING,
+    versions=_array(_STRING),
+    platform=_STRING,
+    inputs=_array(_TENSOR),
+    outputs=_array(_TENSOR),
+)
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
 _HEADER_LENGTH = {
     "name": HEADER_LENGTH.decode().title(),
     "in": "header",
     "description": "Bytes of the JSON object, where binary data follow it.",
     "schema": {"type": "integer", "minimum": 1},
 }
-
-Document = dict[str, Any]
 
 
 def document(models: Sequence[ServedModel], version: str) -> Answer:
@@ -63,14 +88,16 @@ def _commands(path: str, operation: Document) -> Iterator[str]:
 
 
 def _document(models: Sequence[ServedModel], version: str) -> Document:
+    ready = _get("Whether it takes requests; 503 once it is to stop.", _READY)
+    ready["get"]["responses"]["503"] = _answer("It is to stop.", _READY)
     paths = {
-        "/v2": _get("The server: name, version, extensions."),
-        "/v2/health/live": _get("Whether the server lives."),
-        "/v2/health/ready": _get("Whether it takes requests; 503 once it is to stop."),
+        "/v2": _get("The server: name, version, extensions.", _SERVER),
+        "/v2/health/live": _get("Whether the server lives.", _LIVE),
+        "/v2/health/ready": ready,
     }
     for model in models:
         paths |= _model_paths(model)
-    paths["/metrics"] = _get("Metrics for Prometheus.", "text/plain")
+    paths["/metrics"] = _get("Metrics for Prometheus.", _STRING, "text/plain")
     return {
         "openapi": "3.1.0",
         "info": {"title": "linexport", "version": version},
@@ -80,7 +107,7 @@ def _document(models: Sequence[ServedModel], version: str) -> Document:
 
 
 def _model_paths(model: ServedModel) -> Document:
-    name = f"/v2/models/{model.name}"
+    name = f"/v2/models/{quote(model.name, safe='')}"
     return _addresses(model, name) | _addresses(model, f"{name}/versions/{model.version}")
 
 
@@ -96,25 +123,30 @@ def _addresses(model: ServedModel, base: str) -> Document:
             }
         ]
     }
+    value = _NUMBER if model.missing == "error" else _PREDICTION
     row = {column.name: _typical(column) for column in model.features[:MOST_COLUMNS]}
     row_schema = {
         "type": "object",
-        "properties": {c.name: _column(c) for c in model.features[:MOST_COLUMNS]},
+        "properties": {c.name: _column(c, value) for c in model.features[:MOST_COLUMNS]},
         "required": list(row),
         "additionalProperties": len(row) < len(model.features),
     }
     return {
-        base: _get(f"Version {model.version} of the model: tensors, columns, units, ranges."),
-        f"{base}/ready": _get("Whether the model takes requests."),
+        base: _get_model(
+            f"Version {model.version} of the model: tensors, columns, units, ranges.", _MODEL
+        ),
+        f"{base}/ready": _get_model("Whether the model takes requests.", _MODEL_READY),
         f"{base}/rows": _post(
             "Predict rows of named values, one or a list.",
-            {"oneOf": [row_schema, {"type": "array", "items": row_schema}]},
+            {"oneOf": [row_schema, _array(row_schema)]},
             row,
+            _predicted(rows=_array(_targets(model))),
         ),
         f"{base}/infer": _post(
             f"Predict a tensor '{INPUT}' into '{OUTPUT}', as JSON or binary.",
             _infer_schema(len(model.features)),
             infer_example,
+            _predicted(outputs=_array(_TENSOR)),
             binary=True,
         ),
     }
@@ -150,27 +182,53 @@ def _typical(column: Any) -> float:
     return 0.0 if value is None else float(f"{value:.3g}")
 
 
-def _column(column: Any) -> Document:
+def _column(column: Any, value: Document) -> Document:
     known = {"unit": column.unit, "trained from": column.minimum, "to": column.maximum}
-    told = [f"{name} {value}" for name, value in known.items() if value not in ("", None)]
-    return {"type": "number", "description": ", ".join(told)}
+    told = [f"{name} {number}" for name, number in known.items() if number not in ("", None)]
+    return {**value, "description": ", ".join(told)}
 
 
-def _get(summary: str, content_type: str = "application/json") -> Document:
-    answers = {"200": {"description": "OK", "content": {content_type: {}}}}
-    return {"get": {"summary": summary, "responses": answers}}
+def _targets(model: ServedModel) -> Document:
+    shown = {column.name: _PREDICTION for column in model.targets[:MOST_COLUMNS]}
+    return {**_object(**shown), "additionalProperties": len(shown) < len(model.targets)}
 
 
-def _post(summary: str, schema: Document, example: Document, *, binary: bool = False) -> Document:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/error"}}}
-    refusals = {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
+def _predicted(**answered: Document) -> Document:
+    return _object(model_name=_STRING, model_version=_STRING, **answered)
+
+
+def _answer(text: str, schema: Document, content_type: str = "application/json") -> Document:
+    return {"description": text, "content": {content_type: {"schema": schema}}}
+
+
+def _refusals(*statuses: str) -> Document:
+    error = {"$ref": "#/components/schemas/error"}
+    return {status: _answer(_ERRORS[status], error) for status in statuses}
+
+
+def _get(summary: str, schema: Document, content_type: str = "application/json") -> Document:
+    responses = {"200": _answer("OK", schema, content_type), **_refusals("405")}
+    return {"get": {"summary": summary, "responses": responses}}
+
+
+def _get_model(summary: str, schema: Document) -> Document:
+    operation = _get(summary, schema)
+    operation["get"]["responses"] |= _refusals("404")
+    return operation
+
+
+def _post(
+    summary: str, schema: Document, example: Document, answer: Document, *, binary: bool = False
+) -> Document:
     content: Document = {"application/json": {"schema": schema, "example": example}}
+    answered = _answer("OK", answer)
     operation: Document = {
         "summary": summary,
         "requestBody": {"required": True, "content": content},
-        "responses": {"200": {"description": "OK"}, **refusals},
+        "responses": {"200": answered, **_refusals(*_ERRORS)},
     }
     if binary:
-        content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+        content["application/octet-stream"] = _BYTES
+        answered["content"]["application/octet-stream"] = _BYTES
         operation["parameters"] = [_HEADER_LENGTH]
     return {"post": operation}

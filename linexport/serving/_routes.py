@@ -9,7 +9,8 @@ from functools import partial
 from typing import NamedTuple
 
 from linexport.serving import _infer, _openapi, _rows
-from linexport.serving._exchange import Answer, Ask, Headers, Refusal, encode_json
+from linexport.serving._budget import most_bytes
+from linexport.serving._exchange import Answer, Ask, Headers, Refusal, encode_json, shortened
 from linexport.serving._infer import INPUT, OUTPUT, datatype_of
 from linexport.serving.limits import Limits
 from linexport.serving.models import ServedModel
@@ -27,6 +28,8 @@ class Inference(NamedTuple):
 
     model: ServedModel
     ask: Ask
+    most_bytes: int
+    """Of bodies that are answered together in one turn of the event loop."""
 
     def answer(self, body: bytes, headers: Headers) -> Answer:
         """Answer one request.
@@ -58,8 +61,14 @@ Routes = Mapping[str, Route]
 def model_routes(model: ServedModel, limits: Limits) -> dict[str, Route]:
     """Return the addresses of one model, by path."""
     described, ready = _json(_metadata(model)), _json({"name": model.name, "ready": True})
-    infer = Inference(model, partial(_infer.ask_infer, model, limits))
-    rows = Inference(model, partial(_rows.ask_rows, model, limits))
+    shape = len(model.features), len(model.targets)
+    infer, rows = (
+        Inference(model, partial(ask, model, limits), most_bytes(row_bytes, *shape))
+        for ask, row_bytes in (
+            (_infer.ask_infer, _infer.row_bytes(model)),
+            (_rows.ask_rows, _rows.row_bytes(model)),
+        )
+    )
     table = {}
     for base in (f"/v2/models/{model.name}", f"/v2/models/{model.name}/versions/{model.version}"):
         table[base] = Route("model", model.name, show=lambda: described)
@@ -100,11 +109,14 @@ def unknown(path: str, models: Mapping[str, ServedModel]) -> Refusal:
     parts = path.split("/")
     if parts[:3] == ["", "v2", "models"] and len(parts) > 3:
         if parts[3] not in models:
-            return Refusal(404, f"There is no model '{parts[3]}'; there is {_listed(models)}.")
+            return Refusal(
+                404, f"There is no model '{shortened(parts[3])}'; there is {_listed(models)}."
+            )
         version = models[parts[3]].version
         if len(parts) > 5 and parts[4] == "versions" and parts[5] != version:
             return Refusal(
-                404, f"Version '{parts[5]}' of '{parts[3]}' is not served; '{version}' is."
+                404,
+                f"Version '{shortened(parts[5])}' of '{parts[3]}' is not served; '{version}' is.",
             )
     return Refusal(404, "There is nothing at this address; /docs lists what there is.")
 

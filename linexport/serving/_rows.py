@@ -1,5 +1,6 @@
 """Rows as named values, as a person writes them: {"area": 54, "floor": 2}, or a list of such."""
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -8,17 +9,15 @@ import msgspec
 import numpy as np
 
 from linexport._arrays import FloatArray
-from linexport.serving._exchange import Answer, Asked, Headers, Refusal, encode_json
+from linexport.serving._exchange import Answer, Asked, Headers, Refusal, encode_json, shortened
 from linexport.serving._infer import require_rows
-from linexport.serving._json import decode, require_unique_keys
+from linexport.serving._json import ANYTHING, decode, require_unique_keys
 from linexport.serving.limits import Limits
-from linexport.serving.models import Missing, ServedModel
+from linexport.serving.models import ServedModel
 
-_ROWS: "dict[Missing, msgspec.json.Decoder[Any]]" = {
-    "error": msgspec.json.Decoder(dict[str, float] | list[dict[str, float]]),
-    "nan": msgspec.json.Decoder(dict[str, float | None] | list[dict[str, float | None]]),
-}
-_ANYTHING: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder()
+_ROWS: "msgspec.json.Decoder[dict[str, float | None] | list[dict[str, float | None]]]" = (
+    msgspec.json.Decoder(dict[str, float | None] | list[dict[str, float | None]])
+)
 
 
 def ask_rows(model: ServedModel, limits: Limits, body: bytes, _: Headers) -> Asked:
@@ -28,18 +27,25 @@ def ask_rows(model: ServedModel, limits: Limits, body: bytes, _: Headers) -> Ask
         Refusal: 400 if it is malformed, 413 if it has too many rows.
     """
     try:
-        found = decode(_ROWS[model.missing], body)
+        found = decode(_ROWS, body)
     except Refusal:
-        _explain(decode(_ANYTHING, body), model)
+        _explain(decode(ANYTHING, body), model)
         raise
     rows = found if isinstance(found, list) else [found]
     require_unique_keys(body, sum(len(row) for row in rows))
-    require_rows(len(rows), limits)
+    require_rows(len(rows), model, limits)
     names = [column.name for column in model.features]
+    known = set(names)
     for number, row in enumerate(rows, start=1):
-        _require_names(row, names, number)
+        if row.keys() != known:
+            raise _wrong_names(row, names, number)
     values = np.array([[row[name] for name in names] for row in rows], np.float64)
     return Asked(values.reshape(len(rows), len(names)), partial(_response, model))
+
+
+def row_bytes(model: ServedModel) -> int:
+    """Return the fewest bytes that a row takes in a body: `"name":1,` for each, and braces."""
+    return 2 + sum(len(encode_json(column.name)) + 3 for column in model.features)
 
 
 def _response(model: ServedModel, prediction: FloatArray) -> Answer:
@@ -52,14 +58,13 @@ def _response(model: ServedModel, prediction: FloatArray) -> Answer:
     return Answer(200, encode_json(answer), rows=len(prediction))
 
 
-def _require_names(row: Mapping[str, Any], names: list[str], number: int) -> None:
-    if len(row) == len(names) and all(name in row for name in names):
-        return
+def _wrong_names(row: Mapping[str, Any], names: list[str], number: int) -> Refusal:
     missing = [name for name in names if name not in row]
     if missing:
-        raise Refusal(400, f"Row {number} has no '{missing[0]}'; a row needs {_listed(names)}.")
-    unknown = next(name for name in row if name not in set(names))
-    raise Refusal(
+        return Refusal(400, f"Row {number} has no '{missing[0]}'; a row needs {_listed(names)}.")
+    known = set(names)
+    unknown = shortened(next(name for name in row if name not in known))
+    return Refusal(
         400, f"Row {number} has '{unknown}', which is no feature; they are {_listed(names)}."
     )
 
@@ -67,7 +72,6 @@ def _require_names(row: Mapping[str, Any], names: list[str], number: int) -> Non
 def _explain(document: Any, model: ServedModel) -> None:
     """Say which value of which row is not a number, where the decoder can only say that one is."""
     listed = document if isinstance(document, list) else [document]
-    allowed = (int, float) if model.missing == "error" else (int, float, type(None))
     for number, row in enumerate(listed, start=1):
         if not isinstance(row, dict):
             raise Refusal(
@@ -76,13 +80,22 @@ def _explain(document: Any, model: ServedModel) -> None:
                 f'{{"{model.features[0].name}": 1.5}}, got {_shown(row)}.',
             )
         for name, value in row.items():
-            if isinstance(value, bool) or not isinstance(value, allowed):
-                raise Refusal(400, f"Row {number}, '{name}': {_shown(value)} is not a number.")
+            fault = _fault(value)
+            if fault:
+                told = f"Row {number}, '{shortened(name)}': {_shown(value)} is {fault}."
+                raise Refusal(400, told)
+
+
+def _fault(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        return "not a number"
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        return "beyond the range of float64"
+    return None
 
 
 def _shown(value: Any) -> str:
-    text = encode_json(value).decode()
-    return text if len(text) <= 40 else f"{text[:40]}..."
+    return shortened(encode_json(value).decode(), 40)
 
 
 def _listed(names: list[str]) -> str:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from linexport.serving._exchange import Answer, ClientLeftError, Headers, Refusal
+from linexport.serving._exchange import Answer, ClientLeftError, Headers, Refusal, joined
 from linexport.serving.limits import Limits
 
 Scope = MutableMapping[str, Any]
@@ -53,7 +53,7 @@ class Workers:
         self.in_flight += 1
         working = None
         try:
-            headers = dict(scope["headers"])
+            headers = joined(scope["headers"])
             body = await _read(scope, headers, receive, self._limits)
             working = self._pool.submit(respond, body, headers)
         finally:
@@ -86,7 +86,7 @@ class Workers:
 
 
 async def _read(scope: Scope, headers: Headers, receive: Receive, limits: Limits) -> bytes:
-    if headers.get(b"content-encoding", b"identity") != b"identity":
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise Refusal(415, "A compressed body is not accepted; send it without Content-Encoding.")
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > limits.body_bytes:

@@ -16,6 +16,9 @@ class Limits:
     requests get little of the interpreter; it holds 100,000 rows of ten float32 features."""
     rows: int = 100_000
     """Of one request; past it 413."""
+    values: int = 250_000
+    """Of one answer, rows times targets; past it 413. As JSON so many are 5 MB, and take some 50 ms
+    to write, as long as the largest body takes to read."""
     requests: int = 128
     """Being answered at the same time; past it 429. With body_bytes it bounds what unanswered
     requests occupy: 512 MiB."""

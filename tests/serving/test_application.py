@@ -3,9 +3,11 @@
 import asyncio
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
+from linexport.columns import Column
 from linexport.errors import ConfigError
 from linexport.serving import Limits, ServedModel
 
@@ -70,6 +72,11 @@ def test_the_wrong_method_is_refused_with_the_right_one(client, method, path, al
     assert f"takes {allowed}, not {method}" in response.error
 
 
+def test_a_long_name_is_not_repeated_whole(client):
+    for path in ("/v2/models/{}", "/v2/models/flats/versions/{}"):
+        assert len(client.get(path.format("a" * 60_000)).error) < 300
+
+
 def test_head_is_a_get(client):
     assert client.get("/v2/health/ready", "HEAD").status == 200
 
@@ -96,7 +103,9 @@ def test_a_large_body_is_refused_as_soon_as_it_shows(make_client):
 
 def test_a_compressed_body_is_refused(client):
     assert client.post(ROWS, ROW, ("content-encoding", "gzip")).status == 415
-    assert client.post(ROWS, ROW, ("content-encoding", "identity")).status == 200
+    assert client.post(ROWS, ROW, ("content-encoding", "Identity")).status == 200
+    twice = client.post(ROWS, ROW, ("content-encoding", "gzip"), ("content-encoding", "identity"))
+    assert twice.status == 415
 
 
 def test_a_body_that_does_not_come_in_time_is_refused(client):
@@ -126,8 +135,6 @@ class Gate:
 @pytest.fixture
 def gated(make_client, make_model):
     """A client of a server that takes two requests, and the gate before its answers."""
-    from dataclasses import replace
-
     model = make_model()
     gate = Gate(model.runtime)
 
@@ -279,10 +286,12 @@ def test_openapi_describes_every_address(client):
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_escapes_names(make_client, make_model):
-    page = make_client(make_model("<script>")).get("/docs")
+    features = (Column(name="<script>"), Column(name="b"))
+    page = make_client(replace(make_model("<script>"), features=features)).get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     text = page.body.decode()
     assert "&lt;script&gt;" in text
+    assert "%3Cscript%3E" in text
     assert "<script" not in text
     assert "://" not in text.replace("http://HOST:PORT", "")
 

@@ -132,7 +132,12 @@ TENSOR = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [1, 2
         (b'{"inputs": [], }', "not valid JSON"),
         (b'{"id": "\xff", "inputs": []}', "not valid JSON"),
         (b"[" * 100_000, "Expected `object`, got `array`"),
-        (b'{"inputs": [{"data": ' + b"[" * 100_000, "nested too deeply"),
+        (b'{"inputs": [{"data": ' + b"[" * 100_000, "Expected `float | null`, got `array`"),
+        (b'{"inputs": [{"name": NaN, "data": ' + b"[" * 100_000, "nested too deeply"),
+        (b'\xef\xbb\xbf{"inputs": []}', "begins with a byte order mark; send JSON in UTF-8"),
+        ('{"inputs": []}'.encode("utf-16"), "begins with a byte order mark"),
+        (b'{"inputs": [{"data": ["\xff:"]}]}', "not as it should be"),
+        (json.dumps({"inputs": [TENSOR]}).encode().replace(b"[1, 2]}", b'["\xff:"]}'), "got `str`"),
         ([1], "Expected `object`, got `array`"),
         ({}, "missing required field `inputs`"),
         ({"inputs": [TENSOR], "input": 1}, "unknown field `input`"),
@@ -146,11 +151,20 @@ TENSOR = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [1, 2
         ({"inputs": [TENSOR | {"shape": [-1, 2]}]}, r"got \[-1, 2\]"),
         ({"inputs": [TENSOR | {"shape": [1.5, 2]}]}, "Expected `int`"),
         ({"inputs": [TENSOR | {"shape": [2, 2]}]}, r"holds 2 numbers, but its shape \[2, 2\]"),
-        ({"inputs": [TENSOR | {"data": [[1], [2]]}]}, "a row of 1 numbers, not 2"),
+        ({"inputs": [TENSOR | {"data": [[1], [2]]}]}, "has rows of 1 numbers, not 2"),
+        ({"inputs": [TENSOR | {"data": [[1, 2], [3]]}]}, "or rows of 2 numbers each"),
+        ({"inputs": [TENSOR | {"data": [[1, 2], 3]}]}, "numbers alone, or rows"),
+        ({"inputs": [TENSOR | {"data": [1, [2]]}]}, "numbers alone, or rows"),
         ({"inputs": [TENSOR | {"data": [1, "2"]}]}, r"got `str` - at `\$.inputs\[0\].data\[1\]`"),
-        ({"inputs": [TENSOR | {"data": [1, True]}]}, "Expected `float`, got `bool`"),
-        ({"inputs": [TENSOR | {"data": [1, None]}]}, "Expected `float`, got `null`"),
-        ({"inputs": [TENSOR | {"data": [[[1, 2]]]}]}, "Expected `float`, got `array`"),
+        (
+            {"inputs": [TENSOR | {"data": [1, True]}]},
+            r"Expected `float \| array \| null`, got `bool`",
+        ),
+        (
+            {"inputs": [TENSOR | {"data": [1, None]}]},
+            r"'b', row 1: .*\(NaN or null\); .*--missing nan",
+        ),
+        ({"inputs": [TENSOR | {"data": [[[1, 2]]]}]}, r"Expected `float \| null`, got `array`"),
         ({"inputs": [TENSOR | {"data": 1}]}, "Expected `array`, got `int`"),
         ({"inputs": [{k: TENSOR[k] for k in ("name", "shape", "datatype")}]}, "neither data nor"),
         ({"inputs": [TENSOR], "outputs": [{"name": "y"}]}, "'prediction' alone, got 'y'"),
@@ -169,8 +183,15 @@ TENSOR = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [1, 2
         ({"inputs": [TENSOR | {"data": [1, 1e39]}]}, "column 'b', row 1: it is infinite or beyond"),
         ({"inputs": [TENSOR | {"data": [3e38, 0]}]}, "prediction, column 'y', row 1"),
         (b'{"inputs": [{"name": "features", "data": [1e999]}]}', "missing required field"),
-        (json.dumps({"inputs": [TENSOR]}).replace("[1, 2]}", "[1, 1e999]}").encode(), "range"),
-        (json.dumps({"inputs": [TENSOR]}).replace("[1, 2]}", "[1, NaN]}").encode(), "not valid"),
+        (
+            json.dumps({"inputs": [TENSOR]}).replace("[1, 2]}", "[1, 1e999]}").encode(),
+            "'b', row 1: it is inf",
+        ),
+        (
+            {"inputs": [TENSOR | {"data": [1, np.nan]}]},
+            r"'b', row 1: .*\(NaN or null\); .*--missing",
+        ),
+        ({"inputs": [TENSOR | {"data": [-np.inf, 1]}]}, "'a', row 1: it is infinite or beyond"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_in_a_sentence(client, body, said):
@@ -189,10 +210,12 @@ def test_what_cannot_be_understood_is_refused_in_a_sentence(client, body, said):
         (None, "16", None, "got '16'"),
         (None, True, None, "got True"),
         (None, -16, None, "got -16"),
+        (None, 16.0, None, "got 16.0"),
         (None, 16, "0", "is '0', but must be the size"),
         (None, 16, "-5", "is '-5'"),
         (None, 16, "1e3", "is '1e3'"),
         (None, 16, "99999", "is '99999'"),
+        (None, 16, "1" * 5000, "1111...', but must be the size"),
         (None, None, None, "16 bytes follow the JSON object, but 'features' has no parameter"),
     ],
 )
@@ -238,8 +261,12 @@ def test_what_is_not_finite_is_refused_by_its_place(client, value):
 def test_rows_that_lack_a_value_are_predicted_as_nan_where_allowed(make_client, make_model):
     client = make_client(make_model(missing="nan"))
     rows = np.array([[1, 2], [np.nan, 2], [3, 4]], np.float32)
-    as_json = request([[1, 2], [None, 2], [3, 4]], (3, 2))
-    for response in (ask_binary(client, rows), client.post(INFER, as_json)):
+    null, literal = (request([[1, 2], [lacking, 2], [3, 4]], (3, 2)) for lacking in (None, np.nan))
+    for response in (
+        ask_binary(client, rows),
+        client.post(INFER, null),
+        client.post(INFER, literal),
+    ):
         assert response.json["outputs"][0]["data"] == [-5.5, 2.0, None, None, -9.5, 6.0]
     answer = ask_binary(client, rows, binary_data_output=True)
     data = np.frombuffer(answer.body[int(answer.headers[LENGTH.lower()]) :], "<f4").reshape(3, 2)
@@ -249,5 +276,62 @@ def test_rows_that_lack_a_value_are_predicted_as_nan_where_allowed(make_client, 
 def test_infinity_is_never_a_missing_value(make_client, make_model):
     client = make_client(make_model(missing="nan"))
     assert "row 1: it is infinite" in ask_binary(client, np.array([[np.inf, np.nan]])).error
+    for sent in (np.inf, -np.inf):
+        assert "'a', row 1: it is infinite" in client.post(INFER, request([sent, np.nan])).error
     overflow = ask_binary(client, np.array([[np.nan, 0], [3e38, 0]], np.float32))
     assert "prediction, column 'y', row 2" in overflow.error
+
+
+def test_a_string_that_says_nan_is_not_one(make_client, make_model):
+    client = make_client(make_model(missing="nan"))
+    for name in ('NaN "Infinity\\', "NaN:", "\\"):
+        answer = client.post(INFER, request([np.nan, 1], id=name))
+        assert (answer.status, answer.json["id"]) == (200, name)
+    assert client.post(INFER, b'{"id": "NaN').status == 400
+
+
+@pytest.mark.parametrize("place", ["inputs", "outputs"])
+@pytest.mark.parametrize("key", ["classification", "shared_memory_region"])
+def test_a_parameter_that_would_change_the_answer_is_not_ignored(client, place, key):
+    asked = request(outputs=[{"name": "prediction"}])
+    asked[place][0]["parameters"] = {key: 3}
+    response = client.post(INFER, asked)
+    assert response.status == 400
+    assert (
+        f"The parameter {key} of '{asked[place][0]['name']}' is of an extension" in response.error
+    )
+
+
+def test_a_length_that_is_said_twice_is_not_taken_for_the_last(client):
+    document, data = binary_request(np.ones((1, 2), np.float32))
+    response = client.post(INFER, document + data, (LENGTH, 3), (LENGTH, len(document)))
+    assert response.status == 400
+    assert f"is '3, {len(document)}', but must be" in response.error
+
+
+def test_what_a_message_repeats_is_shortened(client):
+    long = "9" * 60_000
+    for asked in (
+        request(datatype=long),
+        request(model_name=long),
+        request(shape=[long[:4000], 2]),
+        {"inputs": [TENSOR | {"name": long}]},
+        request(outputs=[{"name": long}]),
+        {"inputs": [TENSOR], long: 1},
+        b'{"inputs": [], "%b": 1, "%b": 2}' % (long.encode(), long.encode()),
+        json.dumps(request()).replace("[1, 2]", f"[{long[:4000]}, 2]", 1).encode(),
+    ):
+        response = client.post(INFER, asked)
+        assert response.status in (400, 413)
+        assert len(response.error) < 500, response.error[:500]
+
+
+def test_an_answer_has_no_more_values_than_allowed(make_client):
+    """Which is known, and said, before anything is predicted or even read."""
+    client = make_client(values=4)  # two targets
+    assert client.post(INFER, request([1, 2] * 2, (2, 2))).status == 200
+    refused = client.post(INFER, request([], (3, 2)))
+    assert refused.status == 413
+    assert (
+        "3 rows of 2 targets are 6 values, more than the 4 allowed in one answer" in refused.error
+    )

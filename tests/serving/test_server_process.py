@@ -190,20 +190,23 @@ def test_a_connection_outlives_its_refusals(server):
 @pytest.mark.parametrize(("missing", "status"), [("error", 400), ("nan", 200)])
 def test_a_row_that_lacks_a_value_is_refused_unless_that_is_allowed(missing, status):
     lacking = np.array([[1, np.nan], [1, 2]], np.float32)
-    given = triton.InferInput("features", lacking.shape, "FP32")
-    given.set_data_from_numpy(lacking)
     with serving(TEXTBOOK, "--missing", missing) as server:
         answered, named = server.ask(ROWS, [{"x1": 1, "x2": None}, ROW])
         assert answered == status
         client = triton.InferenceServerClient(f"127.0.0.1:{server.port}")
-        if missing == "error":
-            assert "Row 1, 'x2': null is not a number" in named["error"]
-            with pytest.raises(triton.InferenceServerException, match="column 'x2', row 1"):
-                client.infer("textbook", [given])
-        else:
-            first, second = client.infer("textbook", [given]).as_numpy("prediction").ravel()
-            assert np.isnan(first)
-            assert named["rows"] == [{"y": None}, {"y": float(second)}]
+        for binary in (True, False):  # whose JSON says NaN
+            given = triton.InferInput("features", lacking.shape, "FP32")
+            given.set_data_from_numpy(lacking, binary_data=binary)
+            if missing == "error":
+                assert "column 'x2', row 1: there is no value" in named["error"]
+                with pytest.raises(
+                    triton.InferenceServerException, match=r"column 'x2', row 1: .*--missing nan"
+                ):
+                    client.infer("textbook", [given])
+            else:
+                first, second = client.infer("textbook", [given]).as_numpy("prediction").ravel()
+                assert np.isnan(first)
+                assert named["rows"] == [{"y": None}, {"y": float(second)}]
         client.close()
 
 

@@ -1,13 +1,26 @@
 """Small requests: gathered into one call of the engine, each answered for itself."""
 
+import asyncio
 import json
+import socket
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from running_server import read_all, serving
 from test_server_process import TEXTBOOK
+from uvicorn.server import ServerState
 
-from linexport.serving._gathering import MOST_BYTES, Gatherer, Small
+from linexport.columns import Column
+from linexport.serving import server as server_module
+from linexport.serving._budget import (
+    MOST_BYTES,
+    MOST_REQUESTS,
+    MOST_VALUES,
+    MULTIPLICATIONS,
+    most_bytes,
+)
+from linexport.serving._gathering import Gatherer, Small
 
 INFER, ROWS = "/v2/models/flats/infer", "/v2/models/flats/rows"
 
@@ -43,8 +56,6 @@ class Turn:
 @pytest.fixture
 def asked(make_client, make_model):
     """What asks requests in one turn: returns (status, document) of each, by its number."""
-    from dataclasses import replace
-
     runtime = Counting(make_model().runtime)
     client = make_client(replace(make_model(), runtime=runtime))
     application = client.application
@@ -134,12 +145,98 @@ def test_each_is_logged_and_one_whose_client_has_left_as_such(asked):
 
 
 def test_no_more_is_gathered_than_is_answered_in_a_moment(asked):
-    body = json.dumps([{"a": 1, "b": 2}] * 500).encode()
-    assert MOST_BYTES / 4 < len(body) < MOST_BYTES / 3
+    most = asked.client.application.predicting(ROWS.encode()).inference.most_bytes
+    body = json.dumps([{"a": 1, "b": 2}] * (most // 60)).encode()
+    assert most / 4 < len(body) < most / 3
     answers = asked(*[body] * 5, path=ROWS)
-    assert asked.before_the_turn == 4
-    assert asked.runtime.calls == [2000, 500]
+    assert asked.before_the_turn == 3
+    assert asked.runtime.calls == [3 * (most // 60), 2 * (most // 60)]
     assert [status for status, _ in answers] == [200] * 5
+
+
+def test_no_more_requests_are_gathered_than_are_answered_in_a_moment(asked):
+    answers = asked(*[{"a": 1, "b": 2}] * (2 * MOST_REQUESTS + 1), path=ROWS)
+    assert asked.runtime.calls == [MOST_REQUESTS, MOST_REQUESTS, 1]
+    assert all(document["rows"] == [{"y": -5.5, "z": 2.0}] for _, document in answers)
+
+
+def dense(num_rows, num_features, path):
+    """Write rows in as few bytes as possible."""
+    if path.endswith("rows"):
+        row = ",".join(f'"{"ab"[number]}":1' for number in range(num_features))
+        return b"[%b]" % ",".join([f"{{{row}}}"] * num_rows).encode()
+    document = infer(*[[1] * num_features] * num_rows)
+    document["inputs"][0]["data"] = [1] * (num_rows * num_features)
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize("path", [INFER, ROWS])
+def test_a_request_is_delayed_by_a_bounded_number_of_values(asked, path):
+    """As many as are stated, whatever sizes come together, and however densely they are written."""
+    most = asked.client.application.predicting(path.encode()).inference.most_bytes
+    random = np.random.default_rng(3)
+    bodies = [dense(int(rows), 2, path) for rows in random.integers(1, 800, 60)]
+    bodies = [body for body in bodies if len(body) <= most]
+    assert len(bodies) > 20
+    asked(*bodies, path=path)
+    rows = np.array(asked.runtime.calls)
+    assert rows.sum() > 3 * rows.max()
+    assert (rows + 2 * rows <= MOST_VALUES).all()
+    assert (rows + 2 * rows).max() > MOST_VALUES / 2, "the bound is not far from what is allowed"
+
+
+@pytest.mark.parametrize("num_features", [1, 10, 1000])
+@pytest.mark.parametrize("num_targets", [1, 30, 5000])
+def test_what_is_gathered_for_one_model_is_bounded_in_bytes_values_and_multiplications(
+    num_features, num_targets
+):
+    row_bytes = 2 * num_features
+    rows = most_bytes(row_bytes, num_features, num_targets) // row_bytes
+    assert rows * row_bytes <= MOST_BYTES
+    assert rows * (1 + num_targets) <= MOST_VALUES
+    assert rows * num_targets * num_features <= MOST_VALUES * MULTIPLICATIONS
+
+
+def test_an_empty_body_is_refused_also_by_a_model_of_which_a_row_is_too_much(
+    make_client, make_model
+):
+    targets = tuple(Column(name=f"y{number}") for number in range(5000))
+    client = make_client(replace(make_model(), targets=targets))
+    route, sent = client.application.predicting(ROWS.encode()), []
+    gatherer = Gatherer(client.application.failed, client.application.note)
+    gatherer.add(Small(route, ROWS, {}, b"", 0.0, sent.append), turn := Turn())
+    turn.run()
+    assert [answer.status for answer in sent] == [400]
+
+
+@pytest.mark.parametrize(("num_targets", "short"), [(1, True), (100, False)])
+def test_a_request_whose_answer_may_be_long_is_left_to_the_threads(
+    make_model, make_client, num_targets, short
+):
+    """A body of which others, that ask for less, are answered in the event loop."""
+    targets = tuple(Column(name=f"y{number}") for number in range(num_targets))
+    application = make_client(replace(make_model(), targets=targets)).application
+    head = f"POST {INFER} HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\n\r\n".encode()
+
+    async def is_gathered():
+        """Send a body that is no JSON, and see who is to answer it."""
+        gathered = []
+        application.gatherer.add = lambda request, _: gathered.append(request)
+        loop, (ours, theirs) = asyncio.get_running_loop(), socket.socketpair()
+        config = server_module._config(application)
+        config.load()
+        ours.setblocking(False)
+        with ours, theirs:
+            transport, connection = await loop.connect_accepted_socket(
+                lambda: config.http_protocol_class(config, ServerState(), {}, loop), theirs
+            )
+            connection.data_received(head + b" " * 2000)
+            if not gathered:
+                assert (await loop.sock_recv(ours, 12)) == b"HTTP/1.1 400"
+            transport.abort()
+        return bool(gathered)
+
+    assert asyncio.run(is_gathered()) is short
 
 
 @pytest.fixture(scope="module")
