@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any
+from urllib.parse import quote
 
 from linexport.errors import DataError
 from linexport.serving._exchange import CLIENT_LEFT, Answer, ClientLeftError, Refusal
@@ -64,8 +65,10 @@ class Application:
         for model in served:
             routes |= model_routes(model, self.limits)
         self._routes = routes
+        # By what a client has to write for a path (RFC 3986, section 2.1); that it may write it
+        # in other ways is left to those requests that are not small.
         self._predicting = {
-            path.encode(): route for path, route in routes.items() if route.inference
+            quote(path).encode(): route for path, route in routes.items() if route.inference
         }
         self.metrics.serving(served)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import socket
 from dataclasses import replace
 
@@ -304,6 +305,19 @@ def test_the_common_way_says_the_same(server):
             (status, json.dumps(document)) for status, document in answers(read_all(client))
         )
     assert len(found) == 1
+
+
+def test_an_address_means_the_same_whichever_way_it_is_answered(tmp_path):
+    bundles = [shutil.copytree(TEXTBOOK, tmp_path / name) for name in ("x%41", "xA")]
+    meant = {"x%41/rows": "xA", "xA/rows": "xA", "x%2541/rows": "x%41", "x%2541/rows?a": "x%41"}
+    with serving(*bundles) as server:
+        for address, name in meant.items():
+            path = f"/v2/models/{address}"
+            row = {"x1": 1, "x2": 2}
+            with server.connect() as client:
+                client.sendall(post(row, path=path) + post(row, b"connection: close", path=path))
+                got = answers(read_all(client))
+            assert [document["model_name"] for _, document in got] == [name] * 2
 
 
 def test_a_client_that_waits_to_be_asked_for_the_body_is(server):
