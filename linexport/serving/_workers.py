@@ -14,11 +14,11 @@ Scope = MutableMapping[str, Any]
 Respond = Callable[[bytes, Headers], Answer]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-LATE = "linexport.late"
-"""What a connection sets in a request's state to say that its client has had its time. That costs
-a request that is in time nothing, where a timer of its own would cost a tenth of its answer."""
+REFUSED = "linexport.refused"
+"""Where in a request's state a connection puts the Refusal of one that cannot become whole: what
+came of it was no HTTP, or too long, or its client has had its time. That costs a request that is in
+time nothing, where a timer of its own would cost a tenth of its answer."""
 _RETRY = (b"retry-after", b"1")
-_CLOSE = (b"connection", b"close")
 
 
 class Workers:
@@ -40,7 +40,8 @@ class Workers:
             receive: Likewise.
 
         Raises:
-            Refusal: If there is no place, the body is too large or too slow, or the answer is.
+            Refusal: If there is no place, the body is too large or does not become whole, or the
+                answer is too slow.
             ClientLeftError: If the client leaves before its request is whole.
         """
         if self.in_flight >= self._limits.requests:
@@ -103,13 +104,8 @@ async def _read(scope: Scope, headers: Headers, receive: Receive, limits: Limits
         parts.append(part)
         if not message.get("more_body"):
             return parts[0] if len(parts) == 1 else b"".join(parts)
-        if scope["state"].get(LATE):
-            raise Refusal(408, too_late(limits), [_CLOSE])
-
-
-def too_late(limits: Limits) -> str:
-    """Return what a client is told that did not send its request in time."""
-    return f"The request was not there within {limits.client_seconds:g} s."
+        if refusal := scope["state"].get(REFUSED):
+            raise refusal
 
 
 def _too_large(limits: Limits) -> Refusal:

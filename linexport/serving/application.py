@@ -96,14 +96,18 @@ class Application:
         """Return what answers a POST to an address as it stands in a request, if that predicts."""
         return self._predicting.get(path)
 
-    def failed(self, path: str, error: Exception) -> Answer:
+    def refusal(self, path: str, error: Exception) -> Refusal:
         """Return what a client is told of an error; log one that is ours."""
         if isinstance(error, Refusal):
-            return error.answer()
+            return error
         if isinstance(error, DataError):
-            return Refusal(400, str(error)).answer()
+            return Refusal(400, str(error))
         self.log.failure(path, error)
-        return Refusal(500, "The server failed; its log says where.").answer()
+        return Refusal(500, "The server failed; its log says where.")
+
+    def failed(self, path: str, error: Exception) -> Answer:
+        """Return the same as an answer."""
+        return self.refusal(path, error).answer()
 
     def note(self, route: Route, method: str, path: str, answer: Answer, started: float) -> None:
         """Log and count a request that was answered."""

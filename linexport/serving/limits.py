@@ -24,7 +24,7 @@ class Limits:
     requests occupy: 512 MiB."""
     connections: int = 960
     """Open at the same time; past it 503. With the server's own, as many files as a process may
-    usually open, 1,024. Each takes 10 KB while it is idle, and all 70 MB if they leave 64 KiB of
+    usually open, 1,024. Each takes 10 KB while it is idle, and all 90 MB if they leave 80 KiB of
     headers unfinished."""
     client_seconds: float = 10.0
     """For a client to send a whole request (else 408), and to take a whole answer."""

@@ -12,9 +12,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
+TEXTBOOK = Path(__file__).parent.parent.parent / "models" / "textbook"
+HOST = b"host: x\r\n"
 PATIENCE = 60
 """Seconds after which a test fails rather than waits; nothing is expected to take so long."""
 
@@ -43,6 +46,11 @@ class Server:
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def wait_for_requests_in_flight(self, number: int) -> None:
+        line = f"linexport_requests_in_flight {number}.0".encode()
+        while line not in urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics").read():
+            pass
 
     def stop(self) -> int:
         """Ask the server to stop, and return its exit status."""
@@ -80,3 +88,25 @@ def read_all(connection: socket.socket) -> bytes:
     while part := connection.recv(1 << 16):
         received += part
     return received
+
+
+def post(
+    row: Any, *lines: bytes, path: str = "/v2/models/textbook/rows", version: str = "1.1"
+) -> bytes:
+    """Return a request for the prediction of rows, with more lines of headers."""
+    body = json.dumps(row).encode()
+    head = f"POST {path} HTTP/{version}\r\ncontent-length: {len(body)}\r\n".encode()
+    return head + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
+
+
+def answers(received: bytes) -> list[tuple[int, Any]]:
+    """Split what a connection received: (status, document) of each answer."""
+    found = []
+    while received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        lines = head.lower().split(b"\r\n")
+        (length,) = [int(line[15:]) for line in lines if line.startswith(b"content-length:")]
+        assert any(line.startswith(b"date:") for line in lines)
+        found.append((int(lines[0].split()[1]), json.loads(rest[:length])))
+        received = rest[length:]
+    return found

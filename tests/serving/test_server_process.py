@@ -21,12 +21,11 @@ import pytest
 import tritonclient.http as triton
 from nearness import assert_near
 from prometheus_client.parser import text_string_to_metric_families
-from running_server import read_all, serving
+from running_server import TEXTBOOK, read_all, serving
 
 import linexport
 from linexport import ExportConfig, LinearModel
 
-TEXTBOOK = Path(__file__).parent.parent.parent / "models" / "textbook"
 ROWS = "/v2/models/textbook/rows"
 ROW = {"x1": 1.0, "x2": 2.0}
 
@@ -157,14 +156,13 @@ def test_what_is_no_http_is_refused(server):
     with server.connect() as stranger:
         stranger.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
         assert read_all(stranger).startswith(b"HTTP/1.1 400")
-    assert server.event("warning")["logger"] == "uvicorn.error"
 
 
 def test_requests_past_the_limit_are_refused_at_once():
     with serving(TEXTBOOK, "--max-requests", 1) as server, server.connect() as slow:
         body = b'{"x1":1.0,"x2":2.00}'
         slow.sendall(head(len(body)) + body[:5])
-        wait_for_requests_in_flight(server)
+        server.wait_for_requests_in_flight(1)
         status, answer = server.ask(ROWS, ROW)
         assert (status, "try again" in answer["error"]) == (429, True)
         assert server.ask("/v2/health/ready")[0] == 200
@@ -271,7 +269,7 @@ def test_sigterm_finishes_what_runs_and_ends_with_0():
         running.sendall(head(len(body)) + body[:5])
         while server.ask("/v2/health/ready")[0] != 200:
             pass
-        wait_for_requests_in_flight(server)
+        server.wait_for_requests_in_flight(1)
         server.process.send_signal(signal.SIGTERM)
         assert server.event("stopping")["signal"] == "SIGTERM"
         running.sendall(body[5:])
@@ -361,17 +359,11 @@ def test_sigterm_waits_for_no_client_for_ever():
             idle.sendall(head(len(body)) + body)
             assert idle.recv(12) == b"HTTP/1.1 200"
             halfway.sendall(head(len(body)) + body[:5])
-            wait_for_requests_in_flight(server)
+            server.wait_for_requests_in_flight(1)
             assert server.stop() == 0
             assert halfway.recv(12) == b"HTTP/1.1 408"
         with pytest.raises(ConnectionRefusedError):
             server.connect()
-
-
-def wait_for_requests_in_flight(server):
-    url = f"http://127.0.0.1:{server.port}/metrics"
-    while b"linexport_requests_in_flight 1.0" not in urllib.request.urlopen(url).read():
-        pass
 
 
 @pytest.fixture

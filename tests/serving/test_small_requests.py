@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from running_server import read_all, serving
-from test_server_process import TEXTBOOK
+from running_server import HOST, TEXTBOOK, answers, post, read_all, serving
 from uvicorn.server import ServerState
 
 from linexport.columns import Column
@@ -244,28 +243,6 @@ def test_a_request_whose_answer_may_be_long_is_left_to_the_threads(
 def server():
     with serving(TEXTBOOK, "--client-timeout", 1, "--idle-timeout", 1) as started:
         yield started
-
-
-HOST = b"host: x\r\n"
-
-
-def post(row, *lines, path="/v2/models/textbook/rows", version="1.1"):
-    body = json.dumps(row).encode()
-    head = f"POST {path} HTTP/{version}\r\ncontent-length: {len(body)}\r\n".encode()
-    return head + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
-
-
-def answers(received):
-    """Split what a connection received: (status, document) of each answer."""
-    found = []
-    while received:
-        head, _, rest = received.partition(b"\r\n\r\n")
-        lines = head.lower().split(b"\r\n")
-        (length,) = [int(line[15:]) for line in lines if line.startswith(b"content-length:")]
-        assert any(line.startswith(b"date:") for line in lines)
-        found.append((int(lines[0].split()[1]), json.loads(rest[:length])))
-        received = rest[length:]
-    return found
 
 
 def test_answers_come_in_the_order_of_the_requests_whichever_way_they_go(server):
