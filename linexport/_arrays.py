@@ -9,3 +9,12 @@ Float32Array: TypeAlias = NDArray[np.float32]
 Float64Array: TypeAlias = NDArray[np.float64]
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 FloatDType: TypeAlias = np.dtype[Any]  # float32 or float64
+
+
+def has_masked(values: Any) -> bool:
+    """Tell whether an array, or one in a list of them, hides some of its values."""
+    arrays = values if isinstance(values, list | tuple) else [values]
+    return any(
+        isinstance(array, np.ndarray) and hasattr(array, "mask") and np.any(array.mask)
+        for array in arrays
+    )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from linexport._arrays import Float64Array
+from linexport._arrays import Float64Array, has_masked
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.sources._found import Found
@@ -59,8 +59,10 @@ def as_float64(array: Any, name: str) -> Float64Array:
     """Return numbers in float64, which holds float32 and narrower ones exactly.
 
     Raises:
-        ModelError: If they are no real numbers, or more precise than float64.
+        ModelError: If they are no real numbers, masked, or more precise than float64.
     """
+    if has_masked(array):
+        raise ModelError(f"{name} has masked values; a model is made of known numbers.")
     try:
         values = np.asarray(array)
     except ValueError as error:  # rows of different lengths

@@ -84,7 +84,8 @@ def _read(source: Any) -> Found:
 
 
 def _read_mapping(source: Mapping[Any, Any]) -> Found:
-    if not arrays.is_arrays(source):
+    # R's form has a number for each name, and one of these may be weight.
+    if coefficients.R_INTERCEPT in source or not arrays.is_arrays(source):
         return coefficients.read(source)
     if any("torch" in _origins(value) for value in source.values()):
         from linexport.sources import torch_modules

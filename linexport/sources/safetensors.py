@@ -17,5 +17,5 @@ def decode(data: bytes) -> Found:
         ArtifactError: If it is damaged, or holds numbers of another type.
         ModelError: If its numbers are not those of a linear model.
     """
-    numbers = bundle.decode_arrays(data, largest_header=LARGEST_HEADER)
+    numbers = bundle.decode_arrays(data, largest_header=LARGEST_HEADER, narrow=True)
     return arrays.read(numbers, source="safetensors")

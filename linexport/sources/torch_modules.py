@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import is_lazy
 
 from linexport._arrays import Float64Array
 from linexport.errors import ModelError
@@ -90,6 +92,8 @@ def _refusal(module: Any, name: str) -> str:
         )
     if kind in _NORMALISE_ROWS:
         return f"{name} is not linear: {kind} divides each row by its own deviation."
+    if isinstance(module, LazyModuleMixin):
+        return f"{name} is not initialised: call it on a batch, from which {kind} takes its shape."
     if isinstance(module, (*_LAYERS, nn.Sequential)):
         return (
             f"{name} has a forward of its own or hooks, so that what it computes is not known: "
@@ -141,10 +145,12 @@ def _normalised(layer: nn.BatchNorm1d, values: Values, name: str) -> Values:
 def _float64(tensor: Any, name: str) -> Float64Array:
     if not isinstance(tensor, torch.Tensor):
         return arrays.as_float64(tensor, name)
+    if is_lazy(tensor):
+        raise ModelError(f"{name} is not initialised: call its module on a batch first.")
     if not tensor.dtype.is_floating_point or tensor.layout != torch.strided or tensor.is_meta:
         raise ModelError(f"{name} is {tensor.dtype}, {tensor.layout}: real numbers are needed.")
     # A view may repeat a few stored numbers without end.
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise ModelError(f"{name} is a view that repeats its numbers: pass a copy.")
-    converted: Float64Array = tensor.detach().cpu().to(torch.float64).numpy()
+    converted: Float64Array = tensor.detach().cpu().to(torch.float64).resolve_neg().numpy()
     return converted

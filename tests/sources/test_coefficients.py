@@ -124,6 +124,16 @@ def test_anything_else_is_refused_with_the_file_and_the_reason(read, text, said)
         read(text)
 
 
+def test_features_in_rs_form_may_be_called_as_arrays_are():
+    source = {"(Intercept)": 1, "weight": np.float64(2), "body.weight": 3, "bias": 4, "mean": 5}
+    model = linexport.read_model(source).model
+    assert model.feature_names == ("weight", "body.weight", "bias", "mean")
+    assert (model.weight.tolist(), model.bias.tolist()) == ([[2, 3, 4, 5]], [1])
+    assert linexport.read_model({"weight": 2, "bias": 1}).source == "arrays"
+    with pytest.raises(ModelError, match="Expected `float`, got `array`"):
+        linexport.read_model({"(Intercept)": 1, "weight": [2, 3]})
+
+
 def test_two_intercepts_are_one_too_many():
     """R's name beside ours is a feature of that name, which nobody means."""
     source = {"intercept": 1, "coefficients": {"(Intercept)": 2, "a": 3}}

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from agreement import assert_agrees
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_tensors
 
 import linexport
 from linexport import Column
-from linexport.errors import ModelError
+from linexport.errors import ArtifactError, ModelError
 
 WEIGHT = np.array([[2.0, -3.5], [0.25, 8.0]])
 BIAS = np.array([4.25, -1.0])
@@ -27,6 +29,7 @@ def test_arrays_are_a_model(tmp_path):
     [
         ({"weight": [2, -3.5], "bias": 4}, [[2.0, -3.5]], [4.0]),
         ({"weight": [[2.0, -3.5]], "bias": [4.25]}, [[2.0, -3.5]], [4.25]),
+        ({"weight": np.ma.masked_array([2.0, -3.5])}, [[2.0, -3.5]], [0.0]),
         ({"weight": WEIGHT.T.copy().T}, WEIGHT.tolist(), [0.0, 0.0]),
         ({"a.b.weight": np.float16([2, 0.5]), "a.b.bias": [1]}, [[2.0, 0.5]], [1.0]),
         ({"weight": np.array([[2**31]]), "bias": np.int8(1)}, [[2.0**31]], [1.0]),
@@ -52,6 +55,8 @@ def test_names_units_and_ranges_may_be_given():
         ({"weight": ["a"]}, "must be real numbers"),
         ({"weight": [[1j]]}, "must be real numbers"),
         ({"weight": [True]}, "must be real numbers"),
+        ({"weight": np.ma.masked_equal([[-999.0, 2.0]], -999.0)}, "weight has masked values"),
+        ({"weight": [np.ma.masked_equal([-999.0, 2.0], -999.0)]}, "weight has masked values"),
         ({"weight": np.ones((1, 2), np.longdouble)}, "at most as wide as float64"),
         ({"weight": np.ones((1, 2, 3))}, r"must have shape \(targets, features\)"),
         ({"weight": np.ones((0, 2))}, r"must have shape \(targets, features\)"),
@@ -106,6 +111,23 @@ def test_safetensors_of_a_linear_layer(tmp_path, dtype):
     assert found.source == "safetensors"
     assert np.array_equal(found.model.weight, WEIGHT)
     assert np.array_equal(found.model.bias, BIAS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_narrow_safetensors_are_taken_exactly(tmp_path, dtype):
+    path = tmp_path / "model.safetensors"
+    weight = torch.tensor([[0.1, -3e-6], [7.0, -6e4]], dtype=dtype)
+    save_tensors({"weight": weight, "bias": torch.ones(2)}, path)
+    model = linexport.read_model(path).model
+    assert np.array_equal(model.weight, weight.to(torch.float64).numpy())
+    assert model.bias.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
+def test_safetensors_of_other_numbers_are_refused(tmp_path, dtype):
+    save_tensors({"weight": torch.ones(1, 2).to(dtype)}, tmp_path / "model.safetensors")
+    with pytest.raises(ArtifactError, match="must be F32 or F64 or F16 or BF16"):
+        linexport.read_model(tmp_path / "model.safetensors")
 
 
 def test_our_own_safetensors(tiny, tmp_path):

@@ -129,6 +129,11 @@ def test_narrow_numbers_are_taken_exactly(dtype):
     assert np.array_equal(model.weight, module.weight.detach().to(torch.float64).numpy())
 
 
+def test_a_view_that_negates_is_taken_for_what_it_shows():
+    weight = torch.tensor([[2j, -3j]], dtype=torch.complex128).conj().imag
+    assert linexport.read_model({"weight": weight}).model.weight.tolist() == [[-2.0, 3.0]]
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -170,6 +175,8 @@ def replaced(module):
         (nn.Conv1d(3, 1, 1), "is a Conv1d"),
         (Net(), "is a Net, whose forward may compute anything: .* such as its head"),
         (Doubled(3, 1), "a forward of its own"),
+        (nn.LazyLinear(1), "the module is not initialised: call it on a batch"),
+        (nn.Sequential(nn.LazyLinear(1)), r"layer 0 \(LazyLinear\) is not initialised"),
         (hooked(nn.Linear(3, 1)), "hooks"),
         (nn.Sequential(replaced(nn.Linear(3, 1))), "a forward of its own"),
         (torch.zeros(3), "A torch Tensor is not a model"),
@@ -199,6 +206,7 @@ def test_a_scripted_module_is_a_program():
         ({"weight": torch.ones(1, 1).expand(1, 10**12)}, "a view that repeats"),
         ({"weight": torch.full((1, 2), float("nan"))}, "it must be finite"),
         ({"weight": torch.ones(1, 2), "mean": torch.ones(2)}, "Found mean, weight"),
+        (nn.LazyLinear(1).state_dict(), "weight is not initialised: call its module on a batch"),
     ],
 )
 def test_tensors_that_are_not_one_linear_layer_are_refused(state, said):
