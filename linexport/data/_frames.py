@@ -1,11 +1,10 @@
-"""Parquet files, and tables that are in memory already."""
+"""Parquet files, and frames of polars."""
 
 import functools
 import itertools
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -52,7 +51,7 @@ class Frame:
         try:
             self._schema = frame.collect_schema()
         except _FAULTS as error:
-            raise _unreadable(error, source) from error
+            raise unreadable(error, source) from error
         self.names = require_unique(self._schema.names(), source)
 
     @property
@@ -118,7 +117,7 @@ class Frame:
                 is_empty = False
                 del numbered  # see `batches`
         except _FAULTS as error:
-            raise _unreadable(error, self.source) from error
+            raise unreadable(error, self.source) from error
         if is_empty:
             yield 1, pl.DataFrame(schema={name: self._schema[name] for name in names})
 
@@ -180,60 +179,9 @@ def parquet_file(path: Path, source: str) -> Frame:
     )
 
 
-def arrow_table(table: Any, source: str) -> Frame:
-    """Take a table with the Arrow PyCapsule interface; a stream of it is read at once.
-
-    Raises:
-        DataError: If the table cannot be exported, or two columns have one name.
-    """
-    try:
-        frame = pl.DataFrame(table)
-    except (Exception, pl.exceptions.PanicException) as error:  # the exporter's, of any library
-        raise _unreadable(error, source) from error
-    return Frame(frame.lazy(), source)
-
-
-def mapping(columns: Mapping[str, Any], source: str) -> Frame:
-    """Take arrays, tensors or lists of one length by name, or scalars for one row.
-
-    Raises:
-        DataError: If a column is not one-dimensional or of one type, or the lengths differ.
-    """
-    series = [_series(name, values, source) for name, values in columns.items()]
-    try:
-        return Frame(pl.DataFrame(series).lazy(), source)
-    except pl.exceptions.ShapeError as error:
-        lengths = ", ".join(f"'{column.name}' {len(column)}" for column in series)
-        raise DataError(f"The columns differ in length: {lengths}.", source=source) from error
-
-
-def _series(name: object, values: Any, source: str) -> pl.Series:
-    import numpy as np  # see linexport.data
-
-    if not isinstance(name, str):
-        raise DataError(f"A column name must be text, got {name!r}.", source=source)
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    if np.ndim(values) > 1:
-        raise DataError(
-            f"It must be one-dimensional, got shape {np.shape(values)}.", source=source, column=name
-        )
-    if np.ndim(values) == 0:
-        values = [values]
-    try:
-        return pl.Series(name, values)
-    except TypeError:  # a list of int and float, for instance
-        pass
-    try:
-        return pl.Series(name, np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"Its values cannot be read: {error}.", source=source, column=name
-        ) from error
-
-
-def _unreadable(error: BaseException, source: str) -> DataError:
+def unreadable(error: BaseException, source: str, column: str | None = None) -> DataError:
+    """Say in one line why something cannot be read, as whatever failed has it."""
     reason = next(iter(str(error).splitlines()), "").strip().rstrip(".") or type(error).__name__
     if isinstance(error, pl.exceptions.DuplicateError):
         return DataError(f"Two columns have one name: {reason}; rename one.", source=source)
-    return DataError(f"It cannot be read: {reason}.", source=source)
+    return DataError(f"It cannot be read: {reason}.", source=source, column=column)

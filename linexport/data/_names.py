@@ -54,16 +54,18 @@ def named_columns(names: Sequence[str], source: str) -> tuple[Column, ...]:
 def _suggestion(name: str, names: Sequence[str]) -> str:
     from difflib import get_close_matches  # only for whoever has mistyped a name
 
+    if not names:
+        return "there are no columns."
+    shown = ", ".join(f"'{other}'" for other in names[:_MOST_SHOWN])
+    if len(names) > _MOST_SHOWN:
+        shown += f" and {len(names) - _MOST_SHOWN} more"
+    if all(_is_number(other) for other in names):
+        return f"the columns must be named, in CSV by the first line, but are called {shown}."
     by_simple_form = {other.strip().casefold(): other for other in names}
     matches = get_close_matches(name.strip().casefold(), by_simple_form, n=3)
     if matches:
         close = " or ".join(f"'{by_simple_form[match]}'" for match in matches)
         return f"did you mean {close}?"
-    shown = ", ".join(f"'{other}'" for other in names[:_MOST_SHOWN])
-    if len(names) > _MOST_SHOWN:
-        shown += f" and {len(names) - _MOST_SHOWN} more"
-    if all(_is_number(other) for other in names):
-        return f"the first line must name the columns, but it reads {shown}."
     return f"its columns are {shown}."
 
 

@@ -77,6 +77,12 @@ def not_a_number(
     kind: Kind | None = None,
 ) -> DataError:
     """Describe a value that is no number, or no boolean in a column of those."""
+    if column.dtype == pl.Object:
+        return DataError(
+            "It holds objects, not real numbers; convert them, as with .astype(float).",
+            source=source,
+            column=column.name,
+        )
     value = column[index]
     value = str(value.to_list() if isinstance(value, pl.Series) else value)
     shown = repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "...")

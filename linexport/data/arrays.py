@@ -6,10 +6,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport._arrays import Float64Array
+from linexport._arrays import Float64Array, has_masked
 from linexport.columns import Column, default_columns
 from linexport.data._checks import check_missing, finite_rows, require_rows
 from linexport.data._names import named_columns, require_unique
+from linexport.data._tensors import tensor_to_numpy
 from linexport.data.dataset import Dataset
 from linexport.errors import DataError
 
@@ -24,17 +25,19 @@ def as_array(values: Any, what: str) -> NDArray[Any]:
         what: Its name in messages.
 
     Raises:
-        DataError: If it holds anything but real numbers, or rows of unequal length.
+        DataError: If it holds anything but real numbers, rows of unequal length or masked values.
     """
     if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        if str(values.dtype) == "torch.bfloat16":  # NumPy has no such type; float32 holds it
-            values = values.float()
-        values = values.numpy()
+        values = tensor_to_numpy(values, what)
+    if has_masked(values):  # what they hide is often a number that means none
+        raise DataError("It has masked values; fill them, as with .filled(np.nan).", source=what)
     try:
         array = np.asarray(values)
     except ValueError as error:
         raise DataError("Its rows differ in length.", source=what) from error
+    except (RuntimeError, TypeError) as error:  # of a list of tensors, for instance
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"It cannot be made an array: {reason}.", source=what) from error
     if array.dtype.kind not in "biuf":
         raise DataError(f"It must hold real numbers, got {array.dtype}.", source=what)
     return array

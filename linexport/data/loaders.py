@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from linexport._arrays import has_masked
 from linexport.errors import ConfigError, DataError
 
 __all__ = ["load_array"]
@@ -23,10 +24,12 @@ def load_array(
 
     Raises:
         ConfigError: If batch_size is not positive.
-        DataError: If the arrays differ in their number of rows.
+        DataError: If the arrays differ in their number of rows, or one is masked.
     """
     if not batch_size >= 1:
         raise ConfigError(f"batch_size must be at least 1, got {batch_size}.")
+    if any(map(has_masked, data_arrays)):
+        raise DataError("The arrays have masked values; fill them, as with .filled(np.nan).")
     tensors = [torch.as_tensor(array) for array in data_arrays]
     lengths = [len(tensor) for tensor in tensors]
     if len(set(lengths)) != 1:

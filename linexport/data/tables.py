@@ -10,7 +10,8 @@ import polars as pl
 
 from linexport.data._ahead import Ahead
 from linexport.data._files import File, find_files, require_one_format
-from linexport.data._frames import Frame, arrow_table, mapping, parquet_file
+from linexport.data._frames import Frame, parquet_file
+from linexport.data._memory import arrow_table, mapping
 from linexport.data._names import require_known
 from linexport.data._parts import Batch, Part, Selection
 from linexport.data.progress import OnRead, ReadProgress
@@ -223,7 +224,7 @@ def _open_files(names: list[str], delimiter: str | None, on_read: OnRead | None)
     return Table(source, parts, files=files, on_read=on_read)
 
 
-def _open_object(source: Any) -> Frame:
+def _open_object(source: Any) -> Part:
     package = type(source).__module__.split(".")[0].lstrip("_")
     name = f"{package}.{type(source).__name__}".removeprefix("builtins.")
     if isinstance(source, pl.LazyFrame):

@@ -3,14 +3,16 @@
 pyarrow comes with those engines: no other module imports it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 
 from linexport.data._checks import check_missing
 from linexport.data._names import require_known
+from linexport.errors import DataError
 from linexport.scoring.predictor import Predictor
 from linexport.scoring.stream import check_kept
 
@@ -31,23 +33,35 @@ class RecordBatchScorer:
         """Return the kept columns and a prediction of every target, for every row in its order.
 
         Raises:
-            DataError: As `Predictor.predict`, rows being counted from 1 in these; or if a kept
-                column is not there.
+            DataError: As `Predictor.predict`, rows being counted from 1 in these; if a kept column
+                is not there or one of two of that name; or if the rows are no pyarrow ones.
         """
-        names = rows.schema.names
-        require_known(self.keep, names, f"pyarrow.{type(rows).__name__}")
-        features = self.predictor.feature_names
-        inputs = rows.select(features) if set(features) <= set(names) else rows  # which is refused
-        prediction = self.predictor.predict(inputs, missing=self.missing)
+        _require_once(self.predictor.feature_names + self.keep, rows)
+        prediction = self.predictor.predict(
+            rows.select(self.predictor.feature_names), missing=self.missing
+        )
         columns = [rows.column(name) for name in self.keep]
         columns += [pa.array(of_target) for of_target in prediction.T]
         return type(rows).from_arrays(columns, names=[*self.keep, *self.predictor.target_names])
 
 
+def _require_once(wanted: Sequence[str], rows: Any) -> None:
+    """Raise DataError unless rows are pyarrow's and have one column of each name."""
+    if not isinstance(rows, pa.RecordBatch | pa.Table):
+        raise DataError(
+            f"A {type(rows).__name__} is no record batch: give a pyarrow.RecordBatch or Table."
+        )
+    source, counts = f"pyarrow.{type(rows).__name__}", Counter(rows.schema.names)
+    require_known(wanted, list(counts), source)
+    for name in wanted:
+        if counts[name] > 1:
+            raise DataError("Two columns have this name; rename one.", source=source, column=name)
+
+
 def record_batch_scorer(
     predictor: Predictor,
     *,
-    keep: Sequence[str] = (),
+    keep: str | Sequence[str] = (),
     missing: Literal["error", "nan"] = "error",
 ) -> RecordBatchScorer:
     """Return a function that predicts for the rows of a pyarrow.RecordBatch, or of a Table.
@@ -58,7 +72,8 @@ def record_batch_scorer(
 
     Args:
         predictor: What `linexport.load` returns.
-        keep: Columns to hand on before the predictions, which are named after the targets.
+        keep: Columns, or the one, to hand on before the predictions, which are named after the
+            targets.
         missing: Whether a missing or non-finite feature is an error, or makes its row be predicted
             as NaN.
 
@@ -67,5 +82,6 @@ def record_batch_scorer(
         ConfigError: If missing is neither.
     """
     check_missing(missing, "nan")
-    check_kept(keep, predictor.target_names, "keep")
-    return RecordBatchScorer(predictor, tuple(keep), missing)
+    kept = (keep,) if isinstance(keep, str) else tuple(keep)
+    check_kept(kept, predictor.target_names, "keep")
+    return RecordBatchScorer(predictor, kept, missing)

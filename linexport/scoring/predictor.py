@@ -85,13 +85,15 @@ class Predictor:
         """Predict every target for every row.
 
         A number that the runtime's dtype cannot hold is rounded to the nearest that it can: a
-        float32 model rounds float64 features and integers beyond 2**24.
+        float32 model rounds float64 features and integers beyond 2**24. Only a long double in a
+        table is rounded twice, to float64 first.
 
         Args:
             features: Shape (N, D): an array of any real dtype and memory order, a tensor or a
-                nested list. Or a table: polars, pandas, pyarrow, DuckDB or any other with the
-                Arrow PyCapsule interface, or a mapping of names to arrays or, for one row, to
-                numbers. Its columns are found by name; their order and other columns do not matter.
+                nested list; none of it masked. Or a table: polars (a LazyFrame too), pandas,
+                pyarrow, DuckDB or any other with the Arrow PyCapsule interface, or a mapping of
+                names to arrays or, for one row, to numbers. Its columns are found by name; their
+                order and other columns do not matter.
             missing: Whether a missing or non-finite value in a table is an error, or makes its row
                 be predicted as NaN. In an array, NaN and infinity are numbers like others, and
                 the runtime says what becomes of them.
@@ -100,17 +102,17 @@ class Predictor:
             Shape (N, K), in the runtime's dtype, target units.
 
         Raises:
-            DataError: If the shape is not (N, D), a column is unknown or not numeric, a table lacks
-                a value, a finite number is beyond the runtime's dtype, or a row is outside the
-                training range and check_range is 'error'.
+            DataError: If the shape is not (N, D), a column is unknown or not numeric, an array is
+                masked, a table lacks a value, a finite number is beyond the runtime's dtype, or a
+                row is outside the training range and check_range is 'error'.
             ConfigError: If missing is neither.
         """
         check_missing(missing, "nan")
-        if isinstance(features, np.ndarray):
+        if type(features) is np.ndarray:
             return self._predict_array(features)
         if isinstance(features, Mapping) and (row := self._one_row(features)) is not None:
             return self._evaluate(row, type(features).__name__, 1, report=warn)
-        if isinstance(features, Mapping) or hasattr(features, "__arrow_c_stream__"):
+        if isinstance(features, Mapping) or _is_table(features):
             return self._predict_table(features, missing)
         return self._predict_array(data.as_array(features, "features"))
 
@@ -293,6 +295,11 @@ class Predictor:
                 f"and {len(self.targets)} targets; the artifact is not of this model."
             )
         return prediction
+
+
+def _is_table(features: Any) -> bool:
+    """Tell by the Arrow PyCapsule interface, which a polars LazyFrame does without."""
+    return hasattr(features, "__arrow_c_stream__") or hasattr(features, "collect_schema")
 
 
 def _is_exact(value: Any) -> bool:

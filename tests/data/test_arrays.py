@@ -25,6 +25,8 @@ Y = np.array([1.0, 2.0, 3.0, 5.0])
         lambda values: torch.tensor(values, requires_grad=True),
         lambda values: torch.tensor(values, dtype=torch.bfloat16),
         lambda values: torch.tensor(values).to_sparse().to_dense(),
+        lambda values: torch.tensor(values, dtype=torch.float8_e4m3fn),
+        lambda values: np.ma.masked_equal(values, -1.0),
         pd.DataFrame,
         lambda values: pl.DataFrame(np.atleast_2d(values.T).T),
     ],
@@ -74,6 +76,19 @@ def test_columns_are_named_by_data_frames_by_the_caller_or_by_number():
         (X + 1j, Y, {}, "the arrays, features: It must hold real numbers, got complex128."),
         ([[1, 2], [3]], Y, {}, "the arrays, features: Its rows differ in length."),
         (
+            X,
+            np.ma.masked_equal(Y, 5.0),
+            {},
+            "the arrays, target: It has masked values; fill them, as with .filled(np.nan).",
+        ),
+        (
+            torch.ones(4, 2, device="meta"),
+            Y,
+            {},
+            "the arrays, features: A tensor of torch.float32 (torch.strided, on meta) is no array; "
+            "make it a dense one of float32 first.",
+        ),
+        (
             np.where(X == 5, np.nan, X),
             Y,
             {},
@@ -119,6 +134,12 @@ def test_the_dataset_is_a_copy():
     assert dataset.feature_values.tolist() == X.tolist()
 
 
+def test_a_list_of_tensors_that_is_no_array_is_refused_in_one_line():
+    with pytest.raises(DataError, match=r"^rows: It cannot be made an array: ") as caught:
+        as_array([torch.ones(2, dtype=torch.bfloat16)], "rows")
+    assert "\n" not in str(caught.value)
+
+
 def test_scalars_are_arrays_too():
     assert as_array(4.2, "bias").shape == ()
 
@@ -142,8 +163,10 @@ def test_a_loader_keeps_the_order_where_nothing_is_trained():
     assert batch[0].tolist() == X.tolist()
 
 
-def test_a_loader_needs_a_batch_size_and_equally_many_rows():
+def test_a_loader_needs_a_batch_size_and_equally_many_rows_that_are_known():
     with pytest.raises(ConfigError, match="batch_size must be at least 1, got 0"):
         load_array((X, Y), 0)
     with pytest.raises(DataError, match=r"equally many rows, got \[4, 3\]"):
         load_array((X, Y[:3]), 2)
+    with pytest.raises(DataError, match="masked values; fill them"):
+        load_array((X, np.ma.masked_equal(Y, 5.0)), 2)

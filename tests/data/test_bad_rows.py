@@ -77,8 +77,8 @@ ROWS = {
     ),
     "no header": (
         "1,2\n3,4\n5,7\n",
-        "t.csv: There is no column 'y'; the first line must name the columns, but it reads '1', "
-        "'2'.",
+        "t.csv: There is no column 'y'; the columns must be named, in CSV by the first line, but "
+        "are called '1', '2'.",
     ),
     "a name twice": (
         "x,z,x,y\n1,2,3,4\n",

@@ -18,6 +18,8 @@ from linexport.errors import ConfigError, DataError
 POLARS = pl.DataFrame({"x": [1, 2, 4], "b": [True, False, None], "y": [0.5, None, 2.5]})
 EXPECTED = np.array([[1.0, 1.0, 0.5], [2.0, 0.0, np.nan], [4.0, np.nan, 2.5]])
 
+TWICE = pa.table([pa.array([1.0]), pa.array([2.0])], names=["a", "a"])
+
 DOORS = {
     "polars": POLARS,
     "polars lazy": POLARS.lazy(),
@@ -84,22 +86,139 @@ def test_a_list_of_integers_and_floats_is_a_column_of_numbers():
         (3, "A int is no table: give a path, a polars, pandas, pyarrow or DuckDB table, or a "),
         ([[1, 2]], "A list is no table"),
         ({"x": [1, 2], "y": [1]}, "dict: The columns differ in length: 'x' 2, 'y' 1"),
-        ({"x": np.ones((2, 2))}, "dict, column 'x': It must be one-dimensional, got shape (2, 2)"),
         ({1: [1, 2]}, "dict: A column name must be text, got 1"),
-        ({"x": [1, "a"]}, "dict, column 'x': Its values cannot be read"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "pandas.DataFrame: It cannot be read"),
-        (pd.DataFrame({"a": [1, "z"]}), "pandas.DataFrame: It cannot be read"),
+        (TWICE.to_pandas(), "pandas.DataFrame: Columns 1 and 2 are both named 'a'; rename one"),
+        (TWICE, "pyarrow.Table: Columns 1 and 2 are both named 'a'; rename one"),
+        (TWICE.to_reader(), "pyarrow.RecordBatchReader: Two columns have one name"),
         (pl.Series("a", [1]).to_arrow(), "no table"),
-        (
-            pa.table([pa.array([1.0]), pa.array([2.0])], names=["a", "a"]),
-            "pyarrow.Table: Two columns have one name",
-        ),
+        (pl.Series("a", [1]), "polars.Series: It is one-dimensional; give a table, or a mapping"),
+        (pd.Series([1.0]), "pandas.Series: It is one-dimensional; give a table, or a mapping"),
+        (pa.chunked_array([[1]]), "pyarrow.ChunkedArray: It is one-dimensional; give a table"),
     ],
 )
 def test_what_is_no_table_is_refused(source, message):
     with pytest.raises(DataError) as caught:
         open_table(source)
     assert message in str(caught.value)
+
+
+LARGE = 10**400
+MASKED = np.ma.masked_array([-999.0, 2.0], mask=[True, False])
+NO_NUMBERS = {
+    "two dimensions": (np.ones((2, 2)), "It must be one-dimensional, got rows of Array(Float64"),
+    "rows of unequal length": ([[1], [2, 3]], "It must be one-dimensional, got rows of List"),
+    "text among numbers": ([1, "2"], "It cannot be read: unexpected value"),
+    "an integer that is too large": ([LARGE, 1], "An integer is beyond the range of float64"),
+    "days": (np.array([1, 2], "m8[D]"), "It cannot be read: incorrect NumPy datetime resolution"),
+    "objects": (np.array([1.0, 2.0], object), "It holds objects, not real numbers; convert"),
+    "complex numbers": (np.array([1j, 2j]), "It holds objects, not real numbers; convert"),
+    "a sparse tensor": (torch.ones(2).to_sparse(), "(torch.sparse_coo, on cpu) is no array; make"),
+    "a meta tensor": (torch.ones(2, device="meta"), "(torch.strided, on meta) is no array; make"),
+}
+
+
+@pytest.mark.parametrize("case", NO_NUMBERS)
+def test_a_column_of_a_mapping_that_is_no_numbers_is_named_if_it_is_wanted(case):
+    column, said = NO_NUMBERS[case]
+    table = {"x": column, "y": [1, 2]}
+    assert values(table, ["y"]).ravel().tolist() == [1.0, 2.0]
+    with pytest.raises(DataError) as caught:
+        values(table, ["y", "x"])
+    assert str(caught.value).startswith("dict, column 'x'")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        torch.tensor([-0.5, 2.0], dtype=torch.bfloat16),
+        torch.tensor([-0.5, 2.0], dtype=torch.float8_e4m3fn),
+        torch.tensor([-0.5, 2.0], requires_grad=True),
+        torch.tensor([0.5j, -2j]).conj().imag,  # has the negative bit
+        np.array([-0.5, 2.0], np.longdouble),
+        [np.float32(-0.5), 2],
+        (-0.5, np.longdouble(2)),
+    ],
+    ids=lambda column: f"{type(column).__name__} {getattr(column, 'dtype', '')}",
+)
+def test_numbers_of_any_type_are_a_column_of_a_mapping(column):
+    assert values({"x": column}, ["x"]).ravel().tolist() == [-0.5, 2.0]
+
+
+@pytest.mark.parametrize("number", [np.longdouble(2), 10**39, torch.tensor(2.0), np.array(2)])
+def test_a_number_of_any_type_is_one_row(number):
+    assert values({"x": number}, ["x"]).tolist() == [[float(number)]]
+
+
+def test_masked_values_of_a_column_are_missing():
+    np.testing.assert_array_equal(values({"x": MASKED}, ["x"]), [[np.nan], [2.0]])
+
+
+DECIMALS = pa.array([Decimal(1), Decimal(2)], pa.decimal256(50, 2))
+INTERVALS = pa.array([pa.MonthDayNano([1, 2, 3])] * 2)
+UNREADABLE = {
+    "pandas objects": (
+        pd.DataFrame({"y": [1, 2], "x": [object(), object()]}),
+        "pandas.DataFrame, column 'x': It cannot be read: Could not convert <object",
+    ),
+    "pandas text and numbers": (
+        pd.DataFrame({"x": ["u", 3], "y": [1, 2]}),
+        "pandas.DataFrame, column 'x': It cannot be read",
+    ),
+    "pandas decimals": (
+        pd.DataFrame({"x": pd.array(DECIMALS, pd.ArrowDtype(DECIMALS.type)), "y": [1, 2]}),
+        "pandas.DataFrame, column 'x': Values of type decimal256(50, 2)[pyarrow] cannot be read",
+    ),
+    "pyarrow decimals": (
+        pa.table({"x": DECIMALS, "y": [1, 2]}),
+        "pyarrow.Table, column 'x': Values of type decimal256(50, 2) cannot be read; cast them",
+    ),
+    "pyarrow intervals": (
+        pa.record_batch({"y": [1, 2], "x": INTERVALS}),
+        "pyarrow.RecordBatch, column 'x': Values of type month_day_nano_interval cannot be read",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_column_that_cannot_be_read_matters_only_if_it_is_wanted(case, capfd):
+    table, said = UNREADABLE[case]
+    assert values(table, ["y"]).ravel().tolist() == [1.0, 2.0]
+    with pytest.raises(DataError) as caught:
+        values(table, ["y", "x"])
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_index_of_a_data_frame_is_a_column_if_it_has_a_name():
+    frame = pd.DataFrame({"x": [1.0, 2.0], 7: [3, 4]})
+    both = [[1.0, 5.0, 3.0], [2.0, 6.0, 4.0]]
+    assert values(frame.set_index(pd.Index([5, 6], name="k")), ["x", "k", "7"]).tolist() == both
+    assert values(frame.set_index(pd.RangeIndex(5, 7, name="k")), ["x", "k", "7"]).tolist() == both
+    levels = pd.MultiIndex.from_arrays([[5, 6], ["u", 3]], names=["k", None])
+    assert values(frame.set_index(levels), ["x", "k", "7"]).tolist() == both
+    same = frame.set_index("x", drop=False)
+    assert open_table(same).names == ("x", "7")
+    assert values(same, ["7", "x"]).tolist() == [[3.0, 1.0], [4.0, 2.0]]
+
+
+@pytest.mark.parametrize("door", ["pandas", "pyarrow table", "mapping"])
+def test_tables_of_other_libraries_are_shared_out_by_rows(door):
+    table = open_table(DOORS[door])
+    shares = [table.share(rank, 2) for rank in range(2)]
+    batches = [batch for share in shares for batch in share.batches(["x", "y"])]
+    assert [batch.first_row for batch in batches] == [1, 2]
+    found = np.concatenate([to_float64(batch.numbers) for batch in batches])
+    np.testing.assert_array_equal(found, EXPECTED[:, [0, 2]])
+
+
+def test_names_that_are_numbers_are_told_of_first():
+    with pytest.raises(DataError, match=r"columns must be named, in CSV .* are called '0', '1'"):
+        values(pd.DataFrame(np.ones((3, 2))), ["x1"])
+    with pytest.raises(DataError, match=r"dict: There is no column 'x1'; there are no columns\."):
+        values({}, ["x1"])
 
 
 @pytest.mark.parametrize(

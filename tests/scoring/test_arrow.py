@@ -75,6 +75,23 @@ def test_columns_that_are_not_there_are_named(predictor):
         record_batch_scorer(predictor)(ROWS.select(["id", "a"]))
 
 
+def test_one_column_may_be_kept_by_its_name_alone(predictor):
+    found = record_batch_scorer(predictor, keep="when")(ROWS)
+    assert found.schema.names == ["when", "y", "z"]
+
+
+def test_columns_of_one_name_matter_only_where_they_are_wanted(predictor):
+    rows = pa.record_batch([*ROWS.columns, ROWS["id"]], names=[*ROWS.schema.names, "id"])
+    assert record_batch_scorer(predictor)(rows).to_pydict() == EXPECTED
+    with pytest.raises(DataError, match="RecordBatch, column 'id': Two columns have this name"):
+        record_batch_scorer(predictor, keep=["id"])(rows)
+
+
+def test_what_is_no_record_batch_is_refused(predictor):
+    with pytest.raises(DataError, match=r"A DataFrame is no record batch: give a pyarrow\.Rec"):
+        record_batch_scorer(predictor)(ROWS.to_pandas())
+
+
 def test_it_is_pickled_with_the_model_and_predicts_the_same_bits(tmp_path):
     model = linexport.LinearModel.from_arrays(
         {"weight": np.array([[0.1, -0.7]]), "bias": np.array([0.3])},

@@ -22,14 +22,18 @@ ARRAYS = {
     "list": X.tolist(),
     "tensor": torch.tensor(X, dtype=torch.float32, requires_grad=True),
     "bfloat16 tensor": torch.tensor(X, dtype=torch.bfloat16),
+    "float8 tensor": torch.tensor(X, dtype=torch.float8_e4m3fn),
+    "tensor with the negative bit": torch.tensor(X * -1j).conj().imag,
     "integer tensor": torch.tensor(X),
+    "masked array that masks nothing": np.ma.masked_array(X, mask=False),
 }
 
 TABLES = {
     "polars": pl.DataFrame({"b": X[:, 1], "more": ["u", "v", "w"], "a": X[:, 0]}),
-    "pandas": pd.DataFrame({"b": X[:, 1], "more": None, "a": X[:, 0]}, index=[5, 5, 6]),
+    "polars lazy": pl.LazyFrame({"b": X[:, 1], "a": X[:, 0]}),
+    "pandas": pd.DataFrame({"b": X[:, 1], "more": [1, "v", None], "a": X[:, 0]}, index=[5, 5, 6]),
     "pyarrow": pa.table({"b": X[:, 1].astype(np.float32), "a": X[:, 0].astype(np.int8)}),
-    "mapping": {"b": X[:, 1], "a": torch.tensor(X[:, 0]), "more": ["u", "v", "w"]},
+    "mapping": {"b": X[:, 1], "a": torch.tensor(X[:, 0]), "more": [[1], [2, 3], []]},
 }
 
 
@@ -185,7 +189,25 @@ MESSAGES = {
     "a row that lacks a value": ({"a": 1, "b": None}, "dict, column 'b', row 1: There is no value"),
     "a row beyond float32": ({"a": 1, "b": 1e39}, "dict, column 'b', row 1: 1e+39 is beyond"),
     "a row with an unknown name": ({"a": 1, "B": 2}, "There is no column 'b'; did you mean 'B'?"),
-    "a series": (pl.Series("a", [1, 2]), "polars.Series: There is no column 'b'"),
+    "a series": (pd.Series([1, 2]), "pandas.Series: It is one-dimensional; give a table"),
+    "a masked array": (
+        np.ma.masked_array([[-999.0, 2.0]], mask=[[True, False]]),
+        "features: It has masked values; fill them, as with .filled(np.nan).",
+    ),
+    "masked rows": (
+        [np.ma.masked_array([-999, 2], mask=[True, False])],
+        "features: It has masked values; fill them, as with .filled(np.nan).",
+    ),
+    "a sparse tensor": (
+        torch.ones(1, 2).to_sparse(),
+        "features: A tensor of torch.float32 (torch.sparse_coo, on cpu) is no array; make it a "
+        "dense one of float32 first.",
+    ),
+    "a row with an integer that is too large": (
+        {"a": 10**400, "b": 1},
+        "dict, column 'a': An integer is beyond the range of float64; correct it.",
+    ),
+    "no columns": ({}, "dict: There is no column 'a'; there are no columns."),
 }
 
 
