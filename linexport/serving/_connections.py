@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from linexport.serving._exchange import CLIENT_LEFT, Answer, Headers, Refusal, joined
 from linexport.serving._gathering import Small
 from linexport.serving._reading import Reader
-from linexport.serving._routes import Route
+from linexport.serving._routes import Inference, Route
 from linexport.serving._workers import REFUSED
 
 SWEEP_SECONDS = 1.0
@@ -41,7 +41,7 @@ class Connection(Reader):
         """When the client began a request that is not whole yet."""
         self._taking_since: float | None = None
         """When it was first seen to leave an answer unread."""
-        self._small: tuple[Route, Headers, float] | None = None
+        self._small: tuple[Route, Inference, Headers, float] | None = None
         """Of the request that is being read, if it is small: what is to answer it, its headers, and
         when it began."""
         self._body: list[bytes] = []
@@ -67,7 +67,7 @@ class Connection(Reader):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._small is not None:
             self._application.workers.in_flight -= 1
-            route, _, started = self._small
+            route, *_, started = self._small
             left = Answer(CLIENT_LEFT, b"")
             self._application.note(route, "POST", self.url.decode(), left, started)
         super().connection_lost(exc)
@@ -101,7 +101,7 @@ class Connection(Reader):
         route = self._application.predicting(self.url)
         inference = route and route.inference
         if route and inference and self._is_small(headers, inference.most_bytes):
-            self._small = route, headers, perf_counter()
+            self._small = route, inference, headers, perf_counter()
             self._application.workers.in_flight += 1
             return
         super().on_request()
@@ -121,11 +121,12 @@ class Connection(Reader):
     def on_whole(self) -> None:
         self._asking_since = None
         if self._small is not None:
-            (route, headers, started), self._small = self._small, None
+            (route, inference, headers, started), self._small = self._small, None
             body, self._body = b"".join(self._body), []
             self._num_unanswered += 1
             self._application.workers.in_flight -= 1
-            small = Small(route, self.url.decode(), headers, body, started, self._send)
+            path = self.url.decode()
+            small = Small(route, inference, path, headers, body, started, self._send)
             self._application.gatherer.add(small, self.loop)
         elif self._common is not None:  # else it comes again, without asking for a protocol
             super().on_whole()
@@ -181,16 +182,19 @@ class Connection(Reader):
         return True
 
     def _write(self, answer: Answer, *, close: bool) -> None:
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", answer.content_type),
-            (b"content-length", b"%d" % len(answer.body)),
-            *answer.headers,
-        ]
+        headers = [*self.server_state.default_headers, *answer.headers]
         if close:
             headers.append((b"connection", b"close"))
-        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-        self.transport.write(b"%b%b\r\n%b" % (_STATUS_LINES[answer.status], lines, answer.body))
+        self.transport.write(
+            b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b"
+            % (
+                _STATUS_LINES[answer.status],
+                b"".join([b"%b: %b\r\n" % header for header in headers]),
+                answer.content_type,
+                len(answer.body),
+                answer.body,
+            )
+        )
         if close:
             self.transport.close()
 

@@ -21,6 +21,8 @@ class Small(NamedTuple):
 
     route: Route
     """Of an address that predicts."""
+    inference: Inference
+    """The route's."""
     path: str
     headers: Headers
     body: bytes
@@ -28,12 +30,6 @@ class Small(NamedTuple):
     """By time.perf_counter."""
     send: Callable[[Answer], bool]
     """Sends the answer; returns False if the client has left."""
-
-    @property
-    def inference(self) -> Inference:
-        """The route's."""
-        assert self.route.inference is not None
-        return self.route.inference
 
 
 Failed = Callable[[str, Exception], Answer]

@@ -74,7 +74,7 @@ def asked(make_client, make_model):
         route = application.predicting(path.encode())
         for number, body in enumerate(bodies):
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            gatherer.add(Small(route, path, {}, data, 0.0, sending(number)), turn)
+            gatherer.add(Small(route, route.inference, path, {}, data, 0.0, sending(number)), turn)
         ask.before_the_turn = len(answers)
         turn.run()
         return [answers[number] for number in range(len(bodies))]
@@ -204,7 +204,7 @@ def test_an_empty_body_is_refused_also_by_a_model_of_which_a_row_is_too_much(
     client = make_client(replace(make_model(), targets=targets))
     route, sent = client.application.predicting(ROWS.encode()), []
     gatherer = Gatherer(client.application.failed, client.application.note)
-    gatherer.add(Small(route, ROWS, {}, b"", 0.0, sent.append), turn := Turn())
+    gatherer.add(Small(route, route.inference, ROWS, {}, b"", 0.0, sent.append), turn := Turn())
     turn.run()
     assert [answer.status for answer in sent] == [400]
 
