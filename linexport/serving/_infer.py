@@ -260,24 +260,24 @@ def _from_json(tensor: _Input) -> FloatArray:
 
 
 def _wants_binary(request: _Request) -> bool:
-    if request.outputs is msgspec.UNSET and request.parameters is msgspec.UNSET:
-        return False
-    outputs = request.outputs or []
-    names = [output.name for output in outputs]
-    if names not in ([], [OUTPUT]):
+    wanted = _flag(request.parameters, "binary_data_output", "parameters", default=False)
+    if not request.outputs:
+        return wanted
+    names = [output.name for output in request.outputs]
+    if names != [OUTPUT]:
         raise Refusal(400, f"outputs must be '{OUTPUT}' alone, got {_listed(names)}.")
-    for output in outputs:
-        _require_supported(output)
-    for place, parameters, key in (
-        ("parameters", request.parameters, "binary_data_output"),
-        *(("parameters of outputs", output.parameters, "binary_data") for output in outputs),
-    ):
-        if not isinstance((parameters or {}).get(key, False), bool):
-            raise Refusal(400, f"{key} in {place} must be true or false.")
-    wanted = (request.parameters or {}).get("binary_data_output", False)
-    for output in outputs:
-        wanted = (output.parameters or {}).get("binary_data", wanted)
-    return bool(wanted)
+    (output,) = request.outputs
+    _require_supported(output)
+    return _flag(output.parameters, "binary_data", "parameters of outputs", default=wanted)
+
+
+def _flag(
+    parameters: dict[str, Any] | msgspec.UnsetType, key: str, place: str, *, default: bool
+) -> bool:
+    flag = parameters.get(key, default) if parameters else default
+    if not isinstance(flag, bool):
+        raise Refusal(400, f"{key} in {place} must be true or false.")
+    return flag
 
 
 def _json_response(
