@@ -231,16 +231,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             fit.optimum,
             of_targets,
         )
+        targets = {column.name for column in self.targets}
         for names in (*by_target, *fit.metrics.values()):
-            _require_among(names, self.targets, "targets")
+            _require_among(names, targets, "targets")
+        features = {column.name for column in self.features}
         for coefficients in fit.coefficients.values():
-            _require_among(coefficients.features, self.features, "features")
+            _require_among(coefficients.features, features, "features")
         for of_target in of_targets.values():
-            _require_among(of_target.features, self.features, "features")
+            _require_among(of_target.features, features, "features")
 
 
-def _require_among(names: Iterable[str], columns: tuple[Column, ...], what: str) -> None:
-    if strangers := set(names) - {column.name for column in columns}:
+def _require_among(names: Iterable[str], known: set[str], what: str) -> None:
+    if strangers := set(names) - known:
         raise BundleError(f"'{min(strangers)}' is not one of the {what}")
 
 

@@ -78,9 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         status = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        status = INTERRUPTED
     except LinexportError as error:
         echo_error(str(error))
         status = DISAGREES if isinstance(error, ParityError) else FAILED
@@ -91,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         echo_error(f"{error.filename or 'standard output'}: {error.strerror}.")
         _discard_output()
         status = FAILED
-    except BaseException:  # a panic of polars is no Exception
-        if not interrupts.came:
+    except BaseException as error:  # a panic of polars is no Exception
+        if not (interrupts.came or isinstance(error, click.Abort | KeyboardInterrupt)):
             raise
         click.echo("interrupted", err=True)
         status = INTERRUPTED

@@ -97,10 +97,13 @@ class Connection(Reader):
             self._asking_since = self.loop.time()
 
     def on_request(self) -> None:
-        headers = joined(self.headers)
         route = self._application.predicting(self.url)
         inference = route and route.inference
-        if route and inference and self._is_small(headers, inference.most_bytes):
+        if (
+            route
+            and inference
+            and self._is_small(headers := joined(self.headers), inference.most_bytes)
+        ):
             self._small = route, inference, headers, perf_counter()
             self._application.workers.in_flight += 1
             return

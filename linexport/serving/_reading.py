@@ -4,6 +4,7 @@ httptools parses. What it leaves open is decided here: how much may come that is
 asking for another protocol is ignored, and what a client is told who sends what is no HTTP.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from httptools import (
@@ -28,7 +29,7 @@ _TOO_LONG = f"The headers are longer than {HEADER_BYTES} bytes."
 _TOO_MANY = f"There are more than {HEADER_LINES} headers."
 
 
-class Reader(HttpToolsProtocol):
+class Reader(HttpToolsProtocol, ABC):
     """One client's requests. What they are answered with is up to the class derived from it."""
 
     def __init__(self, *args: Any, application: Application, **settings: Any) -> None:
@@ -40,9 +41,9 @@ class Reader(HttpToolsProtocol):
         self._refused: Refusal | None = None
         """Why nothing more is read."""
 
+    @abstractmethod
     def refuse(self, refusal: Refusal) -> None:
         """Answer what is being read with a refusal, after what was asked before, and close."""
-        raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
