@@ -21,8 +21,8 @@ import statsmodels.api
 from sklearn.linear_model import LinearRegression, Ridge
 
 from linexport.columns import default_columns
-from linexport.training import LeastSquaresConfig, TrainingResult
-from linexport.training.least_squares import fit_least_squares
+from linexport.fit import Fit
+from linexport.least_squares._solver import LeastSquaresConfig, fit_least_squares
 
 TARGET = 5.0
 NEAR = 2.5
@@ -66,7 +66,7 @@ def ours(problem: Problem) -> np.ndarray:
     return coefficients(fit_least_squares(rows, LeastSquaresConfig()))
 
 
-def coefficients(result: TrainingResult) -> np.ndarray:
+def coefficients(result: Fit) -> np.ndarray:
     return np.array(list(result.record.coefficients["y"].features.values()))
 
 

@@ -68,7 +68,8 @@ def fit(path: str) -> None:
     import resource
 
     from linexport import pipeline
-    from linexport.training import LeastSquaresConfig, train
+    from linexport.least_squares._solver import LeastSquaresConfig
+    from linexport.training._train import train
 
     rows = pipeline.read_data(path, targets=["y"], stream=True)
     train(rows, solver=LeastSquaresConfig())

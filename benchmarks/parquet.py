@@ -19,7 +19,8 @@ from _tables import write_parquet
 from _timing import alternate_calls, report
 
 from linexport import pipeline
-from linexport.training import LeastSquaresConfig, train
+from linexport.least_squares._solver import LeastSquaresConfig
+from linexport.training._train import train
 
 NUM_ROWS, NUM_FEATURES = 10_000_000, 10
 TARGET = 1.5

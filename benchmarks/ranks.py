@@ -71,14 +71,16 @@ def fit(path: Path, num_ranks: int) -> tuple[float, float]:
 
 
 def run_rank(path: str) -> None:
-    from linexport import data, pipeline
-    from linexport.training import LeastSquaresConfig, train
-    from linexport.training.ranks import open_ranks
+    from linexport import pipeline, tables
+    from linexport.least_squares._solver import LeastSquaresConfig
+    from linexport.rows import synthesize
+    from linexport.rows._ranks import open_ranks
+    from linexport.training._train import train
 
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(os.environ["RANK"])]})
-    data.open_table({"x": [1.0]})  # imports polars
-    train(data.synthesize(), solver=LeastSquaresConfig())
+    tables.open_table({"x": [1.0]})  # imports polars
+    train(synthesize(), solver=LeastSquaresConfig())
     with open_ranks() as ranks:
         ranks.gather(np.zeros(1))  # all are there
         start, cpu_start = time.perf_counter(), time.process_time()

@@ -30,11 +30,11 @@ from sklearn.linear_model import SGDRegressor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from linexport.training.arrays import suited
-from linexport.training.closed_form import ClosedForm
-from linexport.training.schedule import Pace
-from linexport.training.shuffling import ShuffledRows, augment
-from linexport.training.stepping import Autograd
+from linexport.sgd._arrays import suited
+from linexport.sgd._closed_form import ClosedForm
+from linexport.sgd._schedule import Pace
+from linexport.sgd._shuffling import ShuffledRows, augment
+from linexport.sgd._stepping import Autograd
 
 LEARNING_RATE = 0.01
 PATIENCE = 1.0

@@ -12,7 +12,7 @@ import pyarrow as pa
 from duckdb.sqltypes import DOUBLE, FLOAT
 
 import linexport
-from linexport.scoring import record_batch_scorer
+from linexport.predicting._arrow import record_batch_scorer
 
 
 def register(connection: duckdb.DuckDBPyConnection, predictor: linexport.Predictor) -> None:

@@ -10,7 +10,7 @@ import argparse
 import ray
 
 import linexport
-from linexport.scoring import record_batch_scorer
+from linexport.predicting._arrow import record_batch_scorer
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import DoubleType, FloatType, StructField, StructType
 
 import linexport
-from linexport.scoring import record_batch_scorer
+from linexport.predicting._arrow import record_batch_scorer
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 
 import linexport
-from linexport.bounds import FLOAT32, rounding_error_bound
-from linexport.forms import affine_of
+from linexport.numerics._bounds import FLOAT32, rounding_error_bound
+from linexport.numerics._forms import affine_of
 
 
 def assert_near(prediction, other, bundle, rows):

@@ -11,8 +11,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from linexport.bounds import Affine, Precision
 from linexport.model import LinearModel
+from linexport.numerics._bounds import Affine, Precision
 
 
 class OverflowedError(Exception):

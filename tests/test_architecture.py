@@ -109,6 +109,17 @@ def test_imports_point_downwards(path):
 
 
 @every_module
+def test_no_room_enters_another_but_by_its_door(path):
+    here = part_of(path)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("linexport."):
+            _, there, *inner = node.module.split(".")
+            if there != here:
+                names = [alias.name for alias in node.names]
+                assert not any(name.startswith("_") for name in (*inner, *names))
+
+
+@every_module
 def test_a_public_module_says_what_it_exports(path):
     tree = ast.parse(path.read_text())
     names = public_names(tree)

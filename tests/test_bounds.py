@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rational import Arithmetic, evaluate, exactly, spacing, true_prediction
 
-from linexport.bounds import (
+from linexport.errors import PrecisionError
+from linexport.numerics._bounds import (
     FLOAT32,
     FLOAT64,
     Affine,
@@ -23,7 +24,6 @@ from linexport.bounds import (
     probabilistic_gamma,
     rounding_error_bound,
 )
-from linexport.errors import PrecisionError
 
 PRECISIONS = {"float32": FLOAT32, "float64": FLOAT64}
 FORMS = ("folded", "standardized")

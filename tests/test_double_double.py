@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from rational import exactly
 
-from linexport import _double_double as dd
-from linexport._double_double import DoubleDouble
+from linexport.numerics import double_double as dd
+from linexport.numerics.double_double import DoubleDouble
 
 U = Fraction(1, 2**53)
 # Far enough from the ends of the range that no product or quotient over- or underflows.

@@ -11,14 +11,14 @@ from rational import exactly, model_prediction
 
 from linexport.columns import Column
 from linexport.errors import ModelError
-from linexport.forms import (
+from linexport.model import LinearModel
+from linexport.numerics._forms import (
     RoundingBudget,
     affine_of,
     artifact_model,
     raw_coefficients,
     rounding_budget,
 )
-from linexport.model import LinearModel
 
 F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
 every_dtype = pytest.mark.parametrize("dtype", [F4, F8], ids=str)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from linexport import onnx_graph
 from linexport.columns import Column
 from linexport.errors import ArtifactError, ExportError
+from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
 
 FOLDED = LinearModel(weight=np.array([[2, -3.5]], np.float32), bias=np.array([4.25], np.float32))

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from linexport import onnx_file, onnx_graph, onnx_wire
-from linexport._protobuf import fields
 from linexport.errors import ArtifactError
+from linexport.formats.onnx import file as onnx_file
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx._protobuf import fields
 from linexport.model import LinearModel
 
 LAYOUTS = (None, "rows", "columns")

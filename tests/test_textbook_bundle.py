@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import linexport
-from linexport import exporters
-from linexport.bounds import FLOAT32, rounding_error_bound
-from linexport.forms import affine_of
+from linexport import formats
+from linexport.numerics._bounds import FLOAT32, rounding_error_bound
+from linexport.numerics._forms import affine_of
 
 TEXTBOOK = Path(__file__).parent.parent / "models" / "textbook"
 
@@ -36,8 +36,8 @@ def test_todays_code_proves_it_again():
 def test_writing_it_anew_gives_the_same_bytes(bundle):
     """Of versions other than the ones that wrote it, the bytes tell; today's go into a new file."""
     manifest = bundle.manifest
-    metadata = exporters.artifact_metadata(bundle.model, manifest.fit, manifest.versions)
-    for name, data in exporters.export(bundle.model, metadata=metadata).items():
+    metadata = formats.artifact_metadata(bundle.model, manifest.fit, manifest.versions)
+    for name, data in formats.export(bundle.model, metadata=metadata).items():
         assert data == bundle.read(name), name
 
 

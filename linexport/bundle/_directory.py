@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from linexport import manifest as manifests
+from linexport.bundle._manifest import MANIFEST_FILE, Manifest, decode_manifest
 from linexport.errors import ArtifactError, BundleError
-from linexport.manifest import MANIFEST_FILE, Manifest
 
 T = TypeVar("T")
 
@@ -84,7 +83,7 @@ def read_manifest(descriptor: int) -> Manifest:
     Raises:
         BundleError: If it is missing or not a bundle's.
     """
-    return manifests.decode(read_file(descriptor, MANIFEST_FILE, LARGEST_MANIFEST))
+    return decode_manifest(read_file(descriptor, MANIFEST_FILE, LARGEST_MANIFEST))
 
 
 def read_file(descriptor: int, name: str, limit: int) -> bytes:

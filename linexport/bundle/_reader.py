@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from linexport._files import LARGEST_FILE
 from linexport.bundle._directory import read_at_once, read_file, read_manifest
+from linexport.bundle._manifest import WEIGHTS_FILE, FileRecord, Manifest
 from linexport.bundle._weights import LARGEST_HEADER, decode_weights
 from linexport.errors import BundleError, ModelError
-from linexport.manifest import WEIGHTS_FILE, FileRecord, Manifest
 from linexport.model import LinearModel
 
 

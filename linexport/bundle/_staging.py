@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linexport.bundle._directory import is_at
-from linexport.manifest import FILE_FORMATS, MANIFEST_FILE
+from linexport.bundle._manifest import FILE_FORMATS, MANIFEST_FILE
 
 _NEW, _OLD = "linexport-new", "linexport-old"
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -7,22 +7,22 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from linexport import manifest as manifests
 from linexport._files import LARGEST_FILE
 from linexport.bundle._directory import LARGEST_MANIFEST, open_directory, read_manifest
-from linexport.bundle._staging import remove_abandoned, staging
-from linexport.bundle._swap import exchange
-from linexport.bundle._weights import encode_weights
-from linexport.errors import BundleError
-from linexport.manifest import (
+from linexport.bundle._manifest import (
     FILE_FORMATS,
     MANIFEST_FILE,
     WEIGHTS_FILE,
     ErrorBudget,
     FileRecord,
-    FitRecord,
     Manifest,
+    encode_manifest,
 )
+from linexport.bundle._staging import remove_abandoned, staging
+from linexport.bundle._swap import exchange
+from linexport.bundle._weights import encode_weights
+from linexport.errors import BundleError
+from linexport.fit import FitRecord
 from linexport.model import LinearModel
 
 _TAKEN_MEANWHILE = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}
@@ -71,7 +71,7 @@ def write_bundle(
         versions=dict(versions),
         files={name: _record(name, contents[name]) for name in sorted(contents)},
     )
-    contents[MANIFEST_FILE] = manifests.encode(manifest)
+    contents[MANIFEST_FILE] = encode_manifest(manifest)
     _check_sizes(contents)
     path = Path(os.path.abspath(directory))  # noqa: PTH100 - resolve() would follow a link at its end
     try:

@@ -8,17 +8,11 @@ import click
 
 from linexport import reporting
 from linexport.cli._main import DISAGREES
-from linexport.cli._options import (
-    Command,
-    echo_verdict,
-    json_option,
-    probe_options,
-    quiet_option,
-)
+from linexport.cli._options import Command, echo_verdict, json_option, probe_options, quiet_option
 from linexport.cli._text import echo_lines
 
 if TYPE_CHECKING:
-    from linexport.manifest import Coefficients
+    from linexport.fit import Coefficients
     from linexport.pipeline import Exported
 
 _OPTIONS = [

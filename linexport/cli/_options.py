@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from linexport.certificate import ParityReport, Verdict
+    from linexport.parity import ParityReport, Verdict
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

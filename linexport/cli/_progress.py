@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 import click
 
 if TYPE_CHECKING:
-    from linexport.data import ReadProgress
-    from linexport.training import EpochEnd
+    from linexport.sgd import EpochEnd
+    from linexport.tables import ReadProgress
 
 SECONDS_BETWEEN_LOOKS = 0.1
 """More often than the eye follows would only cost time."""

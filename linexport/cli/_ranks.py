@@ -11,13 +11,13 @@ from linexport.cli._text import echo_error
 from linexport.errors import LinexportError
 
 if TYPE_CHECKING:
-    from linexport.training.ranks import Ranks
+    from linexport.rows import Ranks
 
 
 @contextmanager
 def joined_ranks() -> "Iterator[Ranks]":
     """Join the ranks that torchrun started, and let rank 0 say what goes wrong on any of them."""
-    from linexport.training.ranks import open_ranks  # it imports torch
+    from linexport.rows import open_ranks  # it imports torch
 
     with open_ranks() as ranks:
         try:

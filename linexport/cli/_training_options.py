@@ -9,7 +9,8 @@ from linexport.cli._export_options import export_options, output_option
 from linexport.cli._options import Command, delimiter_option, names_option
 
 if TYPE_CHECKING:
-    from linexport.training import LeastSquaresConfig, SGDConfig
+    from linexport.least_squares import LeastSquaresConfig
+    from linexport.sgd import SGDConfig
 
 
 def _units(
@@ -114,7 +115,8 @@ def solver_of(values: dict[str, Any]) -> "SGDConfig | LeastSquaresConfig":
     Raises:
         click.UsageError: If a setting of the other solver was given.
     """
-    from linexport import training
+    from linexport.least_squares import LeastSquaresConfig
+    from linexport.sgd import SGDConfig
 
     solver = values["solver"]
     for other, names in _SOLVER_SETTINGS.items():
@@ -124,5 +126,5 @@ def solver_of(values: dict[str, Any]) -> "SGDConfig | LeastSquaresConfig":
                 raise click.UsageError(f"{flag} is for --solver {other}, not {solver}.")
     given = {name: values[name] for name in _SOLVER_SETTINGS[solver] if values[name] is not None}
     if solver == "lstsq":
-        return training.LeastSquaresConfig(**given)
-    return training.SGDConfig(seed=values["seed"], **given)
+        return LeastSquaresConfig(**given)
+    return SGDConfig(seed=values["seed"], **given)

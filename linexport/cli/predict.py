@@ -12,7 +12,7 @@ from linexport.cli._startup import collector_patient, without_blas_threads
 from linexport.cli._text import warnings_as_lines
 
 if TYPE_CHECKING:
-    from linexport.scoring import Scored
+    from linexport.predicting import Scored
 
 __all__ = ["command"]
 

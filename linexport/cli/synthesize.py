@@ -2,7 +2,7 @@
 
 import click
 
-from linexport import data
+from linexport import rows
 from linexport.cli._options import numbers_option
 
 __all__ = ["command"]
@@ -50,5 +50,5 @@ def command(
 ) -> None:
     """Write rows of x1, x2, ... ~ N(0, 1) and y = x.w + b + noise; y1, y2, ... for several."""
     bias = biases[0] if len(biases) == 1 else biases
-    dataset = data.synthesize(weight, bias, num_rows, noise_std, seed)
-    data.write_dataset(dataset, output)
+    dataset = rows.synthesize(weight, bias, num_rows, noise_std, seed)
+    rows.write_dataset(dataset, output)

@@ -15,9 +15,8 @@ from linexport.cli._training_options import solver_of, training_options
 __all__ = ["command"]
 
 if TYPE_CHECKING:
-    from linexport.data import Dataset, TableRows
-    from linexport.manifest import Coefficients
-    from linexport.training import TrainingResult
+    from linexport.fit import Coefficients, Fit
+    from linexport.rows import Dataset, TableRows
 
 MOST_GRADIENTS = 50
 """Numbers printed of each parameter's last gradient."""
@@ -98,7 +97,7 @@ def command(
     )
 
 
-def _module_lines(trained: "TrainingResult") -> list[str]:
+def _module_lines(trained: "Fit") -> list[str]:
     """The module that was trained and its last gradients, as the textbook prints them."""
     lines = [f"Module: {trained.module}"] if trained.module is not None else []
     for name, gradient in (trained.gradients or {}).items():
@@ -112,7 +111,7 @@ def _truth(rows: "Dataset | TableRows") -> "dict[str, Coefficients] | None":
     true_weight, true_bias = (getattr(rows, name, None) for name in ("true_weight", "true_bias"))
     if true_weight is None or true_bias is None:
         return None
-    from linexport.manifest import coefficients_by_target
+    from linexport.fit import coefficients_by_target
 
     names, targets = ([column.name for column in part] for part in (rows.features, rows.targets))
     return coefficients_by_target(names, targets, true_weight.tolist(), true_bias.tolist())

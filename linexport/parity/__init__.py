@@ -1,6 +1,5 @@
-"""The proof: probes, canaries, verdict. Its outcome is a linexport.certificate.ParityReport."""
+"""The proof: probes, canaries, verdict. Its outcome is a certificate."""
 
-from linexport.parity.canaries import Canary, canaries
-from linexport.parity.check import DEFAULT_PROBE_ROWS, OpenedCanary, check
+import lazy_loader
 
-__all__ = ["DEFAULT_PROBE_ROWS", "Canary", "OpenedCanary", "canaries", "check"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
-from linexport.bounds import (
+from linexport.numerics import (
     FLOAT64,
     Affine,
     FlushedToZero,
@@ -16,8 +16,8 @@ from linexport.bounds import (
     flushed_to_zero,
     half_ulp,
 )
-from linexport.parity.probes import Probe
-from linexport.protocols import ExactReference
+from linexport.parity._probes import Probe
+from linexport.parity._protocols import ExactReference
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

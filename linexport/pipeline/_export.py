@@ -10,32 +10,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from linexport import bundle, certificate, exporters, reporting, sources
-from linexport.certificate import ParityReport
+from linexport import bundle, formats, reporting, sources
+from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
 from linexport.columns import Column
 from linexport.errors import ConfigError, ModelError
-from linexport.forms import (
+from linexport.fit import Fit, FitRecord, Setting, coefficients_by_target
+from linexport.model import LinearModel
+from linexport.numerics import (
     Form,
     artifact_model,
     input_rounding,
     raw_coefficients,
     rounding_budget,
 )
-from linexport.manifest import (
-    CARD_FILE,
-    CERTIFICATE_FILE,
-    ErrorBudget,
-    FitRecord,
-    Manifest,
-    Setting,
-    coefficients_by_target,
-)
-from linexport.model import LinearModel
-from linexport.parity import DEFAULT_PROBE_ROWS
+from linexport.parity import DEFAULT_PROBE_ROWS, ParityReport, encode_certificate
 from linexport.pipeline._proof import prove
 
 if TYPE_CHECKING:
-    from linexport.training import TrainingResult
+    pass
 
 __all__ = ["ExportConfig", "Exported", "export"]
 
@@ -44,7 +36,7 @@ __all__ = ["ExportConfig", "Exported", "export"]
 class ExportConfig:
     """What to write, and how thoroughly to check it."""
 
-    formats: tuple[str, ...] = exporters.DEFAULT_FORMATS
+    formats: tuple[str, ...] = formats.DEFAULT_FORMATS
     """Of torchscript, onnx, pt2."""
     dtype: Literal["float32", "float64"] = "float32"
     form: Form = "auto"
@@ -62,7 +54,7 @@ class ExportConfig:
             raise ConfigError(f"dtype must be float32 or float64, got {self.dtype!r}.")
         if isinstance(self.formats, str) or not self.formats:
             raise ConfigError(
-                f"formats must be a tuple of {', '.join(exporters.FORMATS)}, got {self.formats!r}."
+                f"formats must be a tuple of {', '.join(formats.FORMATS)}, got {self.formats!r}."
             )
         if self.form not in ("auto", "folded", "standardized"):
             raise ConfigError(f"form must be auto, folded or standardized, got {self.form!r}.")
@@ -84,7 +76,7 @@ class Exported:
     model: LinearModel
     """The artifacts' numbers."""
     report: ParityReport
-    training: "TrainingResult | None" = None
+    training: Fit | None = None
     """Where the model was trained here."""
     warnings: tuple[str, ...] = ()
     """Sentences for the user: what falls short and what to do about it."""
@@ -134,10 +126,10 @@ def export(
     model = artifact_model(fit_model, np.dtype(config.dtype), config.form)
     budgets = _error_budgets(fit_model, model, fit)
     versions = _versions()
-    artifacts = exporters.export(
+    artifacts = formats.export(
         model,
         config.formats,
-        metadata=exporters.artifact_metadata(model, fit, versions),
+        metadata=formats.artifact_metadata(model, fit, versions),
         opset_version=config.opset_version,
         ir_version=config.ir_version,
     )
@@ -157,7 +149,7 @@ def export(
             fit=fit,
             error_budget=budgets,
             versions=versions,
-            files={**artifacts, CERTIFICATE_FILE: certificate.encode(report), CARD_FILE: card},
+            files={**artifacts, CERTIFICATE_FILE: encode_certificate(report), CARD_FILE: card},
             overwrite=overwrite,
         )
         bundle.read_bundle(output)  # what was proven is what is on the disk
@@ -176,7 +168,7 @@ def export(
     )
 
 
-def _training_result(source: Any) -> "TrainingResult | None":
+def _training_result(source: Any) -> Fit | None:
     """Tell what training returned from a model; training is not imported for others."""
     is_ours = type(source).__module__.startswith("linexport.") and hasattr(source, "record")
     return source if is_ours else None

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from linexport.bundle import FILE_FORMATS
 from linexport.errors import ArtifactError
-from linexport.exporters import FORMATS
-from linexport.manifest import FILE_FORMATS
+from linexport.formats import FORMATS
 
 ARTIFACTS = {
     name: format_name

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from linexport import bundle, certificate, onnx_graph
+from linexport import bundle
 from linexport._files import naming, read_artifact
-from linexport.certificate import ParityReport
+from linexport.bundle import CERTIFICATE_FILE, Manifest
 from linexport.errors import ArtifactError
-from linexport.manifest import CERTIFICATE_FILE, Manifest
-from linexport.onnx_graph import OnnxSummary
+from linexport.formats.onnx import OnnxSummary
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.parity import ParityReport, decode_certificate
 from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle
 
 __all__ = ["BundleInspection", "inspect"]
@@ -37,7 +38,7 @@ def inspect(path: str | Path) -> BundleInspection | OnnxSummary:
     report = None
     if CERTIFICATE_FILE in opened.manifest.files:
         with naming(path):
-            report = certificate.decode(opened.read(CERTIFICATE_FILE))
+            report = decode_certificate(opened.read(CERTIFICATE_FILE))
             check_covered(opened.manifest, report)
     return BundleInspection(path=str(path), manifest=opened.manifest, certificate=report)
 

@@ -8,18 +8,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from linexport import bundle, data, scoring
+from linexport import bundle, predicting, tables
 from linexport._files import naming, read_artifact
+from linexport.bundle import MANIFEST_FILE
 from linexport.errors import ArtifactError, ConfigError
-from linexport.manifest import MANIFEST_FILE, ONNX_FILE
+from linexport.formats import ONNX_FILE
 from linexport.pipeline._files import format_of, is_bundle
 from linexport.pipeline._names import split_names
 
 if TYPE_CHECKING:
-    from linexport.data import Batch, OnRead, PlainTable, Table
     from linexport.model import LinearModel
-    from linexport.scoring import Predictor, Scored
-    from linexport.scoring.extrapolation import CheckRange
+    from linexport.predicting import CheckRange, Predictor, Scored
+    from linexport.tables import Batch, OnRead, PlainTable, Table
 
 __all__ = ["load", "predict"]
 
@@ -82,7 +82,7 @@ def predict(
         delimiter: Of a CSV file; found from its header line if not given.
         missing: Whether a missing value is an error, or makes its row be predicted as NaN.
         part_format: Of parts; that of each file if not given.
-        resume: Leave parts as they are that are done already; see `scoring.score_parts`.
+        resume: Leave parts as they are that are done already; see `predicting.score_parts`.
         check_range: As `load`; warnings come once for each output.
         num_threads: Of onnxruntime; None for all cores, which reading and writing need too.
         on_read: Called as the table is read.
@@ -109,16 +109,18 @@ def predict(
         if plain is not None:
             kept = split_names(keep, plain.names)
             predictor = source.predictor(num_threads=num_threads)
-            scored = scoring.score_plain(plain, predictor, output, keep=kept, on_read=on_read)
+            scored = predicting.score_plain(plain, predictor, output, keep=kept, on_read=on_read)
             if scored is not None:
                 return scored
-    rows = data.open_table(table, delimiter=delimiter, on_read=on_read)
+    rows = tables.open_table(table, delimiter=delimiter, on_read=on_read)
     kept = split_names(keep, rows.names)
     batches = _begin(source, rows, kept) if directory is None else None
     predictor = source.predictor(num_threads=num_threads, check_range=check_range)
     if directory is None:
-        return scoring.score(rows, predictor, output, keep=kept, missing=missing, batches=batches)
-    return scoring.score_parts(
+        return predicting.score(
+            rows, predictor, output, keep=kept, missing=missing, batches=batches
+        )
+    return predicting.score_parts(
         rows,
         predictor,
         directory,
@@ -149,11 +151,11 @@ def _plain_table(
     """Return a small, plain CSV file, unless this process has loaded what reads any other."""
     if "polars" in sys.modules:
         return None
-    plain = data.read_plain(table, delimiter)
+    plain = tables.read_plain(table, delimiter)
     if plain is None:
         return None
     model, kept = source.model, split_names(keep, plain.names)
-    suits = scoring.suits(plain, model.feature_names, model.target_names, output, kept)
+    suits = predicting.suits(plain, model.feature_names, model.target_names, output, kept)
     return plain if suits else None
 
 
@@ -211,11 +213,11 @@ class _Source:
     ) -> "Predictor":
         """Open an engine."""
         model = self.model
-        from linexport.runtimes import OrtEngine  # loads onnxruntime: see `_begin`
+        from linexport.formats.onnx import OrtEngine  # loads onnxruntime: see `_begin`
 
         with naming(self._path):
             engine = OrtEngine(self.artifact, num_threads=num_threads, provider=provider)
-        return scoring.Predictor(engine, model.features, model.targets, check_range)
+        return predicting.Predictor(engine, model.features, model.targets, check_range)
 
     @cached_property
     def _opened(self) -> "tuple[LinearModel, bytes]":
@@ -223,7 +225,7 @@ class _Source:
             return self._from_bundle()
         if format_of(self._path) != "onnx":
             raise ArtifactError(f"{self._path}: predicting needs a bundle or an ONNX file.")
-        from linexport import onnx_file  # with NumPy: see `_begin`
+        from linexport.formats.onnx import file as onnx_file  # with NumPy: see `_begin`
 
         artifact = read_artifact(self._path)
         with naming(self._path):

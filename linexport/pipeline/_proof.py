@@ -5,21 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from linexport import onnx_graph, onnx_wire, parity
-from linexport.certificate import ParityReport
+from linexport import parity
 from linexport.errors import ArtifactError
-from linexport.exporters import reproduces
-from linexport.manifest import ONNX_FILE
+from linexport.formats import ONNX_FILE, Runtime, TorchRuntime, reproduces
+from linexport.formats.onnx import OnnxReferenceRuntime, OrtRuntime, layouts
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx import wire as onnx_wire
 from linexport.model import LinearModel
+from linexport.parity import DoubleReference, ParityReport
 from linexport.pipeline._files import format_of
-from linexport.protocols import Runtime
-from linexport.runtimes import (
-    DoubleReference,
-    OnnxReferenceRuntime,
-    OrtRuntime,
-    TorchRuntime,
-    layouts,
-)
 
 
 def prove(

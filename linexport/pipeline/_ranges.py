@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from linexport import data
-from linexport.data._numbers import to_float64
+from linexport import tables
 from linexport.errors import DataError
 from linexport.model import LinearModel
+from linexport.tables import to_float64
 
 
 def with_ranges(model: LinearModel, source: Any) -> LinearModel:
@@ -19,7 +19,7 @@ def with_ranges(model: LinearModel, source: Any) -> LinearModel:
     Raises:
         DataError: If the table cannot be read, lacks a feature, or has no value of one.
     """
-    table = data.open_table(source)
+    table = tables.open_table(source)
     lower, upper = (np.full(model.num_features, end) for end in (np.inf, -np.inf))
     for batch in table.batches(model.feature_names):
         values = to_float64(batch.numbers)

@@ -8,11 +8,11 @@ import numpy as np
 from linexport import bundle
 from linexport._files import naming, read_artifact
 from linexport.errors import ArtifactError, ConfigError
-from linexport.forms import artifact_model
+from linexport.formats import Runtime
+from linexport.formats.onnx import OrtRuntime
 from linexport.model import LinearModel
+from linexport.numerics import artifact_model
 from linexport.pipeline._files import is_bundle
-from linexport.protocols import Runtime
-from linexport.runtimes import OrtRuntime
 
 
 def read_reference(path: Path) -> LinearModel:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from linexport import bundle, certificate, parity
+from linexport import bundle, parity
 from linexport._files import naming
-from linexport.bundle import Bundle
+from linexport.bundle import CERTIFICATE_FILE, Bundle
 from linexport.errors import ArtifactError, ConfigError, UnavailableError
-from linexport.manifest import CERTIFICATE_FILE, ONNX_FILE
+from linexport.formats import ONNX_FILE, Runtime
+from linexport.formats.onnx import OrtEngine
+from linexport.parity import DoubleReference, decode_certificate
 from linexport.pipeline._inspect import check_covered
-from linexport.protocols import Runtime
-from linexport.runtimes import DoubleReference, OrtEngine
 from linexport.serving import Backlog, Limits, Log, Missing, ServedModel
 
 __all__ = ["serve"]
@@ -145,7 +145,7 @@ def _require_names(sources: Sequence[_Source]) -> None:
 
 
 def _require_certificate(opened: Bundle) -> None:
-    report = certificate.decode(opened.read(CERTIFICATE_FILE))
+    report = decode_certificate(opened.read(CERTIFICATE_FILE))
     check_covered(opened.manifest, report)
     report.require()
 

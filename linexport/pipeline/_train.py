@@ -5,17 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from linexport import bundle, data, training
+from linexport import bundle, tables, training
 from linexport.columns import Column
-from linexport.data.dataset import Dataset
 from linexport.errors import ConfigError
+from linexport.least_squares import LeastSquaresConfig
 from linexport.pipeline._export import ExportConfig, Exported, export
 from linexport.pipeline._names import split_names
-from linexport.training import LeastSquaresConfig, OnEpoch, SGDConfig
-from linexport.training.ranks import ONE, Ranks
+from linexport.rows import ONE, Dataset, Ranks, share_dataset, split, synthesize
+from linexport.sgd import OnEpoch, SGDConfig
 
 if TYPE_CHECKING:
-    from linexport.data import OnRead, TableRows
+    from linexport.rows import TableRows
+    from linexport.tables import OnRead
 
 __all__ = ["read_data", "train_and_export", "train_together"]
 
@@ -60,7 +61,7 @@ def read_data(
     if source is None:
         if targets or features or exclude or weights or delimiter:
             raise ConfigError("Columns are named, but no table: pass --data too.")
-        rows = data.share_dataset(data.synthesize(seed=seed), ranks.rank, ranks.size)
+        rows = share_dataset(synthesize(seed=seed), ranks.rank, ranks.size)
         return _with_units(rows, units or {})
     if weights is not None and not stream:
         raise ConfigError(
@@ -69,8 +70,10 @@ def read_data(
     if not targets:
         name = source if isinstance(source, str | Path) else type(source).__name__
         raise ConfigError(f"{name}: name the column to predict with --target.")
-    table = data.open_table(source, delimiter=delimiter, on_read=on_read)
-    table_rows = data.training_rows(
+    from linexport.rows import read_rows, training_rows  # with polars, which arrays do not need
+
+    table = tables.open_table(source, delimiter=delimiter, on_read=on_read)
+    table_rows = training_rows(
         table,
         targets=split_names(targets, table.names),
         features=split_names(features, table.names) or None,
@@ -82,7 +85,7 @@ def read_data(
         table_rows = table_rows.share(ranks.rank, ranks.size, ranks.gather)
     if stream:
         return _with_units(table_rows, units or {})
-    dataset = data.read_rows(table_rows)
+    dataset = read_rows(table_rows)
     return _with_units(dataset if ranks.size > 1 else dataset.described(), units or {})
 
 
@@ -157,7 +160,7 @@ def train_together(
                 raise ConfigError(
                     "Rows to keep out of training must be in memory: read them as such."
                 )
-            rows, test = data.split(rows, test_fraction, seed)
+            rows, test = split(rows, test_fraction, seed)
         result = training.train(
             rows,
             solver=solver,

@@ -5,15 +5,14 @@ from pathlib import Path
 
 from linexport import bundle
 from linexport._files import naming, read_artifact
-from linexport.certificate import ParityReport
 from linexport.errors import ConfigError
+from linexport.formats import Runtime
+from linexport.formats.onnx import OrtRuntime
 from linexport.model import LinearModel
-from linexport.parity import DEFAULT_PROBE_ROWS
+from linexport.parity import DEFAULT_PROBE_ROWS, ParityReport
 from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle
 from linexport.pipeline._proof import open_runtimes, prove, trusts
 from linexport.pipeline._reference import in_precision_of, read_reference, require_shape
-from linexport.protocols import Runtime
-from linexport.runtimes import OrtRuntime
 
 __all__ = ["verify"]
 

@@ -9,14 +9,7 @@ from linexport.errors import DataError
 from linexport.serving._exchange import CLIENT_LEFT, Answer, ClientLeftError, Refusal
 from linexport.serving._gathering import Gatherer
 from linexport.serving._metrics import Metrics
-from linexport.serving._routes import (
-    NOWHERE,
-    Route,
-    Routes,
-    model_routes,
-    server_routes,
-    unknown,
-)
+from linexport.serving._routes import NOWHERE, Route, Routes, model_routes, server_routes, unknown
 from linexport.serving._workers import Receive, Scope, Workers
 from linexport.serving.limits import Limits
 from linexport.serving.log import Log

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from linexport._arrays import FloatArray
 from linexport.columns import Column
 from linexport.errors import DataError
-from linexport.protocols import Runtime
+from linexport.formats import Runtime
 
 __all__ = ["Missing", "ModelSource", "ServedModel"]
 

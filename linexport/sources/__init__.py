@@ -4,13 +4,6 @@ Whether a source is a linear model is read from what it states (its class, its g
 its numbers), never guessed from what it predicts. docs/sources.md lists what is taken and refused.
 """
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from linexport._lazy import lazy_names
-
-if TYPE_CHECKING:
-    from linexport.sources.reading import Imported, read_model
-
-__all__ = ["Imported", "read_model"]
-
-__getattr__ = lazy_names(__name__, {"reading": ("Imported", "read_model")})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,7 +4,7 @@ from typing import Any
 
 from linexport._arrays import Float64Array
 from linexport.errors import ModelError
-from linexport.sources.arrays import as_float64
+from linexport.sources._arrays import as_float64
 
 
 def kind_of(estimator: Any) -> str:

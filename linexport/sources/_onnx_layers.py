@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from linexport._arrays import Float64Array
-from linexport.sources._affine import Mixed, Values, batch_normalized
+from linexport.numerics import Mixed, Values, batch_normalized
 from linexport.sources._onnx_shapes import transposed
 from linexport.sources._onnx_values import (
     Batch,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from linexport.sources._affine import Mixed, Scaled, Values
+from linexport.numerics import Mixed, Scaled, Values
 from linexport.sources._onnx_values import (
     Batch,
     Inputs,

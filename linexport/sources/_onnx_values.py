@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.errors import ModelError
-from linexport.sources._affine import Scaled, Values
+from linexport.numerics import Scaled, Values
 
 Layout = Literal["rows", "columns", "line"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.errors import ModelError
-from linexport.sources._affine import Mixed, Values
+from linexport.numerics import Mixed, Values
 from linexport.sources._estimators import fitted, is_passed_through, kind_of, numbers
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from linexport.bundle import write_bundle
+from linexport.bundle._manifest import ErrorBudget
+from linexport.bundle._writer import write_bundle
 from linexport.columns import Column
-from linexport.manifest import Coefficients, ErrorBudget, FitRecord
+from linexport.fit import Coefficients, FitRecord
 from linexport.model import LinearModel
 
 

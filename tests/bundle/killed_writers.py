@@ -16,7 +16,7 @@ from pathlib import Path
 
 from conftest import Draft
 
-from linexport.bundle import read_bundle
+from linexport.bundle._reader import read_bundle
 from linexport.errors import BundleError
 
 STEPS = {

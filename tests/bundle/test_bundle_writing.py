@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from linexport.bundle import check_destination, read_bundle, write_bundle
+from linexport.bundle._manifest import ErrorBudget
+from linexport.bundle._reader import read_bundle
+from linexport.bundle._writer import check_destination, write_bundle
 from linexport.errors import BundleError
-from linexport.manifest import ErrorBudget
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from linexport.bundle import _swap, read_bundle
+from linexport.bundle import _swap
+from linexport.bundle._reader import read_bundle
 from linexport.errors import BundleError
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from linexport.bundle import _directory, decode_weights, read_bundle
+from linexport.bundle import _directory
+from linexport.bundle._reader import read_bundle
+from linexport.bundle._weights import decode_weights
 from linexport.errors import ArtifactError, BundleError
-from linexport.manifest import TargetStatistics
+from linexport.fit import TargetStatistics
 
 
 def edit(bundle, change):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import linexport
-from linexport.bundle import _reader, read_bundle
+from linexport.bundle import _reader
+from linexport.bundle._reader import read_bundle
 
 SCRIPT = Path(__file__).with_name("killed_writers.py")
 

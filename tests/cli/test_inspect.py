@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from linexport import onnx_graph
+from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
 
 

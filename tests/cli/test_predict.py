@@ -19,7 +19,7 @@ import pytest
 from nearness import assert_near
 from onnx import helper, numpy_helper
 
-from linexport import onnx_graph
+from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
 
 

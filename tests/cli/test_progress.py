@@ -3,7 +3,7 @@
 import pytest
 
 from linexport.cli import _progress
-from linexport.data import ReadProgress
+from linexport.tables._progress import ReadProgress
 
 
 class _Clock:

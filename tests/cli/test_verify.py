@@ -12,7 +12,7 @@ import torch
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 
-from linexport import onnx_graph
+from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
 
 ARTIFACTS = ["model.onnx", "model.pt"]

@@ -6,11 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from linexport import onnx_graph
+from linexport.bundle._manifest import FILE_FORMATS
 from linexport.columns import Column
 from linexport.errors import ExportError
-from linexport.exporters import DEFAULT_FORMATS, FORMATS, _exporter, artifact_metadata, export
-from linexport.manifest import FILE_FORMATS, FitRecord, Metrics
+from linexport.fit import FitRecord, Metrics
+from linexport.formats._metadata import artifact_metadata
+from linexport.formats._writing import DEFAULT_FORMATS, FORMATS, _exporter, export
+from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
 
 TEXTBOOK = LinearModel(weight=np.array([[2, -3.4]], np.float32), bias=np.array([4.2], np.float32))
@@ -46,7 +48,7 @@ def test_versions_of_onnx_are_passed_on():
 def test_writing_onnx_does_not_import_torch(fresh_python):
     code = (
         "import sys, numpy as np\n"
-        "from linexport.exporters import export\n"
+        "from linexport.formats import export\n"
         "from linexport.model import LinearModel\n"
         "model = LinearModel(weight=np.ones((1, 2)), bias=np.ones(1))\n"
         "export(model, ['onnx'], metadata={})\n"

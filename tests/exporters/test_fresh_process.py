@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 import linexport
-from linexport.exporters import FORMATS, export
+from linexport.formats._writing import FORMATS, export
 
 SCRIPT = """
 import pathlib, sys, threading
 import numpy as np
-import linexport.exporters.torchscript
-from linexport.exporters import FORMATS, export
+import linexport.formats._torchscript
+from linexport.formats import FORMATS, export
 from linexport.model import LinearModel
 
 model = LinearModel(

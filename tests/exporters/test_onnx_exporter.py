@@ -10,8 +10,8 @@ import torch
 from onnx import checker, helper, numpy_helper
 
 from linexport.errors import ExportError
-from linexport.exporters.onnx import OnnxExporter
-from linexport.module import to_module
+from linexport.formats._module import to_module
+from linexport.formats.onnx._exporter import OnnxExporter
 
 NEWEST_OPSET = onnx.defs.onnx_opset_version()
 RUNTIME_OPSETS = range(9, 24)

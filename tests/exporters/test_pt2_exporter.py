@@ -8,8 +8,8 @@ import zipfile
 import pytest
 import torch
 
-from linexport.exporters.pt2 import Pt2Exporter
-from linexport.module import to_module
+from linexport.formats._module import to_module
+from linexport.formats._pt2 import Pt2Exporter
 
 
 def export(model, metadata=None):

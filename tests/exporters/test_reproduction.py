@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from linexport.errors import ExportError
-from linexport.exporters import _archive, export, reproduces
+from linexport.formats import _archive, export, reproduces
 from linexport.model import LinearModel
 
 FILES = {"torchscript": "model.pt", "pt2": "model.pt2"}

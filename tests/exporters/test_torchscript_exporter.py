@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from linexport.errors import ExportError
-from linexport.exporters import torchscript
-from linexport.exporters.torchscript import TorchScriptExporter
-from linexport.module import to_module
+from linexport.formats import _torchscript as torchscript
+from linexport.formats._module import to_module
+from linexport.formats._torchscript import TorchScriptExporter
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 

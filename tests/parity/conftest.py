@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
-from linexport import onnx_graph
-from linexport.certificate import ParityReport
 from linexport.columns import Column
+from linexport.formats._protocols import Runtime
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel
-from linexport.parity import OpenedCanary, canaries, check
-from linexport.protocols import Runtime
-from linexport.runtimes import DoubleReference, OrtRuntime
+from linexport.parity._canaries import canaries
+from linexport.parity._certificate import ParityReport
+from linexport.parity._check import OpenedCanary, check
+from linexport.parity._exact import DoubleReference
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from linexport import onnx_graph
+from linexport.formats._protocols import Runtime
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel
-from linexport.protocols import Runtime
-from linexport.runtimes import OrtRuntime
 
 
 @dataclass

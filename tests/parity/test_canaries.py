@@ -4,10 +4,12 @@ import numpy as np
 import onnx
 import pytest
 
-from linexport import onnx_graph
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel
-from linexport.parity import canaries, check
-from linexport.runtimes import DoubleReference, OrtRuntime
+from linexport.parity._canaries import canaries
+from linexport.parity._check import check
+from linexport.parity._exact import DoubleReference
 
 NUMBER_FAULTS = {
     "one weight off by an ulp",

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 from fake_runtimes import AlteredRuntime, FakeRuntime, FlushingRuntime, numpy_predict, truncated
 
-from linexport import certificate, onnx_graph
 from linexport.columns import Column
 from linexport.errors import BundleError, ParityError, PrecisionError
+from linexport.formats._pytorch import TorchRuntime
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._reference import OnnxReferenceRuntime
+from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel
-from linexport.parity import OpenedCanary, check
-from linexport.runtimes import DoubleReference, OnnxReferenceRuntime, OrtRuntime, TorchRuntime
+from linexport.parity import decode_certificate, encode_certificate
+from linexport.parity._check import OpenedCanary, check
+from linexport.parity._exact import DoubleReference
 
 CASES = [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)]
 every_case = pytest.mark.parametrize(("dtype", "standardized"), CASES)
@@ -224,7 +228,7 @@ def test_a_disagreement_beyond_what_float64_can_say_is_one(judge):
     assert report.runtimes[0].worst.distance == largest
     assert report.runtimes[1].worst_fraction == largest
     assert [runtime.verdict for runtime in report.runtimes] == ["disagrees"] * 2
-    assert certificate.decode(certificate.encode(report)) == report
+    assert decode_certificate(encode_certificate(report)) == report
 
 
 NUMBERS = {
@@ -323,16 +327,16 @@ def test_the_certificate_reads_back_as_it_was_written(make_model, judge, open_ca
     model = make_model(num_targets=2)
     runtime = AlteredRuntime(model, **({} if fault is None else WRONG[fault]))
     report = judge(model, runtime, canaries=open_canaries(model))
-    data = certificate.encode(report)
-    assert certificate.decode(data) == report
+    data = encode_certificate(report)
+    assert decode_certificate(data) == report
     assert data.endswith(b"}\n")
-    assert certificate.encode(certificate.decode(data)) == data
+    assert encode_certificate(decode_certificate(data)) == data
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[" * 10_000, b'{"verdict": "fine"}'])
 def test_what_is_no_certificate_is_refused(data):
     with pytest.raises(BundleError, match=r"parity.json is not a certificate"):
-        certificate.decode(data)
+        decode_certificate(data)
 
 
 FLUSHED_BY_HARDWARE = {

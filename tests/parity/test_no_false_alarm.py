@@ -5,10 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linexport import onnx_graph
+from linexport.formats._pytorch import TorchRuntime
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._reference import OnnxReferenceRuntime
+from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel
-from linexport.parity import check
-from linexport.runtimes import DoubleReference, OnnxReferenceRuntime, OrtRuntime, TorchRuntime
+from linexport.parity._check import check
+from linexport.parity._exact import DoubleReference
 
 CASES = [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)]
 every_case = pytest.mark.parametrize(("dtype", "standardized"), CASES)

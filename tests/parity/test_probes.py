@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from linexport.bounds import precision_of
 from linexport.model import LinearModel
-from linexport.parity.probes import Probe, far_ends, probes
+from linexport.numerics._bounds import precision_of
+from linexport.parity._probes import Probe, far_ends, probes
 
 CASES = [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)]
 every_case = pytest.mark.parametrize(("dtype", "standardized"), CASES)

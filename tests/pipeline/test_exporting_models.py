@@ -131,7 +131,7 @@ def test_what_training_returns_is_exported_as_the_main_job_does_it(tmp_path):
 
 def test_nothing_is_written_where_parity_fails(model, tmp_path, monkeypatch):
     """An exporter that writes one wrong number, far from the largest."""
-    export = _export.exporters.export
+    export = _export.formats.export
 
     def faulty(*arguments, **settings):
         artifacts = export(*arguments, **settings)
@@ -141,7 +141,7 @@ def test_nothing_is_written_where_parity_fails(model, tmp_path, monkeypatch):
         proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(weight, "weight"))
         return artifacts | {"model.onnx": proto.SerializeToString()}
 
-    monkeypatch.setattr(_export.exporters, "export", faulty)
+    monkeypatch.setattr(_export.formats, "export", faulty)
     exported = linexport.export(model, tmp_path / "bundle")
     assert (exported.path, exported.manifest) == (None, None)
     verdicts = {runtime.name: runtime.verdict for runtime in exported.report.runtimes}

@@ -86,7 +86,7 @@ def test_reading_begins_before_numpy_is_loaded(bundle, tmp_path, fresh_python, s
     rows.write_csv(source) if suffix == "csv" else rows.write_parquet(source)
     code = f"""
 import sys, linexport
-from linexport.data.tables import Table
+from linexport.tables import Table
 begin = Table.batches
 def begin_and_tell(*arguments):
     print({{"numpy", "onnxruntime", "torch"}} & set(sys.modules))

@@ -20,11 +20,11 @@ from linexport import (
     LinearModel,
     ParityError,
 )
-from linexport.bounds import error_bounds, precision_of
 from linexport.errors import UnavailableError
-from linexport.forms import affine_of
+from linexport.numerics._bounds import error_bounds, precision_of
+from linexport.numerics._forms import affine_of
+from linexport.parity._exact import DoubleReference
 from linexport.pipeline import _serve
-from linexport.runtimes import DoubleReference
 
 
 def source(path, missing="error"):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from linexport.certificate import CanaryReport, ParityReport, RuntimeReport
-from linexport.reporting import conclusion, parity_lines
+from linexport.parity._certificate import CanaryReport, ParityReport, RuntimeReport
+from linexport.reporting._text import conclusion, parity_lines
 
 CAUGHT = CanaryReport(name="bias dropped", caught_by=("behaviour",))
 MISSED = CanaryReport(name="NaN hidden")

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from artifacts import FOREIGN, true_predictions, whole_model, whole_rows
 
-from linexport import onnx_graph
 from linexport.errors import ArtifactError, UnavailableError
-from linexport.runtimes import OrtEngine, OrtRuntime
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._engine import OrtEngine
+from linexport.formats.onnx._runtime import OrtRuntime
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_foreign_file_is_checked_once(monkeypatch):
 def test_a_file_of_ours_is_opened_without_the_onnx_package(model, tmp_path):
     (tmp_path / "model.onnx").write_bytes(onnx_graph.write(model))
     code = (
-        "import pathlib, sys; from linexport.runtimes import OrtEngine;"
+        "import pathlib, sys; from linexport.formats.onnx import OrtEngine;"
         "OrtEngine(pathlib.Path(sys.argv[1]).read_bytes()); print('onnx' in sys.modules)"
     )
     done = subprocess.run(
@@ -154,9 +155,9 @@ def test_another_process_opens_it_anew(engine, model):
 FORK = """
 import os, signal, sys
 import numpy as np
-from linexport import onnx_graph
+from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
-from linexport.runtimes import OrtEngine
+from linexport.formats.onnx import OrtEngine
 
 model = LinearModel(weight=np.ones((2, 3), np.float32), bias=np.zeros(2, np.float32))
 engines = [OrtEngine(onnx_graph.write(model), num_threads=4) for _ in range(4)]

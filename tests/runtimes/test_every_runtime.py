@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from artifacts import true_predictions, whole_model, whole_rows
 
-from linexport import onnx_graph, onnx_wire
 from linexport.errors import DataError
-from linexport.exporters import export
-from linexport.runtimes import OnnxReferenceRuntime, OrtRuntime, TorchRuntime
+from linexport.formats._pytorch import TorchRuntime
+from linexport.formats._writing import export
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx._reference import OnnxReferenceRuntime
+from linexport.formats.onnx._runtime import OrtRuntime
 
 
 def _torchscript(model):

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rational import exactly, model_prediction
 
-from linexport.bounds import precision_of, rounding_error_bound
 from linexport.errors import DataError
-from linexport.forms import affine_of
 from linexport.model import LinearModel
-from linexport.runtimes import DoubleReference, exact
+from linexport.numerics._bounds import precision_of, rounding_error_bound
+from linexport.numerics._forms import affine_of
+from linexport.parity import _exact as exact
+from linexport.parity._exact import DoubleReference
 
 every_case = pytest.mark.parametrize(
     ("dtype", "standardized"),

@@ -7,9 +7,10 @@ import pytest
 from artifacts import FOREIGN, onnx_file, true_predictions, whole_model, whole_rows
 from onnx import TensorProto, helper
 
-from linexport import onnx_graph
 from linexport.errors import ArtifactError, UnavailableError
-from linexport.runtimes import OnnxReferenceRuntime, OrtRuntime
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._reference import OnnxReferenceRuntime
+from linexport.formats.onnx._runtime import OrtRuntime
 
 every_engine = pytest.mark.parametrize("engine", [OrtRuntime, OnnxReferenceRuntime])
 

@@ -10,7 +10,7 @@ from artifacts import whole_model
 from torch import nn
 
 from linexport.errors import ArtifactError
-from linexport.runtimes import TorchRuntime
+from linexport.formats._pytorch import TorchRuntime
 
 MODEL = whole_model()
 

@@ -11,7 +11,10 @@ import pytest
 
 from linexport.columns import Column
 from linexport.model import LinearModel
-from linexport.serving import Application, Limits, Log, ServedModel
+from linexport.serving.application import Application
+from linexport.serving.limits import Limits
+from linexport.serving.log import Log
+from linexport.serving.models import ServedModel
 
 
 class NumPyRuntime:

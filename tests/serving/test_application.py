@@ -9,8 +9,9 @@ import pytest
 
 from linexport.columns import Column
 from linexport.errors import ConfigError
-from linexport.serving import Limits, ServedModel
 from linexport.serving._exchange import Refusal
+from linexport.serving.limits import Limits
+from linexport.serving.models import ServedModel
 
 INFER, ROWS = "/v2/models/flats/infer", "/v2/models/flats/rows"
 ROW = json.dumps({"a": 1, "b": 2}).encode()
@@ -240,7 +241,8 @@ def test_each_request_is_a_line_without_what_was_sent(make_client):
 
 
 def test_a_log_that_nobody_reads_does_not_stop_the_server(make_model):
-    from linexport.serving import Application, Log
+    from linexport.serving.application import Application
+    from linexport.serving.log import Log
 
     def broken(line):
         raise BrokenPipeError

@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from linexport.serving import Backlog, _backlog
+from linexport.serving import _backlog
+from linexport.serving._backlog import Backlog
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ from running_server import serving
 from test_small_requests import answers, post
 
 import linexport
-from linexport import ExportConfig, onnx_graph
-from linexport.bounds import precision_of, rounding_error_bound
-from linexport.forms import affine_of
+from linexport import ExportConfig
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._engine import OrtEngine
 from linexport.model import LinearModel
-from linexport.runtimes import DoubleReference, OrtEngine
-from linexport.serving import ServedModel
+from linexport.numerics._bounds import precision_of, rounding_error_bound
+from linexport.numerics._forms import affine_of
+from linexport.parity._exact import DoubleReference
+from linexport.serving.models import ServedModel
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -13,7 +13,7 @@ import numpy as np
 
 import linexport
 from linexport import ExportConfig, Exported, LinearModel
-from linexport.bounds import FLOAT64, Precision, gamma
+from linexport.numerics._bounds import FLOAT64, Precision, gamma
 
 
 def export(source, path: Path, *, dtype="float32", ranges=None, **settings) -> Exported:

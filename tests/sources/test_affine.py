@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linexport.bounds import gamma
 from linexport.errors import ModelError
-from linexport.sources._affine import input_columns, linear_model
+from linexport.numerics._affine import input_columns, linear_model
+from linexport.numerics._bounds import gamma
 
 WIDTH = 3
 # No underflow: products of a dozen of these are far from 2**-1022.

@@ -21,8 +21,9 @@ from sklearn.svm import LinearSVR
 
 import linexport
 from linexport import LinearModel
-from linexport.bounds import FLOAT32, FLOAT64
 from linexport.errors import ArtifactError, ModelError
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.numerics._bounds import FLOAT32, FLOAT64
 
 PRECISIONS = {np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
 KINDS = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.float64): TensorProto.DOUBLE}
@@ -496,5 +497,5 @@ def test_constants_do_not_grow():
 def test_a_model_that_is_already_ours_is_linear_too():
     buffer = io.BytesIO()
     model = LinearModel(weight=W, bias=B)
-    onnx.save(onnx.load_from_string(linexport.onnx_graph.write(model)), buffer)
+    onnx.save(onnx.load_from_string(onnx_graph.write(model)), buffer)
     assert linexport.read_model(onnx.load_from_string(buffer.getvalue())).model.same_numbers(model)

@@ -28,7 +28,7 @@ from sklearn.utils import all_estimators
 
 import linexport
 from linexport.errors import ModelError
-from linexport.sources.scikit_learn import INNER, REGRESSORS
+from linexport.sources._scikit_learn import INNER, REGRESSORS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Class PassiveAggressiveRegressor is deprecated:FutureWarning"

@@ -9,7 +9,7 @@ of several that end with it, can be off by: gamma(k) = k u / (1 - k u) for sums 
 
 import numpy as np
 
-from linexport.bounds import gamma
+from linexport.numerics._bounds import gamma
 
 
 def maps_of(batches, num_targets, pace, weight_decay):

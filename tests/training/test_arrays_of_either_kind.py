@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from linexport.training.arrays import suited
+from linexport.sgd._arrays import suited
 
 
 def test_numpy_takes_the_small_tables_and_shares_their_memory():

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from torch import nn
 from training.step_rounding import below, error_bound, map_of, maps_of, trajectory
 
-from linexport.bounds import gamma
-from linexport.data import synthesize
-from linexport.training import SGDConfig, train
-from linexport.training.closed_form import ClosedForm
-from linexport.training.composing import Composition
-from linexport.training.schedule import Pace
-from linexport.training.shuffling import ShuffledRows, augment
-from linexport.training.stepping import Autograd
+from linexport.numerics._bounds import gamma
+from linexport.rows._synthetic import synthesize
+from linexport.sgd._closed_form import ClosedForm
+from linexport.sgd._composing import Composition
+from linexport.sgd._config import SGDConfig
+from linexport.sgd._schedule import Pace
+from linexport.sgd._shuffling import ShuffledRows, augment
+from linexport.sgd._stepping import Autograd
+from linexport.training._train import train
 
 UNIT_ROUNDOFF = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 CPU = torch.device("cpu")

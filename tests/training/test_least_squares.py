@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression, Ridge
 
 from linexport.errors import ConfigError, DataError, TrainingError
-from linexport.forms import raw_coefficients
-from linexport.training.least_squares import LeastSquaresConfig, fit_least_squares, optimum
+from linexport.least_squares._solver import LeastSquaresConfig, fit_least_squares, optimum
+from linexport.numerics._forms import raw_coefficients
 
 U = 2.0**-53
 

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rational import exactly
 
-from linexport import _double_double as dd
-from linexport._double_double import DoubleDouble
-from linexport.training._inverse_factor import inverse_factor
-from linexport.training._split import (
+from linexport.least_squares._inverse_factor import inverse_factor
+from linexport.least_squares._split import (
     RunningSum,
     Sliced,
     add_plain_gram,
     add_split_gram,
     product_error,
 )
+from linexport.numerics import double_double as dd
+from linexport.numerics.double_double import DoubleDouble
 
 seeds = st.integers(0, 2**32 - 1)
 

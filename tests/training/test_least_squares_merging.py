@@ -9,9 +9,9 @@ from exact_least_squares import InMemory, solve_exactly
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linexport.training._accumulator import CAREFUL, Accumulator, Plan
-from linexport.training._factor import Factor, Frame
-from linexport.training.least_squares import LeastSquaresConfig, fit_least_squares, optimum
+from linexport.least_squares._accumulator import CAREFUL, Accumulator, Plan
+from linexport.least_squares._factor import Factor, Frame
+from linexport.least_squares._solver import LeastSquaresConfig, fit_least_squares, optimum
 
 U = 2.0**-53
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from exact_least_squares import InMemory, solve_exactly
 
-from linexport.training.least_squares import optimum
-from linexport.training.statistics import fit_statistics
+from linexport.least_squares._solver import optimum
+from linexport.least_squares._statistics import fit_statistics
 
 NIST = Path(__file__).parent / "nist"
 POLYNOMIALS = {"Pontius": 2, "Wampler1": 5, "Wampler4": 5, "Filip": 10}

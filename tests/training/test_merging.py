@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from threaded_ranks import on_ranks
 
-from linexport.bounds import gamma
-from linexport.data import as_dataset, share_dataset
-from linexport.data.dataset import Dataset
 from linexport.errors import TrainingError
-from linexport.training import LeastSquaresConfig, SGDConfig, train
+from linexport.least_squares._solver import LeastSquaresConfig
+from linexport.numerics._bounds import gamma
+from linexport.rows._arrays import as_dataset
+from linexport.rows._dataset import Dataset
+from linexport.rows._sharing import share_dataset
+from linexport.sgd._config import SGDConfig
+from linexport.training._train import train
 
 ROUNDOFF = 2.0**-53
 every_size = pytest.mark.parametrize("num_ranks", [2, 3, 7])

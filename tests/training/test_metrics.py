@@ -6,10 +6,10 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from linexport.columns import Column, default_columns
-from linexport.data.dataset import Dataset
 from linexport.errors import DataError
 from linexport.model import LinearModel
-from linexport.training import metrics
+from linexport.rows._dataset import Dataset
+from linexport.training import _metrics as metrics
 
 
 def dataset(features, targets):

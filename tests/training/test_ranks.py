@@ -13,8 +13,10 @@ import pytest
 
 from linexport import pipeline
 from linexport.errors import ConfigError
-from linexport.training import LeastSquaresConfig, SGDConfig, train
-from linexport.training.ranks import open_ranks
+from linexport.least_squares._solver import LeastSquaresConfig
+from linexport.rows._ranks import open_ranks
+from linexport.sgd._config import SGDConfig
+from linexport.training._train import train
 
 TIMEOUT = 120  # seconds until a job counts as hanging; no more than a few are needed
 
@@ -174,7 +176,7 @@ import os
 import numpy as np
 import torch
 from linexport.errors import LinexportError
-from linexport.training.ranks import open_ranks
+from linexport.rows import open_ranks
 with open_ranks() as ranks:
     values = np.array([[0.1, -0.0], [np.inf, 2.0**-1074]]) * (ranks.rank + 1)
     gathered = ranks.gather(values)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from linexport.data import synthesize
 from linexport.errors import ConfigError, TrainingError, UnavailableError
-from linexport.training import SGDConfig, train
-from linexport.training.devices import resolve_device
+from linexport.rows._synthetic import synthesize
+from linexport.sgd._config import SGDConfig
+from linexport.sgd._devices import resolve_device
+from linexport.training._train import train
 
 
 def textbook_deviation():
@@ -115,7 +116,7 @@ def test_the_global_generators_are_left_alone(standardize):
 
 def test_training_does_not_import_what_torch_optim_does(fresh_python):
     code = (
-        "import sys, linexport.training as t, linexport.data as d\n"
+        "import sys, linexport as t, linexport as d\n"
         "t.train(d.synthesize())\n"
         "t.train(d.synthesize(), solver=t.SGDConfig(standardize=True, weight_decay=0.1))\n"
         "print([name for name in ('torch._dynamo', 'sympy', 'polars') if name in sys.modules])"

@@ -10,10 +10,11 @@ import torch
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, Ridge
 
-from linexport.data import synthesize
 from linexport.errors import TrainingError
-from linexport.forms import affine_of
-from linexport.training import SGDConfig, train
+from linexport.numerics._forms import affine_of
+from linexport.rows._synthetic import synthesize
+from linexport.sgd._config import SGDConfig
+from linexport.training._train import train
 
 NIST = Path(__file__).parent / "nist"
 LONGLEY_CERTIFIED = [  # intercept, slopes: estimate and standard deviation, from Longley.dat

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linexport.training.schedule import Curvature, Schedule, half_stable_step, mean_batch_size
+from linexport.sgd._schedule import Curvature, Schedule, half_stable_step, mean_batch_size
 
 FLOAT64 = 2.0**-53
 

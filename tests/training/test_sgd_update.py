@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from linexport.data import load_array, synthetic_data
-from linexport.training import SGDConfig, train
-from linexport.training.schedule import Curvature, Pace, Schedule
-from linexport.training.stepping import Autograd, gradients
+from linexport.rows._loaders import load_array
+from linexport.rows._synthetic import synthetic_data
+from linexport.sgd._config import SGDConfig
+from linexport.sgd._schedule import Curvature, Pace, Schedule
+from linexport.sgd._stepping import Autograd, gradients
+from linexport.training._train import train
 
 
 def start(dtype, num_features=2, num_targets=1, seed=3):

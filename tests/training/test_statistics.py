@@ -8,9 +8,9 @@ from exact_least_squares import InMemory
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 
 from linexport.errors import ConfigError
-from linexport.manifest import FitStatistics
-from linexport.training.least_squares import optimum
-from linexport.training.statistics import fit_statistics
+from linexport.fit import FitStatistics
+from linexport.least_squares._solver import optimum
+from linexport.least_squares._statistics import fit_statistics
 
 NAMES = ["a", "b", "c"]
 DIGITS = 1e-10

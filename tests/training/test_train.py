@@ -6,10 +6,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from linexport.data import as_dataset, load_array, split, synthesize
 from linexport.errors import ConfigError, DataError, TrainingError
-from linexport.forms import raw_coefficients
-from linexport.training import SGDConfig, train
+from linexport.numerics._forms import raw_coefficients
+from linexport.rows._arrays import as_dataset
+from linexport.rows._loaders import load_array
+from linexport.rows._splitting import split
+from linexport.rows._synthetic import synthesize
+from linexport.sgd._config import SGDConfig
+from linexport.training._train import train
 
 
 @pytest.fixture

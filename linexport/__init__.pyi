@@ -1,0 +1,91 @@
+from .bundle import Bundle as Bundle
+from .bundle import Manifest as Manifest
+from .bundle import read_bundle as read_bundle
+from .columns import Column as Column
+from .errors import (
+    ArtifactError as ArtifactError,
+)
+from .errors import (
+    BundleError as BundleError,
+)
+from .errors import (
+    ConfigError as ConfigError,
+)
+from .errors import (
+    DataError as DataError,
+)
+from .errors import (
+    ExportError as ExportError,
+)
+from .errors import (
+    ExtrapolationWarning as ExtrapolationWarning,
+)
+from .errors import (
+    LinexportError as LinexportError,
+)
+from .errors import (
+    ModelError as ModelError,
+)
+from .errors import (
+    ParityError as ParityError,
+)
+from .errors import (
+    PrecisionError as PrecisionError,
+)
+from .errors import (
+    TrainingError as TrainingError,
+)
+from .errors import (
+    UnavailableError as UnavailableError,
+)
+from .fit import Fit as Fit
+from .least_squares import LeastSquaresConfig as LeastSquaresConfig
+from .model import LinearModel as LinearModel
+from .parity import ParityReport as ParityReport
+from .pipeline import (
+    ExportConfig as ExportConfig,
+)
+from .pipeline import (
+    Exported as Exported,
+)
+from .pipeline import (
+    export as export,
+)
+from .pipeline import (
+    inspect as inspect,
+)
+from .pipeline import (
+    load as load,
+)
+from .pipeline import (
+    predict as predict,
+)
+from .pipeline import (
+    read_data as read_data,
+)
+from .pipeline import (
+    serve as serve,
+)
+from .pipeline import (
+    train_and_export as train_and_export,
+)
+from .pipeline import (
+    verify as verify,
+)
+from .predicting import Predictor as Predictor
+from .rows import (
+    Dataset as Dataset,
+)
+from .rows import (
+    load_array as load_array,
+)
+from .rows import (
+    synthesize as synthesize,
+)
+from .rows import (
+    synthetic_data as synthetic_data,
+)
+from .sgd import SGDConfig as SGDConfig
+from .sources import Imported as Imported
+from .sources import read_model as read_model
+from .training import train as train

@@ -1,0 +1,177 @@
+"""What a bundle says of itself: manifest.json, as typed values.
+
+docs/format.md describes the file field by field; this module is that page in code. Unknown fields
+are ignored, so that a newer minor addition does not lock out an older reader; a newer
+`format_version` is refused.
+
+The values are msgspec's structs: to define a dozen dataclasses takes as long as loading a fifth of
+onnxruntime, and whoever predicts from a bundle reads its manifest.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from linexport.columns import Column
+from linexport.errors import BundleError
+from linexport.fit import FitRecord
+from linexport.formats import ONNX_FILE
+
+__all__ = [
+    "CARD_FILE",
+    "CERTIFICATE_FILE",
+    "FILE_FORMATS",
+    "FORMAT_VERSION",
+    "MANIFEST_FILE",
+    "WEIGHTS_FILE",
+    "ErrorBudget",
+    "FileRecord",
+    "Manifest",
+    "decode_manifest",
+    "encode_manifest",
+]
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+WEIGHTS_FILE = "weights.safetensors"
+CERTIFICATE_FILE = "parity.json"
+CARD_FILE = "README.md"
+FILE_FORMATS = {
+    CARD_FILE: "markdown",
+    ONNX_FILE: "onnx",
+    "model.pt": "torchscript",
+    "model.pt2": "pt2",
+    CERTIFICATE_FILE: "parity",
+    WEIGHTS_FILE: "safetensors",
+}
+"""Every file that a bundle may list, with its format."""
+
+
+class ErrorBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest errors of one target over the range of the training data, in target units."""
+
+    fit: float | None
+    """From the exact least-squares optimum; None where there is no training data to know it."""
+    export: float
+    """The fit's float64 coefficients against the artifact's exact meaning."""
+    inputs: float = 0.0
+    """What converting float64 inputs to the artifact's dtype moves a prediction by."""
+    runtime: float
+    """Bound on the rounding while predicting."""
+    total: float
+    """Their sum: a guarantee for every float64 input in the range."""
+
+
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of the bundle."""
+
+    format: str
+    """One of the values of FILE_FORMATS."""
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    """Lower-case hexadecimal."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """manifest.json."""
+
+    format: Literal["linexport-bundle"] = "linexport-bundle"
+    format_version: int = FORMAT_VERSION
+    dtype: Literal["float32", "float64"]
+    form: Literal["folded", "standardized"]
+    features: tuple[Column, ...]
+    """In the order of the input."""
+    targets: tuple[Column, ...]
+    """In the order of the output."""
+    fit: FitRecord
+    error_budget: dict[str, ErrorBudget]
+    """By target name."""
+    versions: dict[str, str]
+    """Of linexport, Python and the packages that wrote the bundle."""
+    files: dict[str, FileRecord]
+    """By file name; every file of the bundle but manifest.json itself."""
+
+    def __post_init__(self) -> None:
+        for name, record in self.files.items():
+            if name not in FILE_FORMATS:
+                raise BundleError(f"'{name}' is not a file that a bundle may list")
+            if record.format != FILE_FORMATS[name]:
+                raise BundleError(f"{name} must have the format {FILE_FORMATS[name]}")
+        fit, statistics = self.fit, self.fit.statistics
+        of_targets = statistics.targets if statistics else {}
+        by_target: tuple[Iterable[str], ...] = (
+            self.error_budget,
+            fit.coefficients,
+            fit.optimum,
+            of_targets,
+        )
+        targets = {column.name for column in self.targets}
+        for names in (*by_target, *fit.metrics.values()):
+            _require_among(names, targets, "targets")
+        features = {column.name for column in self.features}
+        for coefficients in fit.coefficients.values():
+            _require_among(coefficients.features, features, "features")
+        for of_target in of_targets.values():
+            _require_among(of_target.features, features, "features")
+
+
+def _require_among(names: Iterable[str], known: set[str], what: str) -> None:
+    if strangers := set(names) - known:
+        raise BundleError(f"'{min(strangers)}' is not one of the {what}")
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return manifest.json: UTF-8, indented, one trailing newline, fields in a fixed order.
+
+    Raises:
+        BundleError: If a number is NaN or infinite, which JSON does not have.
+    """
+    place = _find_non_finite(msgspec.to_builtins(manifest))
+    if place is not None:
+        raise BundleError(f"The manifest's {place.lstrip('.')} is not finite.")
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def decode_manifest(data: bytes) -> Manifest:
+    """Parse and check manifest.json.
+
+    Raises:
+        BundleError: If it is not JSON, not a manifest, or of a newer format.
+    """
+    try:
+        version = msgspec.json.decode(data, type=_Header).format_version
+        if version <= FORMAT_VERSION:
+            return msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BundleError(f"manifest.json is not a bundle's manifest: {error}.") from error
+    raise BundleError(
+        f"manifest.json has format version {version}, newer than {FORMAT_VERSION}: "
+        "upgrade linexport to open this bundle."
+    )
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True):
+    """What every format version has."""
+
+    format: Literal["linexport-bundle"]
+    format_version: Annotated[int, msgspec.Meta(ge=1)]
+
+
+def _find_non_finite(value: Any) -> str | None:
+    """Return the first place of a number that is not finite, as .field[index].field."""
+    match value:
+        case float():
+            return None if math.isfinite(value) else ""
+        case dict():
+            parts = ((f".{key}", item) for key, item in value.items())
+        case list() | tuple():
+            parts = ((f"[{index}]", item) for index, item in enumerate(value))
+        case _:
+            return None
+    for place, item in parts:
+        inner = _find_non_finite(item)
+        if inner is not None:
+            return place + inner
+    return None

@@ -1,0 +1,177 @@
+"""What a solver returns, and what is written of it.
+
+The record's parts are msgspec's structs: to define a dozen dataclasses takes as long as loading a
+fifth of onnxruntime, and whoever predicts from a bundle reads its manifest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from linexport.model import LinearModel
+
+__all__ = [
+    "CoefficientStatistics",
+    "Coefficients",
+    "Fit",
+    "FitRecord",
+    "FitStatistics",
+    "Metrics",
+    "OptimumDistance",
+    "Setting",
+    "TargetStatistics",
+    "coefficients_by_target",
+]
+
+Setting = str | int | float | bool | None
+
+
+class Coefficients(msgspec.Struct, frozen=True, kw_only=True):
+    """One target's fit in raw feature units, float64."""
+
+    intercept: float
+    """Target units."""
+    features: dict[str, float]
+    """Target units per feature unit, by feature name."""
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+    """How far predictions of the float64 fit are from one target's values."""
+
+    rows: int
+    rmse: float
+    """Root of the mean squared error, target units."""
+    mae: float | None
+    """Mean absolute error, target units; None where it would have taken one more pass over rows
+    that are not in memory."""
+    r2: float | None
+    """1 - SSE / SST around the mean; None where the target does not vary."""
+
+
+class OptimumDistance(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one target's fit is from the least-squares optimum on the training rows."""
+
+    loss: float
+    """Mean squared error of the fit, target units squared."""
+    loss_at_optimum: float
+    standard_errors: float | None
+    """Largest coefficient distance, in standard errors; None without degrees of freedom or where
+    the data fit exactly."""
+    prediction: float
+    """Largest difference of predictions over the training range, target units."""
+
+
+class CoefficientStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """One coefficient in raw units. None where it is not defined."""
+
+    estimate: float
+    standard_error: float | None
+    """None without degrees of freedom."""
+    t: float | None
+    """None also where the fit is exact."""
+    p_value: float | None
+    """Two-sided, for the coefficient being 0."""
+    lower: float | None
+    """Of the interval with the confidence stated."""
+    upper: float | None
+    variance_inflation: float | None
+    """1 where the feature is uncorrelated with all others; None where it is infinite, and for the
+    intercept."""
+
+
+class TargetStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """The fit of one target. None where it is not defined."""
+
+    intercept: CoefficientStatistics | None
+    features: dict[str, CoefficientStatistics]
+    degrees_of_freedom: float
+    """nu, a whole number without a ridge."""
+    residual_sum_of_squares: float
+    """Target units squared."""
+    total_sum_of_squares: float
+    """Around the mean, or around 0 without an intercept."""
+    residual_standard_deviation: float | None
+    """s, target units."""
+    r2: float | None
+    """None where the target does not vary."""
+    adjusted_r2: float | None
+    f: float | None
+    """None also where the fit is exact."""
+    f_p_value: float | None
+    log_likelihood: float | None
+    """None where the fit is exact."""
+    aic: float | None
+    bic: float | None
+
+
+class FitStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """The fit of all targets."""
+
+    rows: int
+    """n, without rows of weight 0."""
+    rank: int
+    """p; less than the number of features where some are combinations of others."""
+    confidence: float
+    """Of the intervals."""
+    condition_number: float | None
+    """2-norm, of the standardized features; None where they are dependent."""
+    targets: dict[str, TargetStatistics]
+
+
+class FitRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How the model came about."""
+
+    solver: str
+    """sgd, lstsq, or imported where the numbers came from elsewhere."""
+    rows: int
+    """Rows trained on."""
+    rows_dropped: int = 0
+    """Rows left out for a missing or non-finite value, as asked."""
+    settings: dict[str, Setting] = {}
+    """The solver's settings as used, defaults included."""
+    coefficients: dict[str, Coefficients] = {}
+    """By target name."""
+    metrics: dict[str, dict[str, Metrics]] = {}
+    """By part (training, test), then by target name."""
+    optimum: dict[str, OptimumDistance] = {}
+    """By target name."""
+    statistics: FitStatistics | None = None
+    """What least squares knows of the uncertainty; None for other solvers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Fit:
+    """A fit, how it came about and how good it is."""
+
+    model: "LinearModel"
+    """The fit in float64, with each column's training range; with a scaler if one was used."""
+    record: FitRecord
+    """Settings, coefficients in raw units, metrics, distance from the optimum."""
+    module: "nn.Module | None" = None
+    """The trained torch module, where the solver trains one; where features were standardized, it
+    takes and gives standardized values."""
+    gradients: "dict[str, torch.Tensor] | None" = None
+    """The last minibatch's gradients by parameter name, where the solver has them."""
+    warnings: tuple[str, ...] = ()
+    """Sentences for the user: what fell short and what to do about it."""
+
+
+def coefficients_by_target(
+    feature_names: Sequence[str],
+    target_names: Sequence[str],
+    weight: Sequence[Sequence[float]],
+    bias: Sequence[float],
+) -> dict[str, Coefficients]:
+    """Name the numbers of weight (K, D) and bias (K,), which are in raw feature units."""
+    return {
+        target: Coefficients(
+            intercept=intercept, features=dict(zip(feature_names, row, strict=True))
+        )
+        for target, intercept, row in zip(target_names, bias, weight, strict=True)
+    }

@@ -1,0 +1,19 @@
+from . import (
+    file as file,
+)
+from . import (
+    graph as graph,
+)
+from . import (
+    wire as wire,
+)
+from ._engine import (
+    OrtEngine as OrtEngine,
+)
+from ._engine import (
+    layouts as layouts,
+)
+from ._exporter import OnnxExporter as OnnxExporter
+from ._reference import OnnxReferenceRuntime as OnnxReferenceRuntime
+from ._runtime import OrtRuntime as OrtRuntime
+from .graph import OnnxSummary as OnnxSummary

@@ -1,0 +1,155 @@
+"""onnxruntime at work: what predicts for arrays and tables, in whichever process it is asked."""
+
+import ctypes
+import os
+import weakref
+from functools import partial
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from linexport._arrays import FloatArray, FloatDType
+from linexport.formats import BoundRow
+from linexport.formats.onnx import file as onnx_file
+from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx._runtime import OrtRuntime
+from linexport.formats.onnx.wire import Layout
+from linexport.model import LinearModel
+
+__all__ = ["OrtEngine", "layouts"]
+
+
+class _Opened(NamedTuple):
+    """Two sessions on one model."""
+
+    by_rows: OrtRuntime
+    by_columns: OrtRuntime
+
+
+def layouts(model: LinearModel | None) -> tuple[Layout | None, Layout | None]:
+    """Tell which graphs predict for batches by rows and by columns; None is the file's own.
+
+    By rows a graph of one target is better turned round, and its predictions lie in memory as
+    those of the file's do. With more targets neither is so.
+    """
+    if model is None:
+        return None, None
+    return ("rows" if model.num_targets == 1 else None), "columns"
+
+
+@final
+class OrtEngine:
+    """An ONNX file that can be sent to other processes, and predicts in each.
+
+    A batch is evaluated by rows or by columns, as it lies in memory, without copying it.
+
+    A session cannot be pickled, and its threads do not survive a fork. So it is the file that
+    travels, and every process opens sessions of its own. Any number of threads may predict at
+    once.
+    """
+
+    def __init__(
+        self, data: bytes, *, num_threads: int | None = None, provider: str = "cpu"
+    ) -> None:
+        """Check the file and open it in this process; the arguments are those of OrtRuntime.open.
+
+        Raises:
+            ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
+            UnavailableError: If the provider is not the one that really runs.
+        """
+        self._data = data
+        self._settings: dict[str, Any] = {"num_threads": num_threads, "provider": provider}
+        self._opened: _Opened | None = self._open()
+        _ENGINES.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the file and the settings: whoever loads it checks and opens it anew."""
+        return partial(OrtEngine, self._data, **self._settings), ()
+
+    @property
+    def name(self) -> str:
+        """The engine with its settings."""
+        return self._here().by_rows.name
+
+    @property
+    def version(self) -> str:
+        """Of onnxruntime."""
+        return self._here().by_rows.version
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that really runs."""
+        return self._here().by_rows.provider
+
+    @property
+    def num_threads(self) -> int | None:
+        """Threads within one operator."""
+        return self._here().by_rows.num_threads
+
+    @property
+    def dtype(self) -> FloatDType:
+        """Of features and predictions."""
+        return self._here().by_rows.dtype
+
+    @property
+    def structure(self) -> LinearModel | None:
+        """The model that the file's graph states; None where it is not known."""
+        return self._here().by_rows.structure
+
+    def predict(self, features: FloatArray) -> FloatArray:
+        """Evaluate (N, D) -> (N, K).
+
+        Columns one after the other, as in a table, are the transpose of a (D, N) array, or an
+        array in Fortran order; the predictions of the targets then lie one after the other too.
+
+        Raises:
+            DataError: If the features are not (N, D) numbers.
+            ArtifactError: If the engine refuses the batch.
+        """
+        here, flags = self._opened or self._here(), np.asarray(features).flags
+        by_rows = flags.c_contiguous or not flags.f_contiguous
+        return (here.by_rows if by_rows else here.by_columns).predict(features)
+
+    def bind(self) -> BoundRow:
+        """Return memory for one row, for this thread of this process alone.
+
+        Raises:
+            UnavailableError: If the provider is not the CPU, or nothing is known of the graph.
+        """
+        return self._here().by_rows.bind()
+
+    def _here(self) -> _Opened:
+        """Return this process's sessions. Two threads may open them both; the later ones stay."""
+        opened = self._opened
+        if opened is None:
+            opened = self._opened = self._open()
+        return opened
+
+    def _open(self) -> _Opened:
+        stated = onnx_file.read(self._data)
+        return _Opened(*(self._start(stated, layout) for layout in layouts(stated)))
+
+    def _start(self, stated: LinearModel | None, layout: Layout | None) -> OrtRuntime:
+        data = self._data
+        if stated is not None and layout is not None:
+            data = onnx_wire.write(stated, layout)
+        return OrtRuntime.start(data, stated, layout, **self._settings)
+
+    def _forget(self) -> None:
+        """Leave the sessions of the parent process alone, and open others when they are needed.
+
+        To free a session is to wait for its threads, which are not here: not even at exit.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._opened))
+        self._opened = None
+
+
+_ENGINES: weakref.WeakSet[OrtEngine] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for engine in _ENGINES:
+        engine._forget()  # noqa: SLF001 - a friend: nobody else is to call it
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,267 @@
+"""Linear models in ONNX files, as the onnx package reads and checks them.
+
+`wire` draws the graphs. `read` accepts exactly what it writes, so that what `read` returns is what
+any conforming runtime computes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, checker, helper, numpy_helper
+
+from linexport._files import LARGEST_FILE
+from linexport.columns import Column
+from linexport.errors import ArtifactError, ExportError
+from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx.wire import (
+    DEFAULT_IR_VERSION,
+    DEFAULT_OPSET_VERSION,
+    METADATA_PREFIX,
+    Layout,
+)
+from linexport.model import LinearModel
+
+__all__ = [
+    "OnnxSummary",
+    "check",
+    "parse",
+    "read",
+    "read_columns",
+    "read_metadata",
+    "read_named",
+    "summarize",
+    "write",
+]
+
+OLDEST_OPSET_VERSION = 9
+OLDEST_IR_VERSION = 4
+"""Since then an initializer need not be listed as an input too."""
+
+_KNOWN_OPERATORS = {
+    "": {
+        "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gemm",
+        "Identity", "IsNaN", "MatMul", "Max", "Min", "Mul", "Neg", "Relu", "Reshape", "Squeeze",
+        "Sub", "Transpose", "Unsqueeze", "Where",
+    },
+    "ai.onnx.ml": {"FeatureVectorizer", "LinearRegressor", "Scaler"},
+}  # fmt: skip
+"""What exporters build a linear model of, and what is put around one by mistake, so that the parity
+check can tell. None of them loops, calls out or reads a file."""
+
+
+def write(
+    model: LinearModel,
+    *,
+    opset_version: int = DEFAULT_OPSET_VERSION,
+    ir_version: int = DEFAULT_IR_VERSION,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the model as an ONNX file; the same arguments give the same bytes.
+
+    Raises:
+        ExportError: If the versions cannot be, or the file would pass protobuf's 2 GiB.
+    """
+    _check_versions(opset_version, ir_version)
+    if sum(array.nbytes for array in model.arrays().values()) > LARGEST_FILE // 2:
+        raise ExportError("The model passes the 1 GiB that one ONNX file is given here.")
+    data = onnx_wire.write(
+        model, opset_version=opset_version, ir_version=ir_version, metadata=metadata
+    )
+    checker.check_model(data, full_check=True)
+    return data
+
+
+def parse(data: bytes) -> onnx.ModelProto:
+    """Parse a file that may be anything.
+
+    Raises:
+        ArtifactError: If it is not an ONNX model.
+    """
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(data)
+    except Exception as error:  # protobuf has no public base class that all its versions raise
+        raise ArtifactError("This is not an ONNX file.") from error
+    if not proto.graph.node:
+        raise ArtifactError("This is not an ONNX file, or its graph is empty.")
+    return proto
+
+
+def check(data: bytes) -> onnx.ModelProto:
+    """Parse a file and refuse what no linear model needs, before any runtime sees it.
+
+    Raises:
+        ArtifactError: If the file is no valid ONNX, refers to other files, has operators beyond
+            those of a linear model, functions or subgraphs, or holds NaN or infinity.
+    """
+    proto = parse(data)
+    if proto.functions or proto.graph.sparse_initializer or proto.training_info:
+        raise ArtifactError(
+            "The ONNX file has functions, sparse or training parts; none is needed."
+        )
+    for node in proto.graph.node:
+        if node.op_type not in _KNOWN_OPERATORS.get(node.domain.removesuffix("ai.onnx"), ()):
+            raise ArtifactError(
+                f"The ONNX file has the operator {node.op_type}, which no linear model needs."
+            )
+    for tensor in _tensors(proto):
+        _check_tensor(tensor)
+    try:
+        checker.check_model(proto, full_check=True)
+    except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise ArtifactError(f"The ONNX file is not valid: {first_line}") from error
+    return proto
+
+
+def read(proto: onnx.ModelProto, layout: Layout | None = None) -> LinearModel | None:
+    """Return the model that a graph states, or None if it is not one that `onnx_wire` writes."""
+    try:
+        arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+        model = LinearModel.from_arrays(
+            {name: array if name == "weight" else array.ravel() for name, array in arrays.items()}
+        )
+        (opset,) = proto.opset_import
+        _check_versions(opset.version, proto.ir_version)
+    except (TypeError, ValueError):  # other names, other numbers, another opset than ONNX's own
+        return None
+    graph = parse(onnx_wire.write(model, layout)).graph
+    return model if opset.domain == "" and proto.graph == graph else None
+
+
+def read_metadata(proto: onnx.ModelProto) -> dict[str, str]:
+    """Return what linexport noted in the file, without the prefix."""
+    return {
+        entry.key.removeprefix(METADATA_PREFIX): entry.value
+        for entry in proto.metadata_props
+        if entry.key.startswith(METADATA_PREFIX)
+    }
+
+
+def read_columns(proto: onnx.ModelProto) -> tuple[tuple[Column, ...], tuple[Column, ...]] | None:
+    """Return the features and the targets that linexport noted in the file, or None.
+
+    Raises:
+        ArtifactError: If what it noted is damaged.
+    """
+    return onnx_wire.columns_in(read_metadata(proto))
+
+
+def read_named(proto: onnx.ModelProto) -> LinearModel | None:
+    """Return the model that a graph states, under the names that the file carries, or None.
+
+    Raises:
+        ArtifactError: If its names are damaged or do not fit its numbers.
+    """
+    model = read(proto)
+    return None if model is None else onnx_wire.named(model, read_metadata(proto))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnnxSummary:
+    """What an ONNX file says of itself."""
+
+    bytes: int
+    ir_version: int
+    opset_versions: dict[str, int]
+    """By operator domain; the standard one is the empty string."""
+    operators: tuple[str, ...]
+    inputs: dict[str, str]
+    """By name, such as float32 [batch, 2]."""
+    outputs: dict[str, str]
+    producer: str
+    form: str | None
+    """folded or standardized; None where the graph is not one that `write` writes."""
+    features: tuple[Column, ...]
+    targets: tuple[Column, ...]
+    metadata: dict[str, str]
+
+
+def summarize(data: bytes) -> OnnxSummary:
+    """Check a file and say what it holds.
+
+    Raises:
+        ArtifactError: As `check` and `read_named`.
+    """
+    proto = check(data)
+    model = read_named(proto)
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    form = "folded" if model is None else model.form
+    return OnnxSummary(
+        bytes=len(data),
+        ir_version=proto.ir_version,
+        opset_versions={entry.domain: entry.version for entry in proto.opset_import},
+        operators=tuple(node.op_type for node in proto.graph.node),
+        inputs=_described(value for value in proto.graph.input if value.name not in constants),
+        outputs=_described(proto.graph.output),
+        producer=proto.producer_name,
+        form=form if model is not None else None,
+        features=model.features if model is not None else (),
+        targets=model.targets if model is not None else (),
+        metadata=read_metadata(proto),
+    )
+
+
+def _described(values: Iterable[onnx.ValueInfoProto]) -> dict[str, str]:
+    return {value.name: _type_and_shape(value.type.tensor_type) for value in values}
+
+
+def _type_and_shape(tensor: onnx.TypeProto.Tensor) -> str:
+    # Of an optional or a sequence the tensor type is empty: it is called undefined.
+    name = TensorProto.DataType.Name(tensor.elem_type).lower()
+    name = {"float": "float32", "double": "float64"}.get(name, name)
+    sizes = [
+        str(size.dim_value) if size.HasField("dim_value") else size.dim_param or "?"
+        for size in tensor.shape.dim
+    ]
+    return f"{name} [{', '.join(sizes)}]"
+
+
+def _check_versions(opset_version: int, ir_version: int) -> None:
+    newest_opset = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET_VERSION <= opset_version <= newest_opset:
+        raise ExportError(
+            f"Opset {opset_version} is not possible: use {OLDEST_OPSET_VERSION} to {newest_opset} "
+            f"(default {DEFAULT_OPSET_VERSION})."
+        )
+    needed = helper.find_min_ir_version_for([helper.make_opsetid("", opset_version)])
+    oldest = max(needed, OLDEST_IR_VERSION)
+    if not oldest <= ir_version <= onnx.IR_VERSION:
+        raise ExportError(
+            f"IR version {ir_version} is not possible with opset {opset_version}: "
+            f"use {oldest} to {onnx.IR_VERSION} (default {DEFAULT_IR_VERSION})."
+        )
+
+
+def _tensors(proto: onnx.ModelProto) -> Sequence[TensorProto]:
+    """Return every constant; refuse graphs within the graph and constants of other kinds."""
+    attributes = [attribute for node in proto.graph.node for attribute in node.attribute]
+    for attribute in attributes:
+        if attribute.HasField("g") or attribute.graphs:
+            raise ArtifactError("The ONNX file has subgraphs; no linear model needs them.")
+        if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+            raise ArtifactError("The ONNX file has sparse tensors; no linear model needs them.")
+        if not np.isfinite([attribute.f, *attribute.floats]).all():
+            raise ArtifactError(f"The ONNX file's attribute '{attribute.name}' is not finite.")
+    return [
+        *proto.graph.initializer,
+        *(attribute.t for attribute in attributes if attribute.HasField("t")),
+        *(tensor for attribute in attributes for tensor in attribute.tensors),
+    ]
+
+
+def _check_tensor(tensor: TensorProto) -> None:
+    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+        raise ArtifactError(
+            f"The ONNX file keeps '{tensor.name}' in another file; save it as a single file."
+        )
+    try:
+        array = numpy_helper.to_array(tensor).astype(np.float64)
+    except Exception as error:  # NumPy, protobuf and onnx each fail their own way
+        raise ArtifactError(
+            f"The ONNX file's tensor '{tensor.name}' is damaged or holds no real numbers."
+        ) from error
+    if not np.isfinite(array).all():
+        raise ArtifactError(f"The ONNX file's tensor '{tensor.name}' holds NaN or infinity.")

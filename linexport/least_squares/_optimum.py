@@ -1,0 +1,247 @@
+"""The least-squares optimum in the data's own units.
+
+N rows, D features, K targets.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport._arrays import Float64Array
+from linexport.least_squares._dependence import combinations
+from linexport.least_squares._factor import Factor
+from linexport.least_squares._minimum_norm import null_vectors, shorten, shorten_rows
+from linexport.least_squares._normal_equations import Units
+from linexport.least_squares._solution import Solution
+from linexport.least_squares._uncertainty import Uncertainty, eigenvalues, uncertainty
+from linexport.numerics import FLOAT64, DoubleDouble
+from linexport.numerics import double_double as dd
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Optimum:
+    """The minimizer of ||y - X w - b||**2 + l2 ||w||**2, and what the rows say about it."""
+
+    intercept: bool
+    """Whether there is a b."""
+    l2: float
+    """0 for ordinary least squares."""
+    weight: Float64Array
+    """Shape (K, D), target units per feature unit."""
+    bias: Float64Array
+    """Shape (K,), target units; 0 without an intercept."""
+    level: Float64Array
+    """Shape (K,), target units: the prediction at `mean`, without the cancellation of the bias."""
+    mean: Float64Array
+    """Shape (D,), feature units; 0 without an intercept."""
+    scale: Float64Array
+    """Shape (D,), one over feature units: it multiplies. 1 / standard deviation, dividing by N;
+    around 0 without an intercept; 1 where a feature does not vary."""
+    target_mean: Float64Array
+    """Shape (K,), target units; 0 without an intercept."""
+    target_scale: Float64Array
+    """Shape (K,), one over target units; 1 where the target does not vary."""
+    num_rows: int
+    """N; rows of weight 0 do not count."""
+    log_weight_sum: float
+    """The sum of the logarithms of the rows' weights; 0 without weights."""
+    rank: int
+    """Of the centred features; less than D only where dependent ones were allowed."""
+    degrees_of_freedom: float
+    """Of the residuals: N less what the coefficients take up, which with a ridge need not be a
+    whole number."""
+    residual_sum_of_squares: Float64Array
+    """Shape (K,), target units squared; weighted where rows have weights."""
+    total_sum_of_squares: Float64Array
+    """Shape (K,): around the mean, or around 0 without an intercept."""
+    weight_standard_errors: Float64Array
+    """Shape (K, D); nan without degrees of freedom. With a ridge, around the shrunken mean."""
+    bias_standard_errors: Float64Array
+    """Shape (K,); nan without degrees of freedom or without an intercept."""
+    variance_inflation: Float64Array
+    """Shape (D,): 1 / (1 - R**2) of each feature explained by the others; infinite for a dependent
+    one; nan with a ridge."""
+    gram_eigenvalues: Float64Array
+    """Shape (D,), ascending: of the correlation matrix of the features."""
+    condition_number: float
+    """2-norm, of the standardized features; infinite where they are dependent."""
+    distance_bound: Float64Array
+    """Shape (K,), target units: how far predictions from level, mean and weight are from those of
+    the exact optimum of the data, at most, wherever each feature is within its range."""
+    distance_in_standard_errors: Float64Array
+    """Shape (K,): how far any coefficient is from the exact optimum, at most, before it is rounded
+    to float64; nan without degrees of freedom or where the fit is exact."""
+
+
+def describe_optimum(
+    factor: Factor,
+    units: Units,
+    solution: Solution,
+    dependent: NDArray[np.intp],
+    *,
+    intercept: bool,
+    l2: float,
+) -> Optimum:
+    """Bring a solution to the data's own units.
+
+    Args:
+        factor: Of all rows.
+        units: Of the normal equations.
+        solution: Theirs; its last targets are the dependent features.
+        dependent: Which those are.
+        intercept: Whether columns were taken from their mean.
+        l2: The weight of the squared coefficients.
+    """
+    size, equations = factor.num_features, solution.equations
+    feature_unit, target_unit = units.exponent[:size], units.exponent[size:]
+    weight, null = _weight(solution, units, dependent)
+    spread = uncertainty(equations, solution.factor)
+    inflation = _variance_inflation(solution, spread, dependent, factor.unit_roundoff)
+    if null is not None:
+        spread = _shortened(spread, null, feature_unit)
+    mean, target_mean = _part(units.mean, slice(0, size)), _part(units.mean, slice(size, None))
+    bias = dd.subtract(target_mean, _at(mean, weight))
+    level = dd.add(bias, _at(dd.exact(mean.high), weight))
+    freedom = factor.num_rows - int(intercept) - spread.degrees_of_freedom
+    squares = solution.residual_squares[: len(target_unit)]
+    deviation = np.sqrt(squares / freedom) if freedom > 0 else np.full_like(squares, np.nan)
+    weight_errors = np.outer(deviation, np.sqrt(spread.variances()))
+    bias_errors = deviation * np.sqrt(_bias_variance(units, spread, mean) if intercept else np.nan)
+    distance = solution.distance()[: len(target_unit)]
+    scales = _scales(equations.deviations, units)
+    values = eigenvalues(equations, solution.factor)
+    return Optimum(
+        intercept=intercept,
+        l2=l2,
+        weight=weight.high,
+        bias=bias.high,
+        level=level.high,
+        mean=mean.high,
+        scale=scales[:size],
+        target_mean=target_mean.high,
+        target_scale=scales[size:],
+        num_rows=factor.num_rows,
+        log_weight_sum=factor.log_weight_sum,
+        rank=len(equations.features),
+        degrees_of_freedom=freedom,
+        residual_sum_of_squares=_scaled(squares, 2 * target_unit),
+        total_sum_of_squares=_scaled(equations.deviations[size:] ** 2, 2 * target_unit),
+        weight_standard_errors=np.ldexp(weight_errors, target_unit[:, None] - feature_unit),
+        bias_standard_errors=np.ldexp(bias_errors, target_unit),
+        variance_inflation=inflation,
+        gram_eigenvalues=values,
+        condition_number=np.inf if len(dependent) else _condition_number(values),
+        distance_bound=_distance_bound(factor, units, distance, spread, weight, level),
+        distance_in_standard_errors=distance / np.where(deviation > 0, deviation, np.nan),
+    )
+
+
+def _condition_number(gram_eigenvalues: Float64Array) -> float:
+    """Return that of the standardized features, from the eigenvalues in ascending order."""
+    smallest, largest = gram_eigenvalues[0], gram_eigenvalues[-1]
+    return float(np.sqrt(largest / smallest)) if smallest > 0 else np.inf
+
+
+def _weight(
+    solution: Solution, units: Units, dependent: NDArray[np.intp]
+) -> tuple[DoubleDouble, DoubleDouble | None]:
+    """Return the weight (K, D) in the data's own units, the shortest where it is not unique.
+
+    And the vectors (D, dependent) that it could be moved along.
+    """
+    equations, unit = solution.equations, units.exponent
+    independent, size = equations.features, len(equations.all_features)
+    num_targets = len(unit) - size
+    raw = dd.scale_by_power_of_two(
+        solution.weight, unit[equations.targets] - unit[independent][:, None]
+    )
+    weight, null = dd.exact(np.zeros((size, num_targets))), None
+    for whole, part in zip(weight, raw, strict=True):
+        whole[independent] = part[:, :num_targets]
+    if len(dependent):
+        made_of = DoubleDouble(raw.high[:, num_targets:], raw.low[:, num_targets:])
+        null = null_vectors(made_of, independent, dependent)
+        weight = shorten(weight, null)
+    return DoubleDouble(np.ascontiguousarray(weight.high.T), weight.low.T.copy()), null
+
+
+def _shortened(
+    spread: Uncertainty, null: DoubleDouble, feature_unit: NDArray[np.int32]
+) -> Uncertainty:
+    """Return the uncertainty of the shortest weight."""
+    column = feature_unit[:, None]
+    loadings = shorten_rows(np.ldexp(spread.loadings, -column), null.high)
+    return replace(spread, loadings=np.ldexp(loadings, column))
+
+
+def _scaled(squares: Float64Array, exponent: NDArray[np.int32]) -> Float64Array:
+    """Return squares in the targets' own units; 0 or infinity beyond float64."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.ldexp(squares, exponent))
+
+
+def _part(values: DoubleDouble, chosen: slice) -> DoubleDouble:
+    return DoubleDouble(values.high[chosen], values.low[chosen])
+
+
+def _at(point: DoubleDouble, weight: DoubleDouble) -> DoubleDouble:
+    """Return weight (K, D) times a point (D,)."""
+    shape = weight.high.shape
+    repeated = DoubleDouble(np.broadcast_to(point.high, shape), np.broadcast_to(point.low, shape))
+    return dd.total(dd.multiply(weight, repeated))
+
+
+def _bias_variance(units: Units, spread: Uncertainty, mean: DoubleDouble) -> float:
+    """Return that of the prediction at 0, over s**2: level and slope are uncorrelated."""
+    own = dd.scale_by_power_of_two(mean, -units.exponent[: len(mean.high)])
+    return 1 / units.weight_sum + spread.variance_at(own)
+
+
+def _scales(deviations: Float64Array, units: Units) -> Float64Array:
+    deviation = np.ldexp(deviations / np.sqrt(units.weight_sum), units.exponent)
+    return np.asarray(1 / np.where(deviation > 0, deviation, 1.0))
+
+
+def _variance_inflation(
+    solution: Solution,
+    spread: Uncertainty,
+    dependent: NDArray[np.intp],
+    unit_roundoff: float,
+) -> Float64Array:
+    """Return the diagonal of the inverse of the correlation matrix."""
+    equations = solution.equations
+    features = equations.all_features
+    if equations.ridge.any():
+        return np.full(len(features), np.nan)
+    inflation = spread.variances() * equations.deviations[features] ** 2
+    made_of = combinations(solution, len(dependent), unit_roundoff)
+    inflation[equations.features[made_of.any(axis=1)]] = np.inf
+    inflation[dependent] = np.inf
+    return np.asarray(inflation)
+
+
+def _distance_bound(
+    factor: Factor,
+    units: Units,
+    distance: Float64Array,
+    spread: Uncertainty,
+    weight: DoubleDouble,
+    level: DoubleDouble,
+) -> Float64Array:
+    """Bound the distance of predictions from level + (x - mean) @ weight.T, as rounded.
+
+    Each weight is off by |M_j| distance and by its rounding to float64, times the feature's reach
+    from the mean; the level by the errors of the means and its own rounding.
+    """
+    size = factor.num_features
+    unit, target_unit = units.exponent[:size], units.exponent[size:]
+    mean = units.mean.high[:size]
+    reach = np.maximum(np.abs(factor.maximum[:size] - mean), np.abs(factor.minimum[:size] - mean))
+    slopes = np.outer(distance, np.linalg.norm(spread.loadings, axis=1))
+    own_weight = np.ldexp(np.abs(weight.high), unit - target_unit[:, None])
+    at_mean = units.mean_error[size:] + own_weight @ units.mean_error[:size]
+    computed = np.ldexp(slopes @ np.ldexp(reach, -unit) + at_mean, target_unit)
+    rounded = FLOAT64.unit_roundoff * (np.abs(weight.high) @ reach + np.abs(level.high))
+    # The bound's own roundings, fewer than 4 D + 32, are made up for.
+    return np.asarray((computed + rounded) * (1 + (4 * size + 32) * FLOAT64.unit_roundoff))

@@ -1,0 +1,287 @@
+"""Copies of the ONNX artifact with one known fault each, which the check must catch.
+
+A check that cannot fail proves nothing. A fault that would change nothing (two equal features
+swapped, weights that float16 holds exactly) is skipped with its reason.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from linexport._arrays import Float64Array, FloatArray
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.model import LinearModel
+from linexport.numerics import affine_of, flushed_to_zero, precision_of, rounding_error_bound
+from linexport.parity._probes import far_ends
+
+__all__ = ["Canary", "canaries"]
+
+BFLOAT16_BITS, TF32_BITS = 7, 10
+"""Bits of the fraction that each format keeps."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Canary:
+    """One faulty artifact, or the reason why the fault cannot exist in this model."""
+
+    name: str
+    artifact: bytes | None
+    skipped: str | None = None
+
+
+_Arrays = dict[str, FloatArray]
+_Fault = Callable[[LinearModel], _Arrays | str]
+_GraphFault = Callable[[onnx.ModelProto, LinearModel], str | None]
+
+
+def canaries(artifact: bytes | None, model: LinearModel) -> Iterator[Canary]:
+    """Yield every fault, made from the artifact's bytes.
+
+    Args:
+        artifact: An ONNX file, if there is one. Where it is not the graph that our exporter writes
+            for the model, the faults go into one that is: in an unknown graph they might change
+            nothing, and in a wrong one they would be noticed for what else is wrong.
+        model: What it should hold, with the training data's means and deviations where known.
+    """
+    stated = None if artifact is None else onnx_graph.read(onnx_graph.parse(artifact))
+    if artifact is None or stated is None or not stated.same_numbers(model):
+        artifact = onnx_graph.write(model)
+    for name, fault in _NUMBER_FAULTS.items():
+        yield _canary(name, _with_numbers(artifact, model, fault))
+    for name, change in _GRAPH_FAULTS.items():
+        yield _canary(name, _with_graph(artifact, model, change))
+
+
+def _canary(name: str, planted: bytes | str) -> Canary:
+    if isinstance(planted, str):
+        return Canary(name=name, artifact=None, skipped=planted)
+    return Canary(name=name, artifact=planted)
+
+
+def _with_numbers(artifact: bytes, model: LinearModel, fault: _Fault) -> bytes | str:
+    with np.errstate(all="ignore"):
+        changed = fault(model)
+    if isinstance(changed, str):
+        return changed
+    if all(np.array_equal(changed[key], model.arrays()[key]) for key in changed):
+        return "It changes no number of this model."
+    if not all(np.isfinite(array).all() for array in changed.values()):
+        return f"It leaves the range of {model.dtype}."
+    return _with_arrays(artifact, changed)
+
+
+def _with_graph(artifact: bytes, model: LinearModel, change: _GraphFault) -> bytes | str:
+    proto = onnx.ModelProto.FromString(artifact)
+    with np.errstate(all="ignore"):
+        reason = change(proto, model)
+    return reason or bytes(proto.SerializeToString())
+
+
+def _with_arrays(artifact: bytes, arrays: _Arrays) -> bytes:
+    proto = onnx.ModelProto.FromString(artifact)
+    for tensor in proto.graph.initializer:
+        if tensor.name in arrays:
+            tensor.CopyFrom(numpy_helper.from_array(arrays[tensor.name], tensor.name))
+    return bytes(proto.SerializeToString())
+
+
+def _smallest_weight(model: LinearModel) -> tuple[int, int] | None:
+    """The nonzero weight whose fault is hardest to see."""
+    size = np.abs(model.weight)
+    if not size.any():
+        return None
+    place = np.unravel_index(np.where(size > 0, size, np.inf).argmin(), size.shape)
+    return int(place[0]), int(place[1])
+
+
+def _one_weight(change: Callable[[Any], Any]) -> _Fault:
+    def fault(model: LinearModel) -> _Arrays | str:
+        place = _smallest_weight(model)
+        if place is None:
+            return "Every weight is zero."
+        weight = model.weight.copy()
+        weight[place] = change(weight[place])
+        return {"weight": weight}
+
+    return fault
+
+
+def _bias_shifted(model: LinearModel) -> _Arrays:
+    bias = model.bias.copy()
+    # At least one ulp, also where that is more than a millionth.
+    shifted = bias + np.where(bias == 0, 1, bias) * bias.dtype.type(1e-6)
+    return {"bias": np.where(shifted == bias, np.nextafter(bias, np.inf), shifted)}
+
+
+def _features_swapped(model: LinearModel) -> _Arrays | str:
+    others = np.flatnonzero((model.weight != model.weight[:, :1]).any(axis=0))
+    if len(others):
+        order = np.arange(model.num_features)
+        order[[0, others[0]]] = others[0], 0
+        return {"weight": model.weight[:, order]}
+    return "All features have the same weight."
+
+
+def _last_feature_ignored(model: LinearModel) -> _Arrays:
+    weight = model.weight.copy()
+    weight[:, -1] = 0
+    return {"weight": weight}
+
+
+def _targets_swapped(model: LinearModel) -> _Arrays | str:
+    if model.num_targets == 1:
+        return "There is one target only."
+    return {"weight": model.weight[::-1].copy(), "bias": model.bias[::-1].copy()}
+
+
+def _scaler_forgotten(model: LinearModel) -> _Arrays | str:
+    """One feature, the first that matters, reaches the standardized weight unscaled."""
+    used = np.flatnonzero(model.weight.any(axis=0))
+    if not len(used):
+        return "Every weight is zero."
+    place = int(used[0])
+    if model.mean is not None and model.scale is not None:
+        mean, scale = model.mean.copy(), model.scale.copy()
+        mean[place], scale[place] = 0, 1
+        return {"mean": mean, "scale": scale}
+    column = model.features[place]
+    if column.mean is None or not column.standard_deviation:
+        return "The training data's mean and deviation are not known."
+    weight, bias = model.weight.copy(), model.bias.copy()
+    bias += weight[:, place] * weight.dtype.type(column.mean)
+    weight[:, place] *= weight.dtype.type(column.standard_deviation)
+    return {"weight": weight, "bias": bias}
+
+
+def _through_float16(model: LinearModel) -> _Arrays:
+    limit = float(np.finfo(np.float16).max)
+    return {"weight": np.clip(model.weight, -limit, limit).astype(np.float16).astype(model.dtype)}
+
+
+def _through_float32(model: LinearModel) -> _Arrays | str:
+    if model.dtype == np.float32:
+        return "The model is float32."
+    limit = float(np.finfo(np.float32).max)
+    return {"weight": np.clip(model.weight, -limit, limit).astype(np.float32).astype(model.dtype)}
+
+
+def _through_fraction_of(bits: int) -> _Fault:
+    """Round to nearest, ties to even, to fewer bits of fraction at the same exponent range."""
+
+    def fault(model: LinearModel) -> _Arrays:
+        integer = np.int32 if model.dtype == np.float32 else np.int64
+        dropped = (23 if model.dtype == np.float32 else 52) - bits
+        raw: NDArray[np.int32 | np.int64] = model.weight.view(integer)
+        rounded = raw + ((1 << (dropped - 1)) - 1) + ((raw >> dropped) & 1)
+        return {"weight": (rounded >> dropped << dropped).view(model.dtype)}
+
+    return fault
+
+
+def _relu_at_the_end(proto: onnx.ModelProto, model: LinearModel) -> str | None:
+    if not _shows(model, lambda prediction: np.maximum(prediction, 0)):
+        return "No prediction is negative enough to tell."
+    _after_output(proto, lambda raw, out: [helper.make_node("Relu", [raw], [out])])
+    return None
+
+
+def _clip_at_the_end(proto: onnx.ModelProto, model: LinearModel) -> str | None:
+    """Clamp at what the training range predicts at most: right there, wrong beyond."""
+    low, high = _prediction_range(model)
+    if not _shows(model, lambda prediction: np.clip(prediction, low, high)):
+        return "No prediction is far enough beyond the training range to tell."
+    tensors = [
+        numpy_helper.from_array(np.array(value, model.dtype), name)
+        for name, value in (("lowest", low), ("highest", high))
+    ]
+    proto.graph.initializer.extend(tensors)
+    # Max and Min rather than Clip: they take constants of both types in every opset from 8 on.
+    _after_output(
+        proto,
+        lambda raw, out: [
+            helper.make_node("Max", [raw, "lowest"], ["not_below"]),
+            helper.make_node("Min", ["not_below", "highest"], [out]),
+        ],
+    )
+    return None
+
+
+def _shows(model: LinearModel, change: Callable[[Float64Array], Float64Array]) -> bool:
+    """Tell whether a change of predictions leaves the bound at the far ends that the check asks."""
+    rows, affine, precision = far_ends(model), affine_of(model), precision_of(model.dtype)
+    rows = rows.astype(np.float64)
+    bound = rounding_error_bound(rows, affine, precision=precision)
+    flushed = flushed_to_zero(rows, affine, precision=precision)
+    allowed = bound + np.abs(flushed.shift) + flushed.allowance
+    prediction = affine.evaluate(rows)
+    # The prediction is itself rounded, by less than the bound.
+    return bool((np.abs(change(prediction) - prediction) > 4 * allowed).any())
+
+
+def _prediction_range(model: LinearModel) -> tuple[float, float]:
+    scale = np.ones(model.num_features) if model.scale is None else model.scale
+    size = np.abs(model.weight.astype(np.float64)) * np.abs(scale)
+    spread = [column.standard_deviation or 1.0 for column in model.features]
+    reach = float((size @ np.array(spread)).max() * 8 + np.abs(model.bias.astype(np.float64)).max())
+    limit = float(np.finfo(model.dtype).max)
+    return -min(reach, limit), min(reach, limit)
+
+
+def _nan_hidden(proto: onnx.ModelProto, model: LinearModel) -> str | None:
+    if not model.weight.any():
+        return "Every weight is zero, so that no feature matters."
+    name = proto.graph.input[0].name
+    for node in proto.graph.node:
+        node.input[:] = ["cleaned" if entry == name else entry for entry in node.input]
+    proto.graph.initializer.append(numpy_helper.from_array(np.zeros((), model.dtype), "zero"))
+    nodes = [
+        helper.make_node("IsNaN", [name], ["missing"]),
+        helper.make_node("Where", ["missing", "zero", name], ["cleaned"]),
+        *proto.graph.node,
+    ]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    return None
+
+
+def _batch_of_one(proto: onnx.ModelProto, _: LinearModel) -> str | None:
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    return None
+
+
+def _after_output(
+    proto: onnx.ModelProto, nodes: Callable[[str, str], list[onnx.NodeProto]]
+) -> None:
+    output = proto.graph.output[0].name
+    proto.graph.node[-1].output[0] = "unclamped"
+    proto.graph.node.extend(nodes("unclamped", output))
+
+
+_NUMBER_FAULTS: dict[str, _Fault] = {
+    "one weight off by an ulp": _one_weight(lambda w: np.nextafter(w, np.copysign(np.inf, w))),
+    "one weight off by 1e-4": _one_weight(lambda w: w * w.dtype.type(1.0001)),
+    "one weight off by 1 %": _one_weight(lambda w: w * w.dtype.type(1.01)),
+    "one sign flipped": _one_weight(lambda w: -w),
+    "bias dropped": lambda model: {"bias": np.zeros_like(model.bias)},
+    "bias shifted by 1e-6": _bias_shifted,
+    "two features swapped": _features_swapped,
+    "last feature ignored": _last_feature_ignored,
+    "targets swapped": _targets_swapped,
+    "one scaler forgotten": _scaler_forgotten,
+    "weights through float16": _through_float16,
+    "weights through bfloat16": _through_fraction_of(BFLOAT16_BITS),
+    "weights through TF32": _through_fraction_of(TF32_BITS),
+    "weights through float32": _through_float32,
+}
+_GRAPH_FAULTS: dict[str, _GraphFault] = {
+    "ReLU at the end": _relu_at_the_end,
+    "clipped at the end": _clip_at_the_end,
+    "NaN hidden": _nan_hidden,
+    "batch fixed to 1": _batch_of_one,
+}

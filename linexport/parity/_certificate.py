@@ -1,0 +1,150 @@
+"""parity.json as typed values: what was compared, how close it came, what was caught."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from linexport.errors import BundleError, ParityError
+
+__all__ = [
+    "CanaryReport",
+    "Comparison",
+    "ParityReport",
+    "RuntimeReport",
+    "Verdict",
+    "decode_certificate",
+    "encode_certificate",
+]
+
+Verdict = Literal["proven", "consistent", "disagrees"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """One prediction beside the truth, in target units."""
+
+    probe: str
+    row: int
+    """Within the probe, from 0."""
+    target: str
+    got: float | None
+    """None where it was not a number."""
+    expected: float | None
+    distance: float | None
+    """|got - expected|; None where either is not finite."""
+    bound: float | None
+    """What rounding explains."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuntimeReport:
+    """One runtime's answers."""
+
+    name: str
+    version: str
+    provider: str
+    """The execution provider or device really used."""
+    num_threads: int | None
+    verdict: Verdict
+    structure: Literal["matches", "differs", "unknown"]
+    """Whether the graph is the expected one and its numbers the reference's, bit for bit."""
+    worst_fraction: float
+    """Largest distance as a fraction of its bound; above 1 is a disagreement."""
+    probabilistic_fraction: float
+    """The same against the bound that grows with sqrt(D): information, no verdict."""
+    worst: Comparison | None
+    """Where the largest fraction occurred, or the disagreement."""
+    subnormals: Literal["kept", "flushed"]
+    batch_sizes: tuple[int, ...]
+    rows: int
+    failure: str | None = None
+    """What is wrong, in a sentence; None if nothing is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CanaryReport:
+    """One known fault put into a copy of the artifact."""
+
+    name: str
+    caught_by: tuple[Literal["structure", "behaviour"], ...] = ()
+    skipped: str | None = None
+    """Why the fault does not apply to this model; None if it was tried."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the fault was caught, or cannot exist."""
+        return bool(self.caught_by) or self.skipped is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParityReport:
+    """parity.json."""
+
+    verdict: Verdict
+    """The worst of the runtimes'; disagrees also where a canary went unnoticed."""
+    dtype: Literal["float32", "float64"]
+    form: Literal["folded", "standardized"]
+    num_features: int
+    num_targets: int
+    probe_rows: int
+    seed: int
+    runtimes: tuple[RuntimeReport, ...]
+    canaries: tuple[CanaryReport, ...]
+    artifacts: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file the certificate speaks of, by file name."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing disagrees and every canary was caught."""
+        return self.verdict != "disagrees"
+
+    @property
+    def worst_fraction(self) -> float:
+        """The largest fraction of the bound over all runtimes."""
+        return max((runtime.worst_fraction for runtime in self.runtimes), default=0.0)
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What is wrong, once for all runtimes of which it is so; and each canary unnoticed."""
+        names: dict[str, list[str]] = {}
+        for runtime in self.runtimes:
+            if runtime.failure:
+                what = runtime.failure.removeprefix(f"'{runtime.name}'")
+                names.setdefault(what, []).append(f"'{runtime.name}'")
+        unnoticed = [canary.name for canary in self.canaries if not canary.passed]
+        return (
+            *(f"{first}{what}{_so_do(others)}" for what, (first, *others) in names.items()),
+            *(f"The check did not notice the planted fault '{name}'." for name in unnoticed),
+        )
+
+    def require(self) -> None:
+        """Raise if the verdict is negative.
+
+        Raises:
+            ParityError: Naming what disagrees.
+        """
+        if not self.passed:
+            raise ParityError("\n".join(self.failures))
+
+
+def _so_do(names: list[str]) -> str:
+    return f" The same holds for {', '.join(names)}." if names else ""
+
+
+def encode_certificate(report: ParityReport) -> bytes:
+    """Return parity.json: UTF-8, indented, one trailing newline."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def decode_certificate(data: bytes) -> ParityReport:
+    """Parse parity.json.
+
+    Raises:
+        BundleError: If it is not a certificate.
+    """
+    try:
+        return msgspec.json.decode(data, type=ParityReport)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BundleError(f"parity.json is not a certificate: {error}.") from error

@@ -1,0 +1,284 @@
+"""The parity check: structure, then behaviour, for runtimes and canaries alike."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from linexport._arrays import Float64Array, FloatArray
+from linexport.errors import PrecisionError
+from linexport.formats import Runtime
+from linexport.model import LinearModel
+from linexport.numerics import FLOAT64, affine_of, precision_of
+from linexport.parity._certificate import (
+    CanaryReport,
+    Comparison,
+    ParityReport,
+    RuntimeReport,
+    Verdict,
+)
+from linexport.parity._expectation import Expectation, expect
+from linexport.parity._probes import Probe, probes
+from linexport.parity._protocols import ExactReference
+
+__all__ = ["DEFAULT_PROBE_ROWS", "OpenedCanary", "check"]
+
+DEFAULT_PROBE_ROWS = 1024
+_RANKS: dict[Verdict, int] = {"proven": 0, "consistent": 1, "disagrees": 2}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class OpenedCanary:
+    """A planted fault: its runtime, or the reason why there is none."""
+
+    name: str
+    runtime: Runtime | None
+    skipped: str | None = None
+
+
+def check(
+    reference: ExactReference,
+    runtimes: Sequence[Runtime],
+    canaries: Iterable[OpenedCanary] = (),
+    *,
+    probe_rows: int = DEFAULT_PROBE_ROWS,
+    seed: int = 0,
+) -> ParityReport:
+    """Ask every runtime the same questions and judge the answers by the derived bounds.
+
+    Args:
+        reference: The model as it should be.
+        runtimes: Opened from the saved bytes, of the reference's dtype.
+        canaries: Copies with one fault each, which must fail.
+        probe_rows: Rows of the largest batch.
+        seed: Of the random rows; the same seed asks the same questions.
+
+    Raises:
+        PrecisionError: If there are too many features for any bound, or this thread itself flushes
+            subnormal numbers to zero.
+    """
+    _require_gradual_underflow()
+    model = reference.model
+    affine, precision = affine_of(model), precision_of(model.dtype)
+    witnesses = [_Witness(runtime, model) for runtime in runtimes]
+    planted = list(canaries)
+    faulty = {c.name: _Witness(c.runtime, model) for c in planted if c.runtime is not None}
+    with np.errstate(all="ignore"):  # NaN and infinity are answers here, not accidents
+        for probe in probes(model, num_rows=probe_rows, seed=seed):
+            expectation = expect(reference, probe, affine=affine, precision=precision)
+            for witness in (*witnesses, *faulty.values()):
+                witness.answer(probe, expectation)
+    reports = tuple(witness.report() for witness in witnesses)
+    canary_reports = tuple(
+        CanaryReport(
+            name=canary.name,
+            caught_by=faulty[canary.name].caught_by() if canary.name in faulty else (),
+            skipped=canary.skipped,
+        )
+        for canary in planted
+    )
+    return ParityReport(
+        verdict=_overall(reports, canary_reports),
+        dtype="float32" if model.dtype == np.float32 else "float64",
+        form=model.form,
+        num_features=model.num_features,
+        num_targets=model.num_targets,
+        probe_rows=probe_rows,
+        seed=seed,
+        runtimes=reports,
+        canaries=canary_reports,
+    )
+
+
+def _overall(reports: Sequence[RuntimeReport], canaries: Sequence[CanaryReport]) -> Verdict:
+    if not all(canary.passed for canary in canaries):
+        return "disagrees"
+    return max((report.verdict for report in reports), key=_RANKS.__getitem__, default="consistent")
+
+
+def _require_gradual_underflow() -> None:
+    """Refuse to compute a reference in an arithmetic that lacks its smallest numbers."""
+    if sys.float_info.min / 2 == 0:
+        raise PrecisionError(
+            "This thread flushes subnormal numbers to zero, so nothing exact can be computed in "
+            "it. A library built with -ffast-math or torch.set_flush_denormal(True) does that: "
+            "check in a process without it."
+        )
+
+
+@dataclass(slots=True)
+class _Witness:
+    """One runtime and what its answers have shown so far."""
+
+    runtime: Runtime
+    model: LinearModel
+    fraction: float = 0.0
+    probabilistic_fraction: float = 0.0
+    worst: Comparison | None = None
+    failure: str | None = None
+    flushes: bool = False
+    batch_sizes: set[int] = field(default_factory=set)
+    rows: int = 0
+
+    def answer(self, probe: Probe, expectation: Expectation) -> None:
+        """Compare one batch; after the first failure nothing more is asked."""
+        if self.failure is not None:
+            return
+        prediction = self._predict(probe)
+        if prediction is None:
+            return
+        self.batch_sizes.add(len(prediction))
+        self.rows += len(prediction)
+        wrong = expectation.wrong_class(prediction)
+        if wrong.any():
+            self._fail_class(probe, expectation, prediction, int(wrong.argmax()))
+        else:
+            self._compare(probe, expectation, prediction)
+
+    def caught_by(self) -> tuple[Literal["structure", "behaviour"], ...]:
+        """Tell which half of the check would have refused this runtime."""
+        found: list[Literal["structure", "behaviour"]] = []
+        if self._structure() == "differs":
+            found.append("structure")
+        if self.failure is not None:
+            found.append("behaviour")
+        return tuple(found)
+
+    def report(self) -> RuntimeReport:
+        structure = self._structure()
+        failure = self.failure
+        if failure is None and structure == "differs":
+            failure = (
+                f"'{self.runtime.name}' {_first_difference(self.runtime.structure, self.model)}"
+            )
+        verdict: Verdict = "proven" if structure == "matches" else "consistent"
+        return RuntimeReport(
+            name=self.runtime.name,
+            version=self.runtime.version,
+            provider=self.runtime.provider,
+            num_threads=self.runtime.num_threads,
+            verdict="disagrees" if failure else verdict,
+            structure=structure,
+            worst_fraction=self.fraction,
+            probabilistic_fraction=self.probabilistic_fraction,
+            worst=self.worst,
+            subnormals="flushed" if self.flushes else "kept",
+            batch_sizes=tuple(sorted(self.batch_sizes)),
+            rows=self.rows,
+            failure=failure,
+        )
+
+    def _structure(self) -> Literal["matches", "differs", "unknown"]:
+        stated = self.runtime.structure
+        if stated is None:
+            return "unknown"
+        return "matches" if stated.same_numbers(self.model) else "differs"
+
+    def _predict(self, probe: Probe) -> FloatArray | None:
+        expected = (len(probe.features), self.model.num_targets)
+        try:
+            prediction = self.runtime.predict(probe.features)
+        except Exception as error:  # whatever an engine raises, it did not predict
+            self.failure = f"'{self.runtime.name}' fails on the probe '{probe.name}': {error}"
+            return None
+        if prediction.shape != expected or prediction.dtype != self.model.dtype:
+            self.failure = (
+                f"'{self.runtime.name}' answers the probe '{probe.name}' with {prediction.dtype} "
+                f"of shape {prediction.shape}, not {self.model.dtype} of shape {expected}."
+            )
+            return None
+        return prediction
+
+    def _compare(self, probe: Probe, expectation: Expectation, prediction: FloatArray) -> None:
+        distance, bound = expectation.distance(prediction), expectation.bound
+        if self.flushes or np.any(distance > bound):
+            nearest = expectation.flushed_distance(prediction)
+            allowed = bound + expectation.flushed.allowance
+            if self.flushes or not np.any(nearest > allowed):
+                self.flushes, distance, bound = True, nearest, allowed
+        fraction = _fraction(distance, bound)
+        probabilistic = _fraction(distance, expectation.probabilistic_bound)
+        if not fraction.size:
+            return
+        self.probabilistic_fraction = max(self.probabilistic_fraction, float(probabilistic.max()))
+        place = int(fraction.argmax())
+        if self.worst is None or fraction.flat[place] > self.fraction:
+            self.fraction = float(fraction.flat[place])
+            self.worst = self._comparison(probe, expectation, prediction, place, distance, bound)
+        if self.fraction > 1:
+            self.failure = _disagreement(self.runtime.name, self.worst, self.model)
+
+    def _fail_class(
+        self, probe: Probe, expectation: Expectation, prediction: FloatArray, place: int
+    ) -> None:
+        nothing = np.full(expectation.high.shape, np.nan)
+        self.worst = self._comparison(probe, expectation, prediction, place, nothing, nothing)
+        row, target = divmod(place, self.model.num_targets)
+        special = expectation.special.flat[place]
+        expected = (expectation.non_finite if special else expectation.high).flat[place]
+        self.failure = (
+            f"'{self.runtime.name}' disagrees with the reference model at row {row} of the probe "
+            f"'{probe.name}', target '{self.model.target_names[target]}': got "
+            f"{prediction.flat[place]}, expected {expected}."
+        )
+
+    def _comparison(
+        self,
+        probe: Probe,
+        expectation: Expectation,
+        prediction: FloatArray,
+        place: int,
+        distance: Float64Array,
+        bound: Float64Array,
+    ) -> Comparison:
+        row, target = divmod(place, self.model.num_targets)
+        return Comparison(
+            probe=probe.name,
+            row=row,
+            target=self.model.target_names[target],
+            got=_finite(prediction.flat[place]),
+            expected=_finite(expectation.high.flat[place]),
+            distance=_finite(distance.flat[place]),
+            bound=_finite(bound.flat[place]),
+        )
+
+
+def _fraction(distance: Float64Array, bound: Float64Array) -> Float64Array:
+    """Distance over bound, at most float64's largest; 0 where nothing is claimed."""
+    fraction = np.minimum(distance / bound, FLOAT64.largest)
+    return np.where(np.isfinite(bound) & ~np.isnan(distance), fraction, 0.0)
+
+
+def _finite(value: float | np.floating[Any]) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _disagreement(name: str, worst: Comparison, model: LinearModel) -> str:
+    digits = 9 if model.dtype == np.float32 else 17
+    unit = model.targets[model.target_names.index(worst.target)].unit
+    return (
+        f"'{name}' disagrees with the reference model at row {worst.row} of the probe "
+        f"'{worst.probe}', target '{worst.target}': got {worst.got:.{digits}g}, expected "
+        f"{worst.expected:.{digits}g}, apart by {worst.distance:.2g}{' ' * bool(unit)}{unit}, "
+        f"where rounding explains {worst.bound:.2g}. The artifact or its runtime is wrong, or "
+        f"computes below {model.dtype} (TF32, bfloat16)."
+    )
+
+
+def _first_difference(stated: LinearModel | None, model: LinearModel) -> str:
+    """Say where an artifact's numbers leave the reference's."""
+    assert stated is not None
+    ours, theirs = model.arrays(), stated.arrays()
+    if ours.keys() != theirs.keys() or any(ours[k].shape != theirs[k].shape for k in ours):
+        return "holds a model of another form or shape than the reference."
+    for name, array in ours.items():
+        if array.dtype != theirs[name].dtype:
+            return f"holds {theirs[name].dtype} numbers, the reference {array.dtype}."
+        changed = np.argwhere(array != theirs[name])
+        if len(changed):
+            place = tuple(int(index) for index in changed[0])
+            label = f"{name}[{', '.join(map(str, place))}]"
+            return f"holds {label} = {theirs[name][place]}, the reference {array[place]}."
+    return "holds zeros of another sign than the reference."

@@ -1,0 +1,247 @@
+"""The inputs that a runtime is asked about.
+
+Chosen so that a fault shows: one-hot rows lay each weight bare, cancelling rows leave nothing but
+errors, and every batch shape and kind of array that a caller may pass occurs. One-hot rows need one
+rounding where the scaler is folded in, so the bound there is half an ulp and a weight that is off
+by a single ulp is outside it.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport._arrays import Float64Array, FloatArray
+from linexport.model import LinearModel
+from linexport.numerics import FLOAT64, Precision, precision_of
+
+__all__ = ["Probe", "far_ends", "probes"]
+
+CHUNK = 2**21
+"""Numbers in one batch: 16 MiB in float64; larger temporary arrays cost more than they hold."""
+MOST_TARGETS = 32
+"""Targets whose far ends are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Probe:
+    """One batch of inputs."""
+
+    name: str
+    features: NDArray[Any]
+    """Shape (N, D); any dtype and memory order, its values exact in the model's dtype."""
+    num_roundings: int | None = None
+    """Roundings that can occur, where fewer than for a general row."""
+
+
+def probes(model: LinearModel, *, num_rows: int, seed: int) -> Iterator[Probe]:
+    """Yield every batch, in an order that depends on the seed alone.
+
+    To be drawn under np.errstate(all="ignore"): logarithms of zero and sums beyond the range are
+    part of it.
+    """
+    maker = _Maker(model, num_rows, seed)
+    yield maker.subnormal()
+    yield maker.no_rows()
+    yield maker.bias_alone()
+    yield from maker.one_hot()
+    yield from maker.training_scale()
+    yield from maker.corners()
+    yield maker.far_ends()
+    yield maker.extreme_scales()
+    yield maker.mixed_scales()
+    yield maker.cancelling()
+    yield from maker.other_arrays()
+    yield maker.non_finite()
+
+
+def far_ends(model: LinearModel) -> FloatArray:
+    """Return the rows with the largest predictions that the check asks for, of either sign."""
+    return _Maker(model, num_rows=1, seed=0).far_ends().features
+
+
+class _Maker:
+    """Draws the batches of one model."""
+
+    def __init__(self, model: LinearModel, num_rows: int, seed: int) -> None:
+        self.model = model
+        self.precision: Precision = precision_of(model.dtype)
+        self.random = np.random.default_rng(seed)
+        self.chunk = max(64, CHUNK // model.num_features)
+        self.large = min(num_rows, self.chunk)
+        self.medium = min(64, self.large)
+        self.weight = model.weight.astype(np.float64)
+        self.bias = model.bias.astype(np.float64)
+        self.centre = np.zeros(model.num_features)
+        self.scale = np.ones(model.num_features)
+        self.slope = self.weight
+        if model.mean is not None and model.scale is not None:
+            self.centre = model.mean.astype(np.float64)
+            scale = model.scale.astype(np.float64)
+            # Where the scale is zero the feature does not matter, nor how far it strays.
+            self.scale = np.where(scale == 0, 1.0, np.abs(scale))
+            self.slope = self.weight * scale
+
+    def no_rows(self) -> Probe:
+        return Probe(
+            name="no rows", features=np.zeros((0, self.model.num_features), self.model.dtype)
+        )
+
+    def subnormal(self) -> Probe:
+        """Where flushing shows: inputs, or their products with the weights, are subnormal."""
+        tiny = self.random.uniform(-0.5, 0.5, (16, self.model.num_features))
+        tiny *= self.precision.smallest_normal
+        slope = np.abs(self.slope[np.arange(8) % self.model.num_targets])
+        by_product = self.centre + np.where(slope > 0, tiny[8:] / slope, 0.0)
+        return Probe(name="subnormal", features=self._round(np.vstack([tiny[:8], by_product])))
+
+    def bias_alone(self) -> Probe:
+        """The row at which every product is zero, so that only the bias is left."""
+        return Probe(name="bias alone", features=self._round(self.centre[None]), num_roundings=1)
+
+    def one_hot(self) -> Iterator[Probe]:
+        """One feature away from zero (from the mean) by a power of two."""
+        step = 2.0 ** self._one_hot_exponents() * self.random.choice([-1.0, 1.0], len(self.centre))
+        # Folded: zeros and a power of two are exact, and the sum with the bias rounds once.
+        # Standardized: the difference, its scaling, the product and the sum round.
+        num_roundings = 4 if self.model.standardized else 1
+        for start in range(0, len(step), self.chunk):
+            columns = np.arange(start, min(start + self.chunk, len(step)))
+            rows = np.tile(self._round(self.centre), (len(columns), 1))
+            rows[np.arange(len(columns)), columns] = self._round(
+                self.centre[columns] + step[columns]
+            )
+            yield Probe(name="one-hot", features=rows, num_roundings=num_roundings)
+
+    def training_scale(self) -> Iterator[Probe]:
+        rows = self._typical(self.large)
+        yield Probe(name="training scale", features=rows)
+        yield Probe(name="one row", features=rows[:1])
+        yield Probe(name="seven rows", features=rows[:7])
+
+    def corners(self) -> Iterator[Probe]:
+        """Ends of the training ranges, where the worst-case bound is reached."""
+        ranges = [(column.minimum, column.maximum) for column in self.model.features]
+        if any(low is None or high is None for low, high in ranges):
+            return
+        lower, upper = np.array(ranges, dtype=np.float64).T
+        choice = self.random.random((self.medium, len(lower))) < 0.5
+        yield Probe(name="range corners", features=self._round(np.where(choice, lower, upper)))
+
+    def far_ends(self) -> Probe:
+        """The steepest feature of each target, as far either way as nothing overflows."""
+        slope = np.abs(self.slope[:MOST_TARGETS])
+        targets, columns = np.arange(len(slope)), slope.argmax(axis=1)
+        largest_factor = np.maximum(np.maximum(slope[targets, columns], self.scale[columns]), 1.0)
+        step = 2.0 ** np.floor(math.log2(self.precision.largest) - 3 - np.log2(largest_factor))
+        rows = np.tile(self.centre, (2 * len(slope), 1))
+        rows[2 * targets, columns] += step
+        rows[2 * targets + 1, columns] -= step
+        return Probe(name="far ends", features=self._round(rows))
+
+    def extreme_scales(self) -> Probe:
+        """Whole rows scaled by powers of two, as far as nothing can overflow."""
+        lowest, highest = self._safe_exponents()
+        exponents = self.random.integers(lowest, highest, size=(self.medium, 1), endpoint=True)
+        return Probe(name="extreme scales", features=self._away(self._normal(), exponents))
+
+    def mixed_scales(self) -> Probe:
+        """Each number scaled on its own, over twice the significand's width."""
+        lowest, highest = self._safe_exponents()
+        width = 2 * self.precision.digits
+        exponents = self.random.integers(
+            max(lowest, -width // 2), min(highest, width // 2), endpoint=True,
+            size=(self.medium, self.model.num_features),
+        )  # fmt: skip
+        return Probe(name="mixed scales", features=self._away(self._normal(), exponents))
+
+    def cancelling(self) -> Probe:
+        """Rows whose prediction is nearly zero while its terms are not."""
+        rows = self._typical(self.medium).astype(np.float64)
+        target = np.arange(len(rows)) % self.model.num_targets
+        slope = self.slope[target]
+        column = np.abs(slope).argmax(axis=1)
+        steepest = slope[np.arange(len(rows)), column]
+        prediction = ((rows - self.centre) * slope).sum(axis=1) + self.bias[target]
+        moved = rows[np.arange(len(rows)), column] - prediction / steepest
+        usable = np.isfinite(moved) & (np.abs(moved) < self.precision.largest / 2)
+        rows[np.flatnonzero(usable), column[usable]] = moved[usable]
+        return Probe(name="cancelling", features=self._round(rows))
+
+    def other_arrays(self) -> Iterator[Probe]:
+        """What callers pass besides contiguous rows of the artifact's dtype."""
+        rows = self._typical(self.medium)
+        yield Probe(name="column-major", features=np.asfortranarray(rows))
+        yield Probe(name="every second row", features=np.repeat(rows, 2, axis=0)[::2])
+        yield Probe(name="reversed columns", features=np.ascontiguousarray(rows[:, ::-1])[:, ::-1])
+        yield Probe(name="float64", features=rows.astype(np.float64))
+        whole = self.random.integers(-1000, 1000, rows.shape)
+        yield Probe(name="int64", features=whole)
+
+    def non_finite(self) -> Probe:
+        """NaN and infinity between ordinary rows, which they must leave alone."""
+        rows = self._typical(12)
+        used = np.flatnonzero(self.weight.any(axis=0))
+        if len(used):
+            rows[(1, 7), self.random.choice(used, 2)] = np.nan
+        plain = self._never_flushed()
+        if len(plain):
+            columns = self.random.choice(plain, 4)
+            rows[(3, 5, 9, 9), columns] = np.inf, -np.inf, np.inf, -np.inf
+        rows[11] = np.nan
+        return Probe(name="NaN and infinity", features=rows)
+
+    def _never_flushed(self) -> NDArray[np.int64]:
+        """Features at which infinity gives the same, whether or not subnormals are flushed."""
+        factors = np.abs(np.vstack([self.weight, self.scale]))
+        usual = (factors == 0) | (factors >= self.precision.smallest_normal)
+        return np.flatnonzero(usual.all(axis=0))
+
+    def _normal(self) -> Float64Array:
+        return self.random.standard_normal((self.medium, self.model.num_features))
+
+    def _typical(self, num_rows: int) -> FloatArray:
+        """Rows as the training data had them, normally distributed."""
+        centre, spread = self.centre.copy(), 1 / self.scale
+        for index, column in enumerate(self.model.features):
+            if column.mean is not None and column.standard_deviation:
+                centre[index], spread[index] = column.mean, column.standard_deviation
+        rows = centre + spread * self.random.standard_normal((num_rows, len(centre)))
+        return self._round(rows)
+
+    def _away(self, normal: Float64Array, exponents: NDArray[np.int64]) -> FloatArray:
+        """Rows at powers of two times the scaler's unit from its mean."""
+        return self._round(self.centre + np.ldexp(normal, exponents) / self.scale)
+
+    def _one_hot_exponents(self) -> NDArray[np.float64]:
+        """For each feature the power of two that drowns the bias: a weight's last bit shows.
+
+        Needed: 2**k |w| >= 2**(digits + 3) |b| for every target with a weight; neither the scaled
+        feature nor the last bit of a product near what may be flushed to zero; two units in the
+        last place of the mean. Allowed: nothing overflows.
+        """
+        digits = self.precision.digits
+        slope = np.abs(self.slope)
+        flushed = self.precision.smallest_normal * 2.0 ** (digits + 3)
+        bias = np.abs(self.bias)[:, None] * 2.0 ** (digits + 3)
+        floor = np.log2(np.maximum(bias, flushed * len(self.scale)))
+        needed = np.where(slope > 0, floor - np.log2(slope), 0.0).max(axis=0)
+        needed = np.maximum(needed, math.log2(flushed) - np.log2(self.scale))
+        needed = np.maximum(needed, np.log2(np.abs(self.centre)) - digits + 2)
+        room = math.log2(self.precision.largest) - 3
+        allowed = room - np.log2(np.maximum(np.maximum(slope.max(axis=0), self.scale), 1.0))
+        return np.asarray(np.floor(np.minimum(np.maximum(np.ceil(needed), 0.0), allowed)))
+
+    def _safe_exponents(self) -> tuple[int, int]:
+        """The range of row scales at which neither inputs nor predictions overflow."""
+        size = (np.abs(self.weight) / np.minimum(self.scale, 1.0)).sum(axis=1).max()
+        size = min(max(size, (1 / self.scale).max(), 1.0), FLOAT64.largest)
+        highest = math.floor(math.log2(self.precision.largest) - math.log2(size) - 5)
+        return math.ceil(math.log2(self.precision.smallest_normal)) // 2, max(highest, 0)
+
+    def _round(self, values: Float64Array) -> FloatArray:
+        limit = np.asarray(self.precision.largest, self.model.dtype)
+        return np.asarray(np.clip(values.astype(self.model.dtype), -limit, limit))

@@ -1,0 +1,86 @@
+"""Predictions from Arrow record batch to Arrow record batch, as Spark, Ray and DuckDB hand them.
+
+pyarrow comes with those engines: no other module imports it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import pyarrow as pa
+
+from linexport.errors import DataError
+from linexport.predicting._predictor import Predictor
+from linexport.predicting._stream import check_kept
+from linexport.tables import check_missing, require_known
+
+__all__ = ["RecordBatchScorer", "record_batch_scorer"]
+
+Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatchScorer:
+    """A function from record batch to record batch; see `record_batch_scorer`."""
+
+    predictor: Predictor
+    keep: tuple[str, ...]
+    missing: Literal["error", "nan"]
+
+    def __call__(self, rows: Rows) -> Rows:
+        """Return the kept columns and a prediction of every target, for every row in its order.
+
+        Raises:
+            DataError: As `Predictor.predict`, rows being counted from 1 in these; if a kept column
+                is not there or one of two of that name; or if the rows are no pyarrow ones.
+        """
+        _require_once(self.predictor.feature_names + self.keep, rows)
+        prediction = self.predictor.predict(
+            rows.select(self.predictor.feature_names), missing=self.missing
+        )
+        columns = [rows.column(name) for name in self.keep]
+        columns += [pa.array(of_target) for of_target in prediction.T]
+        return type(rows).from_arrays(columns, names=[*self.keep, *self.predictor.target_names])
+
+
+def _require_once(wanted: Sequence[str], rows: Any) -> None:
+    """Raise DataError unless rows are pyarrow's and have one column of each name."""
+    if not isinstance(rows, pa.RecordBatch | pa.Table):
+        raise DataError(
+            f"A {type(rows).__name__} is no record batch: give a pyarrow.RecordBatch or Table."
+        )
+    source, counts = f"pyarrow.{type(rows).__name__}", Counter(rows.schema.names)
+    require_known(wanted, list(counts), source)
+    for name in wanted:
+        if counts[name] > 1:
+            raise DataError("Two columns have this name; rename one.", source=source, column=name)
+
+
+def record_batch_scorer(
+    predictor: Predictor,
+    *,
+    keep: str | Sequence[str] = (),
+    missing: Literal["error", "nan"] = "error",
+) -> RecordBatchScorer:
+    """Return a function that predicts for the rows of a pyarrow.RecordBatch, or of a Table.
+
+    It can be sent to other processes, each of which opens a session of its own. Features are found
+    by name. What it returns has the columns of `keep`, with their types, and then a column of the
+    model's dtype for every target.
+
+    Args:
+        predictor: What `linexport.load` returns.
+        keep: Columns, or the one, to hand on before the predictions, which are named after the
+            targets.
+        missing: Whether a missing or non-finite feature is an error, or makes its row be predicted
+            as NaN.
+
+    Raises:
+        DataError: If a column is kept twice, or under the name of a target.
+        ConfigError: If missing is neither.
+    """
+    check_missing(missing, "nan")
+    kept = (keep,) if isinstance(keep, str) else tuple(keep)
+    check_kept(kept, predictor.target_names, "keep")
+    return RecordBatchScorer(predictor, kept, missing)

@@ -1,0 +1,78 @@
+"""The bundle's README.md: a model card."""
+
+from collections.abc import Mapping, Sequence
+
+from linexport.bundle import ErrorBudget
+from linexport.columns import Column
+from linexport.fit import FitRecord
+from linexport.formats import ONNX_FILE
+from linexport.model import LinearModel
+from linexport.parity import ParityReport
+from linexport.reporting._text import budget_lines, conclusion, fit_lines, parity_lines
+
+__all__ = ["model_card"]
+
+
+def model_card(
+    model: LinearModel,
+    fit: FitRecord,
+    budgets: Mapping[str, ErrorBudget],
+    report: ParityReport,
+) -> bytes:
+    """Return the card as Markdown: what it predicts, from what, how well, and how it is loaded."""
+    features = ", ".join(f"`{name}`" for name in _names(model.features))
+    targets = ", ".join(f"`{name}`" for name in _names(model.targets))
+    lines = [
+        "# Linear model",
+        "",
+        f"Predicts {targets} from {features}, in this order, as {report.dtype}.",
+        "",
+        f"Parity: {conclusion(report)}.",
+        "",
+        *_code("python", _loading_example(model, report)),
+        "",
+        "## Fit",
+        "",
+        *_code("text", fit_lines(fit, model.targets)),
+        "",
+        "## Parity",
+        "",
+        *_code("text", parity_lines(report)),
+        "",
+        "## Error budget",
+        "",
+        *_code("text", budget_lines(budgets, fit, model.features, model.targets)),
+        "",
+        "Check it again at any time with `linexport verify` on this directory.",
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _names(columns: Sequence[Column]) -> list[str]:
+    return [f"{column.name} [{column.unit}]" if column.unit else column.name for column in columns]
+
+
+def _code(language: str, lines: Sequence[str]) -> list[str]:
+    return [f"```{language}", *lines, "```"]
+
+
+def _loading_example(model: LinearModel, report: ParityReport) -> list[str]:
+    shape = f"(1, {model.num_features})"
+    if ONNX_FILE in report.artifacts:
+        return [
+            "import numpy, onnxruntime",
+            "",
+            "session = onnxruntime.InferenceSession('model.onnx')",
+            f"features = numpy.zeros({shape}, numpy.{report.dtype})",
+            "(prediction,) = session.run(None, {'features': features})",
+        ]
+    if "model.pt" in report.artifacts:
+        load = "torch.jit.load('model.pt')"
+    else:
+        load = "torch.export.load('model.pt2').module()"
+    return [
+        "import torch",
+        "",
+        f"module = {load}",
+        f"prediction = module(torch.zeros({shape}, dtype=torch.{report.dtype}))",
+    ]

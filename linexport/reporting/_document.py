@@ -1,0 +1,68 @@
+"""Results as one JSON document for programs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from linexport.bundle import ErrorBudget, Manifest
+from linexport.fit import FitRecord
+from linexport.formats.onnx import OnnxSummary
+from linexport.parity import ParityReport
+
+__all__ = [
+    "bundle_document",
+    "onnx_document",
+    "parity_document",
+    "render",
+    "training_document",
+]
+
+
+def training_document(
+    bundle: str | None,
+    fit: FitRecord,
+    budgets: Mapping[str, ErrorBudget],
+    report: ParityReport,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """What `train-and-export --json` prints; `bundle` is null where parity failed."""
+    return {
+        "bundle": None if bundle is None else _unicode(bundle),
+        **parity_document(report),
+        **msgspec.to_builtins(fit),
+        "error_budget": msgspec.to_builtins(dict(budgets)),
+        "warnings": list(warnings),
+    }
+
+
+def parity_document(report: ParityReport) -> dict[str, Any]:
+    """What `verify --json` prints: the certificate, and what failed in sentences."""
+    return {**msgspec.to_builtins(report), "failures": list(report.failures)}
+
+
+def bundle_document(path: str, manifest: Manifest, report: ParityReport | None) -> dict[str, Any]:
+    """What `inspect --json` prints of a bundle; `verdict` is null where there is no certificate."""
+    return {
+        "kind": "bundle",
+        "path": _unicode(path),
+        "verdict": None if report is None else report.verdict,
+        "digests_checked": True,  # a bundle whose digests differ is not opened
+        "manifest": msgspec.to_builtins(manifest),
+        "certificate": msgspec.to_builtins(report),
+    }
+
+
+def onnx_document(path: str, summary: OnnxSummary) -> dict[str, Any]:
+    """What `inspect --json` prints of an ONNX file."""
+    return {"kind": "onnx", "path": _unicode(path), **msgspec.to_builtins(summary)}
+
+
+def render(document: Any) -> str:
+    """Return a document, or any of our dataclasses, as indented JSON; NaN becomes null."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def _unicode(path: str) -> str:
+    """Replace what is no text in the name of a file, and so has no form in JSON."""
+    return path.encode("utf-8", "backslashreplace").decode()

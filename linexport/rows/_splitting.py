@@ -1,0 +1,49 @@
+"""Rows kept out of training, for honest metrics."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from linexport.errors import ConfigError
+from linexport.rows._dataset import Dataset
+
+__all__ = ["split"]
+
+
+def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Return a training and a test part: round(N * test_fraction) rows of a shuffle are the test.
+
+    The same seed gives the same parts. Both carry the columns as the training part describes them,
+    since that is all that a fit may know.
+
+    Args:
+        dataset: N rows.
+        test_fraction: Between 0 and 1, both excluded.
+        seed: Of NumPy's PCG64.
+
+    Raises:
+        ConfigError: If no row would be left for one of them.
+    """
+    if not 0 < test_fraction < 1:
+        raise ConfigError(f"The test fraction must be between 0 and 1, got {test_fraction}.")
+    if not seed >= 0:
+        raise ConfigError(f"The seed must not be negative, got {seed}.")
+    num_test = round(dataset.num_rows * test_fraction)
+    num_training = dataset.num_rows - num_test
+    if num_test < 1 or num_training < 1:
+        raise ConfigError(
+            f"A test fraction of {test_fraction} splits {dataset.num_rows} rows into "
+            f"{num_training} for training and {num_test} for the test; each needs one."
+        )
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(dataset.num_rows)
+    training = _take(dataset, order[num_test:]).described()
+    test = _take(dataset, order[:num_test])
+    return training, replace(test, features=training.features, targets=training.targets)
+
+
+def _take(dataset: Dataset, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Dataset:
+    return replace(
+        dataset,
+        feature_values=dataset.feature_values[rows],
+        target_values=dataset.target_values[rows],
+    )

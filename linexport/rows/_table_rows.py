@@ -1,0 +1,247 @@
+"""From a table to rows to train on."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from linexport._arrays import Float64Array
+from linexport.columns import Column
+from linexport.errors import DataError
+from linexport.rows._dataset import Dataset
+from linexport.tables import (
+    Gather,
+    Table,
+    alone,
+    check_missing,
+    finite_rows,
+    float64_blocks,
+    named_columns,
+    require_known,
+    require_rows,
+)
+
+__all__ = ["TableRows", "read_dataset", "read_rows", "training_rows"]
+
+
+class TableRows:
+    """The rows of a table, read anew in each pass, so that memory does not grow with them."""
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        features: tuple[Column, ...],
+        targets: tuple[Column, ...],
+        missing: Literal["error", "drop"],
+        weights: str | None = None,
+        gather: Gather = alone,
+    ) -> None:
+        """Take a table, or a rank's share of it and what gathers from all ranks."""
+        self.source = table.source
+        """Where the rows come from, for messages."""
+        self.features = features
+        """D columns, in the order of the batches."""
+        self.targets = targets
+        """K columns."""
+        self.rows_dropped = 0
+        """Rows that the last complete pass left out for a missing or non-finite value."""
+        self._table = table
+        self._missing = missing
+        self._weights = weights
+        self._gather = gather
+
+    def share(self, rank: int, num_ranks: int, gather: Gather) -> "TableRows":
+        """Return what one of several ranks reads; see linexport.tables.
+
+        Each pass ends with one call of `gather`, with which all ranks check what all rows must
+        hold.
+
+        Raises:
+            DataError: If the table can be read only once.
+        """
+        return self._like(table=self._table.share(rank, num_ranks, gather), gather=gather)
+
+    def with_columns(
+        self, features: tuple[Column, ...], targets: tuple[Column, ...]
+    ) -> "TableRows":
+        """Return the same rows under columns that say more of them; names stay as they are."""
+        return self._like(features=features, targets=targets)
+
+    def batches(self) -> Iterator[tuple[Float64Array, ...]]:
+        """Yield finite features (n, D), targets (n, K) and, where rows have weights, these (n,).
+
+        Raises:
+            DataError: At the first value that cannot be used; after the last batch, if there was
+                no row.
+        """
+        names = [column.name for column in self.features + self.targets]
+        num_features, num_columns = len(self.features), len(names)
+        names += [] if self._weights is None else [self._weights]
+        num_rows = num_read = 0
+        for values, source, first_row in self._read(names):
+            num_read += len(values)
+            if self._weights is not None:
+                self._refuse_negative(values[:, -1], source, first_row)
+            kept = finite_rows(
+                values, names, source=source, first_row=first_row, missing=self._missing
+            )
+            features, targets = kept[:, :num_features], kept[:, num_features:num_columns]
+            num_rows += len(kept)
+            yield (features, targets, *kept.T[num_columns:])
+        counts = self._gather(np.array([float(num_rows), float(num_read)])).sum(axis=0)
+        num_rows, num_read = (int(count) for count in counts)  # exact up to 2**53
+        self.rows_dropped = num_read - num_rows
+        require_rows(num_rows, self.source, rows_dropped=self.rows_dropped)
+
+    def _read(self, names: Sequence[str]) -> Iterator[tuple[Float64Array, str, int]]:
+        """Yield values (n, C), the file that they come from, and the number of the first row."""
+        for batch in self._table.batches(names, text_remedy=self._text_remedy):
+            for start, values in float64_blocks(batch.numbers):
+                yield values, batch.source, batch.first_row + start
+
+    def _refuse_negative(self, weights: Float64Array, source: str, first_row: int) -> None:
+        negative = np.flatnonzero(weights < 0)
+        if len(negative):
+            row = int(negative[0])
+            raise DataError(
+                f"The weight {weights[row]:.9g} is negative; a row counts 0 times or more.",
+                source=source,
+                column=self._weights,
+                row=first_row + row,
+            )
+
+    def _like(self, **changes: Any) -> "TableRows":
+        settings: dict[str, Any] = {
+            "table": self._table,
+            "features": self.features,
+            "targets": self.targets,
+            "missing": self._missing,
+            "weights": self._weights,
+            "gather": self._gather,
+        }
+        return TableRows(**(settings | changes))
+
+    def _text_remedy(self, name: str) -> str:
+        if any(column.name == name for column in self.targets):
+            return "correct it, or choose a target of numbers"
+        return f"correct it, or exclude a column of text with --exclude {name}"
+
+
+def training_rows(
+    table: Table,
+    *,
+    targets: str | Sequence[str],
+    features: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    weights: str | None = None,
+    missing: Literal["error", "drop"] = "error",
+) -> TableRows:
+    """Choose the columns to fit, without reading a row.
+
+    Args:
+        table: Any table; standard input can be read in one pass only.
+        targets: The columns to predict.
+        features: The columns to predict from, in this order; by default every column that is
+            neither a target nor excluded, in the table's order.
+        exclude: Columns to leave out.
+        weights: The column that says how often each row counts; least squares heeds it.
+        missing: Whether a row with a missing or non-finite value in one of these columns is an
+            error or is left out.
+
+    Raises:
+        DataError: If a name is unknown, given twice or in two roles, or no feature is left.
+        ConfigError: If missing is neither.
+    """
+    check_missing(missing, "drop")
+    chosen_targets = [targets] if isinstance(targets, str) else list(targets)
+    chosen_features = _choose_features(
+        table, chosen_targets, features, exclude, [] if weights is None else [weights]
+    )
+    return TableRows(
+        table,
+        features=named_columns(chosen_features, table.source),
+        targets=named_columns(chosen_targets, table.source),
+        missing=missing,
+        weights=weights,
+    )
+
+
+def read_dataset(
+    table: Table,
+    *,
+    targets: str | Sequence[str],
+    features: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    missing: Literal["error", "drop"] = "error",
+) -> Dataset:
+    """Read the columns to fit into memory, with their ranges.
+
+    Takes the arguments of `training_rows` but for the weights.
+
+    Raises:
+        DataError: As `training_rows`, and as one pass over its rows.
+        ConfigError: If missing is neither.
+    """
+    rows = training_rows(
+        table, targets=targets, features=features, exclude=exclude, missing=missing
+    )
+    return read_rows(rows).described()
+
+
+def read_rows(rows: TableRows) -> Dataset:
+    """Read rows into memory in one pass; their columns stay as described.
+
+    Raises:
+        DataError: As a pass over them.
+    """
+    batches = list(rows.batches())
+    num_rows = sum(len(batch[0]) for batch in batches)
+    feature_values = np.empty((num_rows, len(rows.features)))
+    target_values = np.empty((num_rows, len(rows.targets)))
+    end = num_rows
+    while batches:  # each is freed once copied, so that the rows are not in memory twice
+        batch_features, batch_targets = batches.pop()
+        start = end - len(batch_features)
+        feature_values[start:end] = batch_features
+        target_values[start:end] = batch_targets
+        end = start
+    return Dataset(
+        feature_values=feature_values,
+        target_values=target_values,
+        features=rows.features,
+        targets=rows.targets,
+        source=rows.source,
+        rows_dropped=rows.rows_dropped,
+    )
+
+
+def _choose_features(
+    table: Table,
+    targets: Sequence[str],
+    features: Sequence[str] | None,
+    exclude: Sequence[str],
+    weights: Sequence[str],
+) -> list[str]:
+    roles = {
+        "target": targets,
+        "feature": features or (),
+        "excluded": exclude,
+        "weight of the rows": weights,
+    }
+    chosen: dict[str, str] = {}
+    for role, names in roles.items():
+        require_known(names, table.names, table.source)
+        for name in names:
+            if name in chosen:
+                other = chosen[name]
+                what = f"{role} twice" if role == other else f"both {other} and {role}"
+                raise DataError(f"'{name}' is given as {what}.", source=table.source)
+            chosen[name] = role
+    if not targets:
+        raise DataError("No target is given.", source=table.source)
+    if features is None:
+        features = [name for name in table.names if name not in chosen]
+    if not features:
+        raise DataError("No feature is left to predict from.", source=table.source)
+    return list(features)

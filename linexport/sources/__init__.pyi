@@ -1,0 +1,6 @@
+from ._reading import (
+    Imported as Imported,
+)
+from ._reading import (
+    read_model as read_model,
+)

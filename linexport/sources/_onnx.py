@@ -1,0 +1,105 @@
+"""A linear model as another tool's ONNX graph: what it is, is worked out from the graph.
+
+Each node is applied to what is known of its inputs: numbers that the file states, or an affine map
+of the graph's inputs. A node that does not make such a map is refused by its name, so nothing is
+tried on samples. Numbers keep the precision in which they are stored: where the file computes in
+float32, its float32 numbers are the model.
+"""
+
+from collections.abc import Iterator
+
+import onnx
+from onnx import numpy_helper
+
+from linexport.columns import Column
+from linexport.errors import ModelError
+from linexport.formats.onnx import graph as onnx_graph
+from linexport.numerics import input_columns, linear_model
+from linexport.sources._found import Found
+from linexport.sources._onnx_operators import apply
+from linexport.sources._onnx_values import Batch, Value
+
+__all__ = ["decode"]
+
+OLDEST_OPSET_VERSION = 9
+"""Since then operators broadcast, and normalise in inference, as they do today."""
+_NUMBERS = frozenset({
+    onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16,
+    onnx.TensorProto.BFLOAT16, onnx.TensorProto.INT32, onnx.TensorProto.INT64,
+})  # fmt: skip
+
+
+def decode(data: bytes) -> Found:
+    """Read a model from a file that may be anything.
+
+    Raises:
+        ArtifactError: If it is no valid ONNX, or has what no linear model needs.
+        ModelError: If its graph is not linear, or is beyond what is understood.
+    """
+    proto = onnx_graph.check(data)
+    ours = onnx_graph.read_named(proto)
+    if ours is not None:
+        named = onnx_graph.read_columns(proto) is not None
+        return Found(model=ours, source="linexport ONNX", features_named=named, targets_named=named)
+    for opset in proto.opset_import:
+        if opset.domain in ("", "ai.onnx") and opset.version < OLDEST_OPSET_VERSION:
+            raise ModelError(
+                f"The ONNX file has opset {opset.version}; bring it to {OLDEST_OPSET_VERSION} or "
+                "later with onnx.version_converter."
+            )
+    return _evaluated(proto)
+
+
+def _evaluated(proto: onnx.ModelProto) -> Found:
+    graph = proto.graph
+    values: dict[str, Value] = {
+        tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer
+    }
+    inputs = [value for value in graph.input if value.name not in values]
+    names: list[str] = []
+    for value in inputs:
+        batch = _input(value, start=len(names), most=proto.ByteSize() - len(names))
+        values[value.name] = batch
+        names += _names(value.name, batch.values.width)
+    for node in graph.node:
+        results = apply(node, [values[name] if name else None for name in node.input], proto)
+        values |= dict(zip(node.output, results, strict=False))
+    if len(graph.output) != 1:
+        raise ModelError(f"The ONNX graph has {len(graph.output)} outputs; a linear model has one.")
+    output = values[graph.output[0].name]
+    if not isinstance(output, Batch) or not output.is_table:
+        raise ModelError("The ONNX graph's output is not one row of predictions per input row.")
+    if output.is_unmixed and output.values.width > 1:
+        raise ModelError("The ONNX graph only scales its input; it has no linear layer.")
+    model = linear_model(output.values, len(names))
+    if len(inputs) > 1:
+        columns = tuple(Column(name=name) for name in names)
+        model = model.with_columns(columns, model.targets)
+    operators = ", ".join(dict.fromkeys(node.op_type for node in graph.node))
+    return Found(model=model, source=f"ONNX graph of {operators}", features_named=len(inputs) > 1)
+
+
+def _input(value: onnx.ValueInfoProto, start: int, most: int) -> Batch:
+    tensor = value.type.tensor_type
+    if tensor.elem_type not in _NUMBERS:
+        raise ModelError(f"The ONNX graph's input '{value.name}' does not take numbers.")
+    sizes = tensor.shape.dim
+    if len(sizes) != 2 or not sizes[1].dim_value > 0:
+        raise ModelError(
+            f"The ONNX graph's input '{value.name}' must have the shape [batch, features], with a "
+            "stated number of features."
+        )
+    if sizes[1].dim_value > most:  # each takes a weight, of a byte at least
+        raise ModelError(
+            f"The ONNX graph's input '{value.name}' has {sizes[1].dim_value} features, more than "
+            "the file has weights for."
+        )
+    return Batch(values=input_columns(sizes[1].dim_value, start), rows=sizes[0].dim_value or None)
+
+
+def _names(name: str, width: int) -> Iterator[str]:
+    """An input of one column gives it its name; of several, they are numbered."""
+    if width == 1:
+        yield name
+    else:
+        yield from (f"{name}_{number}" for number in range(1, width + 1))

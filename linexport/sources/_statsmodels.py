@@ -1,0 +1,120 @@
+"""Results of a statsmodels fit whose prediction is linear in the design's columns.
+
+The design's constant becomes the intercept. It is known by the design itself, where the results
+still hold it: the column that is 1 in every row; otherwise by its name.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from linexport.columns import Column
+from linexport.errors import ModelError
+from linexport.model import LinearModel
+from linexport.sources._arrays import as_float64
+from linexport.sources._found import Found
+
+__all__ = ["read"]
+
+LINEAR = frozenset({"GLS", "GLSAR", "OLS", "QuantReg", "RLM", "WLS"})
+"""Models that predict exog @ params; GLM does with the identity link."""
+CONSTANT_NAMES = ("const", "Intercept")
+"""What add_constant and formulas call the constant."""
+
+
+def read(results: Any) -> Found:
+    """Read a model from what `fit` returned.
+
+    Raises:
+        ModelError: If it is no such result, not linear, or its constant cannot be told.
+    """
+    kind = type(results).__name__
+    if not hasattr(results, "params") or not hasattr(results, "model"):
+        raise ModelError(f"A statsmodels {kind} is not what fit returns: call fit first.")
+    model = results.model
+    _require_linear(model)
+    if getattr(model, "exog_names", None) is None:  # remove_data was called
+        raise ModelError("The results no longer hold the names: export before remove_data.")
+    names = [str(name) for name in model.exog_names]
+    params = as_float64(results.params, f"{kind}.params")
+    if params.shape != (len(names),) or not isinstance(model.endog_names, str):
+        raise ModelError(f"{kind}.params has shape {params.shape} for {len(names)} columns.")
+    _require_plain_terms(model, names)
+    constant = _constant(model, names)
+    features = [place for place in range(len(names)) if place != constant]
+    if not features:
+        raise ModelError("The model has a constant alone; a linear model needs a feature.")
+    bias = 0.0 if constant is None else params[constant]
+    return Found(
+        model=LinearModel(
+            weight=params[features][None],
+            bias=np.array([bias]),
+            features=tuple(Column(name=names[place]) for place in features),
+            targets=(Column(name=model.endog_names),),
+        ),
+        source=f"statsmodels {type(model).__name__}",
+        features_named=True,
+        targets_named=True,
+    )
+
+
+def _require_linear(model: Any) -> None:
+    kind = type(model)
+    if kind.__module__.partition(".")[0] != "statsmodels":
+        raise ModelError(f"{kind.__name__} is not a class of statsmodels itself: pass arrays.")
+    if kind.__name__ == "GLM":
+        link = type(model.family.link).__name__
+        if link.lower() != "identity":
+            raise ModelError(
+                f"GLM with the link {link} does not predict linearly: pass its params as named "
+                "coefficients, and apply the inverse link to what the model predicts."
+            )
+        if getattr(model, "_has_offset", False) or getattr(model, "_has_exposure", False):
+            raise ModelError("GLM with an offset or exposure adds what is not among its features.")
+    elif kind.__name__ not in LINEAR:
+        raise ModelError(
+            f"statsmodels' {kind.__name__} is not one of the models that docs/sources.md lists "
+            f"({', '.join(sorted(LINEAR))}, GLM)."
+        )
+
+
+def _require_plain_terms(model: Any, names: list[str]) -> None:
+    """Refuse a formula that computes its columns: the bundle would be given the raw ones."""
+    if getattr(model, "formula", None) is None:
+        return
+    given = {str(name) for name in getattr(getattr(model.data, "frame", None), "columns", ())}
+    made = [name for name in names if not (name.isidentifier() or name in given)]
+    if made:
+        raise ModelError(
+            f"The formula computes '{made[0]}' from other columns, which an exported model does "
+            "not do: put it into the table as a column, and fit on that; or pass the params as "
+            "named coefficients, to be given the design's columns."
+        )
+
+
+def _constant(model: Any, names: list[str]) -> int | None:
+    """Return the place of the intercept, or None where there is none."""
+    named = [place for place, name in enumerate(names) if name in CONSTANT_NAMES]
+    exog = getattr(model, "exog", None)
+    if exog is None:  # remove_data was called
+        if getattr(model, "k_constant", None) == 0:
+            return None
+        if len(named) == 1:
+            return named[0]
+        raise ModelError(
+            "The results no longer hold the design, and no column is named 'const' or 'Intercept', "
+            "so the intercept cannot be told: export before remove_data."
+        )
+    design = np.asarray(exog)
+    constants = [place for place in range(len(names)) if np.ptp(design[:, place]) == 0]
+    if len(constants) > 1:
+        constants = [place for place in constants if place in named]
+    if not constants and not named:
+        return None
+    if len(constants) == 1 and design[0, constants[0]] == 1:
+        return constants[0]
+    listed = ", ".join(f"'{names[place]}'" for place in constants or named)
+    raise ModelError(
+        f"It cannot be told whether {listed} is the intercept: it should be one column that is 1 "
+        "in every row."
+    )

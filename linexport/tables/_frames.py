@@ -1,0 +1,187 @@
+"""Parquet files, and frames of polars."""
+
+import functools
+import itertools
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from linexport.errors import DataError
+from linexport.tables._formats import PARQUET_MAGIC
+from linexport.tables._names import require_unique
+from linexport.tables._numbers import require_numbers
+from linexport.tables._parquet_footer import row_group_rows
+from linexport.tables._parts import Batch, Selection
+
+_VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
+_BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 3 to 5 ms by itself
+_NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
+_FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
+
+
+_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)  # of a damaged file
+
+
+class Frame:
+    """A lazy frame, evaluated a batch at a time.
+
+    Memory grows with the largest row group of a Parquet file, not with the file.
+    """
+
+    def __init__(
+        self,
+        frame: pl.LazyFrame,
+        source: str,
+        *,
+        row_groups: Callable[[], list[int]] | None = None,
+        file_bytes: int = 0,
+        share: tuple[int, int] | None = None,
+    ) -> None:
+        """Take rows, and what tells the sizes of the pieces that they can only be read in.
+
+        The rows are all of a file of so many bytes, or 0 where they are in memory.
+        """
+        self._frame = frame
+        self.source = source
+        self._file_bytes = file_bytes
+        self._row_groups = row_groups
+        self._share = share
+        try:
+            self._schema = frame.collect_schema()
+        except _FAULTS as error:
+            raise unreadable(error, source) from error
+        self.names = require_unique(self._schema.names(), source)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is; see Part."""
+        return self._row_groups is not None
+
+    @property
+    def num_bytes(self) -> float:
+        """Of the file, or of the share; see Part."""
+        if self._row_groups is None or self._share is None:
+            return self._file_bytes
+        bounds = self._bounds(self._row_groups())
+        return (bounds[-1] - bounds[0]) * self._bytes_per_row()
+
+    @property
+    def size(self) -> int:
+        """Rows; see Part."""
+        if self._row_groups is not None:
+            return sum(self._row_groups())
+        return int(self._frame.select(pl.len()).collect().item())
+
+    def cut(self, start: int, stop: int) -> "Frame":
+        """Return the row groups, or else the rows, whose middle is there; see Part."""
+        share = (max(start, 0), max(start, stop, 0))
+        return Frame(
+            self._frame,
+            self.source,
+            row_groups=self._row_groups,
+            file_bytes=self._file_bytes,
+            share=share,
+        )
+
+    def batches(self, selection: Selection) -> Iterator[Batch]:
+        """Yield the rows; see Part."""
+        names = list(dict.fromkeys(selection.numbers + selection.kept))
+        num_rows = min(max(_VALUES_PER_BATCH // len(names), _FEWEST_ROWS), _MOST_ROWS)
+        bytes_per_row = self._bytes_per_row()
+        for first_row, frame in self._numbered(names, num_rows):
+            numbers = _columns(frame, selection.numbers)
+            require_numbers(numbers, self.source, first_row, selection.text_remedy)
+            kept = _columns(frame, selection.kept)
+            for start in range(0, max(frame.height, 1), num_rows):
+                rows = numbers.slice(start, num_rows)
+                yield Batch(
+                    numbers=rows,
+                    kept=kept.slice(start, num_rows),
+                    source=self.source,
+                    first_row=first_row + start,
+                    num_bytes=rows.height * bytes_per_row,
+                )
+            del frame, numbers, kept, rows  # their memory is needed for the next ones
+
+    def _bytes_per_row(self) -> float:
+        return self._file_bytes / max(self.size, 1) if self._file_bytes else 0.0
+
+    def _numbered(self, names: list[str], num_rows: int) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Yield at least one frame, with the number of its first row."""
+        is_empty = True
+        try:
+            for numbered in self._read(names, num_rows):
+                yield numbered
+                is_empty = False
+                del numbered  # see `batches`
+        except _FAULTS as error:
+            raise unreadable(error, self.source) from error
+        if is_empty:
+            yield 1, pl.DataFrame(schema={name: self._schema[name] for name in names})
+
+    def _read(self, names: list[str], num_rows: int) -> Iterator[tuple[int, pl.DataFrame]]:
+        if self._row_groups is None:
+            rows, first_row = self._frame, 1
+            if self._share is not None:
+                start, stop = self._share
+                rows, first_row = rows.slice(start, stop - start), start + 1
+            for frame in rows.select(names).collect_batches(chunk_size=num_rows):
+                yield first_row, frame
+                first_row += frame.height
+            return
+        # One read at a time: polars would hold a dozen row groups otherwise, to gain nothing here.
+        bytes_per_row = sum(4 if self._schema[name] in _NARROW else 8 for name in names)
+        most = max(_BYTES_PER_READ // bytes_per_row, num_rows)
+        for start, stop in _joined(self._bounds(self._row_groups()), most):
+            yield start + 1, self._frame.slice(start, stop - start).select(names).collect()
+
+    def _bounds(self, row_groups: list[int]) -> list[int]:
+        """Return where the row groups of the share begin, and where the last one ends."""
+        bounds = list(itertools.accumulate(row_groups, initial=0))
+        if self._share is None:
+            return bounds
+        doubled = [start + stop for start, stop in itertools.pairwise(bounds)]  # twice the middles
+        first, last = (bisect_left(doubled, 2 * end) for end in self._share)
+        return bounds[first : last + 1]
+
+
+def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Select some; DataFrame.select would plan a query each time, in ten times the time."""
+    return pl.DataFrame([frame.get_column(name) for name in names])
+
+
+def _joined(bounds: list[int], most: int) -> Iterator[tuple[int, int]]:
+    """Yield spans of whole row groups: as many together as have at most so many rows, or one."""
+    start = bounds[0] if bounds else 0
+    for stop, following in itertools.zip_longest(bounds[1:], bounds[2:]):
+        if following is None or following - start > most:
+            if stop > start:
+                yield start, stop
+            start = stop
+
+
+def parquet_file(path: Path, source: str) -> Frame:
+    """Open a Parquet file.
+
+    Raises:
+        DataError: If it is none, or is damaged.
+    """
+    with path.open("rb") as file:
+        if file.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
+            raise DataError("This is not a Parquet file, though it is named so.", source=source)
+    return Frame(
+        pl.scan_parquet(path, glob=False, hive_partitioning=False),
+        source,
+        row_groups=functools.cache(lambda: row_group_rows(path, source)),
+        file_bytes=path.stat().st_size,
+    )
+
+
+def unreadable(error: BaseException, source: str, column: str | None = None) -> DataError:
+    """Say in one line why something cannot be read, as whatever failed has it."""
+    reason = next(iter(str(error).splitlines()), "").strip().rstrip(".") or type(error).__name__
+    if isinstance(error, pl.exceptions.DuplicateError):
+        return DataError(f"Two columns have one name: {reason}; rename one.", source=source)
+    return DataError(f"It cannot be read: {reason}.", source=source, column=column)

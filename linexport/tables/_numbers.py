@@ -1,0 +1,130 @@
+"""Columns as numbers."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from linexport.errors import DataError
+
+if TYPE_CHECKING:
+    from linexport._arrays import Float32Array, Float64Array
+
+IndexOrder = Literal["c", "fortran"]
+Kind = Literal["number", "boolean"]
+
+_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+_BOOLEANS = {
+    **dict.fromkeys(("true", "True", "TRUE"), 1.0),
+    **dict.fromkeys(("false", "False", "FALSE"), 0.0),
+}
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
+_BLOCK_VALUES = 1 << 17  # 1 MiB
+_FEWEST_ROWS = 1 << 11
+_LONGEST_SHOWN = 40  # characters of a value that a message repeats
+
+
+def to_float64(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> "Float64Array":
+    """Return (N, C) numbers; NaN where a value is missing. Integers beyond 2**53 are rounded."""
+    return _cast(numbers, pl.Float64()).to_numpy(order=order)
+
+
+def to_float32(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> "Float32Array":
+    """Return (N, C) numbers, each rounded once: NaN where missing, infinity where too large."""
+    return _cast(numbers, pl.Float32()).to_numpy(order=order)
+
+
+def float64_blocks(numbers: pl.DataFrame) -> "Iterator[tuple[int, Float64Array]]":
+    """Yield at least one block (n, C) of the rows, as `to_float64`, and the rows before it.
+
+    Columns lie side by side. A block stays in the cache while it is dealt with, so that all rows
+    cross the memory bus once.
+    """
+    import numpy as np  # see linexport.tables
+
+    columns = [column.to_numpy() for column in _cast(numbers, pl.Float64()).iter_columns()]
+    num_rows = max(_BLOCK_VALUES // len(columns), _FEWEST_ROWS)
+    for start in range(0, max(numbers.height, 1), num_rows):
+        parts = [column[start : start + num_rows] for column in columns]
+        yield start, np.stack(parts).T
+
+
+def _cast(numbers: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
+    """Spare columns that are as wanted a millisecond: polars plans a query even to do nothing."""
+    return numbers if set(numbers.dtypes) == {dtype} else numbers.cast(dtype)
+
+
+def require_numbers(
+    numbers: pl.DataFrame, source: str, first_row: int, text_remedy: Callable[[str], str]
+) -> None:
+    """Raise DataError at the first value of the first column that holds anything else."""
+    for column in numbers.iter_columns():
+        if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
+            continue
+        present = column.is_not_null().arg_true()
+        if len(present):
+            raise not_a_number(column, int(present[0]), source, first_row, text_remedy)
+
+
+def not_a_number(
+    column: pl.Series,
+    index: int,
+    source: str,
+    first_row: int,
+    text_remedy: Callable[[str], str],
+    *,
+    kind: Kind | None = None,
+) -> DataError:
+    """Describe a value that is no number, or no boolean in a column of those."""
+    if column.dtype == pl.Object:
+        return DataError(
+            "It holds objects, not real numbers; convert them, as with .astype(float).",
+            source=source,
+            column=column.name,
+        )
+    value = column[index]
+    value = str(value.to_list() if isinstance(value, pl.Series) else value)
+    shown = repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "...")
+    if column.dtype != pl.String:
+        shown += f" ({column.dtype})"
+    what = "neither true nor false, as values before it" if kind == "boolean" else "not a number"
+    decimal_comma = _DECIMAL_COMMA.fullmatch(value)
+    remedy = "write a decimal point" if decimal_comma else text_remedy(column.name)
+    return DataError(
+        f"{shown} is {what}; {remedy}.", source=source, column=column.name, row=first_row + index
+    )
+
+
+def parse_numbers(cells: pl.Series, kind: Kind | None) -> tuple[pl.Series, Kind | None, int | None]:
+    """Read text as numbers, or as booleans if the column's first value is one.
+
+    Args:
+        cells: Text as it stands in the file, where spaces around a value do not matter; or float64
+            where polars has parsed it.
+        kind: What the column has held so far; None before its first value.
+
+    Returns:
+        The values as float64, null where missing; the column's kind; and the index of the first
+        cell that is of no kind or another one, if there is one.
+    """
+    if kind != "boolean" and is_plain(cells):
+        numbers = cells.cast(pl.Float64)
+        return numbers, kind or ("number" if numbers.count() else None), None
+    text = cells.str.strip_chars(" \t")
+    text = text.set(text.is_in(_MISSING), None)
+    first = text.drop_nulls().head(1).to_list()
+    if kind is None and first:
+        kind = "boolean" if first[0] in _BOOLEANS else "number"
+    values = (
+        text.replace_strict(_BOOLEANS, default=None, return_dtype=pl.Float64)
+        if kind == "boolean"
+        else text.cast(pl.Float64, strict=False)
+    )
+    wrong = (values.is_null() & text.is_not_null()).arg_true()
+    return values, kind, int(wrong[0]) if len(wrong) else None
+
+
+def is_plain(cells: pl.Series) -> bool:
+    """Tell whether polars takes every cell for a number or for missing by itself."""
+    return cells.cast(pl.Float64, strict=False).null_count() == cells.null_count()

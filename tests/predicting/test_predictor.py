@@ -1,0 +1,257 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+
+from linexport.columns import Column
+from linexport.errors import ArtifactError, ConfigError, DataError, ModelError
+from linexport.predicting._predictor import Predictor
+
+X = np.array([[1, 2], [3, 4], [-5, 6]])
+EXPECTED = [[-5.5, 2.0], [-9.5, 6.0], [-33.5, 0.0]]
+
+ARRAYS = {
+    **{str(np.dtype(dtype)): X.astype(dtype) for dtype in "bhilqfdge"},
+    "big-endian": X.astype(">f4"),
+    "Fortran order": np.asfortranarray(X, dtype=np.float32),
+    "reversed": X[::-1].astype(np.float32)[::-1],
+    "every second row": np.repeat(X, 2, axis=0)[::2].astype(np.float32),
+    "read-only": np.frombuffer(X.astype(np.float32).tobytes(), np.float32).reshape(3, 2),
+    "list": X.tolist(),
+    "tensor": torch.tensor(X, dtype=torch.float32, requires_grad=True),
+    "bfloat16 tensor": torch.tensor(X, dtype=torch.bfloat16),
+    "float8 tensor": torch.tensor(X, dtype=torch.float8_e4m3fn),
+    "tensor with the negative bit": torch.tensor(X * -1j).conj().imag,
+    "integer tensor": torch.tensor(X),
+    "masked array that masks nothing": np.ma.masked_array(X, mask=False),
+}
+
+TABLES = {
+    "polars": pl.DataFrame({"b": X[:, 1], "more": ["u", "v", "w"], "a": X[:, 0]}),
+    "polars lazy": pl.LazyFrame({"b": X[:, 1], "a": X[:, 0]}),
+    "pandas": pd.DataFrame({"b": X[:, 1], "more": [1, "v", None], "a": X[:, 0]}, index=[5, 5, 6]),
+    "pyarrow": pa.table({"b": X[:, 1].astype(np.float32), "a": X[:, 0].astype(np.int8)}),
+    "mapping": {"b": X[:, 1], "a": torch.tensor(X[:, 0]), "more": [[1], [2, 3], []]},
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_arrays_of_any_type_and_layout_are_predicted(make_predictor, kind, dtype):
+    prediction = make_predictor(dtype).predict(ARRAYS[kind])
+    assert prediction.dtype == dtype
+    assert prediction.tolist() == EXPECTED
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_are_read_by_name(make_predictor, kind, dtype):
+    prediction = make_predictor(dtype).predict(TABLES[kind])
+    assert prediction.dtype == dtype
+    assert prediction.tolist() == EXPECTED
+
+
+def test_booleans_are_numbers(predictor):
+    assert predictor.predict(np.array([[True, False]])).tolist() == [[2.5, 0.0]]
+    assert predictor.predict({"a": [True], "b": [False]}).tolist() == [[2.5, 0.0]]
+
+
+def test_a_mapping_of_numbers_is_one_row(predictor):
+    assert predictor.predict({"b": 2, "a": 1}).tolist() == [EXPECTED[0]]
+
+
+@pytest.mark.parametrize("row", [{"b": 2, "a": True}, {"b": np.float32(2), "a": np.int8(1)}])
+def test_numbers_of_one_row_may_be_of_any_type(predictor, row):
+    assert predictor.predict(row).tolist() == [EXPECTED[0]]
+
+
+def test_one_row_is_rounded_once(predictor):
+    """Through float64 this integer would be rounded down to halfway, and then to even."""
+    odd = 2**60 + 2**36 + 1
+    predictor.predict({"a": odd, "b": 0})
+    assert predictor.runtime.calls[-1][0, 0] == np.float32(2.0**60 + 2.0**37)
+
+
+def test_one_row_of_numbers_needs_no_polars(fresh_python):
+    code = """
+import sys
+import numpy as np
+from linexport.columns import Column
+from linexport.model import LinearModel
+from linexport.formats.onnx import OrtEngine
+from linexport.predicting import Predictor
+from linexport.formats.onnx import graph as onnx_graph
+
+model = LinearModel(weight=np.ones((1, 2), np.float32), bias=np.zeros(1, np.float32))
+predictor = Predictor(OrtEngine(onnx_graph.write(model)), model.features, model.targets)
+print(predictor.predict({"x2": 3, "x1": 4}), {"torch", "polars"} & {*sys.modules})
+"""
+    assert fresh_python(code) == "[[7.]] set()"
+
+
+def test_batches_are_predicted_one_at_a_time(predictor):
+    asked = []
+
+    def batches():
+        for number, batch in enumerate([X, TABLES["polars"], {"a": 1, "b": 2}]):
+            asked.append(number)
+            yield batch
+
+    predictions = predictor.predict_batches(batches())
+    assert asked == []
+    assert next(predictions).tolist() == EXPECTED
+    assert asked == [0]
+    assert [prediction.tolist() for prediction in predictions] == [EXPECTED, EXPECTED[:1]]
+
+
+def test_a_batch_that_cannot_be_predicted_is_numbered(predictor):
+    predictions = predictor.predict_batches([X, np.ones((1, 3))])
+    next(predictions)
+    with pytest.raises(DataError, match=r"^batch 2: features must have shape \(rows, 2\)"):
+        next(predictions)
+
+
+def test_no_rows_give_no_predictions(predictor):
+    for none in (np.empty((0, 2)), TABLES["polars"].clear(), {"a": [], "b": []}):
+        prediction = predictor.predict(none)
+        assert (prediction.shape, prediction.dtype) == ((0, 2), np.float32)
+
+
+def test_a_table_of_many_batches_is_one_array(predictor):
+    a = np.arange(200_000)
+    prediction = predictor.predict(pl.DataFrame({"a": a, "b": 0 * a}))
+    assert np.array_equal(prediction[:, 0], 2 * a.astype(np.float32) + np.float32(0.5))
+    assert len(predictor.runtime.calls) > 1
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [(0.1, np.float32(0.1)), (2**24 + 1, 2.0**24), (2**63 - 1, 2.0**63), (1e-50, 0.0)],
+)
+def test_numbers_between_those_of_the_dtype_are_rounded(predictor, value, rounded):
+    for features in (np.array([[value, 0]]), {"a": [value], "b": [0]}):
+        predictor.predict(features)
+        assert predictor.runtime.calls[-1][0, 0] == rounded
+
+
+def test_nan_and_infinity_in_an_array_pass_through(predictor):
+    with np.errstate(invalid="ignore"):
+        prediction = predictor.predict(np.array([[np.nan, 1], [np.inf, 1], [-np.inf, 0]]))
+    np.testing.assert_array_equal(
+        prediction, [[np.nan, np.nan], [np.inf, np.inf], [-np.inf, -np.inf]]
+    )
+
+
+MESSAGES = {
+    "one row as a vector": (
+        np.ones(2),
+        "features must have shape (rows, 2), got (2,); a single row is values.reshape(1, -1).",
+    ),
+    "too few columns": (np.ones((3, 1)), "features must have shape (rows, 2), got (3, 1)."),
+    "three dimensions": (
+        np.ones((3, 2, 1)),
+        "features must have shape (rows, 2), got (3, 2, 1).",
+    ),
+    "a number": (1.5, "features must have shape (rows, 2), got ()."),
+    "text": (np.array([["a", "b"]]), "features: It must hold real numbers, got <U1."),
+    "complex": (np.ones((1, 2)) * 1j, "features: It must hold real numbers, got complex128."),
+    "beyond float32": (
+        np.array([[1, 2], [3, -1e39]]),
+        "features, column 'b', row 2: -1e+39 is beyond the range of float32; correct it, or use a "
+        "float64 model.",
+    ),
+    "beyond float32 in a table": (
+        {"a": [1, 2], "b": [1e39, np.nan]},
+        "dict, column 'b', row 1: 1e+39 is beyond the range of float32; correct it, or use a "
+        "float64 model.",
+    ),
+    "a column that is not there": (
+        {"a": [1], "B ": [2]},
+        "dict: There is no column 'b'; did you mean 'B '?",
+    ),
+    "text in a table": (
+        pl.DataFrame({"a": [1, 2], "b": ["3", "4"]}),
+        "polars.DataFrame, column 'b', row 1: '3' is not a number; correct it.",
+    ),
+    "a missing value": (
+        pd.DataFrame({"a": [1, 2], "b": [3, None]}),
+        "pandas.DataFrame, column 'b', row 2: There is no value; fill it in, or predict such rows "
+        "as NaN with --missing nan (missing='nan').",
+    ),
+    "infinity in a table": (
+        {"a": [1, -np.inf], "b": [3, 4]},
+        "dict, column 'a', row 2: -inf is given; correct it, or predict such rows as NaN with "
+        "--missing nan (missing='nan').",
+    ),
+    "text in a row": ({"a": 1, "b": "2"}, "dict, column 'b', row 1: '2' is not a number"),
+    "a row that lacks a value": ({"a": 1, "b": None}, "dict, column 'b', row 1: There is no value"),
+    "a row beyond float32": ({"a": 1, "b": 1e39}, "dict, column 'b', row 1: 1e+39 is beyond"),
+    "a row with an unknown name": ({"a": 1, "B": 2}, "There is no column 'b'; did you mean 'B'?"),
+    "a series": (pd.Series([1, 2]), "pandas.Series: It is one-dimensional; give a table"),
+    "a masked array": (
+        np.ma.masked_array([[-999.0, 2.0]], mask=[[True, False]]),
+        "features: It has masked values; fill them, as with .filled(np.nan).",
+    ),
+    "masked rows": (
+        [np.ma.masked_array([-999, 2], mask=[True, False])],
+        "features: It has masked values; fill them, as with .filled(np.nan).",
+    ),
+    "a sparse tensor": (
+        torch.ones(1, 2).to_sparse(),
+        "features: A tensor of torch.float32 (torch.sparse_coo, on cpu) is no array; make it a "
+        "dense one of float32 first.",
+    ),
+    "a row with an integer that is too large": (
+        {"a": 10**400, "b": 1},
+        "dict, column 'a': An integer is beyond the range of float64; correct it.",
+    ),
+    "no columns": ({}, "dict: There is no column 'a'; there are no columns."),
+}
+
+
+@pytest.mark.parametrize("case", MESSAGES)
+def test_what_cannot_be_predicted_is_refused_in_one_line(predictor, case):
+    features, message = MESSAGES[case]
+    with pytest.raises(DataError) as caught:
+        predictor.predict(features)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_of_a_table_without_a_value_can_be_predicted_as_nan(predictor):
+    table = pl.DataFrame({"a": [1, None, 3, -5, 0], "b": [2.0, 2.0, 4.0, 6.0, np.inf]})
+    prediction = predictor.predict(table, missing="nan")
+    nan = [np.nan, np.nan]
+    np.testing.assert_array_equal(prediction, [EXPECTED[0], nan, EXPECTED[1], EXPECTED[2], nan])
+    with pytest.raises(DataError, match="beyond the range of float32"):
+        predictor.predict({"a": [1, None], "b": [1.0, 1e39]}, missing="nan")
+    with pytest.raises(ConfigError, match="missing must be 'error' or 'nan', got 'drop'"):
+        predictor.predict(table, missing="drop")
+
+
+def test_float64_models_take_what_float32_cannot_hold(make_predictor):
+    prediction = make_predictor(np.float64).predict([[1e39, 0.0]])
+    assert prediction[0, 1] == 1e39
+
+
+def test_names_must_fit_the_model(make_predictor):
+    runtime = make_predictor().runtime
+    with pytest.raises(ModelError, match="1 feature and 2 target names do not fit a weight of"):
+        Predictor(runtime, (Column(name="a"),), (Column(name="y"), Column(name="z")))
+
+
+def test_a_runtime_that_predicts_another_shape_is_not_believed(make_predictor):
+    predictor = make_predictor()
+    predictor.runtime.predict = lambda features: np.zeros(len(features), np.float32)
+    with pytest.raises(
+        ArtifactError, match=r"numpy predicts shape \(3,\) for 3 rows and 2 targets"
+    ):
+        predictor.predict(X)
+
+
+def test_predicting_for_arrays_loads_neither_torch_nor_polars(fresh_python):
+    code = "import sys; import linexport.predicting._predictor; "
+    code += "print({'torch', 'polars'} & {*sys.modules})"
+    assert fresh_python(code) == "set()"

@@ -1,0 +1,27 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from linexport.tables import _csv_records
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch) -> Callable[..., str]:
+    """Write a file into the current directory, so that messages name it shortly."""
+    monkeypatch.chdir(tmp_path)
+
+    def write_file(content: str | bytes, name: str = "t.csv") -> str:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return name
+
+    return write_file
+
+
+@pytest.fixture(params=[None, 7, 64], ids=["whole", "blocks of 7", "blocks of 64"])
+def block_bytes(request, monkeypatch) -> None:
+    """Cut the file at awkward places too."""
+    if request.param:
+        monkeypatch.setattr(_csv_records, "_BLOCK_BYTES", request.param)
