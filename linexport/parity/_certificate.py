@@ -60,6 +60,8 @@ class RuntimeReport:
     rows: int
     failure: str | None = None
     """What is wrong, in a sentence; None if nothing is."""
+    failed_by: Literal["error", "shape", "answer", "structure"] | None = None
+    """What is wrong, in kind."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,14 +110,13 @@ class ParityReport:
     @property
     def failures(self) -> tuple[str, ...]:
         """What is wrong, once for all runtimes of which it is so; and each canary unnoticed."""
-        names: dict[str, list[str]] = {}
+        alike: dict[str, list[RuntimeReport]] = {}
         for runtime in self.runtimes:
             if runtime.failure:
-                what = runtime.failure.removeprefix(f"'{runtime.name}'")
-                names.setdefault(what, []).append(f"'{runtime.name}'")
+                alike.setdefault(_in_kind(runtime, runtime.failure), []).append(runtime)
         unnoticed = [canary.name for canary in self.canaries if not canary.passed]
         return (
-            *(f"{first}{what}{_so_do(others)}" for what, (first, *others) in names.items()),
+            *(_with_names(first, others) for first, *others in alike.values()),
             *(f"The check did not notice the planted fault '{name}'." for name in unnoticed),
         )
 
@@ -129,8 +130,23 @@ class ParityReport:
             raise ParityError("\n".join(self.failures))
 
 
-def _so_do(names: list[str]) -> str:
-    return f" The same holds for {', '.join(names)}." if names else ""
+def _in_kind(runtime: RuntimeReport, failure: str) -> str:
+    """Tell a failure from others, but not by what may differ in the last bits.
+
+    Where a wrong answer is worst, and by how much, depends on the order in which a processor's
+    kernels sum, which one graph may reach by several.
+    """
+    wrong_answer = runtime.failed_by == "answer"
+    return "answer" if wrong_answer else failure.removeprefix(f"'{runtime.name}'")
+
+
+def _with_names(first: RuntimeReport, others: list[RuntimeReport]) -> str:
+    names = ", ".join(f"'{runtime.name}'" for runtime in others)
+    if not names:
+        return f"{first.failure}"
+    if first.failed_by == "answer":
+        return f"{first.failure} Wrong answers also from {names}."
+    return f"{first.failure} The same holds for {names}."
 
 
 def encode_certificate(report: ParityReport) -> bytes:

@@ -118,6 +118,7 @@ class _Witness:
     probabilistic_fraction: float = 0.0
     worst: Comparison | None = None
     failure: str | None = None
+    failed_by: Literal["error", "shape", "answer", "structure"] | None = None
     flushes: bool = False
     batch_sizes: set[int] = field(default_factory=set)
     rows: int = 0
@@ -148,18 +149,16 @@ class _Witness:
 
     def report(self) -> RuntimeReport:
         structure = self._structure()
-        failure = self.failure
-        if failure is None and structure == "differs":
-            failure = (
-                f"'{self.runtime.name}' {_first_difference(self.runtime.structure, self.model)}"
-            )
+        if self.failure is None and structure == "differs":
+            difference = _first_difference(self.runtime.structure, self.model)
+            self._fail("structure", difference)
         verdict: Verdict = "proven" if structure == "matches" else "consistent"
         return RuntimeReport(
             name=self.runtime.name,
             version=self.runtime.version,
             provider=self.runtime.provider,
             num_threads=self.runtime.num_threads,
-            verdict="disagrees" if failure else verdict,
+            verdict="disagrees" if self.failure else verdict,
             structure=structure,
             worst_fraction=self.fraction,
             probabilistic_fraction=self.probabilistic_fraction,
@@ -167,7 +166,8 @@ class _Witness:
             subnormals="flushed" if self.flushes else "kept",
             batch_sizes=tuple(sorted(self.batch_sizes)),
             rows=self.rows,
-            failure=failure,
+            failure=self.failure,
+            failed_by=self.failed_by,
         )
 
     def _structure(self) -> Literal["matches", "differs", "unknown"]:
@@ -181,12 +181,13 @@ class _Witness:
         try:
             prediction = self.runtime.predict(probe.features)
         except Exception as error:  # whatever an engine raises, it did not predict
-            self.failure = f"'{self.runtime.name}' fails on the probe '{probe.name}': {error}"
+            self._fail("error", f"fails on the probe '{probe.name}': {error}")
             return None
         if prediction.shape != expected or prediction.dtype != self.model.dtype:
-            self.failure = (
-                f"'{self.runtime.name}' answers the probe '{probe.name}' with {prediction.dtype} "
-                f"of shape {prediction.shape}, not {self.model.dtype} of shape {expected}."
+            self._fail(
+                "shape",
+                f"answers the probe '{probe.name}' with {prediction.dtype} of shape "
+                f"{prediction.shape}, not {self.model.dtype} of shape {expected}.",
             )
             return None
         return prediction
@@ -208,7 +209,7 @@ class _Witness:
             self.fraction = float(fraction.flat[place])
             self.worst = self._comparison(probe, expectation, prediction, place, distance, bound)
         if self.fraction > 1:
-            self.failure = _disagreement(self.runtime.name, self.worst, self.model)
+            self._fail("answer", _disagreement(self.worst, self.model))
 
     def _fail_class(
         self, probe: Probe, expectation: Expectation, prediction: FloatArray, place: int
@@ -218,11 +219,15 @@ class _Witness:
         row, target = divmod(place, self.model.num_targets)
         special = expectation.special.flat[place]
         expected = (expectation.non_finite if special else expectation.high).flat[place]
-        self.failure = (
-            f"'{self.runtime.name}' disagrees with the reference model at row {row} of the probe "
-            f"'{probe.name}', target '{self.model.target_names[target]}': got "
-            f"{prediction.flat[place]}, expected {expected}."
+        self._fail(
+            "answer",
+            f"disagrees with the reference model at row {row} of the probe '{probe.name}', target "
+            f"'{self.model.target_names[target]}': got {prediction.flat[place]}, expected "
+            f"{expected}.",
         )
+
+    def _fail(self, by: Literal["error", "shape", "answer", "structure"], what: str) -> None:
+        self.failed_by, self.failure = by, f"'{self.runtime.name}' {what}"
 
     def _comparison(
         self,
@@ -255,11 +260,11 @@ def _finite(value: float | np.floating[Any]) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _disagreement(name: str, worst: Comparison, model: LinearModel) -> str:
+def _disagreement(worst: Comparison, model: LinearModel) -> str:
     digits = 9 if model.dtype == np.float32 else 17
     unit = model.targets[model.target_names.index(worst.target)].unit
     return (
-        f"'{name}' disagrees with the reference model at row {worst.row} of the probe "
+        f"disagrees with the reference model at row {worst.row} of the probe "
         f"'{worst.probe}', target '{worst.target}': got {worst.got:.{digits}g}, expected "
         f"{worst.expected:.{digits}g}, apart by {worst.distance:.2g}{' ' * bool(unit)}{unit}, "
         f"where rounding explains {worst.bound:.2g}. The artifact or its runtime is wrong, or "

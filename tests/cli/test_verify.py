@@ -31,7 +31,7 @@ NUMBER = r"(-?\d[\d.]*(?:e[+-]?\d+)?)"
 DISAGREEMENT = re.compile(
     rf"'(?P<runtime>.+)' disagrees with the reference model at row (?P<row>\d+) of the probe "
     rf"'(?P<probe>.+)', target '(?P<target>.+)': got {NUMBER}, expected {NUMBER}, apart by {NUMBER}"
-    rf", where rounding explains {NUMBER}\..*?( The same holds for (?P<others>.+)\.)?"
+    rf", where rounding explains {NUMBER}\..*?( Wrong answers also from (?P<others>.+)\.)?"
 )
 
 

@@ -143,15 +143,53 @@ def test_wrong_runtimes_disagree_although_their_structure_matches(
         report.require()
 
 
-def test_what_is_wrong_with_several_runtimes_is_said_once(make_model, judge):
-    model = make_model(num_targets=2)
-    transposed = {"after": lambda prediction: prediction[:, ::-1]}
-    runtimes = [AlteredRuntime(model, **transposed) for _ in range(3)]
+def in_turn(model, *changes):
+    """Runtimes that alter the predictions in these ways, named by their place."""
+    runtimes = [AlteredRuntime(model, after=after) for after in changes]
     for number, runtime in enumerate(runtimes):
         runtime.name = f"altered, {number}"
+    return runtimes
+
+
+def test_what_is_wrong_with_several_runtimes_is_said_once(make_model, judge):
+    model = make_model(num_targets=2)
+    runtimes = in_turn(model, *[lambda prediction: prediction[:, :1]] * 3)
     (failure,) = judge(model, TorchRuntime.eager(model), *runtimes).failures
-    assert failure.startswith("'altered, 0' disagrees with")
+    assert failure.startswith("'altered, 0' answers the probe 'subnormal' with float32 of shape")
     assert failure.endswith(" The same holds for 'altered, 1', 'altered, 2'.")
+
+
+def test_wrong_answers_are_one_failure_wherever_they_are_furthest_off(make_model, judge):
+    """Its place and digits depend on the kernels of a processor: the number of messages may not."""
+    model = make_model(num_targets=2)
+    report = judge(
+        model,
+        *in_turn(
+            model,
+            lambda prediction: prediction[:, ::-1],
+            lambda prediction: np.nextafter(prediction[:, ::-1], np.float32(np.inf)),
+            lambda prediction: np.nan_to_num(prediction, nan=7.0),
+        ),
+    )
+    assert len({runtime.failure for runtime in report.runtimes}) == 3
+    assert len({runtime.worst.probe for runtime in report.runtimes}) == 2
+    assert {runtime.failed_by for runtime in report.runtimes} == {"answer"}
+    (failure,) = report.failures
+    assert failure.startswith("'altered, 0' disagrees with the reference model at row ")
+    assert failure.endswith(" Wrong answers also from 'altered, 1', 'altered, 2'.")
+
+
+def test_failures_of_another_kind_are_told_apart(make_model, judge):
+    model = make_model(num_targets=2)
+    report = judge(
+        model,
+        *in_turn(model, lambda p: p[:, :1], lambda p: p[:, ::-1], lambda p: p.astype(np.float64)),
+        AlteredRuntime(model, before=fails_without_rows),
+    )
+    assert [runtime.failed_by for runtime in report.runtimes] == [
+        "shape", "answer", "shape", "error",
+    ]  # fmt: skip
+    assert report.failures == tuple(runtime.failure for runtime in report.runtimes)
 
 
 @every_case
