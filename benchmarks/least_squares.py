@@ -22,7 +22,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 
 from linexport.columns import default_columns
 from linexport.fit import Fit
-from linexport.least_squares._solver import LeastSquaresConfig, fit_least_squares
+from linexport.least_squares import LeastSquaresConfig, fit_least_squares
 
 TARGET = 5.0
 NEAR = 2.5

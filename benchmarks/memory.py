@@ -68,7 +68,7 @@ def fit(path: str) -> None:
     import resource
 
     from linexport import pipeline
-    from linexport.least_squares._solver import LeastSquaresConfig
+    from linexport.least_squares import LeastSquaresConfig
     from linexport.training._train import train
 
     rows = pipeline.read_data(path, targets=["y"], stream=True)

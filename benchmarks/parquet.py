@@ -19,7 +19,7 @@ from _tables import write_parquet
 from _timing import alternate_calls, report
 
 from linexport import pipeline
-from linexport.least_squares._solver import LeastSquaresConfig
+from linexport.least_squares import LeastSquaresConfig
 from linexport.training._train import train
 
 NUM_ROWS, NUM_FEATURES = 10_000_000, 10

@@ -72,7 +72,7 @@ def fit(path: Path, num_ranks: int) -> tuple[float, float]:
 
 def run_rank(path: str) -> None:
     from linexport import pipeline, tables
-    from linexport.least_squares._solver import LeastSquaresConfig
+    from linexport.least_squares import LeastSquaresConfig
     from linexport.rows import synthesize
     from linexport.rows._ranks import open_ranks
     from linexport.training._train import train

@@ -1,3 +1,4 @@
+from ._config import LeastSquaresConfig as LeastSquaresConfig
 from ._distance import (
     ARRIVED as ARRIVED,
 )
@@ -17,9 +18,6 @@ from ._distance import (
     tolerance as tolerance,
 )
 from ._merging import merge_all as merge_all
-from ._solver import (
-    LeastSquaresConfig as LeastSquaresConfig,
-)
 from ._solver import (
     Optimum as Optimum,
 )

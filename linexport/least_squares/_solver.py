@@ -6,14 +6,14 @@ derives the method, its error bounds and the rule by which it reads the rows aga
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import replace
 
 import numpy as np
 
 from linexport.columns import Column
-from linexport.errors import ConfigError, TrainingError
+from linexport.errors import TrainingError
 from linexport.fit import Fit, FitRecord, OptimumDistance, coefficients_by_target
+from linexport.least_squares._config import LeastSquaresConfig, RankDeficient
 from linexport.least_squares._dependence import combinations
 from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._optimum import Optimum, describe_optimum
@@ -21,39 +21,7 @@ from linexport.least_squares._passes import Combine, Solved, fit_rows
 from linexport.model import LinearModel
 from linexport.rows import Rows
 
-__all__ = [
-    "LeastSquaresConfig",
-    "Optimum",
-    "RankDeficient",
-    "fit_least_squares",
-    "optimum",
-]
-
-RankDeficient: TypeAlias = Literal["error", "minimum-norm"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LeastSquaresConfig:
-    """What least squares minimizes, and how."""
-
-    l2: float = 0.0
-    """Of ||y - X w - b||**2 + l2 ||w||**2, in target units squared per squared raw coefficient."""
-    intercept: bool = True
-    """Whether there is a b; it is never penalized."""
-    rank_deficient: RankDeficient = "error"
-    """Whether linearly dependent features are an error, or get the shortest of all w (in raw units)
-    that fit equally well."""
-    single_pass: bool = False
-    """Sum up carefully from the first row on, which is slower, so that the rows are read only once:
-    for a source that cannot be read again."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.l2 < math.inf:
-            raise ConfigError(f"l2 must be 0 or positive, got {self.l2}.")
-        if self.rank_deficient not in ("error", "minimum-norm"):
-            raise ConfigError(
-                f"rank_deficient must be error or minimum-norm, got {self.rank_deficient!r}."
-            )
+__all__ = ["Optimum", "fit_least_squares", "optimum"]
 
 
 def optimum(

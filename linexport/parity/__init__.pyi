@@ -17,12 +17,15 @@ from ._certificate import (
     encode_certificate as encode_certificate,
 )
 from ._check import (
-    DEFAULT_PROBE_ROWS as DEFAULT_PROBE_ROWS,
-)
-from ._check import (
     OpenedCanary as OpenedCanary,
 )
 from ._check import (
     check as check,
+)
+from ._config import (
+    DEFAULT_PROBE_ROWS as DEFAULT_PROBE_ROWS,
+)
+from ._config import (
+    ProbeConfig as ProbeConfig,
 )
 from ._exact import DoubleReference as DoubleReference

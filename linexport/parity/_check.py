@@ -19,13 +19,13 @@ from linexport.parity._certificate import (
     RuntimeReport,
     Verdict,
 )
+from linexport.parity._config import DEFAULT_PROBE_ROWS
 from linexport.parity._expectation import Expectation, expect
 from linexport.parity._probes import Probe, probes
 from linexport.parity._protocols import ExactReference
 
-__all__ = ["DEFAULT_PROBE_ROWS", "OpenedCanary", "check"]
+__all__ = ["OpenedCanary", "check"]
 
-DEFAULT_PROBE_ROWS = 1024
 _RANKS: dict[Verdict, int] = {"proven": 0, "consistent": 1, "disagrees": 2}
 
 

@@ -1,6 +1,4 @@
-from ._export import (
-    ExportConfig as ExportConfig,
-)
+from ._config import ExportConfig as ExportConfig
 from ._export import (
     Exported as Exported,
 )

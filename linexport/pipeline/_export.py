@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -17,51 +17,16 @@ from linexport.errors import ConfigError, ModelError
 from linexport.fit import Fit, FitRecord, Setting, coefficients_by_target
 from linexport.model import LinearModel
 from linexport.numerics import (
-    Form,
     artifact_model,
     input_rounding,
     raw_coefficients,
     rounding_budget,
 )
-from linexport.parity import DEFAULT_PROBE_ROWS, ParityReport, encode_certificate
+from linexport.parity import ParityReport, encode_certificate
+from linexport.pipeline._config import ExportConfig
 from linexport.pipeline._proof import prove
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["ExportConfig", "Exported", "export"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExportConfig:
-    """What to write, and how thoroughly to check it."""
-
-    formats: tuple[str, ...] = formats.DEFAULT_FORMATS
-    """Of torchscript, onnx, pt2."""
-    dtype: Literal["float32", "float64"] = "float32"
-    form: Form = "auto"
-    """Fold the scaler into the weights, keep it as nodes, or what is more exact."""
-    opset_version: int | None = None
-    """Of the ONNX file; 13 if not given, which every runtime in use takes."""
-    ir_version: int | None = None
-    """Of the ONNX file; 7 if not given."""
-    probe_rows: int = DEFAULT_PROBE_ROWS
-    """Rows of the largest probe batch."""
-    probe_seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.dtype not in ("float32", "float64"):
-            raise ConfigError(f"dtype must be float32 or float64, got {self.dtype!r}.")
-        if isinstance(self.formats, str) or not self.formats:
-            raise ConfigError(
-                f"formats must be a tuple of {', '.join(formats.FORMATS)}, got {self.formats!r}."
-            )
-        if self.form not in ("auto", "folded", "standardized"):
-            raise ConfigError(f"form must be auto, folded or standardized, got {self.form!r}.")
-        if not self.probe_seed >= 0:
-            raise ConfigError(f"probe_seed must not be negative, got {self.probe_seed}.")
-        if not self.probe_rows >= 1:
-            raise ConfigError(f"probe_rows must be at least 1, got {self.probe_rows}.")
+__all__ = ["Exported", "export"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

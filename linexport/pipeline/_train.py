@@ -9,7 +9,8 @@ from linexport import bundle, tables, training
 from linexport.columns import Column
 from linexport.errors import ConfigError
 from linexport.least_squares import LeastSquaresConfig
-from linexport.pipeline._export import ExportConfig, Exported, export
+from linexport.pipeline._config import ExportConfig
+from linexport.pipeline._export import Exported, export
 from linexport.pipeline._names import split_names
 from linexport.rows import ONE, Dataset, Ranks, share_dataset, split, synthesize
 from linexport.sgd import OnEpoch, SGDConfig

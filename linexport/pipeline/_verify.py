@@ -9,7 +9,7 @@ from linexport.errors import ConfigError
 from linexport.formats import Runtime
 from linexport.formats.onnx import OrtRuntime
 from linexport.model import LinearModel
-from linexport.parity import DEFAULT_PROBE_ROWS, ParityReport
+from linexport.parity import DEFAULT_PROBE_ROWS, ParityReport, ProbeConfig
 from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle
 from linexport.pipeline._proof import open_runtimes, prove, trusts
 from linexport.pipeline._reference import in_precision_of, read_reference, require_shape
@@ -42,10 +42,7 @@ def verify(
         ConfigError: If the reference is missing, of another shape, or given for a bundle, which has
             its own; or if a setting is outside what it may be.
     """
-    if not probe_rows >= 1:
-        raise ConfigError(f"probe_rows must be at least 1, got {probe_rows}.")
-    if not seed >= 0:
-        raise ConfigError(f"seed must not be negative, got {seed}.")
+    probes = ProbeConfig(probe_rows=probe_rows, probe_seed=seed)
     path = Path(path)
     notes: tuple[str, ...] = ()
     if is_bundle(path):
@@ -58,8 +55,8 @@ def verify(
             artifacts,
             trusted=trusts(model, trust=trust),
             eager=is_bundle(path),
-            probe_rows=probe_rows,
-            seed=seed,
+            probe_rows=probes.probe_rows,
+            seed=probes.probe_seed,
         )
     return replace(report, notes=notes)
 

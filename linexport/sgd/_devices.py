@@ -1,25 +1,12 @@
 """Where training runs: a device's name to a torch.device that is really there."""
 
-import re
-
 import torch
 
-from linexport.errors import ConfigError, UnavailableError
+from linexport.errors import UnavailableError
 from linexport.rows import ONE, Ranks
+from linexport.sgd._config import check_device_name
 
-__all__ = ["check_device_name", "resolve_device"]
-
-_NAMES = re.compile(r"auto|cpu|cuda(:[0-9]+)?|mps")
-
-
-def check_device_name(name: str) -> None:
-    """Check how a device is written, not whether it is there.
-
-    Raises:
-        ConfigError: If it is not auto, cpu, cuda, cuda:N or mps.
-    """
-    if not (isinstance(name, str) and _NAMES.fullmatch(name)):
-        raise ConfigError(f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}.")
+__all__ = ["resolve_device"]
 
 
 def resolve_device(name: str, ranks: Ranks = ONE) -> torch.device:
