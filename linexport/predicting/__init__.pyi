@@ -4,6 +4,7 @@ from ._arrow import (
 from ._arrow import (
     record_batch_scorer as record_batch_scorer,
 )
+from ._faults import Missing as Missing
 from ._parts import score_parts as score_parts
 from ._plain import (
     score_plain as score_plain,

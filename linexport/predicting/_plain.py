@@ -4,8 +4,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from linexport.errors import DataError
 from linexport.predicting._predictor import Predictor
 from linexport.predicting._scored import Scored
@@ -72,12 +70,9 @@ def score_plain(
     features, kept = ([places[name] for name in names] for names in (predictor.feature_names, keep))
     blocks = []
     for block in table.blocks:
-        with np.errstate(over="ignore"):
-            values = block.numbers(features).astype(predictor.runtime.dtype)
-        if not np.isfinite(values).all():
-            return None
-        prediction = predictor.predict(values)
-        if not np.isfinite(prediction).all():
+        try:
+            prediction = predictor.predict(block.numbers(features))
+        except DataError:
             return None
         blocks.append(([[row[place] for place in kept] for row in block.fields], prediction))
     content = write_plain(

@@ -1,38 +1,53 @@
-"""Predictions for arrays, tensors and tables.
+"""The one policy for what is predicted: rounding, NaN, infinity, shape, names and ranges.
 
 N rows, D features, K targets.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport._arrays import FloatArray, FloatDType
+from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport.columns import Column
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.formats import BoundRow, Engine
+from linexport.predicting._faults import Faults, Given, Missing, all_finite, misnamed
 from linexport.predicting._ranges import CheckRange, OutsideRange, TrainingRange, check_mode, warn
 from linexport.rows import as_array
-from linexport.tables import check_missing, fault
+from linexport.tables import check_missing
 
 if TYPE_CHECKING:
     from linexport.tables import Batch
 
 __all__ = ["Predictor"]
 
-_NAN = "predict such rows as NaN with --missing nan (missing='nan')"
+Report: TypeAlias = Callable[[OutsideRange], None]
+"""Is told of rows outside the training range."""
+
 _LARGEST_EXACT = 2**53
 """Integers up to here are float64 numbers: on their way to float32 they are rounded once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictor:
-    """A runtime and the names of its columns.
+    """A runtime and the names of its columns, and the one policy for all that is predicted.
+
+    Python arrays and tables, the command line, the Arrow function and HTTP all come here, so that
+    they cannot differ:
+
+    - A finite number is rounded once, to the nearest of the runtime's dtype. One that is beyond its
+      range is refused, and so is a row whose prediction is.
+    - NaN, or a value that is missing, is refused; with missing='nan' its row is predicted as NaN.
+    - Infinity is always refused: it is no missing value, but one that overflowed somewhere.
+    - Features are found by name in whatever has names, else by their order.
+    - Rows outside the training range are dealt with as `check_range` says, after all these.
+
+    What is refused is a DataError that names the source, the row and the column.
 
     Any number of threads may use one at once. It can be pickled, and goes on after a fork, if its
     runtime can: an `OrtEngine`, which `linexport.load` opens, does both.
@@ -47,7 +62,12 @@ class Predictor:
     check_range: CheckRange = "off"
     """Whether a row outside the training range is predicted without a word, with an
     ExtrapolationWarning, or refused."""
+    feature_names: tuple[str, ...] = field(init=False, repr=False)
+    """D names."""
+    target_names: tuple[str, ...] = field(init=False, repr=False)
+    """K names."""
     _dtype: FloatDType = field(init=False, repr=False)
+    _faults: Faults = field(init=False, repr=False)
     _range: TrainingRange = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,23 +79,19 @@ class Predictor:
                 f"weight of shape {structure.weight.shape}."
             )
         check_mode(self.check_range)
-        object.__setattr__(self, "_dtype", self.runtime.dtype)
-        training_range = TrainingRange(self.features, self._dtype)
+        training_range = TrainingRange(self.features, self.runtime.dtype)
         if self.check_range != "off":
             training_range.require_known(self.check_range)
-        object.__setattr__(self, "_range", training_range)
+        for name, value in (
+            ("feature_names", tuple(column.name for column in self.features)),
+            ("target_names", tuple(column.name for column in self.targets)),
+            ("_dtype", self.runtime.dtype),
+            ("_faults", Faults(self.features, self.targets)),
+            ("_range", training_range),
+        ):
+            object.__setattr__(self, name, value)
 
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """D names."""
-        return tuple(column.name for column in self.features)
-
-    @property
-    def target_names(self) -> tuple[str, ...]:
-        """K names."""
-        return tuple(column.name for column in self.targets)
-
-    def predict(self, features: Any, *, missing: Literal["error", "nan"] = "error") -> FloatArray:
+    def predict(self, features: Any, *, missing: Missing = "error") -> FloatArray:
         """Predict every target for every row.
 
         A number that the runtime's dtype cannot hold is rounded to the nearest that it can: a
@@ -88,27 +104,89 @@ class Predictor:
                 pyarrow, DuckDB or any other with the Arrow PyCapsule interface, or a mapping of
                 names to arrays or, for one row, to numbers. Its columns are found by name; their
                 order and other columns do not matter.
-            missing: Whether a missing or non-finite value in a table is an error, or makes its row
-                be predicted as NaN. In an array, NaN and infinity are numbers like others, and
-                the runtime says what becomes of them.
+            missing: Whether a row that lacks a value, or has NaN for it, is an error, or is
+                predicted as NaN.
 
         Returns:
             Shape (N, K), in the runtime's dtype, target units.
 
         Raises:
             DataError: If the shape is not (N, D), a column is unknown or not numeric, an array is
-                masked, a table lacks a value, a finite number is beyond the runtime's dtype, or a
-                row is outside the training range and check_range is 'error'.
+                masked, a value is missing, infinite or beyond the runtime's dtype, a prediction is
+                beyond it, or a row is outside the training range and check_range is 'error'.
             ConfigError: If missing is neither.
         """
         check_missing(missing, "nan")
         if type(features) is np.ndarray:
-            return self._predict_array(features)
+            return self.predict_array(features, missing=missing)
         if isinstance(features, Mapping) and (row := self._one_row(features)) is not None:
-            return self._evaluate(row, type(features).__name__, 1, report=warn)
+            return self.predict_array(row, missing=missing, source=type(features).__name__)
         if isinstance(features, Mapping) or _is_table(features):
             return self._predict_table(features, missing)
-        return self._predict_array(as_array(features, "features"))
+        return self.predict_array(as_array(features, "features"), missing=missing)
+
+    def predict_array(
+        self,
+        features: NDArray[Any],
+        *,
+        missing: Missing = "error",
+        source: str = "features",
+        report: Report = warn,
+    ) -> FloatArray:
+        """Predict for an array as `predict` does, under a name for messages.
+
+        Args:
+            features: Shape (N, D).
+            missing: As for `predict`.
+            source: What messages call it.
+            report: Told of the rows outside the training range, if check_range is 'warn'.
+
+        Returns:
+            Shape (N, K), in the runtime's dtype, target units.
+
+        Raises:
+            DataError: As `predict`; its `row`, counted from 1, and `column` tell the place.
+        """
+        if features.ndim != 2 or features.shape[1] != len(self.features):
+            hint = "; a single row is values.reshape(1, -1)" if features.ndim == 1 else ""
+            raise DataError(
+                f"{source} must have shape (rows, {len(self.features)}), got "
+                f"{features.shape}{hint}."
+            )
+        rounded = features
+        if features.dtype != self._dtype:
+            with np.errstate(over="ignore"):
+                rounded = as_array(features, source).astype(self._dtype, order="K")
+        prediction = self._predicted(rounded)
+        if self.check_range == "off" and all_finite(prediction):
+            return prediction
+        given = Given(rounded, lambda: features, source, 1)
+        return self._judged(given, prediction, missing, report)
+
+    def from_rows(
+        self, rows: Sequence[Mapping[str, float | None]], *, source: str = "features"
+    ) -> Float64Array:
+        """Return rows of named numbers as an array for `predict_array`.
+
+        Such a row is written for this model, so it has a value for every feature and no other; a
+        table may have other columns.
+
+        Args:
+            rows: One mapping for each; None is a missing value.
+            source: What messages call them.
+
+        Returns:
+            Shape (N, D), NaN where a value is missing.
+
+        Raises:
+            DataError: If a name is missing or unknown; its `row` is counted from 1.
+        """
+        known = set(self.feature_names)
+        for number, row in enumerate(rows, start=1):
+            if row.keys() != known:
+                raise misnamed(row, self.feature_names, source, number)
+        values = [[row[name] for name in self.feature_names] for row in rows]
+        return np.array(values, np.float64).reshape(len(rows), len(known))
 
     def bind(self) -> BoundRow:
         """Return memory for one row, bound to the engine: the fastest way to predict row by row.
@@ -128,7 +206,7 @@ class Predictor:
         return self.runtime.bind()
 
     def predict_batches(
-        self, batches: Iterable[Any], *, missing: Literal["error", "nan"] = "error"
+        self, batches: Iterable[Any], *, missing: Missing = "error"
     ) -> Iterator[FloatArray]:
         """Predict for one batch after the other, each only when it is asked for.
 
@@ -154,8 +232,8 @@ class Predictor:
         self,
         batch: "Batch",
         *,
-        missing: Literal["error", "nan"] = "error",
-        report: Callable[[OutsideRange], None] = warn,
+        missing: Missing = "error",
+        report: Report = warn,
     ) -> FloatArray:
         """Predict for n rows of a table, whose `numbers` are the features in their order.
 
@@ -173,37 +251,15 @@ class Predictor:
         """
         from linexport.tables import to_float32, to_float64
 
-        wide = self._dtype == np.float64
-        convert = to_float64 if wide else to_float32
-        values: FloatArray = convert(batch.numbers, order="fortran")  # as the table lies
-        if self.check_range == "off":
-            # NaN or infinity in a row makes its predictions so (IEEE 754, and the parity check asks
-            # for it): mostly a look at the predictions is enough.
-            prediction = self._predicted(values)
-            if np.isfinite(prediction).all():
-                return prediction
-        finite = np.isfinite(values)
-        if finite.all():
-            return self._evaluate(values, batch.source, batch.first_row, report=report)
-        exact = to_float64(batch.numbers)
-        refused = np.argwhere(~finite & (np.isfinite(exact) | (missing == "error")))
-        if len(refused):
-            row, column = (int(index) for index in refused[0])
-            name, number = self.feature_names[column], batch.first_row + row
-            if np.isfinite(exact[row, column]):
-                raise self._too_large(exact[row, column], name, batch.source, number)
-            raise fault(exact[row, column], name, batch.source, number, _NAN)
-        complete = finite.all(axis=1, keepdims=True)
-        # Rows that lack a value are left out of the check of ranges: NaN is not outside.
-        self._check(np.where(complete, values, np.nan), batch.source, batch.first_row, report)
-        prediction = self._predicted(np.where(finite, values, values.dtype.type(0)))
-        answer: FloatArray = np.where(complete, prediction, values.dtype.type(np.nan))
-        return answer
+        convert = to_float64 if self._dtype == np.float64 else to_float32
+        rounded: FloatArray = convert(batch.numbers, order="fortran")  # as the table lies
+        prediction = self._predicted(rounded)
+        if self.check_range == "off" and all_finite(prediction):
+            return prediction
+        given = Given(rounded, lambda: to_float64(batch.numbers), batch.source, batch.first_row)
+        return self._judged(given, prediction, missing, report)
 
-    def _predict_array(self, array: NDArray[Any]) -> FloatArray:
-        return self._evaluate(self._converted(array), "features", 1, report=warn)
-
-    def _predict_table(self, table: Any, missing: Literal["error", "nan"]) -> FloatArray:
+    def _predict_table(self, table: Any, missing: Missing) -> FloatArray:
         from linexport.tables import open_table  # with polars, which arrays do not need
 
         outside: list[OutsideRange] = []
@@ -215,66 +271,27 @@ class Predictor:
             warn(reduce(add, outside))
         return predictions
 
-    def _one_row(self, values: Mapping[Any, Any]) -> FloatArray | None:
-        """Return (1, D) rounded numbers; None where it takes a table to say what they are."""
+    def _one_row(self, values: Mapping[Any, Any]) -> Float64Array | None:
+        """Return (1, D) numbers; None where it takes a table to say what they are."""
         numbers = [values.get(name) for name in self.feature_names]
-        if not all(map(_is_exact, numbers)):
-            return None
-        with np.errstate(over="ignore"):
-            row: FloatArray = np.array([numbers], dtype=np.float64).astype(self._dtype)
-        return row if np.isfinite(row).all() else None
+        return np.array([numbers], np.float64) if all(map(_is_exact, numbers)) else None
 
-    def _converted(self, array: NDArray[Any]) -> FloatArray:
-        """Check type and shape and round to the runtime's dtype, in the order of the memory."""
-        num_features = len(self.features)
-        if array.ndim != 2 or array.shape[1] != num_features:
-            hint = "; a single row is values.reshape(1, -1)" if array.ndim == 1 else ""
-            raise DataError(
-                f"features must have shape (rows, {num_features}), got {array.shape}{hint}."
-            )
-        if array.dtype == self._dtype:
-            return array
-        with np.errstate(over="ignore"):
-            converted: FloatArray = as_array(array, "features").astype(self._dtype, order="K")
-        too_large = np.argwhere(np.isinf(converted) & ~np.isinf(array))
-        if len(too_large):
-            row, column = (int(index) for index in too_large[0])
-            raise self._too_large(
-                array[row, column], self.feature_names[column], "features", row + 1
-            )
-        return converted
-
-    def _too_large(self, value: float, name: str, source: str, row: int) -> DataError:
-        remedy = ", or use a float64 model" if self._dtype == np.float32 else ""
-        return DataError(
-            f"{value:.9g} is beyond the range of {self._dtype}; correct it{remedy}.",
-            source=source,
-            column=name,
-            row=row,
-        )
-
-    def _evaluate(
-        self,
-        values: FloatArray,
-        source: str,
-        first_row: int,
-        *,
-        report: Callable[[OutsideRange], None],
+    def _judged(
+        self, given: Given, prediction: FloatArray, missing: Missing, report: Report
     ) -> FloatArray:
-        self._check(values, source, first_row, report)
-        return self._predicted(values)
+        """Return the prediction, or what becomes of it under the policy.
 
-    def _check(
-        self,
-        values: FloatArray,
-        source: str,
-        first_row: int,
-        report: Callable[[OutsideRange], None],
-    ) -> None:
-        """Do what check_range says about the rows outside the training range."""
-        if self.check_range == "off":
-            return
-        outside = self._range.find(values, source, first_row)
+        NaN or infinity in a row makes its predictions so (IEEE 754, and the parity check asks for
+        it): unless one is not finite, there is nothing to look for among the values.
+        """
+        if not all_finite(prediction):
+            given, prediction = self._faults.look(given, prediction, missing)
+        if self.check_range != "off":
+            self._check_range(given, report)
+        return prediction
+
+    def _check_range(self, given: Given, report: Report) -> None:
+        outside = self._range.find(given.rounded, given.source, given.first_row)
         if outside is None:
             return
         if self.check_range == "error":

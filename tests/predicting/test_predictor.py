@@ -136,12 +136,15 @@ def test_numbers_between_those_of_the_dtype_are_rounded(predictor, value, rounde
         assert predictor.runtime.calls[-1][0, 0] == rounded
 
 
-def test_nan_and_infinity_in_an_array_pass_through(predictor):
-    with np.errstate(invalid="ignore"):
-        prediction = predictor.predict(np.array([[np.nan, 1], [np.inf, 1], [-np.inf, 0]]))
-    np.testing.assert_array_equal(
-        prediction, [[np.nan, np.nan], [np.inf, np.inf], [-np.inf, -np.inf]]
-    )
+def test_rows_of_an_array_without_a_value_can_be_predicted_as_nan(predictor):
+    for array in (np.array([[np.nan, 1], [3, 4]]), torch.tensor([[np.nan, 1], [3, 4]])):
+        prediction = predictor.predict(array, missing="nan")
+        np.testing.assert_array_equal(prediction, [[np.nan, np.nan], EXPECTED[1]])
+
+
+def test_predictions_whose_squares_are_beyond_the_dtype_are_finite(make_predictor):
+    huge = np.array([[1e38, 0], [-1e38, 0], [0, 1e37]], np.float32)
+    assert np.isfinite(make_predictor(np.float32).predict(huge)).all()
 
 
 MESSAGES = {
@@ -182,8 +185,21 @@ MESSAGES = {
     ),
     "infinity in a table": (
         {"a": [1, -np.inf], "b": [3, 4]},
-        "dict, column 'a', row 2: -inf is given; correct it, or predict such rows as NaN with "
-        "--missing nan (missing='nan').",
+        "dict, column 'a', row 2: -inf is given; correct it.",
+    ),
+    "infinity in an array": (
+        torch.tensor([[1, 2], [np.inf, 3]]),
+        "features, column 'a', row 2: inf is given; correct it.",
+    ),
+    "NaN in an array": (
+        np.array([[1, np.nan]]),
+        "features, column 'b', row 1: There is no value; fill it in, or predict such rows as NaN "
+        "with --missing nan (missing='nan').",
+    ),
+    "a prediction beyond float32": (
+        np.array([[1, 2], [3e38, 0]], np.float32),
+        "features, row 2: The prediction of 'y' is beyond the range of float32; correct the "
+        "features, or use a float64 model.",
     ),
     "text in a row": ({"a": 1, "b": "2"}, "dict, column 'b', row 1: '2' is not a number"),
     "a row that lacks a value": ({"a": 1, "b": None}, "dict, column 'b', row 1: There is no value"),
@@ -221,14 +237,49 @@ def test_what_cannot_be_predicted_is_refused_in_one_line(predictor, case):
 
 
 def test_rows_of_a_table_without_a_value_can_be_predicted_as_nan(predictor):
-    table = pl.DataFrame({"a": [1, None, 3, -5, 0], "b": [2.0, 2.0, 4.0, 6.0, np.inf]})
+    table = pl.DataFrame({"a": [1, None, 3, -5, 0], "b": [2.0, 2.0, 4.0, 6.0, np.nan]})
     prediction = predictor.predict(table, missing="nan")
     nan = [np.nan, np.nan]
     np.testing.assert_array_equal(prediction, [EXPECTED[0], nan, EXPECTED[1], EXPECTED[2], nan])
-    with pytest.raises(DataError, match="beyond the range of float32"):
-        predictor.predict({"a": [1, None], "b": [1.0, 1e39]}, missing="nan")
     with pytest.raises(ConfigError, match="missing must be 'error' or 'nan', got 'drop'"):
         predictor.predict(table, missing="drop")
+
+
+@pytest.mark.parametrize("features", [np.array([[1, 1e39]]), {"a": [1], "b": [1e39]}])
+def test_what_is_too_large_is_not_missing(predictor, features):
+    with pytest.raises(DataError, match="1e\\+39 is beyond the range of float32"):
+        predictor.predict(features, missing="nan")
+
+
+def test_rows_of_named_values_become_an_array(predictor):
+    rows = [{"b": 2.0, "a": 1.0}, {"a": None, "b": 4.0}]
+    array = predictor.from_rows(rows)
+    np.testing.assert_array_equal(array, [[1, 2], [np.nan, 4]])
+    assert predictor.from_rows([]).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"a": 1.0}, "features, row 2: There is no column 'b'; a row has 'a', 'b'."),
+        ({"a": 1.0, "c": 1.0}, "features, row 2: There is no column 'b'; a row has 'a', 'b'."),
+        ({"a": 1, "b": 2, "c": 3}, "features, row 2: 'c' is no feature; a row has 'a', 'b'."),
+        (
+            {"a": 1, "b": 2, "x" * 1000: 3},
+            f"features, row 2: '{'x' * 100}...' is no feature; a row has 'a', 'b'.",
+        ),
+    ],
+)
+def test_a_row_of_named_values_has_the_features_and_nothing_else(predictor, row, message):
+    with pytest.raises(DataError) as caught:
+        predictor.from_rows([{"a": 1.0, "b": 2.0}, row])
+    assert (str(caught.value), caught.value.row) == (message, 2)
+
+
+def test_an_array_has_the_name_that_it_is_given(predictor):
+    with pytest.raises(DataError) as caught:
+        predictor.predict_array(np.array([[1, 2], [3, np.inf]]), source="the request")
+    assert (caught.value.source, caught.value.row, caught.value.column) == ("the request", 2, "b")
 
 
 def test_float64_models_take_what_float32_cannot_hold(make_predictor):

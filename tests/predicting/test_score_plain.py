@@ -143,14 +143,14 @@ def test_a_number_beyond_the_dtype_is_left_to_score(dtype, number):
         score(open_table("in.csv"), make_predictor(dtype), "out.csv")
 
 
-def test_a_prediction_beyond_the_dtype_is_left_to_score():
+def test_a_prediction_beyond_the_dtype_is_left_to_score_which_refuses_it():
     Path("in.csv").write_text("x1,x2\n3e38,3e38\n")
     model = LinearModel(weight=np.array([[2, 2]], "f4"), bias=np.zeros(1, "f4"))
     engine = OrtEngine(onnx_graph.write(model))
     predictor = Predictor(engine, model.features, model.targets)
     assert score_plain(read_plain("in.csv"), predictor, "out.csv") is None
-    score(open_table("in.csv"), predictor, "out.csv")
-    assert Path("out.csv").read_text() == "y\ninf\n"
+    with pytest.raises(DataError, match=r"in\.csv, row 1: The prediction of 'y' is beyond"):
+        score(open_table("in.csv"), predictor, "out.csv")
 
 
 def test_an_output_that_cannot_be_written_leaves_the_old_one(monkeypatch):
