@@ -13,7 +13,7 @@ line its options:
 import math
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
@@ -47,8 +47,8 @@ class Setting:
     above: float | None
     maximum: float | None
     below: float | None
-    flag: str | None
-    """On the command line; None for the name with dashes, empty for none."""
+    flag: str
+    """On the command line; empty for none."""
     metavar: str | None
 
     @property
@@ -86,6 +86,7 @@ class Setting:
         return (
             not isinstance(value, bool)
             and math.isfinite(value)
+            and (self.kind is float or -(2**63) <= value < 2**63)
             and (self.minimum is None or value >= self.minimum)
             and (self.above is None or value > self.above)
             and (self.maximum is None or value <= self.maximum)
@@ -158,14 +159,11 @@ def settings(cls: type[T]) -> type[T]:
 def stated(cls: Any) -> tuple[Setting, ...]:
     """Return the fields of a settings class, in their order."""
     hints = get_type_hints(cls)
-    return tuple(
-        Setting(name=each.name, default=each.default, **_typed(hints[each.name], each.metadata))
-        for each in fields(cls)
-    )
+    return tuple(_setting(each, hints[each.name]) for each in fields(cls))
 
 
-def _typed(hint: Any, metadata: Any) -> dict[str, Any]:
-    """Tell from a type what its values are; a Literal is its own choices."""
+def _setting(field: Field[Any], hint: Any) -> Setting:
+    """Tell from a type what the values are; a Literal is its own choices."""
     parts = get_args(hint)
     optional = type(None) in parts
     if optional:
@@ -173,10 +171,19 @@ def _typed(hint: Any, metadata: Any) -> dict[str, Any]:
     several = get_origin(hint) is tuple
     if several:
         hint = get_args(hint)[0]
-    found: dict[str, Any] = {**metadata, "optional": optional, "several": several, "kind": hint}
+    stated = dict(field.metadata)
     if get_origin(hint) is Literal:
-        found |= {"kind": str, "choices": lambda: get_args(hint)}
-    return found
+        stated["choices"] = lambda: get_args(hint)
+    if stated["flag"] is None:
+        stated["flag"] = "--" + field.name.replace("_", "-")
+    return Setting(
+        name=field.name,
+        default=field.default,
+        kind=hint if isinstance(hint, type) else str,
+        optional=optional,
+        several=several,
+        **stated,
+    )
 
 
 def _described(cls: type) -> str:

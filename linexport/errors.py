@@ -13,7 +13,7 @@
     └── ParityError        a runtime disagrees with the reference model
 
 Each message says what failed, what was seen, where, and what to do. The command line prints it and
-exits with 3; a ParityError with 1.
+exits with 3; for a ParityError with 1, and for a ConfigError, which is misuse, with 2.
 
 Apart stands ExtrapolationWarning, which tells of rows outside the training range.
 """

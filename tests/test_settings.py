@@ -1,5 +1,6 @@
 """Settings stated once: checked at birth, told by the docstring."""
 
+import inspect
 import math
 import pickle
 from typing import Literal
@@ -7,12 +8,24 @@ from typing import Literal
 import numpy as np
 import pytest
 
+import linexport
 from linexport import ExportConfig, LeastSquaresConfig, SGDConfig
 from linexport._settings import setting, settings, stated
 from linexport.errors import ConfigError
+from linexport.parity import ProbeConfig
+from linexport.pipeline import DataConfig, FitConfig
+from linexport.predicting import PredictConfig
 from linexport.serving import Limits
 
-CLASSES = [SGDConfig, LeastSquaresConfig, ExportConfig, Limits]
+VERBS = [
+    (linexport.predict, PredictConfig),
+    (linexport.read_data, DataConfig),
+    (linexport.train_and_export, FitConfig),
+]
+CLASSES = [
+    SGDConfig, LeastSquaresConfig, ExportConfig, Limits, ProbeConfig,
+    *(cls for _, cls in VERBS),
+]  # fmt: skip
 KNOWN = ["round"]
 
 
@@ -90,3 +103,11 @@ def test_no_number_is_nan(cls):
         if each.kind is float:
             with pytest.raises(ConfigError, match=f"{each.name} must be a finite number"):
                 cls(**{each.name: math.nan})
+
+
+@pytest.mark.parametrize(("verb", "cls"), VERBS, ids=lambda value: value.__name__)
+def test_a_verb_has_the_defaults_of_its_settings(verb, cls):
+    parameters = inspect.signature(verb).parameters
+    for each in stated(cls):
+        if each.name != "solver":  # a name on the command line, settings in Python
+            assert parameters[each.name].default == each.default

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from linexport.cli._text import echo_error
-from linexport.errors import LinexportError, ParityError
+from linexport.errors import ConfigError, LinexportError, ParityError
 
 COMMANDS = {
     "export": "Export a model from anywhere, and prove it.",
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = error.exit_code
     except LinexportError as error:
         echo_error(str(error))
-        status = DISAGREES if isinstance(error, ParityError) else FAILED
+        status = _status(error)
     except MemoryError:
         echo_error("There is not enough memory for this.")
         status = FAILED
@@ -94,6 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         status = INTERRUPTED
     sys.exit(status or 0)
+
+
+def _status(error: LinexportError) -> int:
+    if isinstance(error, ConfigError):
+        return MISUSE
+    return DISAGREES if isinstance(error, ParityError) else FAILED
 
 
 class _Interrupts:

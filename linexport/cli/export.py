@@ -6,19 +6,22 @@ from typing import Any
 import click
 
 from linexport import pipeline
-from linexport.cli._export_options import (
-    EXPORT_SETTINGS,
+from linexport.cli._options import (
     echo_exported,
-    export_options,
+    export_sections,
+    json_option,
+    names_option,
     output_option,
+    overwrite_option,
+    quiet_option,
 )
-from linexport.cli._options import names_option
+from linexport.cli._settings import SettingsCommand, made
 from linexport.cli._startup import collector_paused
 
 __all__ = ["command"]
 
 
-@click.command("export")
+@click.command("export", cls=SettingsCommand, sections=export_sections)
 @click.argument("source", type=click.Path(path_type=Path))
 @names_option("--features", "Names of the columns, in their order, where SOURCE has none.")
 @names_option("--target", "Names of what is predicted, likewise.")
@@ -29,7 +32,9 @@ __all__ = ["command"]
     "budget holds.",
 )
 @output_option(required=True)
-@export_options
+@overwrite_option
+@json_option
+@quiet_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -52,12 +57,13 @@ def command(
 
     Exit status: 0 proven, 1 a runtime disagrees, 2 misuse, 3 could not be done.
     """
+    config = made(pipeline.ExportConfig, values)
     with collector_paused():
         from linexport.pipeline import export  # loads torch
     exported = export(
         source,
         output,
-        config=pipeline.ExportConfig(**{name: values[name] for name in EXPORT_SETTINGS}),
+        config=config,
         features=_split(features),
         targets=_split(target),
         ranges=ranges,

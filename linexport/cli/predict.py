@@ -1,15 +1,17 @@
 """linexport predict."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from linexport import pipeline
-from linexport.cli._options import delimiter_option, json_option, names_option, quiet_option
+from linexport.cli._options import json_option, names_option, quiet_option
 from linexport.cli._progress import ReadDisplay
+from linexport.cli._settings import Section, SettingsCommand, given
 from linexport.cli._startup import collector_patient, without_blas_threads
 from linexport.cli._text import warnings_as_lines
+from linexport.predicting import PredictConfig
 
 if TYPE_CHECKING:
     from linexport.predicting import Scored
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("predict")
+@click.command("predict", cls=SettingsCommand, sections=lambda: [Section("Rows", PredictConfig)])
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("tables", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
@@ -28,35 +30,6 @@ __all__ = ["command"]
     "given.",
 )
 @names_option("--keep", "Columns of INPUT to pass through.")
-@delimiter_option
-@click.option(
-    "--format",
-    "part_format",
-    type=click.Choice(["csv", "tsv", "parquet"]),
-    help="Of parts; that of each input if not given.",
-)
-@click.option("--resume", is_flag=True, help="Leave parts as they are that are done already.")
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Of onnxruntime, at most all cores; reading and writing take others.",
-)
-@click.option(
-    "--missing",
-    type=click.Choice(["error", "nan"]),
-    default="error",
-    show_default=True,
-    help="What to do with a row that lacks a value: stop, or predict it as NaN.",
-)
-@click.option(
-    "--check-range",
-    type=click.Choice(["off", "warn", "error"]),
-    default="off",
-    show_default=True,
-    help="What to do with a row outside the training range: nothing, say so, or stop.",
-)
 @json_option
 @quiet_option
 def command(
@@ -65,14 +38,9 @@ def command(
     tables: tuple[str, ...],
     output: str,
     keep: tuple[str, ...],
-    delimiter: str | None,
-    part_format: Literal["csv", "tsv", "parquet"] | None,
-    resume: bool,
-    threads: int,
-    missing: Literal["error", "nan"],
-    check_range: Literal["off", "warn", "error"],
     as_json: bool,
     quiet: bool,
+    **values: Any,
 ) -> None:
     """Predict every row of INPUT with MODEL, in constant memory.
 
@@ -88,13 +56,8 @@ def command(
             tables,
             output,
             keep=keep,
-            delimiter=delimiter,
-            missing=missing,
-            part_format=part_format,
-            resume=resume,
-            check_range=check_range,
-            num_threads=threads,
             on_read=None if quiet else reading,
+            **given(PredictConfig, values),
         )
     if as_json:
         import json  # takes milliseconds that most calls do not need

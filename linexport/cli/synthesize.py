@@ -3,13 +3,29 @@
 import click
 
 from linexport import rows
-from linexport.cli._options import numbers_option
 
 __all__ = ["command"]
 
 
+def _numbers(
+    ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[float, ...], ...]:
+    try:
+        return tuple(tuple(float(part) for part in text.split(",")) for text in texts)
+    except ValueError as error:
+        raise click.BadParameter(f"{texts[-1]!r} is not a list of numbers like 2,-3.4.") from error
+
+
 @click.command("synthesize")
-@numbers_option("--weight", "2,-3.4", "One weight per feature; once per target.")
+@click.option(
+    "--weight",
+    multiple=True,
+    default=("2,-3.4",),
+    show_default=True,
+    metavar="NUMBER[,NUMBER...]",
+    callback=_numbers,
+    help="One weight per feature; once per target.",
+)
 @click.option(
     "--bias",
     "biases",

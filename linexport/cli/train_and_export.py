@@ -6,32 +6,90 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linexport import pipeline
-from linexport.cli._export_options import EXPORT_SETTINGS, echo_exported
+from linexport._settings import stated
+from linexport.cli._options import (
+    echo_exported,
+    export_sections,
+    json_option,
+    names_option,
+    output_option,
+    overwrite_option,
+    quiet_option,
+)
 from linexport.cli._progress import EpochDisplay, ReadDisplay
 from linexport.cli._ranks import joined_ranks
+from linexport.cli._settings import (
+    Section,
+    SettingsCommand,
+    given,
+    made,
+    option_under,
+)
 from linexport.cli._startup import collector_paused
-from linexport.cli._training_options import solver_of, training_options
-
-__all__ = ["command"]
 
 if TYPE_CHECKING:
     from linexport.fit import Coefficients, Fit
     from linexport.rows import Dataset, TableRows
 
+__all__ = ["command"]
+
 MOST_GRADIENTS = 50
 """Numbers printed of each parameter's last gradient."""
 
+_data = option_under("Data")
 
-@click.command("train-and-export")
-@training_options
+
+def _sections() -> list[Section]:
+    fit = [Section("Data", pipeline.DataConfig), Section("Fit", pipeline.FitConfig)]
+    solvers = [Section(f"With --solver {name}", cls) for name, cls in pipeline.SOLVERS.items()]
+    return [*fit, *solvers, *export_sections()]
+
+
+def _units(
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    units = {}
+    for value in values:
+        name, separator, unit = value.partition("=")
+        if not separator:
+            raise click.BadParameter(f"{value!r} is not NAME=UNIT.")
+        units[name] = unit
+    return units
+
+
+@click.command("train-and-export", cls=SettingsCommand, sections=_sections)
+@_data("--data", help="CSV or Parquet file; the textbook's data if not given.")
+@names_option("--target", "Columns to predict.", _data)
+@names_option(
+    "--features", "Columns to predict from; all others but the targets if not given.", _data
+)
+@names_option("--exclude", "Columns to leave aside.", _data)
+@_data("--weights", help="Column that says how often each row counts, with --solver lstsq.")
+@_data(
+    "--unit",
+    "units",
+    multiple=True,
+    metavar="NAME=UNIT",
+    callback=_units,
+    help="Unit of a column; repeatable.",
+)
+@output_option(default=Path("models/linear-regression"), show_default=True)
+@overwrite_option
+@json_option
+@quiet_option
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
     *,
+    data: str | None,
+    target: tuple[str, ...],
+    features: tuple[str, ...],
+    exclude: tuple[str, ...],
+    weights: str | None,
+    units: dict[str, str],
     output: Path,
     overwrite: bool,
-    test_fraction: float,
     as_json: bool,
     quiet: bool,
     **values: Any,
@@ -43,33 +101,31 @@ def command(
 
     Exit status: 0 proven, 1 a runtime disagrees, 2 misuse, 3 could not be done.
     """
+    fit = made(pipeline.FitConfig, values)
+    solver, config = _solver(fit.solver, values), made(pipeline.ExportConfig, values)
     with collector_paused():  # after the arguments are known to be right: this loads torch
         from linexport.pipeline import train_together
 
     with joined_ranks() as ranks, ReadDisplay() as reading:
         with ranks.together():
-            solver = solver_of(values)
-            config = pipeline.ExportConfig(**{name: values[name] for name in EXPORT_SETTINGS})
             rows = pipeline.read_data(
-                values["data"],
-                targets=values["target"],
-                features=values["features"],
-                exclude=values["exclude"],
-                weights=values["weights"],
-                delimiter=values["delimiter"],
-                missing=values["missing"],
-                units=values["units"],
-                seed=values["seed"],
+                data,
+                targets=target,
+                features=features,
+                exclude=exclude,
+                weights=weights,
+                **given(pipeline.DataConfig, values),
+                units=units,
+                seed=fit.seed,
                 ranks=ranks,
-                stream=values["solver"] == "lstsq" and not test_fraction,
+                stream=fit.solver == "lstsq" and not fit.test_fraction,
                 on_read=None if ranks.rank else reading,
             )
-        is_table = values["data"] is not None
-        standardized = is_table if values["standardize"] is None else values["standardize"]
+        standardize = values["standardize"]
         epochs = EpochDisplay(
             as_text=not (as_json or quiet),
-            every=not is_table or values["epochs"] is not None,
-            standardized=standardized,
+            every=data is None or values["epochs"] is not None,
+            standardized=data is not None if standardize is None else standardize,
         )
         with epochs:
             exported = train_together(
@@ -77,10 +133,10 @@ def command(
                 output,
                 ranks=ranks,
                 solver=solver,
-                test_fraction=test_fraction,
+                test_fraction=fit.test_fraction,
                 config=config,
                 overwrite=overwrite,
-                seed=values["seed"],
+                seed=fit.seed,
                 on_epoch=None if ranks.rank else epochs,
             )
     if exported is None:  # rank 0 alone writes and prints
@@ -95,6 +151,21 @@ def command(
         before=_module_lines(trained),
         truth=_truth(rows),
     )
+
+
+def _solver(name: str, values: dict[str, Any]) -> Any:
+    """Return the solver's settings; what was not given is left for it to choose.
+
+    Raises:
+        click.UsageError: If they cannot be, or a setting of another solver was given.
+    """
+    cls = pipeline.SOLVERS[name]
+    ours = given(cls, values) | given(pipeline.FitConfig, values)
+    for other, settings in pipeline.SOLVERS.items():
+        for theirs in stated(settings):
+            if theirs.name in given(settings, values) and theirs.name not in ours:
+                raise click.UsageError(f"{theirs.flag} is for --solver {other}, not {name}.")
+    return made(cls, values)
 
 
 def _module_lines(trained: "Fit") -> list[str]:

@@ -1,19 +1,24 @@
 """linexport verify."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from linexport import reporting
 from linexport.cli._main import DISAGREES
-from linexport.cli._options import echo_verdict, json_option, probe_options, quiet_option
+from linexport.cli._options import echo_verdict, json_option, quiet_option
+from linexport.cli._settings import Section, SettingsCommand, made
 from linexport.cli._startup import collector_paused
 from linexport.cli._text import echo_lines
+from linexport.parity import ProbeConfig
 
 __all__ = ["command"]
 
 
-@click.command("verify")
+@click.command(
+    "verify", cls=SettingsCommand, sections=lambda: [Section("Parity check", ProbeConfig)]
+)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--reference",
@@ -23,28 +28,34 @@ __all__ = ["command"]
 @click.option(
     "--trust", is_flag=True, help="Load TorchScript and .pt2 files even if they could run code."
 )
-@probe_options
 @json_option
 @quiet_option
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     *,
     path: Path,
     reference: Path | None,
     trust: bool,
-    probe_rows: int,
-    probe_seed: int,
     as_json: bool,
     quiet: bool,
+    **values: Any,
 ) -> None:
     """Check every artifact of the bundle PATH, or one artifact, against its reference model.
 
     Exit status: 0 all agree, 1 one disagrees, 2 misuse, 3 could not be checked.
     """
+    probes = made(ProbeConfig, values)
     with collector_paused():
         from linexport.pipeline import verify  # loads torch
-    report = verify(path, reference=reference, trust=trust, probe_rows=probe_rows, seed=probe_seed)
+    report = verify(
+        path,
+        reference=reference,
+        trust=trust,
+        probe_rows=probes.probe_rows,
+        seed=probes.probe_seed,
+    )
     if as_json:
         click.echo(reporting.render(reporting.parity_document(report)))
     else:

@@ -1,4 +1,15 @@
-from ._config import ExportConfig as ExportConfig
+from ._config import (
+    SOLVERS as SOLVERS,
+)
+from ._config import (
+    DataConfig as DataConfig,
+)
+from ._config import (
+    ExportConfig as ExportConfig,
+)
+from ._config import (
+    FitConfig as FitConfig,
+)
 from ._export import (
     Exported as Exported,
 )

@@ -1,12 +1,16 @@
-"""Settings of what is written."""
+"""Settings of what is read and of what is written."""
 
 from typing import Literal
 
 from linexport import formats
 from linexport._settings import setting, settings
+from linexport.least_squares import LeastSquaresConfig
 from linexport.parity import ProbeConfig
+from linexport.sgd import SGDConfig
 
-__all__ = ["ExportConfig"]
+__all__ = ["SOLVERS", "DataConfig", "ExportConfig", "FitConfig"]
+
+SOLVERS: dict[str, type] = {"lstsq": LeastSquaresConfig, "sgd": SGDConfig}
 
 
 @settings
@@ -30,3 +34,33 @@ class ExportConfig(ProbeConfig):
         help="Of the ONNX file; 13 if not given, which every runtime in use takes.",
     )
     ir_version: int | None = setting(default=None, help="Of the ONNX file; 7 if not given.")
+
+
+@settings
+class DataConfig:
+    """How a table is read; what `read_data` takes by these names."""
+
+    delimiter: str | None = setting(
+        default=None, help="Of a CSV file; found from its header line if not given."
+    )
+    missing: Literal["error", "drop"] = setting(
+        default="error", help="What to do with rows that have a missing or non-finite value."
+    )
+
+
+@settings
+class FitConfig:
+    """How rows are fitted; what `train_and_export` takes by these names."""
+
+    solver: str = setting(
+        default="sgd",
+        choices=lambda: SOLVERS,
+        help="Minibatch gradient descent, or least squares: the optimum, with its uncertainty.",
+    )
+    test_fraction: float = setting(
+        default=0.0,
+        minimum=0,
+        below=1,
+        help="Part of the rows kept out of training, for honest metrics.",
+    )
+    seed: int = setting(default=0, minimum=0, help="Of every random choice.")

@@ -97,6 +97,14 @@ def predict(
         ConfigError: As `load`; or if a setting is outside what it may be, or the output is a table
             that is read, or a bundle.
     """
+    predicting.PredictConfig(
+        delimiter=delimiter,
+        missing=missing,
+        part_format=part_format,
+        resume=resume,
+        check_range=check_range,
+        num_threads=num_threads,
+    )
     directory = _directory(output)
     if directory is None and (resume or part_format):
         what = "resumed" if resume else "given another format"

@@ -9,7 +9,7 @@ from linexport import bundle, tables, training
 from linexport.columns import Column
 from linexport.errors import ConfigError
 from linexport.least_squares import LeastSquaresConfig
-from linexport.pipeline._config import ExportConfig
+from linexport.pipeline._config import DataConfig, ExportConfig, FitConfig
 from linexport.pipeline._export import Exported, export
 from linexport.pipeline._names import split_names
 from linexport.rows import ONE, Dataset, Ranks, share_dataset, split, synthesize
@@ -59,6 +59,7 @@ def read_data(
         DataError: If the table cannot be used.
         ConfigError: If columns are named without a table, or a table without a target.
     """
+    DataConfig(delimiter=delimiter, missing=missing)
     if source is None:
         if targets or features or exclude or weights or delimiter:
             raise ConfigError("Columns are named, but no table: pass --data too.")
@@ -115,7 +116,8 @@ def train_and_export(
         on_epoch: Called after each epoch of SGD.
 
     Raises:
-        LinexportError: As the steps do: `training.train`, `export`.
+        ConfigError: If a setting is outside what it may be.
+        LinexportError: As the steps do: `train`, `export`.
     """
     exported = train_together(
         rows,
@@ -150,6 +152,7 @@ def train_together(
         On rank 0 the bundle and its proof, on the others nothing.
     """
     config, solver = config or ExportConfig(), solver or SGDConfig()
+    FitConfig(test_fraction=test_fraction, seed=seed)
     with ranks.together():
         if ranks.rank == 0:  # before training, which may take long
             bundle.check_destination(output, overwrite=overwrite)

@@ -4,7 +4,15 @@ from ._arrow import (
 from ._arrow import (
     record_batch_scorer as record_batch_scorer,
 )
-from ._faults import Missing as Missing
+from ._config import (
+    CheckRange as CheckRange,
+)
+from ._config import (
+    Missing as Missing,
+)
+from ._config import (
+    PredictConfig as PredictConfig,
+)
 from ._parts import score_parts as score_parts
 from ._plain import (
     score_plain as score_plain,
@@ -13,7 +21,6 @@ from ._plain import (
     suits as suits,
 )
 from ._predictor import Predictor as Predictor
-from ._ranges import CheckRange as CheckRange
 from ._scored import (
     Part as Part,
 )

@@ -5,7 +5,7 @@ N rows, D features, K targets.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from linexport._arrays import FloatArray
 from linexport.columns import Column
 from linexport.errors import DataError
+from linexport.predicting._config import Missing
 
-__all__ = ["Faults", "Given", "Missing", "all_finite", "misnamed"]
-
-Missing: TypeAlias = Literal["error", "nan"]
-"""Whether a row that lacks a value is refused, or predicted as NaN."""
+__all__ = ["Faults", "Given", "all_finite", "misnamed"]
 
 _MOST_NAMED = 10
 _LONGEST_NAME = 100

@@ -16,8 +16,9 @@ from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport.columns import Column
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.formats import BoundRow, Engine
-from linexport.predicting._faults import Faults, Given, Missing, all_finite, misnamed
-from linexport.predicting._ranges import CheckRange, OutsideRange, TrainingRange, check_mode, warn
+from linexport.predicting._config import CheckRange, Missing
+from linexport.predicting._faults import Faults, Given, all_finite, misnamed
+from linexport.predicting._ranges import OutsideRange, TrainingRange, check_mode, warn
 from linexport.rows import as_array
 from linexport.tables import check_missing
 

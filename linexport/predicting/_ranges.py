@@ -5,7 +5,6 @@ Nothing that was proven about the fit holds there, however exactly the predictio
 
 import warnings
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -13,10 +12,9 @@ import numpy as np
 from linexport._arrays import FloatArray, FloatDType
 from linexport.columns import Column
 from linexport.errors import ConfigError, DataError, ExtrapolationWarning
+from linexport.predicting._config import CheckRange
 
-__all__ = ["CheckRange", "OutsideRange", "TrainingRange", "check_mode", "warn"]
-
-CheckRange = Literal["off", "warn", "error"]
+__all__ = ["OutsideRange", "TrainingRange", "check_mode", "warn"]
 
 
 class OutsideRange(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,7 +51,6 @@ class SGDConfig:
     seed: int = setting(
         default=0,
         minimum=0,
-        maximum=2**63 - 1,
         help="Of the weights to start from and of the order of the rows.",
     )
     device: str = setting(

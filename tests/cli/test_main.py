@@ -38,7 +38,7 @@ def test_every_command_and_option_has_help(run, name):
     outcome = run(name, "--help")
     assert outcome.status == 0
     command = linexport.get_command(click.Context(linexport), name)
-    for parameter in command.params:
+    for parameter in command.get_params(click.Context(command)):
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{name} {parameter.opts[0]} has no help"
 

@@ -90,23 +90,23 @@ def test_what_is_written_can_be_trained_on(run, tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "said", "status"),
     [
-        (["--weight", "nan"], "must be finite"),
-        (["--weight", "1,2", "--weight", "3"], "differ in length"),
-        (["--weight", "1", "--bias", "1", "--bias", "2"], "one for each target"),
-        (["--bias", "inf"], "must be finite"),
-        (["--noise-std", "inf"], "noise_std must be finite"),
-        (["--weight", "1e39"], "beyond float32"),
-        (["--num-rows", str(10**15)], "not enough memory"),
-        (["-o", "rows.txt"], ".csv, .tsv or .parquet"),
-        (["-o", "no/rows.csv"], "There is no directory no"),
+        (["--weight", "nan"], "must be finite", 2),
+        (["--weight", "1,2", "--weight", "3"], "differ in length", 2),
+        (["--weight", "1", "--bias", "1", "--bias", "2"], "one for each target", 2),
+        (["--bias", "inf"], "must be finite", 2),
+        (["--noise-std", "inf"], "noise_std must be finite", 2),
+        (["--weight", "1e39"], "beyond float32", 2),
+        (["--num-rows", str(10**15)], "not enough memory", 3),
+        (["-o", "rows.txt"], ".csv, .tsv or .parquet", 2),
+        (["-o", "no/rows.csv"], "There is no directory no", 3),
     ],
 )
-def test_what_cannot_be_gets_one_line(run, tmp_path, monkeypatch, options, said):
+def test_what_cannot_be_gets_one_line(run, tmp_path, monkeypatch, options, said, status):
     monkeypatch.chdir(tmp_path)
     refused = run("synthesize", *options)
-    assert refused.status == 3
+    assert refused.status == status
     assert said in refused.only_error
     assert list(tmp_path.iterdir()) == []
 

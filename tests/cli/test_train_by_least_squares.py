@@ -135,8 +135,8 @@ def test_a_negative_weight_is_named(run, tmp_path):
     [
         (["--solver", "lstsq", "--epochs", "3"], 2, "--epochs is for --solver sgd"),
         (["--l2", "1"], 2, "--l2 is for --solver lstsq"),
-        (["--weights", "times"], 3, "--solver lstsq"),
-        (["--solver", "lstsq", "--l2", "-1"], 3, "l2 must be a finite number of at least 0"),
+        (["--weights", "times"], 2, "--solver lstsq"),
+        (["--solver", "lstsq", "--l2", "-1"], 2, "l2 must be a finite number of at least 0"),
         (["--solver", "lstsq", "--weights", "nobody"], 3, "nobody"),
         (["--solver", "lstsq", "--weights", "price"], 3, "price"),
     ],

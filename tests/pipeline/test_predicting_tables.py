@@ -56,8 +56,8 @@ def test_missing_values_become_nan_only_when_asked(bundle, tmp_path):
 @pytest.mark.parametrize(
     ("table", "output", "settings", "error", "said"),
     [
-        (ROWS, "out.csv", {"missing": "drop"}, ConfigError, "missing must be 'error' or 'nan'"),
-        (ROWS, "out.csv", {"num_threads": 0}, ConfigError, "num_threads must be at least 1"),
+        (ROWS, "out.csv", {"missing": "drop"}, ConfigError, "missing must be error or nan"),
+        (ROWS, "out.csv", {"num_threads": 0}, ConfigError, "num_threads must be a whole"),
         (ROWS, "out.csv", {"delimiter": ";"}, ConfigError, "A delimiter is for CSV"),
         (ROWS, "out.json", {}, ConfigError, "Name the output .csv, .tsv or .parquet"),
         (ROWS, "no/out.csv", {}, DataError, "There is no directory"),

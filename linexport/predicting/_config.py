@@ -1,0 +1,38 @@
+"""Settings of predicting a table."""
+
+from typing import Literal, TypeAlias
+
+from linexport._settings import setting, settings
+
+__all__ = ["CheckRange", "Missing", "PredictConfig"]
+
+CheckRange: TypeAlias = Literal["off", "warn", "error"]
+Missing: TypeAlias = Literal["error", "nan"]
+"""Whether a row that lacks a value is refused, or predicted as NaN."""
+
+
+@settings
+class PredictConfig:
+    """How a table is read, predicted and written; what `predict` takes by these names."""
+
+    delimiter: str | None = setting(
+        default=None, help="Of a CSV file; found from its header line if not given."
+    )
+    part_format: Literal["csv", "tsv", "parquet"] | None = setting(
+        default=None, flag="--format", help="Of parts; that of each input if not given."
+    )
+    resume: bool = setting(default=False, help="Leave parts as they are that are done already.")
+    num_threads: int | None = setting(
+        default=1,
+        minimum=1,
+        flag="--threads",
+        help="Of onnxruntime, at most all cores; reading and writing take others.",
+    )
+    missing: Missing = setting(
+        default="error",
+        help="What to do with a row that lacks a value: stop, or predict it as NaN.",
+    )
+    check_range: CheckRange = setting(
+        default="off",
+        help="What to do with a row outside the training range: nothing, say so, or stop.",
+    )
