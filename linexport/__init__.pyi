@@ -1,4 +1,7 @@
+from ._version import __version__ as __version__
 from .bundle import Bundle as Bundle
+from .bundle import ErrorBudget as ErrorBudget
+from .bundle import FileRecord as FileRecord
 from .bundle import Manifest as Manifest
 from .bundle import read_bundle as read_bundle
 from .columns import Column as Column
@@ -38,10 +41,29 @@ from .errors import (
 from .errors import (
     UnavailableError as UnavailableError,
 )
+from .fit import Coefficients as Coefficients
+from .fit import CoefficientStatistics as CoefficientStatistics
 from .fit import Fit as Fit
+from .fit import FitRecord as FitRecord
+from .fit import FitStatistics as FitStatistics
+from .fit import Metrics as Metrics
+from .fit import OptimumDistance as OptimumDistance
+from .fit import TargetStatistics as TargetStatistics
+from .formats import (
+    BoundRow as BoundRow,
+)
+from .formats import (
+    Engine as Engine,
+)
+from .formats.onnx import OnnxSummary as OnnxSummary
 from .least_squares import LeastSquaresConfig as LeastSquaresConfig
 from .model import LinearModel as LinearModel
+from .parity import CanaryReport as CanaryReport
+from .parity import Comparison as Comparison
 from .parity import ParityReport as ParityReport
+from .parity import RuntimeReport as RuntimeReport
+from .parity import Verdict as Verdict
+from .pipeline import BundleInspection as BundleInspection
 from .pipeline import (
     ExportConfig as ExportConfig,
 )
@@ -72,10 +94,16 @@ from .pipeline import (
 from .pipeline import (
     verify as verify,
 )
+from .predicting import Part as Part
 from .predicting import Predictor as Predictor
+from .predicting import RecordBatchScorer as RecordBatchScorer
+from .predicting import Scored as Scored
+from .predicting import record_batch_scorer as record_batch_scorer
 from .rows import (
     Dataset as Dataset,
 )
+from .rows import Ranks as Ranks
+from .rows import TableRows as TableRows
 from .rows import (
     load_array as load_array,
 )
@@ -85,7 +113,11 @@ from .rows import (
 from .rows import (
     synthetic_data as synthetic_data,
 )
+from .serving import Limits as Limits
+from .sgd import EpochEnd as EpochEnd
 from .sgd import SGDConfig as SGDConfig
 from .sources import Imported as Imported
 from .sources import read_model as read_model
+from .tables import Batch as Batch
+from .tables import ReadProgress as ReadProgress
 from .training import train as train

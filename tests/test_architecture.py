@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import linexport
+from linexport.cli._main import COMMANDS
 
 PACKAGE = Path(linexport.__file__).parent
 PICTURE = Path(__file__).parent.parent / "docs" / "architecture.md"
@@ -25,10 +26,11 @@ def drawn_layers() -> list[list[str]]:
 
 
 RANK = {name: depth for depth, layer in enumerate(drawn_layers()) for name in layer}
-LONGEST = 400
+LONGEST = 350
 """Lines; a module is read in one sitting."""
 
 PATHS = sorted(PACKAGE.rglob("*.py"))
+DOORS = sorted(PACKAGE.rglob("*.pyi"))
 every_module = pytest.mark.parametrize(
     "path", PATHS, ids=lambda path: path.relative_to(PACKAGE).as_posix()
 )
@@ -56,6 +58,35 @@ def imported_parts(tree: ast.Module) -> set[str]:
             if package == "linexport":
                 parts.add(rest[0] if rest and rest[0] in RANK else "__init__")
     return parts
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def listed(door: Path) -> list[tuple[str, str]]:
+    """A door's names, each with the module it comes from."""
+    room = module_name(door)
+    return [
+        (f"{room}.{node.module}" if node.module else room, alias.name)
+        for node in ast.walk(ast.parse(door.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules that a file imports, or imports something from."""
+    if path.suffix == ".pyi":
+        return {name for module, item in listed(path) for name in (module, f"{module}.{item}")}
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
 def public_names(tree: ast.Module) -> list[str] | None:
@@ -117,6 +148,27 @@ def test_no_room_enters_another_but_by_its_door(path):
             if there != here:
                 names = [alias.name for alias in node.names]
                 assert not any(name.startswith("_") for name in (*inner, *names))
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda path: module_name(path))
+def test_a_door_lists_what_there_is(door):
+    files = {module_name(path): path for path in (*PATHS, *DOORS)}  # a stub says more than its door
+    for module, name in listed(door):
+        if f"{module}.{name}" not in files:
+            there = defined_names(ast.parse(files[module].read_text()))
+            assert name in there, f"{module} has no {name}"
+
+
+def test_every_module_is_used_and_those_of_a_room_are_private_or_in_its_door():
+    called = {f"linexport.cli.{name.replace('-', '_')}" for name in COMMANDS}
+    called |= {"linexport", "linexport.__main__"}
+    imported = set().union(*map(imported_modules, (*PATHS, *DOORS)))
+    in_doors = {f"{module}.{name}" for door in DOORS for module, name in listed(door)}
+    for path in PATHS:
+        name = module_name(path)
+        assert name in imported | called, f"{name} is imported by nobody"
+        if path.parent not in (PACKAGE, PACKAGE / "serving") and path.name != "__init__.py":
+            assert path.stem.startswith("_") or name in in_doors | called, f"{name} is in no door"
 
 
 @every_module

@@ -15,6 +15,9 @@ from ._manifest import (
     ErrorBudget as ErrorBudget,
 )
 from ._manifest import (
+    FileRecord as FileRecord,
+)
+from ._manifest import (
     Manifest as Manifest,
 )
 from ._reader import (

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = error.exit_code
     except LinexportError as error:
         echo_error(str(error))
-        status = _status(error)
+        status = status_of(error)
     except MemoryError:
         echo_error("There is not enough memory for this.")
         status = FAILED
@@ -96,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status or 0)
 
 
-def _status(error: LinexportError) -> int:
+def status_of(error: LinexportError) -> int:
+    """Return the exit status that says what kind of error it is."""
     if isinstance(error, ConfigError):
         return MISUSE
     return DISAGREES if isinstance(error, ParityError) else FAILED

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from linexport.cli._main import FAILED, INTERRUPTED
+from linexport.cli._main import INTERRUPTED, status_of
 from linexport.cli._text import echo_error
 from linexport.errors import LinexportError
 
@@ -27,7 +27,7 @@ def joined_ranks() -> "Iterator[Ranks]":
                 raise
             if ranks.rank == 0:
                 echo_error(str(error))
-            raise click.exceptions.Exit(FAILED) from error
+            raise click.exceptions.Exit(status_of(error)) from error
         except KeyboardInterrupt as interrupt:
             if ranks.rank == 0:
                 raise

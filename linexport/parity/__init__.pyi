@@ -4,9 +4,12 @@ from ._canaries import (
 from ._canaries import (
     canaries as canaries,
 )
+from ._certificate import CanaryReport as CanaryReport
+from ._certificate import Comparison as Comparison
 from ._certificate import (
     ParityReport as ParityReport,
 )
+from ._certificate import RuntimeReport as RuntimeReport
 from ._certificate import (
     Verdict as Verdict,
 )
