@@ -1,12 +1,14 @@
-from ._directory import feature_names as feature_names
+from ._directory import (
+    feature_names as feature_names,
+)
+from ._directory import (
+    is_bundle as is_bundle,
+)
 from ._manifest import (
     CARD_FILE as CARD_FILE,
 )
 from ._manifest import (
     CERTIFICATE_FILE as CERTIFICATE_FILE,
-)
-from ._manifest import (
-    FILE_FORMATS as FILE_FORMATS,
 )
 from ._manifest import (
     MANIFEST_FILE as MANIFEST_FILE,

@@ -17,6 +17,11 @@ LARGEST_MANIFEST = 2**28
 """Bytes; room for half a million features."""
 
 
+def is_bundle(path: Path) -> bool:
+    """Tell a bundle's directory, also one that is not there, from a single file."""
+    return not path.suffix or path.is_dir()
+
+
 def feature_names(directory: str | os.PathLike[str]) -> tuple[str, ...]:
     """Return the features that a bundle states, in the order of the input.
 

@@ -17,12 +17,11 @@ import msgspec
 from linexport.columns import Column
 from linexport.errors import BundleError
 from linexport.fit import FitRecord
-from linexport.formats import ONNX_FILE
+from linexport.formats import FORMATS
 
 __all__ = [
     "CARD_FILE",
     "CERTIFICATE_FILE",
-    "FILE_FORMATS",
     "FORMAT_VERSION",
     "MANIFEST_FILE",
     "WEIGHTS_FILE",
@@ -31,6 +30,7 @@ __all__ = [
     "Manifest",
     "decode_manifest",
     "encode_manifest",
+    "file_formats",
 ]
 
 FORMAT_VERSION = 1
@@ -38,15 +38,13 @@ MANIFEST_FILE = "manifest.json"
 WEIGHTS_FILE = "weights.safetensors"
 CERTIFICATE_FILE = "parity.json"
 CARD_FILE = "README.md"
-FILE_FORMATS = {
-    CARD_FILE: "markdown",
-    ONNX_FILE: "onnx",
-    "model.pt": "torchscript",
-    "model.pt2": "pt2",
-    CERTIFICATE_FILE: "parity",
-    WEIGHTS_FILE: "safetensors",
-}
-"""Every file that a bundle may list, with its format."""
+
+_OWN_FILES = {CARD_FILE: "markdown", CERTIFICATE_FILE: "parity", WEIGHTS_FILE: "safetensors"}
+
+
+def file_formats() -> dict[str, str]:
+    """Return every file that a bundle may list, with its format."""
+    return {known.file_name: known.name for known in FORMATS.values()} | _OWN_FILES
 
 
 class ErrorBudget(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +66,7 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One file of the bundle."""
 
     format: str
-    """One of the values of FILE_FORMATS."""
+    """One of the values of `file_formats`."""
     bytes: Annotated[int, msgspec.Meta(ge=0)]
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     """Lower-case hexadecimal."""
@@ -94,11 +92,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """By file name; every file of the bundle but manifest.json itself."""
 
     def __post_init__(self) -> None:
+        known = file_formats()
         for name, record in self.files.items():
-            if name not in FILE_FORMATS:
+            if name not in known:
                 raise BundleError(f"'{name}' is not a file that a bundle may list")
-            if record.format != FILE_FORMATS[name]:
-                raise BundleError(f"{name} must have the format {FILE_FORMATS[name]}")
+            if record.format != known[name]:
+                raise BundleError(f"{name} must have the format {known[name]}")
         fit, statistics = self.fit, self.fit.statistics
         of_targets = statistics.targets if statistics else {}
         by_target: tuple[Iterable[str], ...] = (

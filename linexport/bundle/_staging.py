@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linexport.bundle._directory import is_at
-from linexport.bundle._manifest import FILE_FORMATS, MANIFEST_FILE
+from linexport.bundle._manifest import MANIFEST_FILE, file_formats
 
 _NEW, _OLD = "linexport-new", "linexport-old"
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -96,7 +96,7 @@ def _remove(directory: Path) -> None:
     with suppress(OSError):
         descriptor = os.open(directory, _OPEN_DIRECTORY)
         try:
-            for name in (MANIFEST_FILE, *FILE_FORMATS):
+            for name in (MANIFEST_FILE, *file_formats()):
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=descriptor)
         finally:

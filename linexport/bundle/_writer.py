@@ -10,13 +10,13 @@ from pathlib import Path
 from linexport._files import LARGEST_FILE
 from linexport.bundle._directory import LARGEST_MANIFEST, open_directory, read_manifest
 from linexport.bundle._manifest import (
-    FILE_FORMATS,
     MANIFEST_FILE,
     WEIGHTS_FILE,
     ErrorBudget,
     FileRecord,
     Manifest,
     encode_manifest,
+    file_formats,
 )
 from linexport.bundle._staging import remove_abandoned, staging
 from linexport.bundle._swap import exchange
@@ -97,12 +97,11 @@ def check_destination(directory: str | os.PathLike[str], *, overwrite: bool = Fa
 
 
 def _record(name: str, data: bytes) -> FileRecord:
-    if name not in FILE_FORMATS:
-        raise BundleError(
-            f"'{name}' is not a file of a bundle; it may have {', '.join(FILE_FORMATS)}."
-        )
+    known = file_formats()
+    if name not in known:
+        raise BundleError(f"'{name}' is not a file of a bundle; it may have {', '.join(known)}.")
     digest = hashlib.sha256(data).hexdigest()
-    return FileRecord(format=FILE_FORMATS[name], bytes=len(data), sha256=digest)
+    return FileRecord(format=known[name], bytes=len(data), sha256=digest)
 
 
 def _check_sizes(contents: Mapping[str, bytes]) -> None:

@@ -1,41 +1,46 @@
+from ._format import (
+    BoundRow as BoundRow,
+)
+from ._format import (
+    Engine as Engine,
+)
+from ._format import (
+    Format as Format,
+)
+from ._format import (
+    Runtime as Runtime,
+)
 from ._inputs import (
     as_features as as_features,
 )
 from ._inputs import (
     as_prediction as as_prediction,
 )
-from ._metadata import artifact_metadata as artifact_metadata
 from ._module import (
     FoldedModule as FoldedModule,
 )
 from ._module import (
     StandardizedModule as StandardizedModule,
 )
-from ._names import ONNX_FILE as ONNX_FILE
-from ._protocols import (
-    BoundRow as BoundRow,
-)
-from ._protocols import (
-    Engine as Engine,
-)
-from ._protocols import (
-    Exporter as Exporter,
-)
-from ._protocols import (
-    Runtime as Runtime,
-)
-from ._pt2 import Pt2Exporter as Pt2Exporter
-from ._pytorch import TorchRuntime as TorchRuntime
-from ._torchscript import TorchScriptExporter as TorchScriptExporter
-from ._writing import (
+from ._pytorch import eager as eager
+from ._registry import (
     DEFAULT_FORMATS as DEFAULT_FORMATS,
 )
-from ._writing import (
+from ._registry import (
     FORMATS as FORMATS,
 )
-from ._writing import (
+from ._registry import (
+    artifact_metadata as artifact_metadata,
+)
+from ._registry import (
+    configured as configured,
+)
+from ._registry import (
     export as export,
 )
-from ._writing import (
-    reproduces as reproduces,
+from ._registry import (
+    of_path as of_path,
+)
+from ._registry import (
+    register as register,
 )

@@ -3,16 +3,16 @@
 import io
 import json
 import threading
-from collections.abc import Mapping
-from typing import ClassVar, final
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, final
 
-import torch
+from linexport.errors import ArtifactError
+from linexport.formats._format import Format, Runtime
 
-from linexport.formats import _archive
-from linexport.formats._module import to_module
-from linexport.model import LinearModel
+if TYPE_CHECKING:
+    from linexport.model import LinearModel
 
-__all__ = ["Pt2Exporter"]
+__all__ = ["Pt2"]
 
 _PROGRAM_RECORD = "models/model.json"
 
@@ -21,14 +21,20 @@ _tracer = threading.Lock()
 
 
 @final
-class Pt2Exporter:
-    """Writes what `torch.export.export` makes of the model's module."""
+class Pt2(Format):
+    """What `torch.export.export` makes of the model's module."""
 
-    format: ClassVar[str] = "pt2"
-    file_name: ClassVar[str] = "model.pt2"
+    name = "pt2"
+    file_name = "model.pt2"
+    runs_code = True
 
-    def export(self, model: LinearModel, metadata: Mapping[str, str]) -> bytes:
+    def write(self, model: "LinearModel", metadata: Mapping[str, str]) -> bytes:
         """Return the file; the same model and metadata give the same bytes."""
+        import torch
+
+        from linexport.formats import _pytorch as pytorch
+        from linexport.formats._module import to_module
+
         # Two rows: torch.export takes a batch of 0 or 1 in the example for a constant.
         example = torch.zeros(
             (2, model.num_features), dtype=getattr(torch, model.dtype.name), device="cpu"
@@ -40,11 +46,38 @@ class Pt2Exporter:
                 to_module(model), (example,), dynamic_shapes={"features": {0: batch}}, strict=False
             )
             program.example_inputs = None  # they would be saved as a pickle
-            extra_files = {_archive.METADATA_RECORD: _archive.metadata_json(metadata)}
-            torch.export.save(program, buffer, extra_files=extra_files)
-        records = _archive.unpack(buffer.getvalue())
+            torch.export.save(program, buffer, extra_files=pytorch.extra_files(metadata))
+        records = pytorch.unpack(buffer.getvalue())
         records[_PROGRAM_RECORD] = _without_provenance(records[_PROGRAM_RECORD])
-        return _archive.pack(records)
+        return pytorch.pack(records)
+
+    def is_ours(self, data: bytes, model: "LinearModel") -> bool:
+        """Tell whether the file can be written anew; it is not unpickled for that."""
+        from linexport.formats._pytorch import reproduces
+
+        return reproduces(self, data, model)
+
+    def open(self, data: bytes, model: "LinearModel", *, ours: bool) -> Iterator[Runtime]:
+        """Yield what `torch.export.load` makes of the file.
+
+        Raises:
+            ArtifactError: If it is no torch.export archive.
+        """
+        import torch
+
+        from linexport.formats._pytorch import TorchRuntime
+
+        try:
+            module = torch.export.load(io.BytesIO(data)).module()
+        except Exception as error:  # it tries several readers, the last of them pickle
+            raise ArtifactError("PyTorch refuses the torch.export archive.") from error
+        yield TorchRuntime("torch.export", model, module, stated=ours)
+
+    def example(self, model: "LinearModel") -> list[str]:
+        """Return lines of Python that load the file from the working directory and predict."""
+        from linexport.formats._pytorch import example
+
+        return example("torch.export.load('model.pt2').module()", model)
 
 
 def _without_provenance(program: bytes) -> bytes:

@@ -1,19 +1,43 @@
-"""PyTorch: eager modules, TorchScript archives and torch.export archives."""
+"""What PyTorch's formats share: the runtime, their zip archives, and telling ours from others.
+
+PyTorch's archives are written so that the same records give the same bytes. What its own writer
+leaves open is settled here: records are sorted by name and stored without compression (the output
+of zlib depends on its version), carry no time, and start at a multiple of 64 bytes, as PyTorch's
+do, so that tensors can be mapped into memory.
+"""
 
 import io
-import warnings
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 import torch
 
 from linexport._arrays import FloatArray, FloatDType
 from linexport.errors import ArtifactError
+from linexport.formats._format import Format
 from linexport.formats._inputs import as_features, as_prediction
 from linexport.formats._module import to_module
 from linexport.model import LinearModel
 
-__all__ = ["TorchRuntime"]
+__all__ = ["TorchRuntime", "eager", "extra_files", "pack", "read_metadata", "reproduces", "unpack"]
+
+FOLDER = "archive"
+"""What PyTorch calls the top folder of a file that it writes to memory."""
+METADATA_RECORD = "linexport.json"
+"""The extra file that carries the metadata; `torch.jit.load` and `torch.export.load` return it."""
+ALIGNMENT = 64
+"""Bytes; PyTorch's kFieldAlignment."""
+
+_EXTRA_FOLDER = "extra/"
+_LOCAL_HEADER_BYTES = 30
+_PADDING_ID = b"FB"
+_UNWANTED = (
+    ".data/serialization_id",  # a hash over the records, the dropped ones included
+    ".debug_pkl",  # where in which file of this machine each line of code stood
+)
+"""Ends of the names of records that no loader needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,59 +45,24 @@ class TorchRuntime:
     """A callable from tensor to tensor, whichever way PyTorch came by it."""
 
     name: str
-    dtype: FloatDType
-    structure: LinearModel | None
+    _model: LinearModel = field(repr=False)
+    """What it should hold; gives dtype and width."""
     _module: Callable[[torch.Tensor], torch.Tensor] = field(repr=False)
-    _num_features: int
+    stated: bool = field(kw_only=True)
+    """Whether it is known to hold that model."""
     provider: str = "cpu"
     num_threads: int | None = field(default_factory=torch.get_num_threads)
     version: str = str(torch.__version__)  # a subclass of str, which JSON encoders refuse
 
-    @classmethod
-    def eager(cls, model: LinearModel) -> "TorchRuntime":
-        """Run the model's module as Python runs it."""
-        module = to_module(model)
-        structure = LinearModel.from_arrays({name: t.numpy() for name, t in module.named_buffers()})
-        return cls("pytorch", model.dtype, structure, module, model.num_features)
+    @property
+    def dtype(self) -> FloatDType:
+        """Of features and predictions."""
+        return self._model.dtype
 
-    @classmethod
-    def torchscript(cls, data: bytes, model: LinearModel, *, reproduced: bool) -> "TorchRuntime":
-        """Load a TorchScript archive, which may run code: only bytes that are trusted.
-
-        Args:
-            data: The archive.
-            model: What it should hold; gives dtype and width.
-            reproduced: Whether the exporter writes exactly these bytes for the model, so that
-                their structure is known.
-
-        Raises:
-            ArtifactError: If it is no TorchScript archive.
-        """
-        try:
-            with warnings.catch_warnings():  # torch.jit is deprecated; docs/format.md says so
-                warnings.simplefilter("ignore")
-                module = torch.jit.load(  # type: ignore[no-untyped-call]
-                    io.BytesIO(data), map_location="cpu"
-                ).eval()
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]  # what comes before is its own traceback
-            raise ArtifactError(f"PyTorch refuses the TorchScript archive: {reason}") from error
-        structure = model if reproduced else None
-        return cls("torchscript", model.dtype, structure, module, model.num_features)
-
-    @classmethod
-    def exported(cls, data: bytes, model: LinearModel, *, reproduced: bool) -> "TorchRuntime":
-        """Load a torch.export archive, which may run code: only bytes that are trusted.
-
-        Raises:
-            ArtifactError: If it is no torch.export archive.
-        """
-        try:
-            module = torch.export.load(io.BytesIO(data)).module()
-        except Exception as error:  # it tries several readers, the last of them pickle
-            raise ArtifactError("PyTorch refuses the torch.export archive.") from error
-        structure = model if reproduced else None
-        return cls("torch.export", model.dtype, structure, module, model.num_features)
+    @property
+    def structure(self) -> LinearModel | None:
+        """The model that it is known to hold."""
+        return self._model if self.stated else None
 
     def predict(self, features: FloatArray) -> FloatArray:
         """Evaluate (N, D) -> (N, K).
@@ -82,7 +71,7 @@ class TorchRuntime:
             DataError: If the features are not (N, D) numbers.
             ArtifactError: If the module refuses the batch.
         """
-        batch = as_features(features, self.dtype, self._num_features)
+        batch = as_features(features, self.dtype, self._model.num_features)
         if not batch.flags.writeable:  # torch.from_numpy warns of arrays it must not write to
             batch = batch.copy()
         try:
@@ -93,3 +82,81 @@ class TorchRuntime:
                 f"{self.name} fails on a batch of {len(batch)} rows: {error}"
             ) from error
         return as_prediction(prediction)
+
+
+def eager(model: LinearModel) -> TorchRuntime:
+    """Return the model's module as Python runs it, stating the numbers that it really holds."""
+    module = to_module(model)
+    held = LinearModel.from_arrays({name: t.numpy() for name, t in module.named_buffers()})
+    return TorchRuntime("pytorch", held, module, stated=True)
+
+
+def extra_files(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return metadata as the extra file that PyTorch's writers take, always written alike."""
+    return {METADATA_RECORD: msgspec.json.encode(dict(metadata), order="deterministic").decode()}
+
+
+def example(load: str, model: LinearModel) -> list[str]:
+    """Return lines of Python that predict with what an expression loads."""
+    return [
+        "import torch",
+        "",
+        f"module = {load}",
+        f"prediction = module(torch.zeros((1, {model.num_features}), dtype=torch.{model.dtype}))",
+    ]
+
+
+def reproduces(kind: Format, data: bytes, model: LinearModel) -> bool:
+    """Tell whether a file is, byte for byte, what a format writes for a model.
+
+    Loading such a file runs whatever it holds, so it is trusted only if it is known to hold nothing
+    else. The metadata are taken from the file itself, which is not unpickled for that.
+    """
+    metadata = read_metadata(data)
+    return metadata is not None and kind.write(model, metadata) == data
+
+
+def unpack(archive: bytes) -> dict[str, bytes]:
+    """Return what PyTorch wrote, by name, without the top folder and what no loader needs."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as records:
+        return {
+            name.partition("/")[2]: records.read(name)
+            for name in records.namelist()
+            if not name.endswith(_UNWANTED)
+        }
+
+
+def pack(records: Mapping[str, bytes]) -> bytes:
+    """Write records into an archive that PyTorch's loaders accept."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression=zipfile.ZIP_STORED) as archive:
+        for name in sorted(records):
+            info = zipfile.ZipInfo(f"{FOLDER}/{name}", date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3  # Unix, also where Python would say otherwise
+            info.external_attr = 0o644 << 16
+            info.extra = _padding(buffer.tell() + _LOCAL_HEADER_BYTES + len(info.filename))
+            archive.writestr(info, records[name])
+    return buffer.getvalue()
+
+
+def read_metadata(archive: bytes) -> dict[str, str] | None:
+    """Return the metadata of a file that `pack` may have written; None if it did not.
+
+    The file may be hostile: it is read as a plain zip, nothing in it is unpickled or unpacked.
+    """
+    name = f"{FOLDER}/{_EXTRA_FOLDER}{METADATA_RECORD}"
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as records:
+            info = records.getinfo(name)
+            if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(archive):
+                return None
+            return msgspec.json.decode(records.read(info), type=dict[str, str])
+    except Exception:  # zipfile raises a dozen kinds on damaged files; none of them matters here
+        return None
+
+
+def _padding(data_start: int) -> bytes:
+    """Return the extra field that moves a record's data to the next multiple of ALIGNMENT."""
+    header = len(_PADDING_ID) + 2
+    length = -(data_start + header) % ALIGNMENT
+    return _PADDING_ID + length.to_bytes(2, "little") + b"Z" * length

@@ -4,38 +4,44 @@ PyTorch has deprecated TorchScript in favour of `torch.export`, and warns on eac
 `torch.jit.script`; docs/format.md says so once instead.
 """
 
+import io
 import threading
-from collections.abc import Mapping
-from typing import ClassVar, final
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, final
 
-from torch.jit import _recursive
-from torch.jit._state import _enabled
+from linexport.errors import ArtifactError, ExportError
+from linexport.formats._format import Format, Runtime
 
-from linexport.errors import ExportError
-from linexport.formats import _archive
-from linexport.formats._module import to_module
-from linexport.model import LinearModel
+if TYPE_CHECKING:
+    from linexport.model import LinearModel
 
-__all__ = ["TorchScriptExporter"]
+__all__ = ["TorchScript"]
 
 _compiler = threading.Lock()
 """Two threads that compile a class at once may leave it with two names, one of them mangled."""
 
 
 @final
-class TorchScriptExporter:
-    """Writes what `torch.jit.script` makes of the model's module."""
+class TorchScript(Format):
+    """What `torch.jit.script` makes of the model's module."""
 
-    format: ClassVar[str] = "torchscript"
-    file_name: ClassVar[str] = "model.pt"
+    name = "torchscript"
+    file_name = "model.pt"
+    runs_code = True
 
-    def export(self, model: LinearModel, metadata: Mapping[str, str]) -> bytes:
+    def write(self, model: "LinearModel", metadata: Mapping[str, str]) -> bytes:
         """Return the file; the same model and metadata give the same bytes.
 
         Raises:
             ExportError: If the environment switches TorchScript off.
         """
-        if not _enabled:
+        from torch.jit import _recursive, _state
+
+        from linexport.formats import _pytorch as pytorch
+        from linexport.formats._module import to_module
+
+        if not _state._enabled:  # noqa: SLF001 - as torch.jit itself asks
             raise ExportError("PYTORCH_JIT=0 switches TorchScript off; unset it to write model.pt.")
         # What torch.jit.script does with a module, without the warning. Silencing that would need
         # warnings.catch_warnings, which changes the filters of every thread.
@@ -43,5 +49,38 @@ class TorchScriptExporter:
             script = _recursive.create_script_module(  # type: ignore[no-untyped-call]
                 to_module(model), _recursive.infer_methods_to_compile
             )
-        extra_files = {_archive.METADATA_RECORD: _archive.metadata_json(metadata)}
-        return _archive.pack(_archive.unpack(script.save_to_buffer(_extra_files=extra_files)))
+        data = script.save_to_buffer(_extra_files=pytorch.extra_files(metadata))
+        return pytorch.pack(pytorch.unpack(data))
+
+    def is_ours(self, data: bytes, model: "LinearModel") -> bool:
+        """Tell whether the file can be written anew; it is not unpickled for that."""
+        from linexport.formats._pytorch import reproduces
+
+        return reproduces(self, data, model)
+
+    def open(self, data: bytes, model: "LinearModel", *, ours: bool) -> Iterator[Runtime]:
+        """Yield what `torch.jit.load` makes of the file.
+
+        Raises:
+            ArtifactError: If it is no TorchScript archive.
+        """
+        import torch
+
+        from linexport.formats._pytorch import TorchRuntime
+
+        try:
+            with warnings.catch_warnings():  # torch.jit is deprecated; docs/format.md says so
+                warnings.simplefilter("ignore")
+                module = torch.jit.load(  # type: ignore[no-untyped-call]
+                    io.BytesIO(data), map_location="cpu"
+                ).eval()
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]  # what comes before is its own traceback
+            raise ArtifactError(f"PyTorch refuses the TorchScript archive: {reason}") from error
+        yield TorchRuntime("torchscript", model, module, stated=ours)
+
+    def example(self, model: "LinearModel") -> list[str]:
+        """Return lines of Python that load the file from the working directory and predict."""
+        from linexport.formats._pytorch import example
+
+        return example("torch.jit.load('model.pt')", model)

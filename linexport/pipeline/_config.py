@@ -4,6 +4,7 @@ from typing import Literal
 
 from linexport import formats
 from linexport._settings import setting, settings
+from linexport.formats import Format
 from linexport.least_squares import LeastSquaresConfig
 from linexport.parity import ProbeConfig
 from linexport.sgd import SGDConfig
@@ -34,6 +35,19 @@ class ExportConfig(ProbeConfig):
         help="Of the ONNX file; 13 if not given, which every runtime in use takes.",
     )
     ir_version: int | None = setting(default=None, help="Of the ONNX file; 7 if not given.")
+
+    def __post_init__(self) -> None:
+        self.chosen()
+
+    def chosen(self) -> list[Format]:
+        """Return the formats to write, with their settings.
+
+        Raises:
+            ConfigError: If one cannot be written so, such as an opset that there is not.
+        """
+        return formats.configured(
+            self.formats, opset_version=self.opset_version, ir_version=self.ir_version
+        )
 
 
 @settings

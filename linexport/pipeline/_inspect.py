@@ -1,16 +1,16 @@
-"""What a path holds, without running it."""
+"""What a bundle or a file holds, without running it."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from linexport import bundle
-from linexport._files import naming, read_artifact
-from linexport.bundle import CERTIFICATE_FILE, Manifest
+from linexport._files import naming
+from linexport.bundle import CERTIFICATE_FILE, Bundle, Manifest
 from linexport.errors import ArtifactError
-from linexport.formats.onnx import OnnxSummary
-from linexport.formats.onnx import graph as onnx_graph
 from linexport.parity import ParityReport, decode_certificate
-from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle
+from linexport.pipeline._opening import artifacts_of, opened
+
+if TYPE_CHECKING:
+    from linexport.formats.onnx import OnnxSummary
 
 __all__ = ["BundleInspection", "inspect"]
 
@@ -25,32 +25,27 @@ class BundleInspection:
     """What the parity check found when the bundle was written, if it covers these files."""
 
 
-def inspect(path: str | Path) -> BundleInspection | OnnxSummary:
-    """Say what a bundle or an ONNX file is.
+def inspect(given: Any) -> "BundleInspection | OnnxSummary":
+    """Say what a bundle or an artifact is.
+
+    Args:
+        given: A bundle: what `read_bundle` or `export` returned, or its directory; or the path of
+            an ONNX file.
 
     Raises:
         ArtifactError: If it is neither, damaged or hostile.
+        ConfigError: If it is no path.
     """
-    path = Path(path)
-    if not is_bundle(path):
-        return _inspect_onnx(path)
-    opened = bundle.read_bundle(path)
-    report = None
-    if CERTIFICATE_FILE in opened.manifest.files:
-        with naming(path):
-            report = decode_certificate(opened.read(CERTIFICATE_FILE))
-            check_covered(opened.manifest, report)
-    return BundleInspection(path=str(path), manifest=opened.manifest, certificate=report)
-
-
-def _inspect_onnx(path: Path) -> OnnxSummary:
-    if format_of(path) != "onnx":
-        raise ArtifactError(
-            f"{path}: loading this format may run code, so only its bundle can be inspected."
-        )
-    data = read_artifact(path)
-    with naming(path):
-        return onnx_graph.summarize(data)
+    found = opened(given)
+    with naming(found.path):
+        if not isinstance(found, Bundle):
+            summary: OnnxSummary = found.format.summarize(found.data)
+            return summary
+        report = None
+        if CERTIFICATE_FILE in found.manifest.files:
+            report = decode_certificate(found.read(CERTIFICATE_FILE))
+            check_covered(found.manifest, report)
+    return BundleInspection(path=str(found.path), manifest=found.manifest, certificate=report)
 
 
 def check_covered(manifest: Manifest, report: ParityReport) -> None:
@@ -59,7 +54,7 @@ def check_covered(manifest: Manifest, report: ParityReport) -> None:
     Raises:
         ArtifactError: Naming the file.
     """
-    beside = {name: manifest.files[name].sha256 for name in ARTIFACTS if name in manifest.files}
+    beside = {name: record.sha256 for name, record in artifacts_of(manifest.files).items()}
     for name in sorted(beside.keys() | report.artifacts.keys()):
         if beside.get(name) != report.artifacts.get(name):
             raise ArtifactError(

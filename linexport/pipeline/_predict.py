@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from linexport import bundle, predicting, tables
-from linexport._files import naming, read_artifact
+from linexport._files import naming
 from linexport.bundle import MANIFEST_FILE
 from linexport.errors import ArtifactError, ConfigError
-from linexport.formats import ONNX_FILE
-from linexport.pipeline._files import format_of, is_bundle
 from linexport.pipeline._names import split_names
+from linexport.pipeline._opening import Artifact, opened, predicting_artifact
 
 if TYPE_CHECKING:
+    from linexport.formats import Format
     from linexport.model import LinearModel
     from linexport.predicting import CheckRange, Predictor, Scored
     from linexport.tables import Batch, OnRead, PlainTable, Table
@@ -25,7 +25,7 @@ __all__ = ["load", "predict"]
 
 
 def load(
-    path: str | Path,
+    given: Any,
     *,
     num_threads: int | None = None,
     provider: str = "cpu",
@@ -37,7 +37,8 @@ def load(
     multiprocessing) and used after a fork: each process opens the file in a session of its own.
 
     Args:
-        path: The bundle's directory, whose digests are checked, or the file.
+        given: A bundle: what `read_bundle` or `export` returned, or its directory, whose digests
+            are checked; or the path of the file.
         num_threads: Threads within one operator, at least 1 and at most one for each core; None for
             all cores.
         provider: "cpu", "cuda", or the full name of an execution provider.
@@ -51,12 +52,12 @@ def load(
             be refused by a range that the model does not state.
         UnavailableError: If onnxruntime would not really use the provider.
     """
-    num_threads, source = _threads(num_threads), _Source(path)
+    num_threads, source = _threads(num_threads), _Source(given)
     return source.predictor(num_threads=num_threads, provider=provider, check_range=check_range)
 
 
 def predict(
-    path: str | Path,
+    given: Any,
     table: Any,
     output: str | Path,
     *,
@@ -72,7 +73,7 @@ def predict(
     """Write predictions for every row of a table, in constant memory.
 
     Args:
-        path: A bundle, or an ONNX file that linexport wrote.
+        given: As `load`: a bundle, or an ONNX file that linexport wrote.
         table: A CSV or Parquet file, a directory or pattern of them, or a list of these; - for CSV
             on standard input; or any other table that `Predictor.predict` takes.
         output: A CSV or Parquet file, replaced at the end; - for CSV on standard output; or a
@@ -111,7 +112,7 @@ def predict(
         raise ConfigError(
             f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
         )
-    num_threads, source = _threads(num_threads), _Source(path)
+    num_threads, source = _threads(num_threads), _Source(given)
     if directory is None and (missing, check_range) == ("error", "off"):
         plain = _plain_table(table, delimiter, source, output, keep)
         if plain is not None:
@@ -189,8 +190,8 @@ def _threads(num_threads: int | None) -> int | None:
 class _Source:
     """A bundle or an ONNX file that linexport wrote, opened when it is first asked for more."""
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+    def __init__(self, given: Any) -> None:
+        self._given = given
 
     def stated_features(self) -> tuple[str, ...]:
         """Return the features' names, of a bundle as its manifest alone has them.
@@ -198,19 +199,19 @@ class _Source:
         Raises:
             ArtifactError: If it cannot be read.
         """
-        if is_bundle(self._path):
-            return bundle.feature_names(self._path)
+        if isinstance(self._given, str | os.PathLike) and bundle.is_bundle(Path(self._given)):
+            return bundle.feature_names(self._given)
         return self.model.feature_names
 
     @property
     def model(self) -> "LinearModel":
         """What it means, under its names."""
-        return self._opened[0]
+        return self._used[1]
 
     @property
     def artifact(self) -> bytes:
-        """The ONNX file."""
-        return self._opened[1]
+        """The file that predicts."""
+        return self._used[3]
 
     def predictor(
         self,
@@ -220,36 +221,24 @@ class _Source:
         check_range: "CheckRange" = "off",
     ) -> "Predictor":
         """Open an engine."""
-        model = self.model
-        from linexport.formats.onnx import OrtEngine  # loads onnxruntime: see `_begin`
-
-        with naming(self._path):
-            engine = OrtEngine(self.artifact, num_threads=num_threads, provider=provider)
+        path, model, kind, artifact = self._used
+        with naming(path):  # loads onnxruntime: see `_begin`
+            engine = kind.engine(artifact, num_threads=num_threads, provider=provider)
         return predicting.Predictor(engine, model.features, model.targets, check_range)
 
     @cached_property
-    def _opened(self) -> "tuple[LinearModel, bytes]":
-        if is_bundle(self._path):
-            return self._from_bundle()
-        if format_of(self._path) != "onnx":
-            raise ArtifactError(f"{self._path}: predicting needs a bundle or an ONNX file.")
-        from linexport.formats.onnx import file as onnx_file  # with NumPy: see `_begin`
-
-        artifact = read_artifact(self._path)
-        with naming(self._path):
-            model = onnx_file.read_named(artifact)
+    def _used(self) -> "tuple[Path, LinearModel, Format, bytes]":
+        found = opened(self._given)
+        if not isinstance(found, Artifact):
+            return found.path, found.model, *predicting_artifact(found)
+        path, kind, data = found
+        if not kind.predicts:
+            raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")
+        with naming(path):
+            model = kind.read(data)
         if model is None:
             raise ArtifactError(
-                f"{self._path}: this is not a graph that linexport writes, so the names of its "
-                "columns are not known."
+                f"{path}: this is not a graph that linexport writes, so the names of its columns "
+                "are not known."
             )
-        return model, artifact
-
-    def _from_bundle(self) -> "tuple[LinearModel, bytes]":
-        opened = bundle.read_bundle(self._path)
-        if ONNX_FILE not in opened.contents:
-            raise ArtifactError(
-                f"{self._path}: the bundle has no model.onnx, which predicting needs; export the "
-                "model with --format onnx too."
-            )
-        return opened.model, opened.read(ONNX_FILE)
+        return path, model, kind, data

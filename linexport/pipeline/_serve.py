@@ -12,10 +12,10 @@ from linexport import bundle, parity
 from linexport._files import naming
 from linexport.bundle import CERTIFICATE_FILE, Bundle
 from linexport.errors import ArtifactError, ConfigError, UnavailableError
-from linexport.formats import ONNX_FILE, Runtime
-from linexport.formats.onnx import OrtEngine
+from linexport.formats import Runtime
 from linexport.parity import DoubleReference, decode_certificate
 from linexport.pipeline._inspect import check_covered
+from linexport.pipeline._opening import predicting_artifact
 from linexport.serving import Backlog, Limits, Log, Missing, ServedModel
 
 __all__ = ["serve"]
@@ -104,8 +104,8 @@ class _Source:
         opened = bundle.read_bundle(self.path)
         with naming(self.path):
             _require_certificate(opened)
-            artifact = opened.read(ONNX_FILE)
-            runtime = OrtEngine(artifact, num_threads=1)  # requests run beside each other
+            kind, artifact = predicting_artifact(opened)
+            runtime = kind.engine(artifact, num_threads=1)  # requests run beside each other
             _require_structure(opened, runtime)
             _require_parity(opened, runtime)
         return ServedModel(

@@ -1,26 +1,34 @@
-"""Checking what somebody wrote earlier, here or elsewhere."""
+"""Proving what was just written, and what somebody wrote earlier, here or elsewhere."""
 
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from linexport import bundle
-from linexport._files import naming, read_artifact
-from linexport.errors import ConfigError
-from linexport.formats import Runtime
-from linexport.formats.onnx import OrtRuntime
+import numpy as np
+
+from linexport import formats, parity, sources
+from linexport._files import naming
+from linexport.bundle import Bundle
+from linexport.errors import ArtifactError, ConfigError
+from linexport.formats import Format, Runtime
 from linexport.model import LinearModel
-from linexport.parity import DEFAULT_PROBE_ROWS, ParityReport, ProbeConfig
-from linexport.pipeline._files import ARTIFACTS, format_of, is_bundle
-from linexport.pipeline._proof import open_runtimes, prove, trusts
-from linexport.pipeline._reference import in_precision_of, read_reference, require_shape
+from linexport.numerics import artifact_model
+from linexport.parity import DEFAULT_PROBE_ROWS, DoubleReference, ParityReport, ProbeConfig
+from linexport.pipeline._opening import Artifact, artifacts_of, opened
 
-__all__ = ["verify"]
+__all__ = ["prove", "verify"]
+
+Opener = Callable[[Format, bytes, LinearModel], Iterator[Runtime]]
 
 
 def verify(
-    path: str | Path,
+    given: Any,
     *,
-    reference: str | Path | None = None,
+    reference: Any = None,
     trust: bool = False,
     probe_rows: int = DEFAULT_PROBE_ROWS,
     seed: int = 0,
@@ -28,8 +36,9 @@ def verify(
     """Check every artifact of a bundle, or a single one, against its reference model.
 
     Args:
-        path: A bundle's directory, or an artifact (.onnx, .pt, .pt2) that any tool wrote.
-        reference: The bundle or safetensors file with the model that a single artifact should be.
+        given: A bundle: what `read_bundle` or `export` returned, or its directory; or the path of
+            an artifact (.onnx, .pt, .pt2) that any tool wrote.
+        reference: The model that a single artifact should be: whatever `read_model` takes.
         trust: Load TorchScript and .pt2 files even if they could run code.
         probe_rows: Rows of the largest probe batch.
         seed: Of the random rows.
@@ -43,49 +52,164 @@ def verify(
             its own; or if a setting is outside what it may be.
     """
     probes = ProbeConfig(probe_rows=probe_rows, probe_seed=seed)
-    path = Path(path)
+    found, opener = opened(given), partial(open_judged, trust=trust)
+    model = _reference(found, reference)
     notes: tuple[str, ...] = ()
-    if is_bundle(path):
-        model, artifacts = _read_bundle(path, reference)
-    else:
-        model, artifacts, notes = _read_single(path, reference, trust=trust)
-    with naming(path):
+    with naming(found.path):
+        if isinstance(found, Bundle):
+            artifacts = artifacts_of(found.contents)
+        else:
+            artifacts = {found.path.name: found.data}
+            model, notes = _in_precision_of(found, model, opener)
         report = prove(
             model,
             artifacts,
-            trusted=trusts(model, trust=trust),
-            eager=is_bundle(path),
+            opener=opener,
+            eager=isinstance(found, Bundle),
             probe_rows=probes.probe_rows,
             seed=probes.probe_seed,
         )
     return replace(report, notes=notes)
 
 
-def _read_bundle(path: Path, reference: str | Path | None) -> tuple[LinearModel, dict[str, bytes]]:
-    if reference is not None:
-        raise ConfigError(f"{path}: a bundle has its own reference; name one of its artifacts.")
-    opened = bundle.read_bundle(path)
-    artifacts = {name: opened.read(name) for name in ARTIFACTS if name in opened.manifest.files}
-    return opened.model, artifacts
+def prove(
+    model: LinearModel,
+    artifacts: Mapping[str, bytes],
+    *,
+    opener: Opener,
+    eager: bool = True,
+    probe_rows: int,
+    seed: int,
+) -> ParityReport:
+    """Check every artifact against a model, and that the check notices planted faults.
+
+    Args:
+        model: The reference, in the artifacts' dtype and form.
+        artifacts: Files by name; the suffix tells the format.
+        opener: Opens a file in every runtime that is to be asked.
+        eager: Whether to ask eager PyTorch too.
+        probe_rows: Rows of the largest probe batch.
+        seed: Of the random rows.
+    """
+    runtimes: list[Runtime] = [formats.eager(model)] if eager else []
+    for name, data in artifacts.items():
+        runtimes += opener(formats.of_path(name), data, model)
+    report = parity.check(
+        DoubleReference(model),
+        runtimes,
+        _canaries(model, artifacts),
+        probe_rows=probe_rows,
+        seed=seed,
+    )
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
+    return replace(report, artifacts=digests)
 
 
-def _read_single(
-    path: Path, reference: str | Path | None, *, trust: bool
-) -> tuple[LinearModel, dict[str, bytes], tuple[str, ...]]:
-    """Read an artifact and its reference, and fit the reference to the artifact's precision."""
-    format_name = format_of(path)
-    if reference is None:
+def open_written(kind: Format, data: bytes, model: LinearModel) -> Iterator[Runtime]:
+    """Open a file that was just written here."""
+    return kind.open(data, model, ours=True)
+
+
+def open_judged(kind: Format, data: bytes, model: LinearModel, *, trust: bool) -> Iterator[Runtime]:
+    """Open a file that may be anything, if that is safe or it is trusted.
+
+    Raises:
+        ArtifactError: If it is damaged, hostile or not trusted.
+    """
+    ours = kind.runs_code and kind.is_ours(data, model)
+    if kind.runs_code and not (ours or trust):
+        raise ArtifactError(
+            f"The {kind.name} file is not, byte for byte, what this version of linexport and "
+            "PyTorch writes for the model, so loading it might run other code. If you know where "
+            "it comes from, pass --trust (trust=True)."
+        )
+    return kind.open(data, model, ours=ours)
+
+
+def _canaries(model: LinearModel, artifacts: Mapping[str, bytes]) -> Iterator[parity.OpenedCanary]:
+    """Open a copy of the ONNX artifact, of which canaries are made, for each planted fault."""
+    onnx = formats.FORMATS["onnx"]
+    for canary in parity.canaries(artifacts.get(onnx.file_name), model):
+        runtime = None
+        if canary.artifact is not None:
+            runtime = next(onnx.open(canary.artifact, model, ours=False))
+        yield parity.OpenedCanary(name=canary.name, runtime=runtime, skipped=canary.skipped)
+
+
+def _reference(found: Bundle | Artifact, given: Any) -> LinearModel:
+    """Return what a bundle or an artifact should be.
+
+    Raises:
+        ConfigError: If a bundle is given another, or an artifact none or itself.
+    """
+    if isinstance(found, Bundle):
+        if given is not None:
+            raise ConfigError(
+                f"{found.path}: a bundle has its own reference; name one of its artifacts."
+            )
+        return found.model
+    if given is None:
         raise ConfigError(
-            f"{path}: a single artifact needs the model to compare it with: pass --reference "
+            f"{found.path}: a single artifact needs the model to compare it with: pass --reference "
             "with a bundle or a safetensors file."
         )
-    data, model = read_artifact(path), read_reference(Path(reference))
+    if isinstance(given, str | os.PathLike) and Path(given) == found.path:
+        raise ConfigError(
+            f"{found.path}: this is the artifact itself; name the model that it should be."
+        )
+    return sources.read_reference(given)
 
-    def opened(judge: LinearModel) -> Runtime:
-        return next(open_runtimes(path.name, data, judge, trusts(judge, trust=trust)))
 
-    with naming(path):
-        if format_name == "onnx":
-            require_shape(OrtRuntime.open(data, num_threads=1), model, path)
-        model, notes = in_precision_of(opened, model)
-    return model, {path.name: data}, notes
+def _in_precision_of(
+    artifact: Artifact, model: LinearModel, opener: Opener
+) -> tuple[LinearModel, tuple[str, ...]]:
+    """Return the reference in the precision that an artifact computes in, and what that changed.
+
+    A TorchScript or .pt2 file is known as ours by the model it should hold, and claims the dtype of
+    that, so it is asked for one row to learn whether it really takes it.
+
+    Raises:
+        ConfigError: If the artifact states another shape.
+        ModelError: If a number is too large for the artifact's dtype.
+    """
+    path, kind, data = artifact
+    _require_shape(path, kind.shape(data), model)
+
+    def fits(judge: LinearModel) -> bool:
+        try:
+            runtime = next(opener(kind, data, judge))
+            answer = runtime.predict(np.zeros((1, judge.num_features), judge.dtype))
+        except ArtifactError:  # whoever proves it next says so, if it is so in either precision
+            return False
+        return runtime.dtype == answer.dtype == judge.dtype
+
+    if fits(model):
+        return model, ()
+    if model.dtype == np.float32:
+        other = model.widened()
+        note = "The float32 reference was taken as float64, which holds it exactly."
+    else:
+        other = artifact_model(model, np.dtype(np.float32), model.form)
+        note = "The float64 reference was rounded to float32."
+    if not fits(other):
+        return model, ()
+    return other, () if other.widened().same_numbers(model) else (note,)
+
+
+def _require_shape(path: Path, stated: tuple[int, int | None] | None, model: LinearModel) -> None:
+    """Refuse a reference that is the model of something else."""
+    if stated is None:
+        return
+    num_features, num_targets = stated[0], stated[1] or model.num_targets
+    if (num_features, num_targets) != (model.num_features, model.num_targets):
+        raise ConfigError(
+            f"{path}: the model has {_count(num_features, num_targets)}, the reference "
+            f"{_count(model.num_features, model.num_targets)}: name the reference of this model."
+        )
+
+
+def _count(num_features: int, num_targets: int) -> str:
+    return (
+        f"{num_features} feature{'s'[: num_features != 1]} and "
+        f"{num_targets} target{'s'[: num_targets != 1]}"
+    )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from linexport.bundle import ErrorBudget
 from linexport.columns import Column
 from linexport.fit import FitRecord
-from linexport.formats import ONNX_FILE
+from linexport.formats import FORMATS
 from linexport.model import LinearModel
 from linexport.parity import ParityReport
 from linexport.reporting._text import budget_lines, conclusion, fit_lines, parity_lines
@@ -29,7 +29,7 @@ def model_card(
         "",
         f"Parity: {conclusion(report)}.",
         "",
-        *_code("python", _loading_example(model, report)),
+        *_code("python", _example(model, report)),
         "",
         "## Fit",
         "",
@@ -56,23 +56,7 @@ def _code(language: str, lines: Sequence[str]) -> list[str]:
     return [f"```{language}", *lines, "```"]
 
 
-def _loading_example(model: LinearModel, report: ParityReport) -> list[str]:
-    shape = f"(1, {model.num_features})"
-    if ONNX_FILE in report.artifacts:
-        return [
-            "import numpy, onnxruntime",
-            "",
-            "session = onnxruntime.InferenceSession('model.onnx')",
-            f"features = numpy.zeros({shape}, numpy.{report.dtype})",
-            "(prediction,) = session.run(None, {'features': features})",
-        ]
-    if "model.pt" in report.artifacts:
-        load = "torch.jit.load('model.pt')"
-    else:
-        load = "torch.export.load('model.pt2').module()"
-    return [
-        "import torch",
-        "",
-        f"module = {load}",
-        f"prediction = module(torch.zeros({shape}, dtype=torch.{report.dtype}))",
-    ]
+def _example(model: LinearModel, report: ParityReport) -> list[str]:
+    """Show the artifact that linexport itself would predict with, else the first."""
+    used = [known for known in FORMATS.values() if known.file_name in report.artifacts]
+    return min(used, key=lambda known: not known.predicts).example(model)

@@ -4,3 +4,6 @@ from ._reading import (
 from ._reading import (
     read_model as read_model,
 )
+from ._reading import (
+    read_reference as read_reference,
+)

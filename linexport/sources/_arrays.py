@@ -33,7 +33,7 @@ def read(
     source: str = "arrays",
     convert: Callable[[Any, str], Float64Array] | None = None,
 ) -> Found:
-    """Read a model.
+    """Read a model, in float32 where all its numbers are.
 
     Args:
         arrays: Numbers by name.
@@ -45,10 +45,12 @@ def read(
     """
     convert = convert or as_float64
     numbers = {name: convert(array, name) for name, array in _without_prefix(arrays).items()}
+    if all(str(getattr(array, "dtype", "")).endswith("float32") for array in arrays.values()):
+        numbers = {name: array.astype(np.float32) for name, array in numbers.items()}
     weight = np.atleast_2d(numbers["weight"])
     if weight.ndim != 2 or 0 in weight.shape:
         raise ModelError(f"weight must have shape (targets, features), got {weight.shape}.")
-    bias = np.atleast_1d(numbers.get("bias", np.zeros(len(weight))))
+    bias = np.atleast_1d(numbers.get("bias", np.zeros(len(weight), weight.dtype)))
     model = LinearModel(
         weight=weight, bias=bias, mean=numbers.get("mean"), scale=numbers.get("scale")
     )

@@ -27,7 +27,7 @@ def read(path: Path) -> Found:
     Raises:
         ArtifactError: If it cannot be read, would run code, or holds no linear model.
     """
-    if path.is_dir():
+    if bundle.is_bundle(path):
         return _read_bundle(path)
     suffix = path.suffix.lower()
     with naming(path):

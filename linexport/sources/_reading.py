@@ -14,7 +14,7 @@ from linexport.sources import _arrays as arrays
 from linexport.sources import _coefficients as coefficients
 from linexport.sources._found import Found, named
 
-__all__ = ["Imported", "read_model"]
+__all__ = ["Imported", "read_model", "read_reference"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -47,12 +47,26 @@ def read_model(
         ModelError: If it is no linear model, or cannot be told to be one.
         ArtifactError: If it is a file that cannot be used.
     """
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = _read(source)  # LinearModel refuses what is not finite
+    found = _read(source)
     return Imported(model=named(found, features, targets), source=found.source)
 
 
+def read_reference(source: Any) -> LinearModel:
+    """Read a linear model from anywhere, in the precision that it has there.
+
+    Raises:
+        ModelError: As `read_model`.
+        ArtifactError: As `read_model`.
+    """
+    return _read(source).model
+
+
 def _read(source: Any) -> Found:
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return _read_any(source)  # LinearModel refuses what is not finite
+
+
+def _read_any(source: Any) -> Found:
     if isinstance(source, str | Path):
         from linexport.sources import _files as files
 

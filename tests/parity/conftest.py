@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from linexport.columns import Column
-from linexport.formats._protocols import Runtime
+from linexport.formats._format import Runtime
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from linexport.formats._protocols import Runtime
+from linexport.formats._format import Runtime
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel

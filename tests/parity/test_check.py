@@ -6,7 +6,7 @@ from fake_runtimes import AlteredRuntime, FakeRuntime, FlushingRuntime, numpy_pr
 
 from linexport.columns import Column
 from linexport.errors import BundleError, ParityError, PrecisionError
-from linexport.formats._pytorch import TorchRuntime
+from linexport.formats import eager
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx._reference import OnnxReferenceRuntime
 from linexport.formats.onnx._runtime import OrtRuntime
@@ -23,7 +23,7 @@ every_case = pytest.mark.parametrize(("dtype", "standardized"), CASES)
 def test_right_runtimes_are_proven(make_model, judge, open_canaries, dtype, standardized):
     model = make_model(dtype, standardized=standardized, num_targets=2)
     data = onnx_graph.write(model)
-    runtimes = [OrtRuntime.open(data), OnnxReferenceRuntime.open(data), TorchRuntime.eager(model)]
+    runtimes = [OrtRuntime.open(data), OnnxReferenceRuntime.open(data), eager(model)]
     report = judge(model, *runtimes, canaries=open_canaries(model))
     assert report.verdict == "proven"
     assert report.passed
@@ -132,7 +132,7 @@ def test_wrong_runtimes_disagree_although_their_structure_matches(
     make_model, judge, fault, standardized
 ):
     model = make_model(standardized=standardized, num_targets=2)
-    report = judge(model, AlteredRuntime(model, **WRONG[fault]), TorchRuntime.eager(model))
+    report = judge(model, AlteredRuntime(model, **WRONG[fault]), eager(model))
     assert report.verdict == "disagrees"
     wrong, right = report.runtimes
     assert (wrong.verdict, right.verdict) == ("disagrees", "proven")
@@ -154,7 +154,7 @@ def in_turn(model, *changes):
 def test_what_is_wrong_with_several_runtimes_is_said_once(make_model, judge):
     model = make_model(num_targets=2)
     runtimes = in_turn(model, *[lambda prediction: prediction[:, :1]] * 3)
-    (failure,) = judge(model, TorchRuntime.eager(model), *runtimes).failures
+    (failure,) = judge(model, eager(model), *runtimes).failures
     assert failure.startswith("'altered, 0' answers the probe 'subnormal' with float32 of shape")
     assert failure.endswith(" The same holds for 'altered, 1', 'altered, 2'.")
 
@@ -379,7 +379,7 @@ def test_what_is_no_certificate_is_refused(data):
 
 FLUSHED_BY_HARDWARE = {
     "onnxruntime": lambda model: OrtRuntime.open(onnx_graph.write(model), num_threads=1),
-    "pytorch": TorchRuntime.eager,
+    "pytorch": eager,
     "NumPy": lambda model: FakeRuntime(model, numpy_predict),
 }
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linexport.formats._pytorch import TorchRuntime
+from linexport.formats import eager
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx._reference import OnnxReferenceRuntime
 from linexport.formats.onnx._runtime import OrtRuntime
@@ -48,7 +48,7 @@ def runtimes(model: LinearModel) -> list:
         OrtRuntime.open(data, num_threads=1, optimization="off"),
         OrtRuntime.open(data, optimization="off"),
         OnnxReferenceRuntime.open(data),
-        TorchRuntime.eager(model),
+        eager(model),
     ]
 
 
@@ -93,7 +93,7 @@ def test_no_runtime_leaves_the_bound_with_many_features(dtype, standardized, num
         num_features=num_features,
         seed=num_features,
     )
-    engines = [OrtRuntime.open(onnx_graph.write(model)), TorchRuntime.eager(model)]
+    engines = [OrtRuntime.open(onnx_graph.write(model)), eager(model)]
     report = check(DoubleReference(model), engines, probe_rows=16)
     assert report.failures == ()
     assert report.verdict == "proven"

@@ -21,6 +21,7 @@ from linexport import (
     ParityError,
 )
 from linexport.errors import UnavailableError
+from linexport.formats.onnx import OrtEngine
 from linexport.numerics._bounds import error_bounds, precision_of
 from linexport.numerics._forms import affine_of
 from linexport.parity._exact import DoubleReference
@@ -109,9 +110,9 @@ def test_a_bundle_without_onnx_is_refused(model, tmp_path):
 
 
 def test_a_session_that_answers_wrongly_here_is_refused(bundle, monkeypatch):
-    right = _serve.OrtEngine.predict
+    right = OrtEngine.predict
     monkeypatch.setattr(
-        _serve.OrtEngine, "predict", lambda self, x: np.nextafter(right(self, x), np.float32(9e9))
+        OrtEngine, "predict", lambda self, x: np.nextafter(right(self, x), np.float32(9e9))
     )
     with pytest.raises(ParityError, match="1 thread' disagrees"):
         source(bundle).load()

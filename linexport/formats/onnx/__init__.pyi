@@ -7,13 +7,8 @@ from . import (
 from . import (
     wire as wire,
 )
-from ._engine import (
-    OrtEngine as OrtEngine,
-)
-from ._engine import (
-    layouts as layouts,
-)
-from ._exporter import OnnxExporter as OnnxExporter
+from ._engine import OrtEngine as OrtEngine
+from ._format import Onnx as Onnx
 from ._reference import OnnxReferenceRuntime as OnnxReferenceRuntime
 from ._runtime import OrtRuntime as OrtRuntime
 from .graph import OnnxSummary as OnnxSummary

@@ -12,11 +12,11 @@ from linexport._arrays import FloatArray, FloatDType
 from linexport.formats import BoundRow
 from linexport.formats.onnx import file as onnx_file
 from linexport.formats.onnx import wire as onnx_wire
-from linexport.formats.onnx._runtime import OrtRuntime
+from linexport.formats.onnx._runtime import OrtRuntime, layouts
 from linexport.formats.onnx.wire import Layout
 from linexport.model import LinearModel
 
-__all__ = ["OrtEngine", "layouts"]
+__all__ = ["OrtEngine"]
 
 
 class _Opened(NamedTuple):
@@ -24,17 +24,6 @@ class _Opened(NamedTuple):
 
     by_rows: OrtRuntime
     by_columns: OrtRuntime
-
-
-def layouts(model: LinearModel | None) -> tuple[Layout | None, Layout | None]:
-    """Tell which graphs predict for batches by rows and by columns; None is the file's own.
-
-    By rows a graph of one target is better turned round, and its predictions lie in memory as
-    those of the file's do. With more targets neither is so.
-    """
-    if model is None:
-        return None, None
-    return ("rows" if model.num_targets == 1 else None), "columns"
 
 
 @final

@@ -16,7 +16,7 @@ from linexport.formats import BoundRow, as_features, as_prediction
 from linexport.formats.onnx.wire import Layout
 from linexport.model import LinearModel
 
-__all__ = ["Optimization", "OrtRuntime"]
+__all__ = ["Optimization", "OrtRuntime", "layouts"]
 
 Optimization = Literal["off", "full"]
 
@@ -198,6 +198,17 @@ class OrtRuntime:
         )
         run = partial(self.session.run_with_iobinding, binding, _options_of_a_run())
         return BoundRow(features, prediction, run)
+
+
+def layouts(model: LinearModel | None) -> tuple[Layout | None, Layout | None]:
+    """Tell which graphs predict for batches by rows and by columns; None is the file's own.
+
+    By rows a graph of one target is better turned round, and its predictions lie in memory as
+    those of the file's do. With more targets neither is so.
+    """
+    if model is None:
+        return None, None
+    return ("rows" if model.num_targets == 1 else None), "columns"
 
 
 def _options(num_threads: int | None, optimization: Optimization) -> "onnxruntime.SessionOptions":

@@ -13,7 +13,7 @@ from onnx import TensorProto, checker, helper, numpy_helper
 
 from linexport._files import LARGEST_FILE
 from linexport.columns import Column
-from linexport.errors import ArtifactError, ExportError
+from linexport.errors import ArtifactError, ConfigError, ExportError
 from linexport.formats.onnx import wire as onnx_wire
 from linexport.formats.onnx.wire import (
     DEFAULT_IR_VERSION,
@@ -26,6 +26,7 @@ from linexport.model import LinearModel
 __all__ = [
     "OnnxSummary",
     "check",
+    "check_versions",
     "parse",
     "read",
     "read_columns",
@@ -61,9 +62,10 @@ def write(
     """Return the model as an ONNX file; the same arguments give the same bytes.
 
     Raises:
-        ExportError: If the versions cannot be, or the file would pass protobuf's 2 GiB.
+        ConfigError: As `check_versions`.
+        ExportError: If the file would pass protobuf's 2 GiB.
     """
-    _check_versions(opset_version, ir_version)
+    check_versions(opset_version, ir_version)
     if sum(array.nbytes for array in model.arrays().values()) > LARGEST_FILE // 2:
         raise ExportError("The model passes the 1 GiB that one ONNX file is given here.")
     data = onnx_wire.write(
@@ -71,6 +73,29 @@ def write(
     )
     checker.check_model(data, full_check=True)
     return data
+
+
+def check_versions(
+    opset_version: int = DEFAULT_OPSET_VERSION, ir_version: int = DEFAULT_IR_VERSION
+) -> None:
+    """Refuse versions of which there is no valid file.
+
+    Raises:
+        ConfigError: Naming those that there are.
+    """
+    newest_opset = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET_VERSION <= opset_version <= newest_opset:
+        raise ConfigError(
+            f"Opset {opset_version} is not possible: use {OLDEST_OPSET_VERSION} to {newest_opset} "
+            f"(default {DEFAULT_OPSET_VERSION})."
+        )
+    needed = helper.find_min_ir_version_for([helper.make_opsetid("", opset_version)])
+    oldest = max(needed, OLDEST_IR_VERSION)
+    if not oldest <= ir_version <= onnx.IR_VERSION:
+        raise ConfigError(
+            f"IR version {ir_version} is not possible with opset {opset_version}: "
+            f"use {oldest} to {onnx.IR_VERSION} (default {DEFAULT_IR_VERSION})."
+        )
 
 
 def parse(data: bytes) -> onnx.ModelProto:
@@ -124,7 +149,7 @@ def read(proto: onnx.ModelProto, layout: Layout | None = None) -> LinearModel | 
             {name: array if name == "weight" else array.ravel() for name, array in arrays.items()}
         )
         (opset,) = proto.opset_import
-        _check_versions(opset.version, proto.ir_version)
+        check_versions(opset.version, proto.ir_version)
     except (TypeError, ValueError):  # other names, other numbers, another opset than ONNX's own
         return None
     graph = parse(onnx_wire.write(model, layout)).graph
@@ -217,22 +242,6 @@ def _type_and_shape(tensor: onnx.TypeProto.Tensor) -> str:
         for size in tensor.shape.dim
     ]
     return f"{name} [{', '.join(sizes)}]"
-
-
-def _check_versions(opset_version: int, ir_version: int) -> None:
-    newest_opset = onnx.defs.onnx_opset_version()
-    if not OLDEST_OPSET_VERSION <= opset_version <= newest_opset:
-        raise ExportError(
-            f"Opset {opset_version} is not possible: use {OLDEST_OPSET_VERSION} to {newest_opset} "
-            f"(default {DEFAULT_OPSET_VERSION})."
-        )
-    needed = helper.find_min_ir_version_for([helper.make_opsetid("", opset_version)])
-    oldest = max(needed, OLDEST_IR_VERSION)
-    if not oldest <= ir_version <= onnx.IR_VERSION:
-        raise ExportError(
-            f"IR version {ir_version} is not possible with opset {opset_version}: "
-            f"use {oldest} to {onnx.IR_VERSION} (default {DEFAULT_IR_VERSION})."
-        )
 
 
 def _tensors(proto: onnx.ModelProto) -> Sequence[TensorProto]:

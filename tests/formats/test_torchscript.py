@@ -9,15 +9,14 @@ import pytest
 import torch
 
 from linexport.errors import ExportError
-from linexport.formats import _torchscript as torchscript
+from linexport.formats import FORMATS
 from linexport.formats._module import to_module
-from linexport.formats._torchscript import TorchScriptExporter
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 
 
 def export(model, metadata=None):
-    return TorchScriptExporter().export(model, metadata or {})
+    return FORMATS["torchscript"].write(model, metadata or {})
 
 
 def load(data, **options):
@@ -99,6 +98,6 @@ def test_a_default_device_of_the_caller_does_not_matter(make_model):
 
 
 def test_torchscript_that_is_switched_off_is_named(make_model, monkeypatch):
-    monkeypatch.setattr(torchscript, "_enabled", False)
+    monkeypatch.setattr(torch.jit._state, "_enabled", False)
     with pytest.raises(ExportError, match="PYTORCH_JIT=0"):
         export(make_model())

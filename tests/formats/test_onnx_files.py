@@ -9,9 +9,9 @@ import pytest
 import torch
 from onnx import checker, helper, numpy_helper
 
-from linexport.errors import ExportError
+from linexport.errors import ConfigError
 from linexport.formats._module import to_module
-from linexport.formats.onnx._exporter import OnnxExporter
+from linexport.formats.onnx import Onnx
 
 NEWEST_OPSET = onnx.defs.onnx_opset_version()
 RUNTIME_OPSETS = range(9, 24)
@@ -23,7 +23,7 @@ def least_ir_version(opset_version):
 
 
 def export(model, **versions):
-    return OnnxExporter(**versions).export(model, {"solver": "sgd"})
+    return Onnx(**versions).write(model, {"solver": "sgd"})
 
 
 def predict(data, features):
@@ -74,9 +74,9 @@ def test_every_opset_is_valid_with_the_oldest_and_the_newest_ir(
         (13, onnx.IR_VERSION + 1, f"to {onnx.IR_VERSION} "),
     ],
 )
-def test_versions_that_cannot_be_are_refused(make_model, opset_version, ir_version, message):
-    with pytest.raises(ExportError, match=message):
-        export(make_model(), opset_version=opset_version, ir_version=ir_version)
+def test_versions_that_cannot_be_are_refused(opset_version, ir_version, message):
+    with pytest.raises(ConfigError, match=message):
+        Onnx(opset_version=opset_version, ir_version=ir_version)
 
 
 def test_metadata_are_prefixed_and_everything_is_inline(make_model):

@@ -5,22 +5,21 @@ import pytest
 from artifacts import true_predictions, whole_model, whole_rows
 
 from linexport.errors import DataError
-from linexport.formats._pytorch import TorchRuntime
-from linexport.formats._writing import export
+from linexport.formats import FORMATS, eager
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx import wire as onnx_wire
 from linexport.formats.onnx._reference import OnnxReferenceRuntime
 from linexport.formats.onnx._runtime import OrtRuntime
 
 
-def _torchscript(model):
-    data = export(model, ("torchscript",), metadata={})["model.pt"]
-    return TorchRuntime.torchscript(data, model, reproduced=True)
+def written(name):
+    """What a format writes, opened."""
 
+    def opener(model):
+        known = FORMATS[name]
+        return next(known.open(known.write(model, {}), model, ours=True))
 
-def _exported(model):
-    data = export(model, ("pt2",), metadata={})["model.pt2"]
-    return TorchRuntime.exported(data, model, reproduced=True)
+    return opener
 
 
 def laid_out(model, layout, **settings):
@@ -36,9 +35,9 @@ OPENERS = {
     "onnxruntime, by rows": lambda model: laid_out(model, "rows"),
     "onnxruntime, by columns, 1 thread": lambda model: laid_out(model, "columns", num_threads=1),
     "onnx reference": lambda model: OnnxReferenceRuntime.open(onnx_graph.write(model)),
-    "pytorch": TorchRuntime.eager,
-    "torchscript": _torchscript,
-    "torch.export": _exported,
+    "pytorch": eager,
+    "torchscript": written("torchscript"),
+    "torch.export": written("pt2"),
 }
 
 

@@ -6,12 +6,19 @@ import json
 import numpy as np
 import pytest
 
-from linexport.bundle._manifest import FILE_FORMATS
+from linexport.bundle._manifest import file_formats
 from linexport.columns import Column
-from linexport.errors import ExportError
+from linexport.errors import ConfigError
 from linexport.fit import FitRecord, Metrics
-from linexport.formats._metadata import artifact_metadata
-from linexport.formats._writing import DEFAULT_FORMATS, FORMATS, _exporter, export
+from linexport.formats import (
+    DEFAULT_FORMATS,
+    FORMATS,
+    artifact_metadata,
+    configured,
+    export,
+    of_path,
+    register,
+)
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
 
@@ -28,19 +35,26 @@ def test_a_format_that_is_named_twice_is_written_once():
 
 
 def test_an_unknown_format_is_refused_with_those_that_are_known():
-    with pytest.raises(ExportError, match="no format 'tflite': use torchscript, onnx, pt2"):
+    with pytest.raises(ConfigError, match="no format 'tflite': use torchscript, onnx, pt2"):
         export(TEXTBOOK, ["tflite"], metadata={})
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_exporters_name_their_files_as_the_bundle_does(format_name):
-    exporter = _exporter(format_name)
-    assert exporter.format == format_name
-    assert FILE_FORMATS[exporter.file_name] == format_name
+def test_a_format_is_found_by_its_name_and_by_its_files(format_name):
+    (known,) = configured([format_name])
+    assert known.name == format_name
+    assert of_path(f"elsewhere/other{known.file_name}") is FORMATS[format_name]
+    assert file_formats()[known.file_name] == format_name
+
+
+def test_a_name_or_a_suffix_is_of_one_format():
+    with pytest.raises(ConfigError, match=r"a format 'onnx' already, for model\.onnx"):
+        register(FORMATS["onnx"])
 
 
 def test_versions_of_onnx_are_passed_on():
-    files = export(TEXTBOOK, ["onnx"], metadata={}, opset_version=11, ir_version=6)
+    chosen = configured(["onnx"], opset_version=11, ir_version=6)
+    files = export(TEXTBOOK, chosen, metadata={})
     proto = onnx_graph.parse(files["model.onnx"])
     assert (proto.opset_import[0].version, proto.ir_version) == (11, 6)
 

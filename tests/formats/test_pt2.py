@@ -8,12 +8,12 @@ import zipfile
 import pytest
 import torch
 
+from linexport.formats import FORMATS
 from linexport.formats._module import to_module
-from linexport.formats._pt2 import Pt2Exporter
 
 
 def export(model, metadata=None):
-    return Pt2Exporter().export(model, metadata or {})
+    return FORMATS["pt2"].write(model, metadata or {})
 
 
 def load(data, **options):

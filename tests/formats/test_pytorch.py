@@ -10,7 +10,7 @@ from artifacts import whole_model
 from torch import nn
 
 from linexport.errors import ArtifactError
-from linexport.formats._pytorch import TorchRuntime
+from linexport.formats import FORMATS, eager
 
 MODEL = whole_model()
 
@@ -21,6 +21,10 @@ def scripted(module: nn.Module) -> bytes:
         warnings.simplefilter("ignore")
         torch.jit.save(torch.jit.script(module), buffer)
     return buffer.getvalue()
+
+
+def trusted(data: bytes, name: str = "torchscript"):
+    return next(FORMATS[name].open(data, MODEL, ours=False))
 
 
 class Refusing(nn.Module):
@@ -41,32 +45,32 @@ class WithoutAxis(nn.Module):
 
 
 @pytest.mark.parametrize("data", [b"", b"not an archive", b"PK\x03\x04 nor this"])
-@pytest.mark.parametrize("kind", ["torchscript", "exported"])
-def test_what_is_no_archive_is_refused(kind, data):
+@pytest.mark.parametrize("name", ["torchscript", "pt2"])
+def test_what_is_no_archive_is_refused(name, data):
     with pytest.raises(ArtifactError, match="PyTorch refuses the"):
-        getattr(TorchRuntime, kind)(data, MODEL, reproduced=False)
+        trusted(data, name)
 
 
 def test_an_archive_that_is_only_trusted_states_no_structure():
-    runtime = TorchRuntime.torchscript(scripted(WithoutAxis()), MODEL, reproduced=False)
+    runtime = trusted(scripted(WithoutAxis()))
     assert runtime.structure is None
 
 
 def test_predictions_without_the_axis_of_a_single_target_get_it_back():
-    runtime = TorchRuntime.torchscript(scripted(WithoutAxis()), MODEL, reproduced=False)
+    runtime = trusted(scripted(WithoutAxis()))
     assert runtime.predict(np.array([[1, 2, 3], [4, 5, 6]])).tolist() == [[6], [15]]
 
 
 @pytest.mark.parametrize("module", [Refusing(), Paired(), nn.Linear(5, 1)])
 def test_a_module_that_does_not_predict_is_an_artifact_error(module):
-    runtime = TorchRuntime.torchscript(scripted(module), MODEL, reproduced=False)
+    runtime = trusted(scripted(module))
     with pytest.raises(ArtifactError, match="torchscript fails on a batch of 2 rows"):
         runtime.predict(np.ones((2, 3)))
 
 
 def test_the_caller_keeps_its_gradient_mode_and_its_array():
     rows = np.ones((2, 3), np.float32)
-    runtime = TorchRuntime.eager(MODEL)
+    runtime = eager(MODEL)
     runtime.predict(rows)[:] = 0
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import linexport
-from linexport.formats._writing import FORMATS, export
+from linexport.formats import FORMATS, export
 
 SCRIPT = """
 import pathlib, sys, threading
 import numpy as np
-import linexport.formats._torchscript
+import torch
 from linexport.formats import FORMATS, export
 from linexport.model import LinearModel
 
@@ -33,7 +33,7 @@ threads = [threading.Thread(target=compile) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 assert len(written) == 8 and len(set(written)) == 1, "threads write different bytes"
-for name, data in export(model, FORMATS[::-1], metadata={"a": "1", "b": "2"}).items():
+for name, data in export(model, list(FORMATS)[::-1], metadata={"a": "1", "b": "2"}).items():
     pathlib.Path(name).write_bytes(data)
 """
 

@@ -1,0 +1,162 @@
+"""What a format and its runtimes look like to the rest. Nothing here loads NumPy.
+
+N rows, D features, K targets.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+
+from linexport.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from linexport._arrays import FloatArray, FloatDType
+    from linexport.model import LinearModel
+
+__all__ = ["BoundRow", "Engine", "Format", "Runtime"]
+
+
+class Runtime(Protocol):
+    """A loaded artifact that can predict."""
+
+    @property
+    def name(self) -> str:
+        """The engine with the settings that tell it from others in one report."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The engine's version."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """The execution provider or device really used, as the engine reports it."""
+        ...
+
+    @property
+    def num_threads(self) -> int | None:
+        """Threads within one operator; None where the engine decides."""
+        ...
+
+    @property
+    def dtype(self) -> "FloatDType":
+        """Of features and predictions, and the precision that the engine claims."""
+        ...
+
+    @property
+    def structure(self) -> "LinearModel | None":
+        """The model that the artifact's graph states; None where it is not known."""
+        ...
+
+    def predict(self, features: "FloatArray") -> "FloatArray":
+        """Evaluate (N, D) -> (N, K); N may be 0."""
+        ...
+
+
+class BoundRow(NamedTuple):
+    """Memory for one row, bound to an engine once; for one thread, in the process that asked.
+
+    Write `features`, call `run`, read `prediction`.
+    """
+
+    features: "FloatArray"
+    """Shape (1, D), in the engine's dtype; to write to."""
+    prediction: "FloatArray"
+    """Shape (1, K); what `run` writes to."""
+    run: Callable[[], None]
+    """Evaluates the one into the other."""
+
+
+class Engine(Runtime, Protocol):
+    """A runtime that stays open to predict."""
+
+    def bind(self) -> BoundRow:
+        """Return memory for one row."""
+        ...
+
+
+class Format(ABC):
+    """One kind of artifact: how it is written, opened, trusted and shown.
+
+    A module that defines one loads no engine; its methods do.
+    """
+
+    name: str
+    """What `--format` takes."""
+    file_name: str
+    """The artifact's name inside a bundle; its suffix tells the format of a file elsewhere."""
+    runs_code: bool = False
+    """Whether to open a file that is not ours may run what it holds."""
+    predicts: bool = False
+    """Whether `read` and `engine` are there, so that `predict` and `serve` can use the file."""
+
+    def configured(self, **settings: Any) -> Self:  # noqa: ARG002 - a format may have none
+        """Return the format with those of the settings of an export that concern it.
+
+        Raises:
+            ConfigError: If it cannot be written so.
+        """
+        return self
+
+    @abstractmethod
+    def write(self, model: "LinearModel", metadata: Mapping[str, str]) -> bytes:
+        """Return the file; the same model, metadata and settings give the same bytes.
+
+        Raises:
+            ExportError: If the file cannot be written.
+        """
+
+    @abstractmethod
+    def open(self, data: bytes, model: "LinearModel", *, ours: bool) -> Iterator[Runtime]:
+        """Yield the file in every runtime that the parity check is to ask, the simplest first.
+
+        Args:
+            data: The file; of a format that runs code, only what is ours or trusted.
+            model: What it should hold, for formats that do not tell their dtype and width.
+            ours: Whether these are known to be the bytes that `write` writes for the model.
+
+        Raises:
+            ArtifactError: If it is damaged or hostile, or an engine refuses it.
+        """
+
+    @abstractmethod
+    def example(self, model: "LinearModel") -> list[str]:
+        """Return lines of Python that load the file from the working directory and predict."""
+
+    def is_ours(self, data: bytes, model: "LinearModel") -> bool:
+        """Tell whether these are, byte for byte, what `write` writes for the model.
+
+        Nothing in the file is run for that. Asked of formats that run code only.
+        """
+        raise NotImplementedError
+
+    def shape(self, data: bytes) -> "tuple[int, int | None] | None":  # noqa: ARG002 - see below
+        """Return how many features and targets the file states, where it states them."""
+        return None
+
+    def summarize(self, data: bytes) -> Any:  # noqa: ARG002 - most say nothing without being run
+        """Check a file and say what it holds, without running it.
+
+        Raises:
+            ArtifactError: If it is damaged or hostile, or does not say.
+        """
+        why = "loading this format may run code" if self.runs_code else "this format does not say"
+        raise ArtifactError(f"{why}, so only its bundle can be inspected.")
+
+    def read(self, data: bytes) -> "LinearModel | None":
+        """Check a file and return the model that it states, under its names, if it does.
+
+        Raises:
+            ArtifactError: If it is damaged or hostile.
+        """
+        raise NotImplementedError
+
+    def engine(self, data: bytes, *, num_threads: int | None, provider: str = "cpu") -> Engine:
+        """Open a file to predict with: for any number of threads, in any process.
+
+        Raises:
+            ArtifactError: If it is damaged or hostile, or the engine refuses it.
+            UnavailableError: If the engine would not really use the provider.
+        """
+        raise NotImplementedError
