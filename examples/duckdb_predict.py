@@ -12,12 +12,11 @@ import pyarrow as pa
 from duckdb.sqltypes import DOUBLE, FLOAT
 
 import linexport
-from linexport.predicting._arrow import record_batch_scorer
 
 
 def register(connection: duckdb.DuckDBPyConnection, predictor: linexport.Predictor) -> None:
     """Add predict({'x1': ..., 'x2': ...}), which returns a struct of the targets."""
-    score = record_batch_scorer(predictor)
+    score = linexport.record_batch_predictor(predictor)
 
     def predict(rows: pa.ChunkedArray) -> pa.StructArray:
         return score(pa.RecordBatch.from_struct_array(rows.combine_chunks())).to_struct_array()

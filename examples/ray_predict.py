@@ -10,7 +10,6 @@ import argparse
 import ray
 
 import linexport
-from linexport.predicting._arrow import record_batch_scorer
 
 
 def main() -> None:
@@ -22,11 +21,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     predictor = linexport.load(arguments.bundle, num_threads=1)  # Ray gives each core a task
-    score = record_batch_scorer(predictor, keep=arguments.keep)
+    predict = linexport.record_batch_predictor(predictor, keep=arguments.keep)
 
     columns = [*arguments.keep, *predictor.feature_names]
     rows = ray.data.read_parquet(arguments.input, columns=list(dict.fromkeys(columns)))
-    rows.map_batches(score, batch_format="pyarrow").write_parquet(arguments.output)
+    rows.map_batches(predict, batch_format="pyarrow").write_parquet(arguments.output)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import DoubleType, FloatType, StructField, StructType
 
 import linexport
-from linexport.predicting._arrow import record_batch_scorer
 
 
 def main() -> None:
@@ -26,17 +25,17 @@ def main() -> None:
     arguments = parser.parse_args()
 
     predictor = linexport.load(arguments.bundle, num_threads=1)  # Spark gives each core a task
-    score = record_batch_scorer(predictor, keep=arguments.keep)
+    predict = linexport.record_batch_predictor(predictor, keep=arguments.keep)
 
-    def score_all(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return map(score, batches)
+    def predict_all(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return map(predict, batches)
 
     spark = SparkSession.builder.appName("linexport").getOrCreate()
     rows = spark.read.parquet(arguments.input)
     number = FloatType() if predictor.runtime.dtype == "float32" else DoubleType()
     kept = [rows.schema[name] for name in arguments.keep]
     predicted = [StructField(name, number) for name in predictor.target_names]
-    rows.mapInArrow(score_all, StructType(kept + predicted)).write.parquet(arguments.output)
+    rows.mapInArrow(predict_all, StructType(kept + predicted)).write.parquet(arguments.output)
     spark.stop()
 
 

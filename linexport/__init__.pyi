@@ -80,7 +80,7 @@ from .pipeline import (
     load as load,
 )
 from .pipeline import (
-    predict as predict,
+    predict_table as predict_table,
 )
 from .pipeline import (
     read_data as read_data,
@@ -94,11 +94,11 @@ from .pipeline import (
 from .pipeline import (
     verify as verify,
 )
-from .predicting import Part as Part
+from .predicting import Predicted as Predicted
+from .predicting import PredictedPart as PredictedPart
 from .predicting import Predictor as Predictor
-from .predicting import RecordBatchScorer as RecordBatchScorer
-from .predicting import Scored as Scored
-from .predicting import record_batch_scorer as record_batch_scorer
+from .predicting import RecordBatchPredictor as RecordBatchPredictor
+from .predicting import record_batch_predictor as record_batch_predictor
 from .rows import (
     Dataset as Dataset,
 )
@@ -120,4 +120,5 @@ from .sources import Imported as Imported
 from .sources import read_model as read_model
 from .tables import Batch as Batch
 from .tables import ReadProgress as ReadProgress
+from .tables import WrittenRows as WrittenRows
 from .training import train as train

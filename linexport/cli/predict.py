@@ -14,7 +14,7 @@ from linexport.cli._text import warnings_as_lines
 from linexport.predicting import PredictConfig
 
 if TYPE_CHECKING:
-    from linexport.predicting import Scored
+    from linexport.predicting import Predicted
 
 __all__ = ["command"]
 
@@ -51,7 +51,7 @@ def command(
         raise click.UsageError("--json would be mixed with the predictions; name an --output.")
     without_blas_threads()
     with collector_patient(), warnings_as_lines(quiet=quiet), ReadDisplay() as reading:
-        scored = pipeline.predict(
+        predicted = pipeline.predict_table(
             model,
             tables,
             output,
@@ -62,36 +62,36 @@ def command(
     if as_json:
         import json  # takes milliseconds that most calls do not need
 
-        click.echo(json.dumps(_document(scored, output), indent=2))
+        click.echo(json.dumps(_document(predicted, output), indent=2))
     elif not quiet and output != "-":
-        click.echo(_sentence(scored, output), err=True)
+        click.echo(_sentence(predicted, output), err=True)
 
 
-def _sentence(scored: "Scored", output: str) -> str:
-    sentence = f"{scored.rows_read} rows read, {scored.rows_written} predicted into {output}"
-    if scored.rows_without_prediction:
-        sentence += f", {scored.rows_without_prediction} of them as NaN"
-    if scored.parts:
-        sentence += f"; {len(scored.parts)} parts"
-        done = sum(part.done_before for part in scored.parts)
+def _sentence(predicted: "Predicted", output: str) -> str:
+    sentence = f"{predicted.rows_read} rows read, {predicted.rows_written} predicted into {output}"
+    if predicted.rows_without_prediction:
+        sentence += f", {predicted.rows_without_prediction} of them as NaN"
+    if predicted.parts:
+        sentence += f"; {len(predicted.parts)} parts"
+        done = sum(part.done_before for part in predicted.parts)
         sentence += f", {done} of them done before" if done else ""
     return sentence
 
 
-def _document(scored: "Scored", output: str) -> dict[str, Any]:
-    document: dict[str, Any] = {"output": output, **_counts(scored)}
-    if scored.parts:
+def _document(predicted: "Predicted", output: str) -> dict[str, Any]:
+    document: dict[str, Any] = {"output": output, **_counts(predicted)}
+    if predicted.parts:
         document["parts"] = [
             {"path": str(part.path), **_counts(part), "done_before": part.done_before}
-            for part in scored.parts
+            for part in predicted.parts
         ]
     return document
 
 
-def _counts(scored: "Scored") -> dict[str, int]:
+def _counts(predicted: "Predicted") -> dict[str, int]:
     return {
-        "rows_read": scored.rows_read,
-        "rows_written": scored.rows_written,
-        "rows_without_prediction": scored.rows_without_prediction,
-        "rows_outside_range": scored.rows_outside_range,
+        "rows_read": predicted.rows_read,
+        "rows_written": predicted.rows_written,
+        "rows_without_prediction": predicted.rows_without_prediction,
+        "rows_outside_range": predicted.rows_outside_range,
     }

@@ -26,7 +26,7 @@ from ._predict import (
     load as load,
 )
 from ._predict import (
-    predict as predict,
+    predict_table as predict_table,
 )
 from ._serve import serve as serve
 from ._train import (

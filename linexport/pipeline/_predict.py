@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 from collections.abc import Generator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +11,15 @@ from linexport import bundle, predicting, tables
 from linexport._files import naming
 from linexport.bundle import MANIFEST_FILE
 from linexport.errors import ArtifactError, ConfigError
-from linexport.pipeline._names import split_names
 from linexport.pipeline._opening import Artifact, opened, predicting_artifact
 
 if TYPE_CHECKING:
     from linexport.formats import Format
     from linexport.model import LinearModel
-    from linexport.predicting import CheckRange, Predictor, Scored
-    from linexport.tables import Batch, OnRead, PlainTable, Table
+    from linexport.predicting import CheckRange, Missing, Predicted, Predictor
+    from linexport.tables import Batch, OnRead, Table
 
-__all__ = ["load", "predict"]
+__all__ = ["load", "predict_table"]
 
 
 def load(
@@ -56,20 +54,20 @@ def load(
     return source.predictor(num_threads=num_threads, provider=provider, check_range=check_range)
 
 
-def predict(
+def predict_table(
     given: Any,
     table: Any,
     output: str | Path,
     *,
     keep: str | Sequence[str] = (),
     delimiter: str | None = None,
-    missing: Literal["error", "nan"] = "error",
+    missing: "Missing" = "error",
     part_format: Literal["csv", "tsv", "parquet"] | None = None,
     resume: bool = False,
     check_range: "CheckRange" = "off",
     num_threads: int | None = 1,
     on_read: "OnRead | None" = None,
-) -> "Scored":
+) -> "Predicted":
     """Write predictions for every row of a table, in constant memory.
 
     Args:
@@ -83,7 +81,7 @@ def predict(
         delimiter: Of a CSV file; found from its header line if not given.
         missing: Whether a missing value is an error, or makes its row be predicted as NaN.
         part_format: Of parts; that of each file if not given.
-        resume: Leave parts as they are that are done already; see `predicting.score_parts`.
+        resume: Leave parts as they are that are done already; see `predicting.write_parts`.
         check_range: As `load`; warnings come once for each output.
         num_threads: Of onnxruntime; None for all cores, which reading and writing need too.
         on_read: Called as the table is read.
@@ -113,23 +111,15 @@ def predict(
             f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
         )
     num_threads, source = _threads(num_threads), _Source(given)
-    if directory is None and (missing, check_range) == ("error", "off"):
-        plain = _plain_table(table, delimiter, source, output, keep)
-        if plain is not None:
-            kept = split_names(keep, plain.names)
-            predictor = source.predictor(num_threads=num_threads)
-            scored = predicting.score_plain(plain, predictor, output, keep=kept, on_read=on_read)
-            if scored is not None:
-                return scored
     rows = tables.open_table(table, delimiter=delimiter, on_read=on_read)
-    kept = split_names(keep, rows.names)
+    kept = tables.split_names(keep, rows.names)
     batches = _begin(source, rows, kept) if directory is None else None
     predictor = source.predictor(num_threads=num_threads, check_range=check_range)
     if directory is None:
-        return predicting.score(
+        return predicting.write_predictions(
             rows, predictor, output, keep=kept, missing=missing, batches=batches
         )
-    return predicting.score_parts(
+    return predicting.write_parts(
         rows,
         predictor,
         directory,
@@ -148,24 +138,6 @@ def _begin(source: "_Source", rows: "Table", kept: Sequence[str]) -> "Generator[
     if source.model.feature_names == names:
         return batches
     return rows.batches(source.model.feature_names, kept)  # another bundle has taken its place
-
-
-def _plain_table(
-    table: Any,
-    delimiter: str | None,
-    source: "_Source",
-    output: str | Path,
-    keep: str | Sequence[str],
-) -> "PlainTable | None":
-    """Return a small, plain CSV file, unless this process has loaded what reads any other."""
-    if "polars" in sys.modules:
-        return None
-    plain = tables.read_plain(table, delimiter)
-    if plain is None:
-        return None
-    model, kept = source.model, split_names(keep, plain.names)
-    suits = predicting.suits(plain, model.feature_names, model.target_names, output, kept)
-    return plain if suits else None
 
 
 def _directory(output: str | Path) -> Path | None:

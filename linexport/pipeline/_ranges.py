@@ -8,7 +8,6 @@ import numpy as np
 from linexport import tables
 from linexport.errors import DataError
 from linexport.model import LinearModel
-from linexport.tables import to_float64
 
 
 def with_ranges(model: LinearModel, source: Any) -> LinearModel:
@@ -22,8 +21,8 @@ def with_ranges(model: LinearModel, source: Any) -> LinearModel:
     table = tables.open_table(source)
     lower, upper = (np.full(model.num_features, end) for end in (np.inf, -np.inf))
     for batch in table.batches(model.feature_names):
-        values = to_float64(batch.numbers)
-        values[~np.isfinite(values)] = np.nan
+        values = batch.numbers()
+        values = np.where(np.isfinite(values), values, np.nan)
         # fmin and fmax pass over NaN.
         lower = np.fmin(lower, np.fmin.reduce(values, axis=0, initial=np.inf))
         upper = np.fmax(upper, np.fmax.reduce(values, axis=0, initial=-np.inf))

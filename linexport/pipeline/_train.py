@@ -11,7 +11,6 @@ from linexport.errors import ConfigError
 from linexport.least_squares import LeastSquaresConfig
 from linexport.pipeline._config import DataConfig, ExportConfig, FitConfig
 from linexport.pipeline._export import Exported, export
-from linexport.pipeline._names import split_names
 from linexport.rows import ONE, Dataset, Ranks, share_dataset, split, synthesize
 from linexport.sgd import OnEpoch, SGDConfig
 
@@ -77,9 +76,9 @@ def read_data(
     table = tables.open_table(source, delimiter=delimiter, on_read=on_read)
     table_rows = training_rows(
         table,
-        targets=split_names(targets, table.names),
-        features=split_names(features, table.names) or None,
-        exclude=split_names(exclude, table.names),
+        targets=tables.split_names(targets, table.names),
+        features=tables.split_names(features, table.names) or None,
+        exclude=tables.split_names(exclude, table.names),
         weights=weights,
         missing=missing,
     )

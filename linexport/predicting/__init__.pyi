@@ -1,8 +1,8 @@
 from ._arrow import (
-    RecordBatchScorer as RecordBatchScorer,
+    RecordBatchPredictor as RecordBatchPredictor,
 )
 from ._arrow import (
-    record_batch_scorer as record_batch_scorer,
+    record_batch_predictor as record_batch_predictor,
 )
 from ._config import (
     CheckRange as CheckRange,
@@ -13,18 +13,18 @@ from ._config import (
 from ._config import (
     PredictConfig as PredictConfig,
 )
-from ._parts import score_parts as score_parts
-from ._plain import (
-    score_plain as score_plain,
+from ._parts import (
+    write_parts as write_parts,
 )
-from ._plain import (
-    suits as suits,
+from ._predictor import (
+    Predictor as Predictor,
 )
-from ._predictor import Predictor as Predictor
-from ._scored import (
-    Part as Part,
+from ._stream import (
+    Predicted as Predicted,
 )
-from ._scored import (
-    Scored as Scored,
+from ._stream import (
+    PredictedPart as PredictedPart,
 )
-from ._stream import score as score
+from ._stream import (
+    write_predictions as write_predictions,
+)

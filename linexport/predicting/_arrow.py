@@ -6,27 +6,28 @@ pyarrow comes with those engines: no other module imports it.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from linexport.errors import DataError
+from linexport.predicting._config import Missing
 from linexport.predicting._predictor import Predictor
 from linexport.predicting._stream import check_kept
 from linexport.tables import check_missing, require_known
 
-__all__ = ["RecordBatchScorer", "record_batch_scorer"]
+__all__ = ["RecordBatchPredictor", "record_batch_predictor"]
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
 @dataclass(frozen=True, slots=True)
-class RecordBatchScorer:
-    """A function from record batch to record batch; see `record_batch_scorer`."""
+class RecordBatchPredictor:
+    """A function from record batch to record batch; see `record_batch_predictor`."""
 
     predictor: Predictor
     keep: tuple[str, ...]
-    missing: Literal["error", "nan"]
+    missing: Missing
 
     def __call__(self, rows: Rows) -> Rows:
         """Return the kept columns and a prediction of every target, for every row in its order.
@@ -57,12 +58,12 @@ def _require_once(wanted: Sequence[str], rows: Any) -> None:
             raise DataError("Two columns have this name; rename one.", source=source, column=name)
 
 
-def record_batch_scorer(
+def record_batch_predictor(
     predictor: Predictor,
     *,
     keep: str | Sequence[str] = (),
-    missing: Literal["error", "nan"] = "error",
-) -> RecordBatchScorer:
+    missing: Missing = "error",
+) -> RecordBatchPredictor:
     """Return a function that predicts for the rows of a pyarrow.RecordBatch, or of a Table.
 
     It can be sent to other processes, each of which opens a session of its own. Features are found
@@ -73,8 +74,7 @@ def record_batch_scorer(
         predictor: What `linexport.load` returns.
         keep: Columns, or the one, to hand on before the predictions, which are named after the
             targets.
-        missing: Whether a missing or non-finite feature is an error, or makes its row be predicted
-            as NaN.
+        missing: Whether a missing feature is an error, or makes its row be predicted as NaN.
 
     Raises:
         DataError: If a column is kept twice, or under the name of a target.
@@ -83,4 +83,4 @@ def record_batch_scorer(
     check_missing(missing, "nan")
     kept = (keep,) if isinstance(keep, str) else tuple(keep)
     check_kept(kept, predictor.target_names, "keep")
-    return RecordBatchScorer(predictor, kept, missing)
+    return RecordBatchPredictor(predictor, kept, missing)

@@ -7,13 +7,15 @@ from linexport._settings import setting, settings
 __all__ = ["CheckRange", "Missing", "PredictConfig"]
 
 CheckRange: TypeAlias = Literal["off", "warn", "error"]
+"""What becomes of a row outside the range of the training data, where a linear model extrapolates:
+nothing that was proven about the fit holds there, however exactly the prediction is computed."""
 Missing: TypeAlias = Literal["error", "nan"]
 """Whether a row that lacks a value is refused, or predicted as NaN."""
 
 
 @settings
 class PredictConfig:
-    """How a table is read, predicted and written; what `predict` takes by these names."""
+    """How a table is read, predicted and written; what `predict_table` takes by these names."""
 
     delimiter: str | None = setting(
         default=None, help="Of a CSV file; found from its header line if not given."

@@ -10,17 +10,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
 from linexport.errors import ConfigError, DataError
+from linexport.predicting._config import Missing
 from linexport.predicting._predictor import Predictor
-from linexport.predicting._scored import Part, Scored
-from linexport.predicting._stream import check_kept, require_no_input, write_predictions
+from linexport.predicting._stream import (
+    Predicted,
+    PredictedPart,
+    check_kept,
+    require_no_input,
+    write_batches,
+)
 from linexport.tables import Batch, File, Table, check_missing, check_output, write_file
 
-__all__ = ["score_parts"]
+__all__ = ["write_parts"]
 
 _RECORDS = "_linexport"
 """Spark, Hive and `open_table` take what begins with _ for no data."""
@@ -57,7 +63,7 @@ class _Plan:
     origin: _Origin
 
 
-def score_parts(
+def write_parts(
     table: Table,
     predictor: Predictor,
     directory: Path,
@@ -65,9 +71,9 @@ def score_parts(
     artifact_sha256: str,
     suffix: str | None = None,
     keep: Sequence[str] = (),
-    missing: Literal["error", "nan"] = "error",
+    missing: Missing = "error",
     resume: bool = False,
-) -> Scored:
+) -> Predicted:
     """Write a part for each file of a table, by the same name, each all or nothing.
 
     Args:
@@ -76,13 +82,13 @@ def score_parts(
         directory: Made if it is not there. What else lies in it stays.
         artifact_sha256: Of the artifact that predicts, in hexadecimal.
         suffix: .csv, .tsv or .parquet; that of each file if not given.
-        keep: As in `score`.
-        missing: As in `score`.
+        keep: As in `write_predictions`.
+        missing: As in `write_predictions`.
         resume: Leave parts as they are that were made of the same file, by the same artifact, with
             the same `keep`, `missing` and `check_range`, and have not been changed since.
 
     Raises:
-        DataError, ConfigError: As `score`. Parts before the one at fault are done then.
+        DataError, ConfigError: As `write_predictions`. Parts before the one at fault are done then.
     """
     check_missing(missing, "nan")
     check_kept(keep, predictor.target_names, table.source)
@@ -103,8 +109,8 @@ def score_parts(
         with closing(rest.batches_and_ends(predictor.feature_names, keep)) as batches:
             for plan in pending:
                 of_file = cast("Iterator[Batch]", iter(batches.__next__, None))  # up to its end
-                scored = write_predictions(of_file, predictor, plan.output, missing=missing)
-                parts[plan.file] = _recorded(plan, scored)
+                predicted = write_batches(of_file, predictor, plan.output, missing=missing)
+                parts[plan.file] = _recorded(plan, predicted)
     return _together([parts[plan.file] for plan in plans])
 
 
@@ -168,7 +174,7 @@ def _make_directories(directory: Path, plans: Iterable[_Plan]) -> None:
         ) from error
 
 
-def _done_before(plan: _Plan) -> Part | None:
+def _done_before(plan: _Plan) -> PredictedPart | None:
     """Return the part if it is what this run would write."""
     try:
         record = msgspec.json.decode(plan.record.read_bytes(), type=_Record)
@@ -179,20 +185,20 @@ def _done_before(plan: _Plan) -> Part | None:
     return _part(plan, record, done_before=True)
 
 
-def _recorded(plan: _Plan, scored: Scored) -> Part:
+def _recorded(plan: _Plan, predicted: Predicted) -> PredictedPart:
     record = _Record(
         origin=plan.origin,
         part_sha256=_sha256(plan.output),
-        rows=scored.rows_written,
-        rows_without_prediction=scored.rows_without_prediction,
-        rows_outside_range=scored.rows_outside_range,
+        rows=predicted.rows_written,
+        rows_without_prediction=predicted.rows_without_prediction,
+        rows_outside_range=predicted.rows_outside_range,
     )
     write_file(msgspec.json.format(msgspec.json.encode(record)) + b"\n", plan.record)
     return _part(plan, record, done_before=False)
 
 
-def _part(plan: _Plan, record: _Record, *, done_before: bool) -> Part:
-    return Part(
+def _part(plan: _Plan, record: _Record, *, done_before: bool) -> PredictedPart:
+    return PredictedPart(
         path=plan.output,
         done_before=done_before,
         rows_read=record.rows,
@@ -207,8 +213,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _together(parts: Sequence[Part]) -> Scored:
-    return Scored(
+def _together(parts: Sequence[PredictedPart]) -> Predicted:
+    return Predicted(
         parts=tuple(parts),
         rows_read=sum(part.rows_read for part in parts),
         rows_written=sum(part.rows_written for part in parts),

@@ -17,9 +17,16 @@ from linexport.columns import Column
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.formats import BoundRow, Engine
 from linexport.predicting._config import CheckRange, Missing
-from linexport.predicting._faults import Faults, Given, all_finite, misnamed
-from linexport.predicting._ranges import OutsideRange, TrainingRange, check_mode, warn
-from linexport.rows import as_array
+from linexport.predicting._policy import (
+    Faults,
+    Given,
+    OutsideRange,
+    TrainingRange,
+    all_finite,
+    check_mode,
+    misnamed,
+    warn,
+)
 from linexport.tables import check_missing
 
 if TYPE_CHECKING:
@@ -124,6 +131,8 @@ class Predictor:
             return self.predict_array(row, missing=missing, source=type(features).__name__)
         if isinstance(features, Mapping) or _is_table(features):
             return self._predict_table(features, missing)
+        from linexport.rows import as_array
+
         return self.predict_array(as_array(features, "features"), missing=missing)
 
     def predict_array(
@@ -156,6 +165,8 @@ class Predictor:
             )
         rounded = features
         if features.dtype != self._dtype:
+            from linexport.rows import as_array  # tables and arrays of the dtype do without
+
             with np.errstate(over="ignore"):
                 rounded = as_array(features, source).astype(self._dtype, order="K")
         prediction = self._predicted(rounded)
@@ -236,7 +247,7 @@ class Predictor:
         missing: Missing = "error",
         report: Report = warn,
     ) -> FloatArray:
-        """Predict for n rows of a table, whose `numbers` are the features in their order.
+        """Predict for n rows of a table, whose numbers are the features in their order.
 
         Args:
             batch: The rows.
@@ -247,17 +258,13 @@ class Predictor:
             Shape (n, K), in the runtime's dtype, target units.
 
         Raises:
-            DataError: If a value is missing or not finite, unless missing is 'nan', if it is
-                beyond the runtime's dtype, or as check_range has it.
+            DataError: As `predict`.
         """
-        from linexport.tables import to_float32, to_float64
-
-        convert = to_float64 if self._dtype == np.float64 else to_float32
-        rounded: FloatArray = convert(batch.numbers, order="fortran")  # as the table lies
+        rounded = batch.numbers(self._dtype)
         prediction = self._predicted(rounded)
         if self.check_range == "off" and all_finite(prediction):
             return prediction
-        given = Given(rounded, lambda: to_float64(batch.numbers), batch.source, batch.first_row)
+        given = Given(rounded, batch.numbers, batch.source, batch.first_row)
         return self._judged(given, prediction, missing, report)
 
     def _predict_table(self, table: Any, missing: Missing) -> FloatArray:

@@ -5,34 +5,66 @@ from contextlib import closing
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Literal
 
+import msgspec
 import numpy as np
-import polars as pl
 
 from linexport.errors import ConfigError, DataError
+from linexport.predicting._config import Missing
+from linexport.predicting._policy import OutsideRange, warn
 from linexport.predicting._predictor import Predictor
-from linexport.predicting._ranges import OutsideRange, warn
-from linexport.predicting._scored import Scored
-from linexport.tables import Batch, File, Table, check_missing, check_output, write_table
+from linexport.tables import (
+    Batch,
+    File,
+    Table,
+    WrittenRows,
+    check_missing,
+    check_output,
+    write_table,
+)
 
 __all__ = [
+    "Predicted",
+    "PredictedPart",
     "check_kept",
     "require_no_input",
-    "score",
+    "write_batches",
     "write_predictions",
 ]
 
 
-def score(
+class Predicted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read and written."""
+
+    rows_read: int
+    """Rows of the table."""
+    rows_written: int
+    """As many, or nothing would have been written."""
+    rows_without_prediction: int
+    """Those among them that lack a value and are predicted as NaN, as asked."""
+    rows_outside_range: int
+    """Those with a value outside the training range, if the predictor looks."""
+    parts: "tuple[PredictedPart, ...]" = ()
+    """Of a directory, in the order of the table's files; the counts are of all together."""
+
+
+class PredictedPart(Predicted, frozen=True, kw_only=True):
+    """One file of a directory."""
+
+    path: Path
+    done_before: bool
+    """Whether an earlier run wrote it, whose counts these are."""
+
+
+def write_predictions(
     table: Table,
     predictor: Predictor,
     output: str | Path,
     *,
     keep: Sequence[str] = (),
-    missing: Literal["error", "nan"] = "error",
+    missing: Missing = "error",
     batches: Generator[Batch, None, None] | None = None,
-) -> Scored:
+) -> Predicted:
     """Write one row of predictions for each row of a table, in its order.
 
     Reading, predicting and writing overlap, in a thread each. Rows outside the training range are
@@ -45,8 +77,7 @@ def score(
             is replaced at the end, all or nothing.
         keep: Columns to hand on before the predictions, which are named after the targets. From
             CSV they are text, and stay as they are written there: 007 is 007.
-        missing: Whether a missing or non-finite feature is an error, or makes its row be predicted
-            as NaN.
+        missing: Whether a missing feature is an error, or makes its row be predicted as NaN.
         batches: What `table.batches` returned for the features and kept columns, if reading has
             begun already.
 
@@ -62,7 +93,7 @@ def score(
     if str(output) != "-":
         require_no_input([Path(output)], table.files)
     with closing(batches or table.batches(predictor.feature_names, keep)) as rows:
-        return write_predictions(rows, predictor, output, missing=missing)
+        return write_batches(rows, predictor, output, missing=missing)
 
 
 def check_kept(keep: Sequence[str], targets: Sequence[str], source: str) -> None:
@@ -95,51 +126,32 @@ def require_no_input(outputs: Iterable[Path], files: Sequence[File]) -> None:
             raise ConfigError(f"{output}: the output would replace the input; name another file.")
 
 
-def write_predictions(
+def write_batches(
     batches: Iterable[Batch],
     predictor: Predictor,
     output: str | Path,
     *,
-    missing: Literal["error", "nan"],
-) -> Scored:
-    """Write one row of predictions for each row of some batches; see `score`."""
+    missing: Missing,
+) -> Predicted:
+    """Write one row of predictions for each row of some batches; see `write_predictions`."""
     num_rows = num_without = 0
     outside: list[OutsideRange] = []
 
-    def predicted() -> Iterator[pl.DataFrame]:
+    def predicted() -> Iterator[WrittenRows]:
         nonlocal num_rows, num_without
-        schema = None
         for batch in batches:
             prediction = predictor.predict_batch(batch, missing=missing, report=outside.append)
-            columns = [
-                pl.Series(name, prediction[:, target])
-                for target, name in enumerate(predictor.target_names)
-            ]
-            frame = pl.DataFrame([*batch.kept.iter_columns(), *columns])
-            _check_schema(frame, schema or frame.schema, batch.source)
-            schema = frame.schema
-            num_rows += batch.numbers.height
-            lacking = np.isnan(prediction)
-            if lacking.any():
-                num_without += int(lacking.any(axis=1).sum())
-            yield frame
+            num_rows += batch.num_rows
+            if missing == "nan":
+                num_without += int(np.isnan(prediction).any(axis=1).sum())
+            yield batch.kept_and(predictor.target_names, prediction)
 
     num_written = write_table(predicted(), output)
     if outside:
         warn(reduce(add, outside))
-    return Scored(
+    return Predicted(
         rows_read=num_rows,
         rows_written=num_written,
         rows_without_prediction=num_without,
         rows_outside_range=sum(rows.num_rows for rows in outside),
     )
-
-
-def _check_schema(frame: pl.DataFrame, schema: pl.Schema, source: str) -> None:
-    for name, kind in schema.items():
-        if frame.schema[name] != kind:
-            raise DataError(
-                f"It holds {frame.schema[name]}, but {kind} in the files before; make them alike.",
-                source=source,
-                column=name,
-            )

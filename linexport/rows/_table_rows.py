@@ -15,7 +15,6 @@ from linexport.tables import (
     alone,
     check_missing,
     finite_rows,
-    float64_blocks,
     named_columns,
     require_known,
     require_rows,
@@ -97,7 +96,7 @@ class TableRows:
     def _read(self, names: Sequence[str]) -> Iterator[tuple[Float64Array, str, int]]:
         """Yield values (n, C), the file that they come from, and the number of the first row."""
         for batch in self._table.batches(names, text_remedy=self._text_remedy):
-            for start, values in float64_blocks(batch.numbers):
+            for start, values in batch.blocks():
                 yield values, batch.source, batch.first_row + start
 
     def _refuse_negative(self, weights: Float64Array, source: str, first_row: int) -> None:

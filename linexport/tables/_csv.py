@@ -16,9 +16,9 @@ import polars as pl
 
 from linexport.errors import DataError
 from linexport.tables import _csv_records
-from linexport.tables._names import require_unique
-from linexport.tables._numbers import Kind, is_plain, not_a_number, parse_numbers
-from linexport.tables._parts import Batch, Selection
+from linexport.tables._checks import require_unique
+from linexport.tables._numbers import FrameBatch, Kind, is_plain, not_a_number, parse_numbers
+from linexport.tables._tables import Selection
 
 
 class CsvFile:
@@ -57,7 +57,7 @@ class CsvFile:
         part._share = (start, stop)  # noqa: SLF001 - its own class
         return part
 
-    def batches(self, selection: Selection) -> Iterator[Batch]:
+    def batches(self, selection: Selection) -> Iterator[FrameBatch]:
         """Yield the file's rows; see Part."""
         with self._path.open("rb") as stream:
             _, blocks = _csv_records.records(stream, self.source)
@@ -97,7 +97,7 @@ class CsvStream:
         """Not to be called; `size` raises before."""
         raise AssertionError("what has no size is not cut")
 
-    def batches(self, selection: Selection) -> Iterator[Batch]:
+    def batches(self, selection: Selection) -> Iterator[FrameBatch]:
         """Yield the rows; see Part."""
         if self._blocks is None:
             raise DataError("It can be read only once; save it to a file.", source=self.source)
@@ -126,7 +126,7 @@ class _Parser:
 
     def batches(
         self, blocks: Iterator[bytes], share: tuple[float, float] = (0, math.inf)
-    ) -> Iterator[Batch]:
+    ) -> Iterator[FrameBatch]:
         """Parse each block whose middle is in the share, in bytes from the first record."""
         next_row, start, first_block, is_empty = 1, 0, b"", True
         for block in blocks:
@@ -209,12 +209,12 @@ class _Parser:
             row=first_row + good,
         )
 
-    def _batch(self, frame: pl.DataFrame, first_row: int, num_bytes: int) -> Batch:
+    def _batch(self, frame: pl.DataFrame, first_row: int, num_bytes: int) -> FrameBatch:
         numbers = [
             self._parse(frame.get_column(name), first_row) for name in self._selection.numbers
         ]
-        return Batch(
-            numbers=pl.DataFrame(numbers),
+        return FrameBatch(
+            frame=pl.DataFrame(numbers),
             kept=frame.select(self._selection.kept),
             source=self._source,
             first_row=first_row,

@@ -11,17 +11,18 @@ from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
 from linexport.errors import DataError
-from linexport.tables._formats import CSV_DELIMITERS, PARQUET_MAGIC
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+CSV_DELIMITERS = ",;\t|"
+"""That are found in a header without being named."""
 _BLOCK_BYTES = 8 << 20  # polars parses 16 MiB a tenth faster, 4 a third slower (two cores)
 _LARGEST_RECORD = 16 << 20  # a longer one has a quote that is never closed, and would fill memory
 _UTF8_BOM = b"\xef\xbb\xbf"
 _FOREIGN_FILES = {
-    PARQUET_MAGIC: "a Parquet file; save it under a name that ends in .parquet",
+    b"PAR1": "a Parquet file; save it under a name that ends in .parquet",
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
     b"\x1f\x8b": "compressed with gzip; decompress it first",

@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from linexport.errors import DataError
-from linexport.tables._formats import PARQUET_MAGIC
-from linexport.tables._names import require_unique
-from linexport.tables._numbers import require_numbers
+from linexport.tables._checks import require_unique
+from linexport.tables._numbers import FrameBatch, require_numbers
+from linexport.tables._opening import PARQUET_MAGIC
 from linexport.tables._parquet_footer import row_group_rows
-from linexport.tables._parts import Batch, Selection
+from linexport.tables._tables import Selection
 
 _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
 _BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 3 to 5 ms by itself
@@ -85,7 +85,7 @@ class Frame:
             share=share,
         )
 
-    def batches(self, selection: Selection) -> Iterator[Batch]:
+    def batches(self, selection: Selection) -> Iterator[FrameBatch]:
         """Yield the rows; see Part."""
         names = list(dict.fromkeys(selection.numbers + selection.kept))
         num_rows = min(max(_VALUES_PER_BATCH // len(names), _FEWEST_ROWS), _MOST_ROWS)
@@ -96,8 +96,8 @@ class Frame:
             kept = _columns(frame, selection.kept)
             for start in range(0, max(frame.height, 1), num_rows):
                 rows = numbers.slice(start, num_rows)
-                yield Batch(
-                    numbers=rows,
+                yield FrameBatch(
+                    frame=rows,
                     kept=kept.slice(start, num_rows),
                     source=self.source,
                     first_row=first_row + start,

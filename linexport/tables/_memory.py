@@ -10,16 +10,35 @@ from typing import Any
 import polars as pl
 
 from linexport.errors import DataError
+from linexport.tables._checks import require_unique, tensor_to_numpy
 from linexport.tables._frames import Frame, unreadable
-from linexport.tables._names import require_unique
-from linexport.tables._parts import Batch, Part, Selection
-from linexport.tables._tensors import tensor_to_numpy
+from linexport.tables._tables import Batch, Part, Selection
 
 Choose = Callable[[list[str]], Any]
 """Returns a table of some of the columns."""
 
 _REFUSED_TYPES = ("decimal256", "month_day_nano_interval")
 """By how pyarrow and pandas write them. polars panics at them, with a trace on standard error."""
+
+
+def in_memory(source: Any) -> Part:
+    """Take a table that is in memory.
+
+    Raises:
+        DataError: If it is none.
+    """
+    package = type(source).__module__.split(".")[0].lstrip("_")
+    name = f"{package}.{type(source).__name__}".removeprefix("builtins.")
+    if isinstance(source, pl.LazyFrame):
+        return Frame(source, name)
+    if isinstance(source, Mapping):
+        return _mapping(source, name)
+    if hasattr(source, "__arrow_c_stream__"):
+        return _arrow_table(source, name)
+    raise DataError(
+        f"A {name} is no table: give a path, a polars, pandas, pyarrow or DuckDB table, or a "
+        "mapping of column names to arrays."
+    )
 
 
 class Columns:
@@ -54,7 +73,7 @@ class Columns:
         return (frame if self._share is None else frame.cut(*self._share)).batches(selection)
 
 
-def arrow_table(table: Any, source: str) -> Part:
+def _arrow_table(table: Any, source: str) -> Part:
     """Take a table with the Arrow PyCapsule interface; a mere stream of it is read at once.
 
     Raises:
@@ -71,7 +90,7 @@ def arrow_table(table: Any, source: str) -> Part:
     return Columns(names, lambda wanted: _chosen(choose, wanted, source), len(table), source)
 
 
-def mapping(columns: Mapping[str, Any], source: str) -> Columns:
+def _mapping(columns: Mapping[str, Any], source: str) -> Columns:
     """Take arrays, tensors or lists of one length by name, or scalars for one row.
 
     Numbers wider than float64 are rounded to it.

@@ -1,17 +1,17 @@
-"""Columns as numbers."""
+"""Columns of polars as numbers, and batches of them."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import polars as pl
 
 from linexport.errors import DataError
 
 if TYPE_CHECKING:
-    from linexport._arrays import Float32Array, Float64Array
+    from linexport._arrays import Float64Array, FloatArray, FloatDType
 
-IndexOrder = Literal["c", "fortran"]
 Kind = Literal["number", "boolean"]
 
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
@@ -25,29 +25,51 @@ _FEWEST_ROWS = 1 << 11
 _LONGEST_SHOWN = 40  # characters of a value that a message repeats
 
 
-def to_float64(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> "Float64Array":
-    """Return (N, C) numbers; NaN where a value is missing. Integers beyond 2**53 are rounded."""
-    return _cast(numbers, pl.Float64()).to_numpy(order=order)
+class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Rows in polars; see Batch."""
 
+    frame: pl.DataFrame
+    """Columns of numeric or boolean type; null where a value is missing."""
+    kept: pl.DataFrame
+    """Columns as they are; text if they come from CSV."""
+    source: str
+    first_row: int
+    num_bytes: float
 
-def to_float32(numbers: pl.DataFrame, *, order: IndexOrder = "c") -> "Float32Array":
-    """Return (N, C) numbers, each rounded once: NaN where missing, infinity where too large."""
-    return _cast(numbers, pl.Float32()).to_numpy(order=order)
+    @property
+    def num_rows(self) -> int:
+        """How many there are."""
+        return self.frame.height
 
+    @property
+    def held_bytes(self) -> float:
+        """How much memory they take."""
+        return self.frame.estimated_size() + self.kept.estimated_size()
 
-def float64_blocks(numbers: pl.DataFrame) -> "Iterator[tuple[int, Float64Array]]":
-    """Yield at least one block (n, C) of the rows, as `to_float64`, and the rows before it.
+    @property
+    def kept_types(self) -> list[str]:
+        """Of the columns to hand on."""
+        return [str(dtype) for dtype in self.kept.dtypes]
 
-    Columns lie side by side. A block stays in the cache while it is dealt with, so that all rows
-    cross the memory bus once.
-    """
-    import numpy as np  # see linexport.tables
+    def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":
+        """Return the numbers; see Batch."""
+        wanted = pl.Float32() if dtype is not None and dtype.itemsize == 4 else pl.Float64()
+        return _cast(self.frame, wanted).to_numpy(order="fortran")
 
-    columns = [column.to_numpy() for column in _cast(numbers, pl.Float64()).iter_columns()]
-    num_rows = max(_BLOCK_VALUES // len(columns), _FEWEST_ROWS)
-    for start in range(0, max(numbers.height, 1), num_rows):
-        parts = [column[start : start + num_rows] for column in columns]
-        yield start, np.stack(parts).T
+    def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
+        """Yield blocks of the numbers; see Batch."""
+        import numpy as np  # see linexport.tables
+
+        columns = [column.to_numpy() for column in _cast(self.frame, pl.Float64()).iter_columns()]
+        num_rows = max(_BLOCK_VALUES // len(columns), _FEWEST_ROWS)
+        for start in range(0, max(self.num_rows, 1), num_rows):
+            parts = [column[start : start + num_rows] for column in columns]
+            yield start, np.stack(parts).T
+
+    def kept_and(self, names: Sequence[str], values: "FloatArray") -> pl.DataFrame:
+        """Return the columns to hand on, and others; see Batch."""
+        columns = [pl.Series(name, values[:, place]) for place, name in enumerate(names)]
+        return pl.DataFrame([*self.kept.iter_columns(), *columns])
 
 
 def _cast(numbers: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:

@@ -1,126 +1,211 @@
 """Small, plain CSV, read and written without polars, byte for byte as it is with polars.
 
 To load polars takes as long as all else that predicting a few rows takes. So a file that is small
-and holds nothing but plain decimal numbers below its header is dealt with here. What is not so,
-or is at fault, is left to `open_table`, which alone says what is wrong with a table.
+and holds nothing but plain decimal numbers below its header is dealt with here, behind the seams
+that all tables are behind. A file is plain if it has at most LARGEST bytes, and as many numbers in
+each line as the header has names: digits, with a minus, a fraction or an exponent or without, and
+no spaces or quotes.
 """
 
 import io
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from linexport.errors import DataError
+import msgspec
+
 from linexport.tables import _csv_records
-from linexport.tables._formats import CSV_DELIMITERS, CSV_SUFFIXES
-from linexport.tables._names import require_unique
+from linexport.tables._checks import require_unique
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
 
-    from linexport._arrays import Float64Array, FloatArray
-
-__all__ = ["LARGEST", "PlainTable", "is_plain_name", "read_plain", "write_plain"]
+    from linexport._arrays import Float64Array, FloatArray, FloatDType
+    from linexport.tables._tables import Selection
 
 LARGEST = 1 << 16
 """Bytes of a file. So many take 30 ms to read and write here, 100 ms if each number has one digit;
 to load polars takes 170."""
 
+_Fields = Sequence[Sequence[str]]
+"""Of rows: numbers as they stand in the file."""
 _NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
 _NUMBER = r"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
 _POSITIONAL = {4: (1e-6, 1e13), 8: (1e-5, 1e16)}
 """From where and below where polars writes a number without an exponent, by the bytes of one."""
 
 
-class PlainTable(NamedTuple):
-    """A file that is plain."""
+class PlainFile(msgspec.Struct, frozen=True):
+    """A file that is plain, held in memory; see Part."""
 
-    path: Path
+    source: str
     names: tuple[str, ...]
-    """The columns, each named once."""
-    num_bytes: int
-    """Of the file."""
-    blocks: tuple["PlainBlock", ...]
-    """Of the rows that polars would be given at once, at least one."""
+    size: int
+    """Bytes."""
+    blocks: Sequence[tuple[_Fields, int]]
+    """Rows that polars would be given at once, and their bytes."""
+    share: tuple[float, float] = (0, math.inf)
+
+    @property
+    def is_file(self) -> bool:
+        """No: it is read already; see Part."""
+        return False
+
+    @property
+    def num_bytes(self) -> float:
+        """Of the file, or of the share; see Part."""
+        start, stop = self.share
+        return max(min(self.size, stop) - max(start, 0), 0)
+
+    def cut(self, start: int, stop: int) -> "PlainFile":
+        """Return the blocks whose middle is there; see Part."""
+        return msgspec.structs.replace(self, share=(start, stop))
+
+    def batches(self, selection: "Selection") -> "Iterator[PlainBatch]":
+        """Yield the rows; see Part."""
+        places = {name: place for place, name in enumerate(self.names)}
+        batch = PlainBatch(
+            source=self.source,
+            first_row=1,
+            num_bytes=0,
+            fields=(),
+            chosen=[places[name] for name in selection.numbers],
+            kept=selection.kept,
+            kept_places=[places[name] for name in selection.kept],
+        )
+        ends = accumulate((num_bytes for _, num_bytes in self.blocks), initial=0)
+        is_empty = True
+        for (fields, num_bytes), start in zip(self.blocks, ends, strict=False):
+            middle = start + num_bytes / 2
+            if middle >= self.share[1]:
+                break
+            if middle >= self.share[0]:
+                yield msgspec.structs.replace(batch, fields=fields, num_bytes=num_bytes)
+                is_empty = False
+            batch = msgspec.structs.replace(batch, first_row=batch.first_row + len(fields))
+        if is_empty:
+            yield batch
 
 
-class PlainBlock(NamedTuple):
-    """Rows that follow one another."""
+class PlainBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that follow one another; see Batch."""
 
-    fields: list[list[str]]
-    """Numbers as they stand in the file, a list for each row."""
-    num_bytes: int
+    source: str
+    first_row: int
+    num_bytes: float
+    fields: _Fields
+    chosen: Sequence[int]
+    """Where the numbers are in each row."""
+    kept: Sequence[str]
+    kept_places: Sequence[int]
 
-    def numbers(self, places: Sequence[int]) -> "Float64Array":
-        """Return (N, C) numbers of the columns at some places; one column lies after the other."""
+    @property
+    def num_rows(self) -> int:
+        """How many there are."""
+        return len(self.fields)
+
+    @property
+    def held_bytes(self) -> float:
+        """No more than the file, in memory anyway."""
+        return 0
+
+    @property
+    def kept_types(self) -> Sequence[str]:
+        """Text, as polars calls it."""
+        return ["String"] * len(self.kept)
+
+    def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":
+        """Return the numbers; see Batch."""
         import numpy as np  # see linexport.tables
 
-        columns = [[float(row[place]) for row in self.fields] for place in places]
-        return np.array(columns, np.float64).reshape(len(places), -1).T
+        with np.errstate(over="ignore"):
+            return self._float64().astype(dtype or np.float64, order="K", copy=False)
+
+    def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
+        """Yield the numbers, which are few; see Batch."""
+        yield 0, self._float64()
+
+    def _float64(self) -> "Float64Array":
+        import numpy as np  # see linexport.tables
+
+        columns = [[float(row[place]) for row in self.fields] for place in self.chosen]
+        return np.array(columns, np.float64).reshape(len(columns), self.num_rows).T
+
+    def kept_and(self, names: Sequence[str], values: "FloatArray") -> "PlainRows":
+        """Return the columns to hand on, and others; see Batch."""
+        kept = [[row[place] for place in self.kept_places] for row in self.fields]
+        return PlainRows((*self.kept, *names), kept, values)
 
 
-def read_plain(source: Any, delimiter: str | None = None) -> PlainTable | None:
-    """Read a table if it is one file that is plain; the arguments are those of `open_table`.
+class PlainRows(msgspec.Struct, frozen=True):
+    """Rows that are written; see WrittenRows."""
 
-    It is plain if it has at most LARGEST bytes, and as many numbers in each line as the header has
-    names: digits, with a minus, a fraction or an exponent or without, and no spaces or quotes.
+    names: tuple[str, ...]
+    kept: _Fields
+    values: "FloatArray"
+    """Shape (n, K): the last K of the columns."""
+
+    @property
+    def height(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    def write_csv(self, file: BinaryIO, *, include_header: bool, separator: str) -> None:
+        """Write CSV; numbers get the fewest digits that read back as the same bits."""
+        import numpy as np  # see linexport.tables
+
+        if not (all(map(_NAME.fullmatch, self.names)) and np.isfinite(self.values).all()):
+            self._frame().write_csv(file, include_header=include_header, separator=separator)
+            return
+        lines = [separator.join(self.names)] if include_header else []
+        numbers = zip(*(map(_shortest, column) for column in self.values.T), strict=True)
+        lines += (
+            separator.join([*row, *texts]) for row, texts in zip(self.kept, numbers, strict=True)
+        )
+        file.write("".join(f"{line}\n" for line in lines).encode())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Hand them over as Arrow; see WrittenRows."""
+        return self._frame().__arrow_c_stream__(requested_schema)
+
+    def _frame(self) -> "pl.DataFrame":
+        import polars as pl
+
+        num_kept = len(self.names) - self.values.shape[1]
+        text = {
+            name: pl.Series([row[place] for row in self.kept], dtype=pl.String)
+            for place, name in enumerate(self.names[:num_kept])
+        }
+        numbers = dict(zip(self.names[num_kept:], self.values.T, strict=True))
+        return pl.DataFrame(text | numbers)
+
+
+def read_plain(path: Path, source: str, delimiter: str | None = None) -> PlainFile | None:
+    """Read a file if it is plain.
+
+    Raises:
+        DataError: If its header is none of CSV, plain or not.
+        OSError: If it cannot be read.
     """
-    sources = source if isinstance(source, list | tuple) else [source]
-    if len(sources) != 1 or not isinstance(sources[0], str | Path):
+    if path.stat().st_size > LARGEST or delimiter not in (None, *_csv_records.CSV_DELIMITERS):
         return None
-    delimiter = "\t" if delimiter == "\\t" else delimiter
-    try:
-        return _read(Path(sources[0]), delimiter)
-    except (DataError, OSError, ValueError):  # for `open_table` to tell
-        return None
-
-
-def is_plain_name(name: str) -> bool:
-    """Tell whether a column's name is written as it is, in any dialect of CSV."""
-    return _NAME.fullmatch(name) is not None
-
-
-def write_plain(
-    names: Sequence[str],
-    blocks: "Sequence[tuple[Sequence[Sequence[str]], FloatArray]]",
-    delimiter: str,
-) -> bytes:
-    """Return CSV.
-
-    Args:
-        names: Of all columns; plain.
-        blocks: For n rows each, the fields that are kept, and (n, K) finite numbers after them,
-            which get the fewest digits that read back as the same bits.
-        delimiter: Between the fields.
-    """
-    lines = [delimiter.join(names)]
-    for kept, values in blocks:
-        numbers = zip(*(map(_shortest, column) for column in values.T), strict=True)
-        lines += (delimiter.join([*row, *texts]) for row, texts in zip(kept, numbers, strict=True))
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _read(path: Path, delimiter: str | None) -> PlainTable | None:
-    if path.suffix.lower() not in CSV_SUFFIXES or not path.is_file():
-        return None
-    with path.open("rb") as stream:
-        data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST or delimiter not in (None, *CSV_DELIMITERS):
-        return None
-    header, blocks = _csv_records.records(io.BytesIO(data), str(path))
-    found, delimiter = _csv_records.parse_header(header, str(path), delimiter)
-    names = require_unique(found, str(path))
+    data = path.read_bytes()
+    header, blocks = _csv_records.records(io.BytesIO(data), source)
+    found, delimiter = _csv_records.parse_header(header, source, delimiter)
+    names = require_unique(found, source)
     row = _NUMBER + f"(?:{re.escape(delimiter)}{_NUMBER}){{{len(names) - 1}}}\n"
     plain = re.compile(f"(?:{row})*+")
     parsed = []
     for block in blocks:
-        text = block.decode("ascii").replace("\r\n", "\n")
+        text = block.decode("latin-1").replace("\r\n", "\n")
         if not plain.fullmatch(text):
             return None
-        fields = [line.split(delimiter) for line in text.split("\n")[:-1]]
-        parsed.append(PlainBlock(fields, len(block)))
-    return PlainTable(path, names, len(data), tuple(parsed) or (PlainBlock([], 0),))
+        parsed.append(([line.split(delimiter) for line in text.split("\n")[:-1]], len(block)))
+    return PlainFile(source, names, len(data), parsed)
 
 
 def _shortest(value: "np.floating[Any]") -> str:

@@ -22,7 +22,7 @@ from linexport._arrays import Float64Array
 from linexport.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from linexport.tables._parts import Part  # it imports polars
+    from linexport.tables._tables import Part
 
 __all__ = ["Gather", "alone", "share_parts", "span"]
 

@@ -1,29 +1,176 @@
 """Tables: a schema and a stream of batches, whatever the rows come from."""
 
-import sys
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
-import polars as pl
+import msgspec
 
-from linexport.errors import ConfigError, DataError
-from linexport.tables._ahead import Ahead
-from linexport.tables._frames import Frame, parquet_file
-from linexport.tables._memory import arrow_table, mapping
-from linexport.tables._names import require_known
-from linexport.tables._parts import Batch, Part, Selection
-from linexport.tables._paths import File, find_files, require_one_format
-from linexport.tables._progress import OnRead, ReadProgress
+from linexport.errors import DataError
+from linexport.tables._checks import require_known
 
 if TYPE_CHECKING:
+    from linexport._arrays import Float64Array, FloatArray, FloatDType
+    from linexport.tables._ahead import Ahead
+    from linexport.tables._opening import File
     from linexport.tables._sharing import Gather
 
-__all__ = ["Batch", "File", "Table", "open_table"]
+__all__ = [
+    "Batch",
+    "OnRead",
+    "Part",
+    "ReadProgress",
+    "Selection",
+    "Table",
+    "WrittenRows",
+    "unreadable",
+]
 
 _BYTES_AHEAD = 96 << 20
 """Of rows read and not yet used: what a core reads while NumPy and onnxruntime are loaded."""
+
+
+class ReadProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one pass over a table, or over a rank's share of it, has come."""
+
+    rows: int
+    """Rows read so far; a smaller number than before means that a new pass has begun."""
+    bytes_read: float
+    """Of the files; 0 where the table is in memory."""
+    num_bytes: float | None
+    """Of the files in all; None where that is not known, as of standard input."""
+
+
+OnRead: TypeAlias = Callable[[ReadProgress], None]
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """What to read of a table."""
+
+    numbers: tuple[str, ...]
+    """Columns that must hold numbers."""
+    kept: tuple[str, ...]
+    """Columns to hand on as they are; one may also be among the numbers."""
+    text_remedy: Callable[[str], str]
+    """Says what to do about text in a column of numbers, given its name."""
+
+
+class WrittenRows(Protocol):
+    """Rows as they are written; a polars DataFrame is such."""
+
+    @property
+    def height(self) -> int:
+        """How many there are."""
+        ...
+
+    def write_csv(self, file: BinaryIO, *, include_header: bool, separator: str) -> None:
+        """Write them as polars does."""
+        ...
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Hand them over as Arrow, for whatever is not CSV."""
+        ...
+
+
+class Batch(Protocol):
+    """Rows that follow one another in one file."""
+
+    @property
+    def source(self) -> str:
+        """The file, for messages."""
+        ...
+
+    @property
+    def first_row(self) -> int:
+        """Number of the first row in the file, counted from 1 without a header."""
+        ...
+
+    @property
+    def num_rows(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def num_bytes(self) -> float:
+        """How much of the file they are: of Parquet, the rows' share of it; 0 in memory."""
+        ...
+
+    @property
+    def held_bytes(self) -> float:
+        """How much memory they take."""
+        ...
+
+    @property
+    def kept_types(self) -> Sequence[str]:
+        """Of the columns to hand on."""
+        ...
+
+    def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":
+        """Return (n, C) numbers, float64 unless said; one column lies after the other.
+
+        Each is rounded once: NaN where a value is missing, infinity where it is too large.
+        """
+        ...
+
+    def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
+        """Yield at least one block (m, C) of the numbers, and the rows before it.
+
+        Columns lie side by side. A block stays in the cache while it is dealt with, so that all
+        rows cross the memory bus once.
+        """
+        ...
+
+    def kept_and(self, names: Sequence[str], values: "FloatArray") -> WrittenRows:
+        """Return the columns to hand on, and after them (n, K) values of the names."""
+        ...
+
+
+class Part(Protocol):
+    """One file or frame."""
+
+    @property
+    def source(self) -> str:
+        """Its name for messages."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its columns, each named once."""
+        ...
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is read from a file, and so ahead; not from memory or a pipe."""
+        ...
+
+    @property
+    def num_bytes(self) -> float | None:
+        """The sum of `num_bytes` of its batches; None where only the end tells."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How much there is to read: in bytes for CSV, else in rows.
+
+        Raises:
+            DataError: If it can be read only once, and so not be shared.
+        """
+        ...
+
+    def cut(self, start: int, stop: int) -> "Part":
+        """Return the pieces whose middle lies from start to stop, as sizes are counted.
+
+        Their rows keep their numbers, and nothing else is parsed or decoded.
+        """
+        ...
+
+    def batches(self, selection: Selection) -> Iterator[Batch]:
+        """Yield at least one batch, if only of no rows.
+
+        Raises:
+            DataError: Where the part cannot be read, or a number is text.
+        """
+        ...
 
 
 class Table:
@@ -38,7 +185,7 @@ class Table:
         source: str,
         parts: Sequence[Part],
         *,
-        files: Sequence[File] = (),
+        files: "Sequence[File]" = (),
         on_read: OnRead | None = None,
     ) -> None:
         self.source = source
@@ -78,11 +225,11 @@ class Table:
             text_remedy: Says what to do about text in a column of numbers, given its name.
 
         Raises:
-            DataError: If a name is unknown, a file cannot be read or is malformed, or one of the
-                numbers is text.
+            DataError: If a name is unknown, a file cannot be read or is malformed, one of the
+                numbers is text, or a kept column is of different types in two files.
         """
         batches = self.batches_and_ends(numbers, kept, text_remedy=text_remedy)
-        return _without_ends(batches)
+        return _without_ends(batches, kept)
 
     def batches_and_ends(
         self,
@@ -91,7 +238,7 @@ class Table:
         *,
         text_remedy: Callable[[str], str] = lambda _: "correct it",
     ) -> Generator[Batch | None, None, None]:
-        """As `batches`, and yield None where a file ends.
+        """As `batches`, but with any types of kept columns, and yield None where a file ends.
 
         So a file is known to be whole before the next one turns out to be at fault.
         """
@@ -99,6 +246,8 @@ class Table:
         selection = Selection(numbers=tuple(numbers), kept=tuple(kept), text_remedy=text_remedy)
         batches = self._read(selection)
         if all(part.is_file for part in self._parts):
+            from linexport.tables._ahead import Ahead  # what is small does without
+
             return self._watched(Ahead(batches, _size_of, _BYTES_AHEAD))
         return self._watched(batches)
 
@@ -116,10 +265,10 @@ class Table:
         try:
             parts = share_parts(self._parts, rank, num_ranks, gather or alone)
         except OSError as error:
-            raise _unreadable(error, str(error.filename or self.source)) from error
+            raise unreadable(error, str(error.filename or self.source)) from error
         return Table(self.source, parts, on_read=self._on_read)
 
-    def only(self, files: Iterable[File]) -> "Table":
+    def only(self, files: "Iterable[File]") -> "Table":
         """Return the rows of some of its files, of at least one."""
         chosen = set(files)
         kept = [
@@ -135,11 +284,11 @@ class Table:
             try:
                 yield from part.batches(selection)
             except OSError as error:
-                raise _unreadable(error, part.source) from error
+                raise unreadable(error, part.source) from error
             yield None
 
     def _watched(
-        self, batches: Generator[Batch | None, None, None] | Ahead[Batch | None]
+        self, batches: "Generator[Batch | None, None, None] | Ahead[Batch | None]"
     ) -> Generator[Batch | None, None, None]:
         """Tell how far reading has come, each time when a batch has been dealt with."""
         rows, bytes_read, num_bytes = 0, 0.0, self.num_bytes if self._on_read else None
@@ -148,110 +297,10 @@ class Table:
                 yield batch
                 if batch is None or self._on_read is None:
                     continue
-                rows, bytes_read = rows + batch.numbers.height, bytes_read + batch.num_bytes
+                rows, bytes_read = rows + batch.num_rows, bytes_read + batch.num_bytes
                 self._on_read(ReadProgress(rows=rows, bytes_read=bytes_read, num_bytes=num_bytes))
         finally:
             batches.close()
-
-
-def _without_ends(batches: Generator[Batch | None, None, None]) -> Generator[Batch, None, None]:
-    with closing(batches):
-        for batch in batches:
-            if batch is not None:
-                yield batch
-
-
-def _size_of(batch: Batch | None) -> float:
-    return batch.numbers.estimated_size() + batch.kept.estimated_size() if batch else 0
-
-
-def open_table(
-    source: Any, *, delimiter: str | None = None, on_read: OnRead | None = None
-) -> Table:
-    r"""Open a table.
-
-    Args:
-        source: A CSV or Parquet file; a directory or a pattern such as `part-*.csv`, whose files
-            are read in the order of their names as one table; a list of these; `-` for CSV on
-            standard input; an object with the Arrow PyCapsule interface (polars, pandas, pyarrow,
-            DuckDB); a polars LazyFrame; or a mapping of names to arrays, or to scalars for one
-            row.
-        delimiter: One character between the fields of CSV; `\t` may be written as two. If not
-            given, the one of , ; | and tab that occurs in the header.
-        on_read: Called with a ReadProgress after each batch, whoever reads them.
-
-    Raises:
-        ConfigError: If the delimiter is not one character, or is given where there is no CSV.
-        DataError: If there is no such file, it cannot be read, or the files differ in columns.
-    """
-    delimiter = _check_delimiter(delimiter)
-    names = _names_of_files(source)
-    if names == ["-"]:
-        from linexport.tables._csv import CsvStream
-
-        if sys.stdin is None:
-            raise DataError("It is closed.", source="standard input")
-        stream = CsvStream(sys.stdin.buffer, "standard input", delimiter)
-        return Table(stream.source, [stream], on_read=on_read)
-    if names:
-        return _open_files(names, delimiter, on_read)
-    _refuse_delimiter(delimiter)
-    part = _open_object(source)
-    return Table(part.source, [part], on_read=on_read)
-
-
-def _names_of_files(source: Any) -> list[str]:
-    """Return what was named, or nothing if it is an object that holds rows."""
-    several = source if isinstance(source, list | tuple) else [source]
-    if not all(isinstance(name, str | Path) for name in several):
-        return []
-    names = [str(name) for name in several]
-    if "" in names:
-        raise DataError("The name of the table is empty; name a file, a directory or -.")
-    if "-" in names and len(names) > 1:
-        raise DataError("Standard input is a table by itself; give it alone, or name files only.")
-    return names
-
-
-def _open_files(names: list[str], delimiter: str | None, on_read: OnRead | None) -> Table:
-    source = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-    try:
-        files = [file for name in names for file in find_files(name)]
-        require_one_format(files, source)
-        parts = [_open_file(file, delimiter) for file in files]
-    except OSError as error:
-        raise _unreadable(error, str(error.filename or source)) from error
-    return Table(source, parts, files=files, on_read=on_read)
-
-
-def _open_object(source: Any) -> Part:
-    package = type(source).__module__.split(".")[0].lstrip("_")
-    name = f"{package}.{type(source).__name__}".removeprefix("builtins.")
-    if isinstance(source, pl.LazyFrame):
-        return Frame(source, name)
-    if isinstance(source, Mapping):
-        return mapping(source, name)
-    if hasattr(source, "__arrow_c_stream__"):
-        return arrow_table(source, name)
-    raise DataError(
-        f"A {name} is no table: give a path, a polars, pandas, pyarrow or DuckDB table, or a "
-        "mapping of column names to arrays."
-    )
-
-
-def _open_file(file: File, delimiter: str | None) -> Part:
-    source = str(file.path)
-    is_pipe = file.path.exists() and not file.path.is_file()
-    if file.suffix == ".parquet":
-        _refuse_delimiter(delimiter)
-        if is_pipe:
-            raise DataError("Parquet cannot be read from a pipe; save it to a file.", source=source)
-        return parquet_file(file.path, source)
-    from linexport.tables._csv import CsvFile, CsvStream  # Parquet does without
-
-    if is_pipe:  # `linexport predict M <(zcat F)`
-        return CsvStream(file.path.open("rb"), source, delimiter)
-    return CsvFile(file.path, source, delimiter)
 
 
 def _require_same_columns(part: Part, first: Part) -> None:
@@ -266,20 +315,30 @@ def _require_same_columns(part: Part, first: Part) -> None:
         )
 
 
-def _check_delimiter(delimiter: str | None) -> str | None:
-    if delimiter == "\\t":
-        return "\t"
-    if delimiter is None or (
-        len(delimiter) == 1 and delimiter.isascii() and delimiter not in '"\r\n'
-    ):
-        return delimiter
-    raise ConfigError(f"The delimiter must be one ASCII character, got {delimiter!r}.")
+def _without_ends(
+    batches: Generator[Batch | None, None, None], kept: Sequence[str]
+) -> Generator[Batch, None, None]:
+    """Yield the batches, whose kept columns are of the same types throughout."""
+    types: Sequence[str] | None = None
+    with closing(batches):
+        for batch in batches:
+            if batch is None:
+                continue
+            types = types or batch.kept_types
+            for name, here, before in zip(kept, batch.kept_types, types, strict=True):
+                if here != before:
+                    raise DataError(
+                        f"It holds {here}, but {before} in the files before; make them alike.",
+                        source=batch.source,
+                        column=name,
+                    )
+            yield batch
 
 
-def _refuse_delimiter(delimiter: str | None) -> None:
-    if delimiter is not None:
-        raise ConfigError("A delimiter is for CSV; this table is not.")
+def _size_of(batch: Batch | None) -> float:
+    return batch.held_bytes if batch else 0
 
 
-def _unreadable(error: OSError, source: str) -> DataError:
+def unreadable(error: OSError, source: str) -> DataError:
+    """Return what to raise for an error of the system met while reading."""
     return DataError(f"It cannot be read: {error.strerror or error}.", source=source)

@@ -1,27 +1,30 @@
-"""Tables out: CSV or Parquet, a batch at a time, all or nothing."""
+"""Tables out: CSV or Parquet, a batch at a time, all or nothing; and other files likewise."""
 
 import itertools
+import os
 import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
-
-import polars as pl
-from polars.io.plugins import register_io_source
+from typing import TYPE_CHECKING, BinaryIO
 
 from linexport.errors import ConfigError, DataError
-from linexport.tables._parquet_footer import row_group_rows
-from linexport.tables._replacing import SEPARATORS, destination, replace, unwritable
 
-__all__ = ["check_output", "write_table"]
+if TYPE_CHECKING:
+    from linexport.tables._tables import WrittenRows
+
+__all__ = ["check_output", "write_file", "write_table"]
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+"""Between the fields of CSV, by the output's suffix."""
+_SECONDS_BETWEEN_SYNCS = 0.05  # in which a disk takes some megabytes
 
 _FRAMES_IN_FLIGHT = 4  # enough for reading and writing to overlap
 _SECONDS_BETWEEN_LOOKS = 0.1  # at an encoder that takes no more frames: it may have failed
 
-_Encoder = Callable[[Iterator[pl.DataFrame], BinaryIO], None]
+_Encoder = Callable[[Iterator["WrittenRows"], BinaryIO], None]
 
 
 def check_output(output: str | Path) -> None:
@@ -35,8 +38,8 @@ def check_output(output: str | Path) -> None:
         _destination(output)
 
 
-def write_table(frames: Iterable[pl.DataFrame], output: str | Path) -> int:
-    """Write frames of one schema below one another, in constant memory.
+def write_table(frames: Iterable["WrittenRows"], output: str | Path) -> int:
+    """Write rows of the same columns below one another, in constant memory.
 
     The rows are written to a hidden file beside the output, which replaces it at the end: whoever
     reads the output, also after a failure or a kill, finds the old file or all of the new one.
@@ -69,25 +72,38 @@ def write_table(frames: Iterable[pl.DataFrame], output: str | Path) -> int:
         num_rows = _encode_beside(frames, encode, stream, source)
 
     def check(aside: Path) -> None:
-        if encode is _encode_parquet and sum(row_group_rows(aside, source)) != num_rows:
+        if encode is not _encode_parquet:
+            return
+        from linexport.tables._parquet_footer import row_group_rows
+
+        if sum(row_group_rows(aside, source)) != num_rows:
             raise DataError(f"It does not hold the {num_rows} rows written.", source=source)
 
-    replace(path, source, write, check)
+    _replace(path, source, write, check)
     return num_rows
 
 
+def write_file(content: bytes, output: str | Path) -> None:
+    """Write a file all or nothing.
+
+    Raises:
+        DataError: As `check_output`; if it cannot be written.
+    """
+    _replace(_file_at(output), str(output), lambda stream: stream.write(content))
+
+
 def _encode_beside(
-    frames: Iterable[pl.DataFrame], encode: _Encoder, stream: BinaryIO, source: str
+    frames: Iterable["WrittenRows"], encode: _Encoder, stream: BinaryIO, source: str
 ) -> int:
     """Encode in another thread what this one makes, and return the number of rows.
 
     Interrupts reach this thread alone, so none is lost in the encoder.
     """
-    waiting: queue.Queue[pl.DataFrame | None] = queue.Queue(_FRAMES_IN_FLIGHT)
+    waiting: queue.Queue[WrittenRows | None] = queue.Queue(_FRAMES_IN_FLIGHT)
     failures: list[BaseException] = []
     num_rows = num_encoded = 0
 
-    def arriving() -> Iterator[pl.DataFrame]:
+    def arriving() -> Iterator["WrittenRows"]:
         nonlocal num_encoded
         while (frame := waiting.get()) is not None:
             yield frame
@@ -99,7 +115,7 @@ def _encode_beside(
         except BaseException as error:  # raised again in the thread that waits
             failures.append(error)
 
-    def put(frame: pl.DataFrame | None) -> None:
+    def put(frame: "WrittenRows | None") -> None:
         while encoder.is_alive():
             with suppress(queue.Full):
                 waiting.put(frame, timeout=_SECONDS_BETWEEN_LOOKS)
@@ -124,17 +140,21 @@ def _encode_beside(
 
 
 def _encode_csv(separator: str) -> _Encoder:
-    def encode(frames: Iterator[pl.DataFrame], stream: BinaryIO) -> None:
+    def encode(frames: Iterator["WrittenRows"], stream: BinaryIO) -> None:
         for number, frame in enumerate(frames):
             frame.write_csv(stream, include_header=number == 0, separator=separator)
 
     return encode
 
 
-def _encode_parquet(frames: Iterator[pl.DataFrame], stream: BinaryIO) -> None:
-    first = next(frames)
+def _encode_parquet(frames: Iterator["WrittenRows"], stream: BinaryIO) -> None:
+    import polars as pl
+    from polars.io.plugins import register_io_source
+
+    in_polars = map(pl.DataFrame, frames)
+    first = next(in_polars)
     register_io_source(
-        lambda *_: itertools.chain([first], frames), schema=first.schema
+        lambda *_: itertools.chain([first], in_polars), schema=first.schema
     ).sink_parquet(stream)
 
 
@@ -142,18 +162,95 @@ def _encoder(output: str | Path) -> _Encoder:
     suffix = Path(output).suffix.lower()
     if suffix == ".parquet":
         return _encode_parquet
-    if suffix in SEPARATORS:
-        return _encode_csv(SEPARATORS[suffix])
+    if suffix in _SEPARATORS:
+        return _encode_csv(_SEPARATORS[suffix])
     raise ConfigError(f"Name the output .csv, .tsv or .parquet, or - for CSV, not '{output}'.")
 
 
 def _destination(output: str | Path) -> Path:
     _encoder(output)
-    return destination(output)
+    return _file_at(output)
+
+
+def _file_at(output: str | Path) -> Path:
+    """Return the file to replace; a link stays, and what it points to is replaced.
+
+    Raises:
+        DataError: If its directory does not exist, or something that is no file is in its place.
+    """
+    try:
+        path = Path(output).resolve()
+        if not path.parent.is_dir():
+            raise DataError(f"There is no directory {Path(output).parent}.", source=str(output))
+        if path.exists() and not path.is_file():
+            raise DataError("It is not a file, and is not replaced.", source=str(output))
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that point at each other
+        raise DataError(f"It cannot be written: {error}.", source=str(output)) from error
+    return path
+
+
+def _replace(
+    path: Path,
+    source: str,
+    write: Callable[[BinaryIO], object],
+    check: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Write aside, look at what lies on the disk, then rename.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    aside = path.with_name(f".linexport-{os.urandom(8).hex()}.tmp")
+    try:
+        try:
+            with aside.open("xb") as stream:
+                with _reaching_the_disk(stream):
+                    write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            check(aside)
+            aside.replace(path)
+        except OSError as error:
+            raise _unwritable(error, source) from error
+        finally:
+            aside.unlink(missing_ok=True)
+    finally:
+        # An interrupt during a call of polars is raised twice, by polars and then by Python, which
+        # may be in the midst of the line above.
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reaching_the_disk(stream: BinaryIO) -> Iterator[None]:
+    """Have the system write what it is given while more is made, not all of it at the end."""
+    done = threading.Event()
+    failures: list[OSError] = []
+
+    def sync() -> None:
+        try:
+            while not done.wait(_SECONDS_BETWEEN_SYNCS):
+                os.fsync(stream.fileno())
+        except OSError as error:  # the system tells it once
+            failures.append(error)
+
+    syncing = threading.Thread(target=sync, name="linexport-sync", daemon=True)
+    syncing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        syncing.join()
+    if failures:
+        raise failures[0]
 
 
 def _unwritable(error: BaseException, source: str) -> BaseException:
     """Return what to raise for an error met while writing."""
-    if isinstance(error, OSError | pl.exceptions.PolarsError):
-        return unwritable(error, source)
-    return error
+    is_polars = type(error).__module__.partition(".")[0] == "polars"  # which may not be loaded
+    if not (is_polars or isinstance(error, OSError)):
+        return error
+    # polars raises an OSError that tells its number in the message alone.
+    if isinstance(error, BrokenPipeError) or "os error 32" in str(error):
+        return BrokenPipeError()  # the reader of our output has seen enough: nobody's mistake
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return DataError(f"It cannot be written: {reason}.", source=source)

@@ -3,7 +3,7 @@
 import pytest
 
 from linexport.cli import _progress
-from linexport.tables._progress import ReadProgress
+from linexport.tables._tables import ReadProgress
 
 
 class _Clock:

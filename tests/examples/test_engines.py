@@ -98,7 +98,7 @@ def test_an_engine_predicts_what_linexport_predicts_bit_for_bit(
     if name.startswith("spark"):
         needs_java()
     found = run_example(name, model, table, tmp_path / "out.parquet").sort("id")
-    linexport.predict(model, table, tmp_path / "expected.parquet", keep="id")
+    linexport.predict_table(model, table, tmp_path / "expected.parquet", keep="id")
     expected = pl.read_parquet(tmp_path / "expected.parquet")
     assert found.schema == {"id": pl.String, "rent": pl.Float32, "kWh": pl.Float32}
     assert found.equals(expected)

@@ -1,4 +1,4 @@
-"""linexport.predict: tables of every kind into files."""
+"""linexport.predict_table: tables of every kind into files."""
 
 import numpy as np
 import polars as pl
@@ -21,8 +21,8 @@ EXPECTED = {"price": [200328.5, 64772.0, 620620.5], "rent": [800.25, 254.875, 24
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
 def test_tables_in_memory_are_predicted_into_files(bundle, tmp_path, kind, suffix):
     output = tmp_path / f"out.{suffix}"
-    scored = linexport.predict(bundle, kind(ROWS), output)
-    assert (scored.rows_written, scored.rows_without_prediction) == (3, 0)
+    predicted = linexport.predict_table(bundle, kind(ROWS), output)
+    assert (predicted.rows_written, predicted.rows_without_prediction) == (3, 0)
     if suffix == "parquet":
         frame = pl.read_parquet(output)
     else:
@@ -34,9 +34,9 @@ def test_tables_in_memory_are_predicted_into_files(bundle, tmp_path, kind, suffi
 def test_kept_columns_are_named_one_by_one_or_as_text(bundle, tmp_path, keep):
     if keep == "id,floor, from the ground":
         with pytest.raises(DataError, match="There is no column 'floor'"):
-            linexport.predict(bundle, pl.DataFrame(ROWS), tmp_path / "out.csv", keep=keep)
+            linexport.predict_table(bundle, pl.DataFrame(ROWS), tmp_path / "out.csv", keep=keep)
         return
-    linexport.predict(bundle, pl.DataFrame(ROWS), tmp_path / "out.csv", keep=keep)
+    linexport.predict_table(bundle, pl.DataFrame(ROWS), tmp_path / "out.csv", keep=keep)
     frame = pl.read_csv(tmp_path / "out.csv")
     assert frame.to_dict(as_series=False) == {"id": ["a", "b", "c"]} | EXPECTED
 
@@ -44,10 +44,10 @@ def test_kept_columns_are_named_one_by_one_or_as_text(bundle, tmp_path, keep):
 def test_missing_values_become_nan_only_when_asked(bundle, tmp_path):
     rows = pl.DataFrame(ROWS | {"rooms": [3, None, 9]})
     with pytest.raises(DataError, match=r"column 'rooms', row 2: There is no value"):
-        linexport.predict(bundle, rows, tmp_path / "out.parquet")
+        linexport.predict_table(bundle, rows, tmp_path / "out.parquet")
     assert list(tmp_path.iterdir()) == []
-    scored = linexport.predict(bundle, rows, tmp_path / "out.parquet", missing="nan")
-    assert (scored.rows_written, scored.rows_without_prediction) == (3, 1)
+    predicted = linexport.predict_table(bundle, rows, tmp_path / "out.parquet", missing="nan")
+    assert (predicted.rows_written, predicted.rows_without_prediction) == (3, 1)
     price = pl.read_parquet(tmp_path / "out.parquet")["price"].to_numpy()
     assert np.isnan(price[1])
     assert price[[0, 2]].tolist() == [200328.5, 620620.5]
@@ -70,13 +70,13 @@ def test_what_cannot_be_predicted_is_refused(
 ):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=said):
-        linexport.predict(bundle, table, output, **settings)
+        linexport.predict_table(bundle, table, output, **settings)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_only_onnx_predicts(bundle, tmp_path):
     with pytest.raises(ArtifactError, match="predicting needs a bundle or an ONNX file"):
-        linexport.predict(bundle / "model.pt", ROWS, tmp_path / "out.csv")
+        linexport.predict_table(bundle / "model.pt", ROWS, tmp_path / "out.csv")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -92,7 +92,7 @@ def begin_and_tell(*arguments):
     print({{"numpy", "onnxruntime", "torch"}} & set(sys.modules))
     return begin(*arguments)
 Table.batches = begin_and_tell
-linexport.predict({str(bundle)!r}, {str(source)!r}, {str(output)!r})
+linexport.predict_table({str(bundle)!r}, {str(source)!r}, {str(output)!r})
 """
     assert fresh_python(code) == "set()"
     assert pl.read_parquet(output).to_dict(as_series=False) == EXPECTED
@@ -104,5 +104,5 @@ def test_a_bundle_that_takes_the_place_of_another_is_given_its_own_features(
 ):
     monkeypatch.setattr(linexport.bundle, "feature_names", lambda _: stated)
     pl.DataFrame(ROWS).write_parquet(tmp_path / "in.parquet")
-    linexport.predict(bundle, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    linexport.predict_table(bundle, tmp_path / "in.parquet", tmp_path / "out.parquet")
     assert pl.read_parquet(tmp_path / "out.parquet").to_dict(as_series=False) == EXPECTED

@@ -8,7 +8,7 @@ import pytest
 
 import linexport
 from linexport.errors import ConfigError, DataError
-from linexport.predicting._arrow import record_batch_scorer
+from linexport.predicting._arrow import record_batch_predictor
 
 ROWS = pa.record_batch(
     {
@@ -25,7 +25,7 @@ EXPECTED = {"y": [-5.5, -9.5, -33.5], "z": [2.0, 6.0, 0.0]}
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_kept_columns_are_untouched_and_predictions_follow(make_predictor, dtype, kind):
     rows = kind(dict(zip(ROWS.schema.names, ROWS.columns, strict=True)))
-    found = record_batch_scorer(make_predictor(dtype), keep=["when", "id"])(rows)
+    found = record_batch_predictor(make_predictor(dtype), keep=["when", "id"])(rows)
     assert type(found) is type(rows)
     assert found.schema.names == ["when", "id", "y", "z"]
     assert found.select(["when", "id"]).equals(rows.select(["when", "id"]))
@@ -34,21 +34,21 @@ def test_kept_columns_are_untouched_and_predictions_follow(make_predictor, dtype
 
 
 def test_a_batch_of_no_rows_is_one_of_no_predictions(predictor):
-    found = record_batch_scorer(predictor, keep=["id"])(ROWS.slice(0, 0))
+    found = record_batch_predictor(predictor, keep=["id"])(ROWS.slice(0, 0))
     assert found.num_rows == 0
     assert found.schema.names == ["id", "y", "z"]
 
 
 def test_a_slice_is_predicted_as_the_rows_that_it_shows(predictor):
-    found = record_batch_scorer(predictor)(ROWS.slice(1, 2))
+    found = record_batch_predictor(predictor)(ROWS.slice(1, 2))
     assert found.to_pydict() == {name: values[1:] for name, values in EXPECTED.items()}
 
 
 def test_rows_without_a_value_are_an_error_or_predicted_as_nan(predictor):
     rows = pa.record_batch({"a": [1.0, None], "b": [2, 4]})
     with pytest.raises(DataError, match=r"RecordBatch, column 'a', row 2: There is no value"):
-        record_batch_scorer(predictor)(rows)
-    found = record_batch_scorer(predictor, missing="nan")(rows)
+        record_batch_predictor(predictor)(rows)
+    found = record_batch_predictor(predictor, missing="nan")(rows)
     assert found.column("y")[0].as_py() == -5.5
     assert np.isnan(found.column("y")[1].as_py())
 
@@ -65,31 +65,31 @@ def test_what_could_never_be_scored_is_refused_before_a_job_begins(
     predictor, settings, error, said
 ):
     with pytest.raises(error, match=said):
-        record_batch_scorer(predictor, **settings)
+        record_batch_predictor(predictor, **settings)
 
 
 def test_columns_that_are_not_there_are_named(predictor):
     with pytest.raises(DataError, match=r"pyarrow.RecordBatch: There is no column 'ID'; did you"):
-        record_batch_scorer(predictor, keep=["ID"])(ROWS)
+        record_batch_predictor(predictor, keep=["ID"])(ROWS)
     with pytest.raises(DataError, match="There is no column 'b'"):
-        record_batch_scorer(predictor)(ROWS.select(["id", "a"]))
+        record_batch_predictor(predictor)(ROWS.select(["id", "a"]))
 
 
 def test_one_column_may_be_kept_by_its_name_alone(predictor):
-    found = record_batch_scorer(predictor, keep="when")(ROWS)
+    found = record_batch_predictor(predictor, keep="when")(ROWS)
     assert found.schema.names == ["when", "y", "z"]
 
 
 def test_columns_of_one_name_matter_only_where_they_are_wanted(predictor):
     rows = pa.record_batch([*ROWS.columns, ROWS["id"]], names=[*ROWS.schema.names, "id"])
-    assert record_batch_scorer(predictor)(rows).to_pydict() == EXPECTED
+    assert record_batch_predictor(predictor)(rows).to_pydict() == EXPECTED
     with pytest.raises(DataError, match="RecordBatch, column 'id': Two columns have this name"):
-        record_batch_scorer(predictor, keep=["id"])(rows)
+        record_batch_predictor(predictor, keep=["id"])(rows)
 
 
 def test_what_is_no_record_batch_is_refused(predictor):
     with pytest.raises(DataError, match=r"A DataFrame is no record batch: give a pyarrow\.Rec"):
-        record_batch_scorer(predictor)(ROWS.to_pandas())
+        record_batch_predictor(predictor)(ROWS.to_pandas())
 
 
 def test_it_is_pickled_with_the_model_and_predicts_the_same_bits(tmp_path):
@@ -99,7 +99,7 @@ def test_it_is_pickled_with_the_model_and_predicts_the_same_bits(tmp_path):
         targets=["y"],
     )
     linexport.export(model, tmp_path / "bundle")
-    score = record_batch_scorer(linexport.load(tmp_path / "bundle"), keep=["id"])
+    score = record_batch_predictor(linexport.load(tmp_path / "bundle"), keep=["id"])
     assert pickle.loads(pickle.dumps(score))(ROWS).equals(score(ROWS))
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from linexport.columns import Column
 from linexport.errors import ConfigError, DataError, ExtrapolationWarning
+from linexport.predicting._policy import TrainingRange
 from linexport.predicting._predictor import Predictor
-from linexport.predicting._ranges import TrainingRange
-from linexport.tables._tables import open_table
+from linexport.tables._opening import open_table
 
 INSIDE = [[1.0, 0.1], [5.0, -2.0], [3.0, 0.0]]
 SEEN = "9 is outside the training range, 1 to 5; "

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from linexport.errors import ConfigError, DataError
-from linexport.predicting._parts import score_parts
-from linexport.tables._tables import open_table
+from linexport.predicting._parts import write_parts
+from linexport.tables._opening import open_table
 
 ARTIFACT = "a" * 64
 
@@ -31,10 +31,10 @@ def run(predictor):
     """Score the lake into out/, and tell the names of the parts that were written anew."""
 
     def score(source="lake", directory="out", artifact=ARTIFACT, **settings):
-        scored = score_parts(
+        predicted = write_parts(
             open_table(source), predictor, Path(directory), artifact_sha256=artifact, **settings
         )
-        return [part.path.name for part in scored.parts if not part.done_before]
+        return [part.path.name for part in predicted.parts if not part.done_before]
 
     return score
 
@@ -48,12 +48,16 @@ def files(directory: str) -> list[str]:
 
 
 def test_every_file_has_a_part_of_its_name_and_rows(predictor, run):
-    scored = score_parts(
+    predicted = write_parts(
         open_table("lake"), predictor, Path("out"), artifact_sha256=ARTIFACT, keep=["id"]
     )
-    assert [part.path for part in scored.parts] == [Path(f"out/p{n}.csv") for n in (1, 2, 3)]
-    assert [part.rows_written for part in scored.parts] == [1, 2, 3]
-    assert (scored.rows_read, scored.rows_written, scored.rows_without_prediction) == (6, 6, 0)
+    assert [part.path for part in predicted.parts] == [Path(f"out/p{n}.csv") for n in (1, 2, 3)]
+    assert [part.rows_written for part in predicted.parts] == [1, 2, 3]
+    assert (predicted.rows_read, predicted.rows_written, predicted.rows_without_prediction) == (
+        6,
+        6,
+        0,
+    )
     assert Path("out/p2.csv").read_text() == "id,y,z\n000,40.5,19.0\n001,42.5,20.0\n"
     assert open_table("out").names == ("id", "y", "z")  # the records are in nobody's way
     assert files("out") == ["p1.csv", "p2.csv", "p3.csv"]
@@ -84,11 +88,11 @@ def test_nothing_is_done_twice_when_resumed(predictor, run):
     assert run() == ["p1.csv", "p2.csv", "p3.csv"]
     before = {name: Path("out", name).stat() for name in files("out")}
     asked = len(predictor.runtime.calls)
-    scored = score_parts(
+    predicted = write_parts(
         open_table("lake"), predictor, Path("out"), artifact_sha256=ARTIFACT, resume=True
     )
-    assert [part.done_before for part in scored.parts] == [True] * 3
-    assert scored.rows_written == 6
+    assert [part.done_before for part in predicted.parts] == [True] * 3
+    assert predicted.rows_written == 6
     assert len(predictor.runtime.calls) == asked
     assert {name: Path("out", name).stat().st_ino for name in before} == {
         name: status.st_ino for name, status in before.items()
@@ -163,8 +167,8 @@ def test_parts_whose_ranges_were_not_looked_at_are_done_again(predictor, run):
     with pytest.warns(UserWarning, match="states no training range"):
         looking = replace(predictor, check_range="warn")
     settings = {"artifact_sha256": ARTIFACT, "resume": True}
-    scored = score_parts(open_table("lake"), looking, Path("out"), **settings)
-    assert not any(part.done_before for part in scored.parts)
+    predicted = write_parts(open_table("lake"), looking, Path("out"), **settings)
+    assert not any(part.done_before for part in predicted.parts)
 
 
 def test_a_file_that_is_new_is_done_beside_those_that_are(run):

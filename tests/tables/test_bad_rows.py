@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from linexport.errors import ConfigError, DataError
 from linexport.rows._table_rows import read_dataset, training_rows
-from linexport.tables._tables import open_table
+from linexport.tables._opening import open_table
 
 TEXT = "correct it, or exclude a column of text with --exclude {}."
 DROP = "or leave such rows out with --missing drop (missing='drop')."
@@ -323,7 +323,7 @@ def test_a_damaged_parquet_file_is_an_error_or_has_all_its_rows(tmp_path_factory
         content[data.draw(st.integers(4, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     with suppress(DataError):
-        assert sum(batch.numbers.height for batch in open_table(path).batches(["x"])) == 40
+        assert sum(batch.num_rows for batch in open_table(path).batches(["x"])) == 40
 
 
 def test_parquet_is_not_read_from_a_pipe(write):

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from linexport.tables._tables import open_table
+from linexport.tables._opening import open_table
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def _written(frame, path):
 
 def _progress_of(table, seen):
     seen.clear()
-    rows = sum(batch.numbers.height for batch in table.batches(["a", "c"]))
+    rows = sum(batch.num_rows for batch in table.batches(["a", "c"]))
     assert [step.rows for step in seen] == sorted({step.rows for step in seen})
     assert seen[-1].rows == rows
     return seen[-1]

@@ -5,7 +5,7 @@ import pytest
 from linexport.errors import ConfigError, DataError
 from linexport.rows._splitting import split
 from linexport.rows._table_rows import read_dataset, training_rows
-from linexport.tables._tables import open_table
+from linexport.tables._opening import open_table
 
 HOUSES = (
     "id,area,garden,price,rooms\na,50,true,3.5,2\nb,60,false,4,3\nc,80,true,6.5,4\nd,95,true,7,2\n"
@@ -71,7 +71,7 @@ def test_dropping_leaves_out_and_counts_the_rows_without_a_value(write):
 
 
 def test_rows_can_be_read_again_and_are_checked_in_every_pass(write):
-    rows = training_rows(open_table(write("x,y\n1,2\n2,4\n3,5\n")), targets="y")
+    rows = training_rows(open_table(write('x,y\n1,2\n2,4\n"3",5\n')), targets="y")
     first, second = ([x.tolist() for x, _ in rows.batches()] for _ in range(2))
     assert first == second == [[[1.0], [2.0], [3.0]]]
     write("x,y\n1,2\n2,4\n3,oops\n")

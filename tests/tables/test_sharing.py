@@ -17,9 +17,9 @@ from linexport.rows._arrays import as_dataset
 from linexport.rows._sharing import describe_all, share_dataset
 from linexport.rows._table_rows import read_rows, training_rows
 from linexport.tables import _csv_records
+from linexport.tables._opening import open_table
 from linexport.tables._parquet_footer import row_group_rows
 from linexport.tables._sharing import alone, span
-from linexport.tables._tables import open_table
 
 RANKS = [1, 2, 3, 5, 8]
 BLOCK_BYTES = 1000
@@ -43,7 +43,7 @@ def write_csv(path, numbers, *, text=None):
 
 
 def numbers_of(table):
-    return [batch.numbers["x"].to_numpy() for batch in table.batches(["x", "y"])]
+    return [batch.numbers()[:, 0] for batch in table.batches(["x", "y"])]
 
 
 def shares(source, num_ranks):

@@ -1,4 +1,4 @@
-"""Small, plain files are scored to the bytes that `score` writes."""
+"""Small, plain files are predicted to the bytes that the road through polars writes."""
 
 import io
 import subprocess
@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linexport.errors import DataError
+from linexport.errors import ConfigError, DataError
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx._engine import OrtEngine
 from linexport.model import LinearModel
-from linexport.predicting._plain import score_plain, suits
 from linexport.predicting._predictor import Predictor
-from linexport.predicting._stream import score
-from linexport.tables._plain import read_plain
-from linexport.tables._tables import open_table
+from linexport.predicting._stream import write_predictions
+from linexport.tables._csv import CsvFile
+from linexport.tables._opening import File, open_table
+from linexport.tables._plain import PlainFile
+from linexport.tables._tables import Table
 
 
 @pytest.fixture(autouse=True)
@@ -35,16 +36,23 @@ def make_predictor(dtype="float32", num_targets=1, num_features=2, *, standardiz
     return Predictor(engine, model.features, model.targets)
 
 
+def through_polars(delimiter=None, **options) -> Table:
+    path = Path("in.csv")
+    file = File(path, path)
+    return Table("in.csv", [CsvFile(path, "in.csv", delimiter)], files=[file], **options)
+
+
 def both(text, predictor, output="out.csv", keep=(), delimiter=None):
-    """Score a table in both ways: what is read and written, and how reading is told."""
+    """Predict a table on both roads: what is read and written, and how reading is told."""
     Path("in.csv").write_text(text)
     told = ([], [])
-    plain = read_plain("in.csv", delimiter)
-    assert suits(plain, predictor.feature_names, predictor.target_names, output, keep)
-    scored = score_plain(plain, predictor, output, keep=keep, on_read=told[0].append)
+    plain = open_table("in.csv", delimiter=delimiter, on_read=told[0].append)
+    assert isinstance(plain._parts[0], PlainFile)
+    delimiter = "\t" if delimiter == "\\t" else delimiter
+    general = through_polars(delimiter, on_read=told[1].append)
+    predicted = write_predictions(plain, predictor, output, keep=keep)
     ours = Path(output).read_bytes()
-    table = open_table("in.csv", delimiter=delimiter, on_read=told[1].append)
-    assert score(table, predictor, output, keep=keep) == scored
+    assert write_predictions(general, predictor, output, keep=keep) == predicted
     assert told[0] == told[1]
     assert {path.name for path in Path().iterdir()} == {"in.csv", output}
     return ours, Path(output).read_bytes()
@@ -61,7 +69,7 @@ def rows_of(num_rows, num_features, seed=0):
 @pytest.mark.parametrize("standardized", [False, True])
 @pytest.mark.parametrize("num_targets", [1, 3])
 @pytest.mark.parametrize("num_features", [1, 2, 17])
-def test_the_bytes_are_those_that_score_writes(dtype, standardized, num_targets, num_features):
+def test_the_bytes_are_those_that_polars_writes(dtype, standardized, num_targets, num_features):
     predictor = make_predictor(dtype, num_targets, num_features, standardized=standardized)
     for seed, num_rows in enumerate((0, 1, 2, 3, 7, 8, 10, 33, 90)):
         text = rows_of(num_rows, num_features, seed)
@@ -82,75 +90,56 @@ def test_the_bytes_are_those_that_score_writes(dtype, standardized, num_targets,
         ("\ufeffx1,x2\n1,2", {}),
         ('"x1","x2","a, b"\n1,2,3\n\n\n', {}),
         ("x1,x2\n", {"output": "out.tsv"}),
+        ("x1,x2,id\n1,2,3\n4,5,6\n", {"output": "out.parquet", "keep": ["id"]}),
+        ("x1,x2,a b;\n1,2,3\n", {"keep": ["a b;"], "delimiter": ","}),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_what_is_kept_and_how_it_lies_is_the_same(text, options):
     ours, theirs = both(text, make_predictor(names=["価格"]), **options)
     assert ours == theirs
 
 
-def test_standard_output_gets_the_same_bytes(monkeypatch, capfdbinary):
+def test_standard_output_gets_the_same_bytes(capfdbinary):
     predictor, text = make_predictor(), rows_of(5, 2)
     Path("in.csv").write_text(text)
-    score_plain(read_plain("in.csv"), predictor, "-")
-    ours = capfdbinary.readouterr().out
-    score(open_table("in.csv"), predictor, "-")
-    assert ours == capfdbinary.readouterr().out != b""
+    written = []
+    for table in (open_table("in.csv"), through_polars()):
+        write_predictions(table, predictor, "-")
+        written.append(capfdbinary.readouterr().out)
+    assert written[0] == written[1] != b""
 
 
 @pytest.mark.parametrize(
-    ("output", "keep", "targets"),
+    ("row", "dtype", "settings"),
     [
-        ("out.parquet", [], ["y"]),
-        ("out.txt", [], ["y"]),
-        ("in.csv", [], ["y"]),
-        ("link.csv", [], ["y"]),
-        ("no/out.csv", [], ["y"]),
-        ("folder.csv", [], ["y"]),
-        ("out.csv", ["id", "id"], ["y"]),
-        ("out.csv", ["y"], ["y"]),
-        ("out.csv", ["no"], ["y"]),
-        ("out.csv", ["a b;"], ["y"]),
-        ("out.csv", [], ["y, in m"]),
-        ("out.csv", [], ['"y"']),
+        ("1e39,2", "float32", {}),
+        ("1e400,2", "float64", {}),
+        ("3e38,3e38", "float32", {}),
+        ("1,2", "float32", {"output": "out.txt"}),
+        ("1,2", "float32", {"output": "in.csv"}),
+        ("1,2", "float32", {"output": "link.csv"}),
+        ("1,2", "float32", {"output": "no/out.csv"}),
+        ("1,2", "float32", {"output": "folder.csv"}),
+        ("1,2", "float32", {"keep": ["x1", "x1"]}),
+        ("1,2", "float32", {"keep": ["y"]}),
+        ("1,2", "float32", {"keep": ["no"]}),
     ],
 )
-def test_what_else_is_asked_is_left_to_score(output, keep, targets):
-    Path("in.csv").write_text("x1,x2,id,y,a b;\n1,2,3,4,5\n")
+def test_what_is_refused_is_refused_in_the_same_words(row, dtype, settings):
+    Path("in.csv").write_text(f"x1,x2\n1,2\n{row}\n")
     Path("link.csv").symlink_to("in.csv")
     Path("folder.csv").mkdir()
-    plain = read_plain("in.csv", ",")
-    assert suits(plain, ["x1", "x2"], ["z"], "out.csv", ["id"])
-    assert not suits(plain, ["x1", "x2"], targets, output, keep)
-    assert not suits(plain, ["x1", "x3"], ["z"], "out.csv", [])
-
-
-def test_a_closed_standard_output_is_left_to_score(monkeypatch):
-    Path("in.csv").write_text("x1,x2\n1,2\n")
-    plain = read_plain("in.csv")
-    assert suits(plain, ["x1"], ["y"], "-", [])
-    monkeypatch.setattr(sys, "stdout", None)
-    assert not suits(plain, ["x1"], ["y"], "-", [])
-
-
-@pytest.mark.parametrize(("dtype", "number"), [("float32", "1e39"), ("float64", "1e400")])
-def test_a_number_beyond_the_dtype_is_left_to_score(dtype, number):
-    Path("in.csv").write_text(f"x1,x2\n1,2\n{number},2\n")
-    assert score_plain(read_plain("in.csv"), make_predictor(dtype), "out.csv") is None
-    assert not Path("out.csv").exists()
-    with pytest.raises(DataError, match="row 2"):
-        score(open_table("in.csv"), make_predictor(dtype), "out.csv")
-
-
-def test_a_prediction_beyond_the_dtype_is_left_to_score_which_refuses_it():
-    Path("in.csv").write_text("x1,x2\n3e38,3e38\n")
-    model = LinearModel(weight=np.array([[2, 2]], "f4"), bias=np.zeros(1, "f4"))
+    model = LinearModel(weight=np.array([[2, 2]], dtype), bias=np.zeros(1, dtype))
     engine = OrtEngine(onnx_graph.write(model))
     predictor = Predictor(engine, model.features, model.targets)
-    assert score_plain(read_plain("in.csv"), predictor, "out.csv") is None
-    with pytest.raises(DataError, match=r"in\.csv, row 1: The prediction of 'y' is beyond"):
-        score(open_table("in.csv"), predictor, "out.csv")
+    said = []
+    for table in (open_table("in.csv"), through_polars()):
+        with pytest.raises((DataError, ConfigError)) as caught:
+            write_predictions(table, predictor, **({"output": "out.csv"} | settings))
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert not Path("out.csv").exists()
 
 
 def test_an_output_that_cannot_be_written_leaves_the_old_one(monkeypatch):
@@ -162,7 +151,7 @@ def test_an_output_that_cannot_be_written_leaves_the_old_one(monkeypatch):
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(DataError, match=r"^out.csv: It cannot be written: .*No space left"):
-        score_plain(read_plain("in.csv"), make_predictor(), "out.csv")
+        write_predictions(open_table("in.csv"), make_predictor(), "out.csv")
     assert Path("out.csv").read_text() == "old"
     assert {path.name for path in Path().iterdir()} == {"in.csv", "out.csv"}
 
@@ -175,14 +164,14 @@ def test_a_reader_that_has_gone_is_nobodys_mistake(monkeypatch):
     Path("in.csv").write_text("x1,x2\n1,2\n")
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Gone()))
     with pytest.raises(BrokenPipeError):
-        score_plain(read_plain("in.csv"), make_predictor(), "-")
+        write_predictions(open_table("in.csv"), make_predictor(), "-")
 
 
 COMMAND = """
 import sys
-from linexport.pipeline import predict
+from linexport.pipeline import predict_table
 arguments = dict(table=sys.argv[2], output="-", **eval(sys.argv[3]))
-print(predict(sys.argv[1], **arguments), "polars" in sys.modules, file=sys.stderr)
+print(predict_table(sys.argv[1], **arguments), "polars" in sys.modules, file=sys.stderr)
 """
 
 
@@ -190,8 +179,9 @@ print(predict(sys.argv[1], **arguments), "polars" in sys.modules, file=sys.stder
     ("table", "options", "loads_polars"),
     [
         ("plain.csv", {}, False),
-        ("plain.csv", {"missing": "nan"}, True),
-        ("plain.csv", {"check_range": "warn"}, True),
+        ("plain.csv", {"missing": "nan"}, False),
+        ("plain.csv", {"check_range": "warn"}, False),
+        ("plain.csv", {"keep": ["x1"]}, False),
         ("quoted.csv", {}, True),
     ],
 )
@@ -207,5 +197,6 @@ def test_only_what_is_not_plain_loads_polars(table, options, loads_polars):
         capture_output=True,
         text=True,
     )
-    assert done.stdout == "y\n-0.75\n", done.stderr
+    kept = ("x1,", "1,") if "keep" in options else ("", "")
+    assert done.stdout == f"{kept[0]}y\n{kept[1]}-0.75\n", done.stderr
     assert done.stderr.split()[-1] == str(loads_polars)
