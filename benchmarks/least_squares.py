@@ -22,7 +22,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 
 from linexport.columns import default_columns
 from linexport.fit import Fit
-from linexport.least_squares import LeastSquaresConfig, fit_least_squares
+from linexport.least_squares import LeastSquaresConfig
+from linexport.rows import ONE
 
 TARGET = 5.0
 NEAR = 2.5
@@ -61,9 +62,13 @@ class Rows:
         yield self.arrays
 
 
+def fitted(config: LeastSquaresConfig, rows: Rows) -> Fit:
+    return config.fit(rows, ranks=ONE, on_epoch=None)
+
+
 def ours(problem: Problem) -> np.ndarray:
     rows = Rows(problem.features, problem.target)
-    return coefficients(fit_least_squares(rows, LeastSquaresConfig()))
+    return coefficients(fitted(LeastSquaresConfig(), rows))
 
 
 def coefficients(result: Fit) -> np.ndarray:
@@ -121,7 +126,7 @@ def problem(num_rows: int, num_features: int, dtype: str) -> tuple[Problem, np.n
     noise = random.standard_normal(num_rows)
     target = (features.astype(np.float64) @ weight + 3 + noise).astype(dtype)
     frame = pl.DataFrame(features).with_columns(y=target)
-    careful = fit_least_squares(Rows(features, target), LeastSquaresConfig(single_pass=True))
+    careful = fitted(LeastSquaresConfig(single_pass=True), Rows(features, target))
     return Problem(features, target, frame), coefficients(careful)
 
 

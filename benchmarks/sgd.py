@@ -30,11 +30,9 @@ from sklearn.linear_model import SGDRegressor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from linexport.sgd._arrays import suited
 from linexport.sgd._closed_form import ClosedForm
-from linexport.sgd._schedule import Pace
 from linexport.sgd._shuffling import ShuffledRows, augment
-from linexport.sgd._stepping import Autograd
+from linexport.sgd._stepping import Autograd, Pace
 
 LEARNING_RATE = 0.01
 PATIENCE = 1.0
@@ -72,7 +70,7 @@ class Size:
 
 
 SIZES = (
-    Size(num_rows=1000, num_features=2, batch_size=10, epochs=3, times_textbook=150),
+    Size(num_rows=1000, num_features=2, batch_size=10, epochs=3, times_textbook=60),
     Size(num_rows=1_000_000, num_features=2, batch_size=10, times_textbook=500),
     Size(num_rows=1_000_000, num_features=10, batch_size=100, times_textbook=100),
     Size(num_rows=1_000_000, num_features=100, batch_size=1000, times_textbook=12),
@@ -90,7 +88,7 @@ def problem(size: Size, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Ten
 
 def shuffled(features: Tensor, targets: Tensor) -> ShuffledRows:
     rows = augment(features, targets, dtype=features.dtype, device=features.device)
-    return ShuffledRows(suited(rows), torch.Generator().manual_seed(0))
+    return ShuffledRows(rows, torch.Generator().manual_seed(0))
 
 
 def new_linear(features: Tensor) -> nn.Linear:
@@ -101,9 +99,9 @@ def new_linear(features: Tensor) -> nn.Linear:
 
 
 def ours(rows: ShuffledRows, module: nn.Linear, size: Size) -> None:
-    runner = ClosedForm(module, rows, weight_decay=0.0)
+    runner = ClosedForm(module, rows, Pace(size.batch_size, LEARNING_RATE))
     for _ in range(size.epochs):
-        runner.run(Pace(size.batch_size, LEARNING_RATE, 0.0))
+        runner.run()
 
 
 def gathering(rows: ShuffledRows, size: Size) -> None:
@@ -190,9 +188,9 @@ def apart(size: Size, dtype: torch.dtype) -> float:
     num_rows = min(size.num_rows, 1000 * size.batch_size, 1_000_000)
     features, targets = (part[:num_rows] for part in problem(size, dtype))
     theirs, module = new_linear(features), new_linear(features)
-    pace = Pace(size.batch_size, LEARNING_RATE, 0.0)
-    Autograd(theirs, Indexed(features, targets), weight_decay=0.0).run(pace)
-    ClosedForm(module, shuffled(features, targets), weight_decay=0.0).run(pace)
+    pace = Pace(size.batch_size, LEARNING_RATE)
+    Autograd(theirs, Indexed(features, targets), pace).run()
+    ClosedForm(module, shuffled(features, targets), pace).run()
     found, expected = (
         torch.cat([part.detach().flatten() for part in linear.parameters()])
         for linear in (module, theirs)

@@ -43,6 +43,7 @@ from .errors import (
 )
 from .fit import Coefficients as Coefficients
 from .fit import CoefficientStatistics as CoefficientStatistics
+from .fit import EpochEnd as EpochEnd
 from .fit import Fit as Fit
 from .fit import FitRecord as FitRecord
 from .fit import FitStatistics as FitStatistics
@@ -102,7 +103,11 @@ from .predicting import record_batch_predictor as record_batch_predictor
 from .rows import (
     Dataset as Dataset,
 )
+from .rows import (
+    Minibatches as Minibatches,
+)
 from .rows import Ranks as Ranks
+from .rows import Rows as Rows
 from .rows import TableRows as TableRows
 from .rows import (
     load_array as load_array,
@@ -114,11 +119,11 @@ from .rows import (
     synthetic_data as synthetic_data,
 )
 from .serving import Limits as Limits
-from .sgd import EpochEnd as EpochEnd
 from .sgd import SGDConfig as SGDConfig
 from .sources import Imported as Imported
 from .sources import read_model as read_model
 from .tables import Batch as Batch
 from .tables import ReadProgress as ReadProgress
 from .tables import WrittenRows as WrittenRows
+from .training import Solver as Solver
 from .training import train as train

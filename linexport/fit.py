@@ -4,9 +4,9 @@ The record's parts are msgspec's structs: to define a dozen dataclasses takes as
 fifth of onnxruntime, and whoever predicts from a bundle reads its manifest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CoefficientStatistics",
     "Coefficients",
+    "EpochEnd",
     "Fit",
     "FitRecord",
     "FitStatistics",
     "Metrics",
+    "OnEpoch",
     "OptimumDistance",
     "Setting",
     "TargetStatistics",
@@ -128,7 +130,7 @@ class FitRecord(msgspec.Struct, frozen=True, kw_only=True):
     """How the model came about."""
 
     solver: str
-    """sgd, lstsq, or imported where the numbers came from elsewhere."""
+    """Its name, or imported where the numbers came from elsewhere."""
     rows: int
     """Rows trained on."""
     rows_dropped: int = 0
@@ -150,16 +152,37 @@ class Fit:
     """A fit, how it came about and how good it is."""
 
     model: "LinearModel"
-    """The fit in float64, with each column's training range; with a scaler if one was used."""
+    """The fit in float64, with each column's training range."""
     record: FitRecord
-    """Settings, coefficients in raw units, metrics, distance from the optimum."""
+    """Settings, coefficients in raw units, metrics, distance from the optimum. A solver says what
+    it alone knows: the rows, settings that it chose itself, statistics; train() adds the rest."""
     module: "nn.Module | None" = None
     """The trained torch module, where the solver trains one; where features were standardized, it
     takes and gives standardized values."""
     gradients: "dict[str, torch.Tensor] | None" = None
     """The last minibatch's gradients by parameter name, where the solver has them."""
+    remedy: str = ""
+    """What would bring the fit nearer to the least-squares optimum, for a sentence to the user."""
     warnings: tuple[str, ...] = ()
     """Sentences for the user: what fell short and what to do about it."""
+
+
+class EpochEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """One pass over the training rows is done."""
+
+    epoch: int
+    """Counted from 1."""
+    epochs: int
+    """How many there will be."""
+    loss: float
+    """Mean squared error over all training rows, in the units that are trained in."""
+    rows_per_second: float
+    """Of this epoch, the evaluation of the loss included."""
+    seconds_left: float
+    """The epochs to come at this epoch's pace."""
+
+
+OnEpoch: TypeAlias = Callable[[EpochEnd], None]
 
 
 def coefficients_by_target(

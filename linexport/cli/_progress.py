@@ -2,13 +2,12 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import click
 
 if TYPE_CHECKING:
-    from linexport.sgd import EpochEnd
+    from linexport.fit import EpochEnd
     from linexport.tables import ReadProgress
 
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -32,46 +31,27 @@ class _Line:
 
 
 class EpochDisplay:
-    """Prints each epoch's loss, or the last one's only.
+    """Prints each epoch's loss; on a terminal it says on stderr what is to come."""
 
-    On a terminal a line on stderr is kept up to date meanwhile: epoch, loss, rows/s, time left.
-    """
-
-    def __init__(self, *, as_text: bool, every: bool, standardized: bool) -> None:
-        self.as_text, self.every = as_text, every
+    def __init__(self, *, as_text: bool, standardized: bool) -> None:
+        self.as_text = as_text
         self.unit = " of the target's variance" if standardized else ""
         self.line = _Line()
-        self.last: EpochEnd | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.line.clear()
-        if self.last is not None and not self.every and error is None:
-            self._print(self.last)
 
     def __call__(self, epoch: "EpochEnd") -> None:
-        self.last = epoch
-        if self.every:
-            self.line.clear()
-            self._print(epoch)
-        if self.line.live:
-            line = (
-                f"epoch {epoch.epoch}, loss {epoch.loss:.6g}, {epoch.rows_per_second:,.0f} rows/s"
-            )
-            if epoch.seconds_left is not None:
-                line += f", at most {epoch.seconds_left:.0f} s left"
-            self.line.show(line)
-
-    def _print(self, epoch: "EpochEnd") -> None:
+        self.line.clear()
         if self.as_text:
             click.echo(f"epoch {epoch.epoch}, loss {epoch.loss:f}{self.unit}")
+        self.line.show(
+            f"epoch {epoch.epoch} of {epoch.epochs}, loss {epoch.loss:.6g}, "
+            f"{epoch.rows_per_second:,.0f} rows/s, {epoch.seconds_left:.0f} s left"
+        )
 
 
 class ReadDisplay:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @contextmanager
 def joined_ranks() -> "Iterator[Ranks]":
     """Join the ranks that torchrun started, and let rank 0 say what goes wrong on any of them."""
-    from linexport.rows import open_ranks  # it imports torch
+    from linexport.rows import open_ranks
 
     with open_ranks() as ranks:
         try:

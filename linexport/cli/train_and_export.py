@@ -25,7 +25,8 @@ from linexport.cli._settings import (
     made,
     option_under,
 )
-from linexport.cli._startup import collector_paused
+from linexport.cli._startup import collector_patient
+from linexport.training import SOLVERS, default_solver
 
 if TYPE_CHECKING:
     from linexport.fit import Coefficients, Fit
@@ -41,7 +42,7 @@ _data = option_under("Data")
 
 def _sections() -> list[Section]:
     fit = [Section("Data", pipeline.DataConfig), Section("Fit", pipeline.FitConfig)]
-    solvers = [Section(f"With --solver {name}", cls) for name, cls in pipeline.SOLVERS.items()]
+    solvers = [Section(f"With --solver {name}", cls) for name, cls in SOLVERS.items()]
     return [*fit, *solvers, *export_sections()]
 
 
@@ -96,17 +97,15 @@ def command(
 ) -> None:
     """Fit a linear regression, export it, and prove that every runtime predicts the same.
 
-    Without --data it does so for the textbook's example: 1000 rows of y = 2 x1 - 3.4 x2 + 4.2 with
-    noise of 0.01, minibatch SGD.
+    With --data by least squares. Without it does so for the textbook's example: 1000 rows of
+    y = 2 x1 - 3.4 x2 + 4.2 with noise of 0.01, minibatch SGD.
 
     Exit status: 0 proven, 1 a runtime disagrees, 2 misuse, 3 could not be done.
     """
     fit = made(pipeline.FitConfig, values)
-    solver, config = _solver(fit.solver, values), made(pipeline.ExportConfig, values)
-    with collector_paused():  # after the arguments are known to be right: this loads torch
-        from linexport.pipeline import train_together
-
-    with joined_ranks() as ranks, ReadDisplay() as reading:
+    name = fit.solver or default_solver(textbook=data is None)
+    solver, config = _solver(name, values), made(pipeline.ExportConfig, values)
+    with collector_patient(), joined_ranks() as ranks, ReadDisplay() as reading:
         with ranks.together():
             rows = pipeline.read_data(
                 data,
@@ -118,17 +117,13 @@ def command(
                 units=units,
                 seed=fit.seed,
                 ranks=ranks,
-                stream=fit.solver == "lstsq" and not fit.test_fraction,
+                stream=True,
                 on_read=None if ranks.rank else reading,
             )
         standardize = values["standardize"]
-        epochs = EpochDisplay(
-            as_text=not (as_json or quiet),
-            every=data is None or values["epochs"] is not None,
-            standardized=data is not None if standardize is None else standardize,
-        )
-        with epochs:
-            exported = train_together(
+        standardized = data is not None if standardize is None else standardize
+        with EpochDisplay(as_text=not (as_json or quiet), standardized=standardized) as epochs:
+            exported = pipeline.train_together(
                 rows,
                 output,
                 ranks=ranks,
@@ -159,9 +154,9 @@ def _solver(name: str, values: dict[str, Any]) -> Any:
     Raises:
         click.UsageError: If they cannot be, or a setting of another solver was given.
     """
-    cls = pipeline.SOLVERS[name]
+    cls = SOLVERS[name]
     ours = given(cls, values) | given(pipeline.FitConfig, values)
-    for other, settings in pipeline.SOLVERS.items():
+    for other, settings in SOLVERS.items():
         for theirs in stated(settings):
             if theirs.name in given(settings, values) and theirs.name not in ours:
                 raise click.UsageError(f"{theirs.flag} is for --solver {other}, not {name}.")

@@ -1,8 +1,12 @@
 """Settings of least squares."""
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from linexport._settings import setting, settings
+
+if TYPE_CHECKING:
+    from linexport.fit import Fit, OnEpoch
+    from linexport.rows import Ranks, Rows
 
 __all__ = ["LeastSquaresConfig", "RankDeficient"]
 
@@ -12,6 +16,10 @@ RankDeficient: TypeAlias = Literal["error", "minimum-norm"]
 @settings
 class LeastSquaresConfig:
     """What least squares minimizes, and how."""
+
+    name: ClassVar[str] = "lstsq"
+    streams: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     l2: float = setting(
         default=0.0,
@@ -31,3 +39,16 @@ class LeastSquaresConfig:
         help="Sum up carefully from the first row on, which is slower, so that the rows are read "
         "only once: for a source that cannot be read again.",
     )
+
+    def fit(self, rows: "Rows", *, ranks: "Ranks", on_epoch: "OnEpoch | None") -> "Fit":  # noqa: ARG002
+        """Find the optimum, to the last digit.
+
+        Raises:
+            DataError: If there are no rows, or a weight is negative or not finite.
+            TrainingError: If the features are linearly dependent and that was not allowed, or sums
+                of squares are beyond float64.
+        """
+        from linexport.least_squares._merging import merging
+        from linexport.least_squares._solver import fit_least_squares
+
+        return fit_least_squares(rows, self, combine=merging(ranks))

@@ -1,4 +1,4 @@
-"""How far a fit is from the least-squares optimum, and how close is close enough.
+"""How far a fit is from the least-squares optimum.
 
 Coefficients are compared as slopes per standardized feature, the *level* (the prediction at the
 mean of the features) and the intercept (the prediction where every feature is 0), all in target
@@ -18,22 +18,11 @@ from linexport.least_squares._solver import Optimum
 from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, affine_of, gamma
 
-__all__ = [
-    "ARRIVED",
-    "Coefficientwise",
-    "gap",
-    "optimum_distances",
-    "resolved_standard_errors",
-    "tolerance",
-]
-
-ARRIVED = 0.01
-"""A coefficient this many standard errors from the optimum is as good as there: the data leave a
-hundred times more doubt about it."""
+__all__ = ["optimum_distances"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Coefficientwise:
+class _Coefficientwise:
     """One number for each coefficient, in target units."""
 
     slopes: Float64Array
@@ -47,7 +36,7 @@ class Coefficientwise:
         """Return shape (K, D + 2)."""
         return np.column_stack([self.slopes, self.level, self.intercept])
 
-    def largest_ratio(self, other: "Coefficientwise") -> Float64Array:
+    def largest_ratio(self, other: "_Coefficientwise") -> Float64Array:
         """Return the largest of |self| / other over each target's coefficients, shape (K,).
 
         Where a target's `other` is nan there is none: nan. 0 / 0 is 0.
@@ -58,33 +47,19 @@ class Coefficientwise:
         return np.asarray(ratios.max(axis=1))
 
 
-def gap(slopes: Float64Array, level: Float64Array, optimum: Optimum) -> Coefficientwise:
+def _gap(slopes: Float64Array, level: Float64Array, optimum: Optimum) -> _Coefficientwise:
     """Return the distance of slopes (K, D) and level (K,) from the optimum's."""
     difference = slopes - optimum.weight / optimum.scale
     # At the mean of the features, least squares predicts the mean of the target.
     at_mean = level - optimum.target_mean
-    return Coefficientwise(
+    return _Coefficientwise(
         slopes=difference,
         level=at_mean,
         intercept=at_mean - difference @ (optimum.mean * optimum.scale),
     )
 
 
-def tolerance(optimum: Optimum) -> Coefficientwise:
-    """Return the distance at which each coefficient has arrived.
-
-    A hundredth of its standard error, or what float64 leaves uncertain where that is more: data
-    that fit exactly have standard errors of 0.
-    """
-    errors, floor = _standard_errors(optimum), _resolution(optimum)
-    return Coefficientwise(
-        slopes=np.fmax(ARRIVED * errors.slopes, floor.slopes),
-        level=np.fmax(ARRIVED * errors.level, floor.level),
-        intercept=np.fmax(ARRIVED * errors.intercept, floor.intercept),
-    )
-
-
-def resolved_standard_errors(optimum: Optimum) -> Coefficientwise:
+def _resolved_standard_errors(optimum: Optimum) -> _Coefficientwise:
     """Return the coefficients' standard errors.
 
     nan for a target without degrees of freedom, or where the data fit exactly: there the standard
@@ -92,7 +67,7 @@ def resolved_standard_errors(optimum: Optimum) -> Coefficientwise:
     """
     errors, floor = _standard_errors(optimum), _resolution(optimum)
     exact = ~(errors.level > floor.level) | ~(errors.slopes > floor.slopes).all(axis=1)
-    return Coefficientwise(
+    return _Coefficientwise(
         slopes=np.where(exact[:, None], np.nan, errors.slopes),
         level=np.where(exact, np.nan, errors.level),
         intercept=np.where(exact, np.nan, errors.intercept),
@@ -110,8 +85,8 @@ def optimum_distances(
         metrics: The fit's, on them.
     """
     slopes, level = _slopes_and_level(model, optimum)
-    distance = gap(slopes, level, optimum)
-    ratios = distance.largest_ratio(resolved_standard_errors(optimum))
+    distance = _gap(slopes, level, optimum)
+    ratios = distance.largest_ratio(_resolved_standard_errors(optimum))
     predictions = _largest_prediction_gap(distance, model, optimum)
     losses = optimum.residual_sum_of_squares / optimum.num_rows
     return {
@@ -134,7 +109,7 @@ def _slopes_and_level(model: LinearModel, optimum: Optimum) -> tuple[Float64Arra
 
 
 def _largest_prediction_gap(
-    distance: Coefficientwise, model: LinearModel, optimum: Optimum
+    distance: _Coefficientwise, model: LinearModel, optimum: Optimum
 ) -> Float64Array:
     """An affine function on a box is largest at a corner: its middle, and half its width."""
     lower, upper = (
@@ -148,19 +123,19 @@ def _largest_prediction_gap(
     return np.asarray(np.abs(at_middle) + np.abs(distance.slopes) @ ((upper - lower) / 2))
 
 
-def _standard_errors(optimum: Optimum) -> Coefficientwise:
+def _standard_errors(optimum: Optimum) -> _Coefficientwise:
     """The coefficients' standard errors; nan without degrees of freedom."""
     freedom = optimum.num_rows - optimum.rank - 1
     residual_sum = optimum.residual_sum_of_squares
     variance = residual_sum / freedom if freedom > 0 else np.full(residual_sum.shape, np.nan)
-    return Coefficientwise(
+    return _Coefficientwise(
         slopes=optimum.weight_standard_errors / optimum.scale,
         level=np.sqrt(variance / optimum.num_rows),
         intercept=optimum.bias_standard_errors,
     )
 
 
-def _resolution(optimum: Optimum) -> Coefficientwise:
+def _resolution(optimum: Optimum) -> _Coefficientwise:
     """How far rounding in float64 may move the optimum of data that fit exactly.
 
     Each row's residual is rounded: in standardizing (3 roundings, the mean itself one in log2(N)
@@ -176,7 +151,7 @@ def _resolution(optimum: Optimum) -> Coefficientwise:
     size = slopes.sum(axis=1) + 1 / optimum.target_scale
     moved = relative * size / math.sqrt(optimum.gram_eigenvalues[-optimum.rank])
     level = relative * (size + slopes @ offset + np.abs(optimum.target_mean))
-    return Coefficientwise(
+    return _Coefficientwise(
         slopes=np.broadcast_to(moved[:, None], slopes.shape),
         level=level,
         intercept=level + moved * offset.sum(),

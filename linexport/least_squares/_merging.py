@@ -13,18 +13,20 @@ from linexport._arrays import Float64Array
 from linexport.least_squares._factor import Factor, Frame, Gram
 from linexport.least_squares._passes import Combine
 from linexport.numerics import DoubleDouble
-from linexport.tables import Gather
+from linexport.rows import Ranks
 
-__all__ = ["merge_all"]
+__all__ = ["merging"]
 
 _NUM_SCALARS = 5
 
 
-def merge_all(gather: Gather) -> Combine:
-    """Return what turns a rank's factor into that of all ranks."""
+def merging(ranks: Ranks) -> Combine | None:
+    """Return what turns a rank's factor into that of all ranks; None where there is but one."""
+    if ranks.size == 1:
+        return None
 
     def combine(factor: Factor) -> Factor:
-        arrays = gather(_encode(factor))
+        arrays = ranks.gather(_encode(factor))
         factors = [_decode(array, factor.num_features) for array in arrays]
         return reduce(Factor.merge, factors)
 

@@ -83,13 +83,8 @@ def fit_least_squares(
     return Fit(
         model=model,
         record=FitRecord(
-            solver="lstsq",
+            solver=config.name,
             rows=best.num_rows,
-            settings={
-                "l2": config.l2,
-                "intercept": config.intercept,
-                "rank_deficient": config.rank_deficient,
-            },
             coefficients=coefficients_by_target(
                 names,
                 [column.name for column in rows.targets],

@@ -1,7 +1,4 @@
 from ._config import (
-    SOLVERS as SOLVERS,
-)
-from ._config import (
     DataConfig as DataConfig,
 )
 from ._config import (

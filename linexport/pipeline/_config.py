@@ -1,17 +1,20 @@
 """Settings of what is read and of what is written."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from linexport import formats
 from linexport._settings import setting, settings
 from linexport.formats import Format
-from linexport.least_squares import LeastSquaresConfig
 from linexport.parity import ProbeConfig
-from linexport.sgd import SGDConfig
 
-__all__ = ["SOLVERS", "DataConfig", "ExportConfig", "FitConfig"]
+__all__ = ["DataConfig", "ExportConfig", "FitConfig"]
 
-SOLVERS: dict[str, type] = {"lstsq": LeastSquaresConfig, "sgd": SGDConfig}
+
+def _solvers() -> Iterable[str]:
+    from linexport.training import SOLVERS  # which predicting does not need
+
+    return SOLVERS
 
 
 @settings
@@ -66,10 +69,11 @@ class DataConfig:
 class FitConfig:
     """How rows are fitted; what `train_and_export` takes by these names."""
 
-    solver: str = setting(
-        default="sgd",
-        choices=lambda: SOLVERS,
-        help="Minibatch gradient descent, or least squares: the optimum, with its uncertainty.",
+    solver: str | None = setting(
+        default=None,
+        choices=_solvers,
+        help="lstsq, least squares, finds the optimum, with its uncertainty; sgd is minibatch "
+        "gradient descent. If not given: lstsq for tables, sgd for the textbook's data.",
     )
     test_fraction: float = setting(
         default=0.0,

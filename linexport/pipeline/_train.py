@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from linexport import bundle, tables, training
 from linexport.columns import Column
 from linexport.errors import ConfigError
-from linexport.least_squares import LeastSquaresConfig
+from linexport.fit import OnEpoch
 from linexport.pipeline._config import DataConfig, ExportConfig, FitConfig
 from linexport.pipeline._export import Exported, export
-from linexport.rows import ONE, Dataset, Ranks, share_dataset, split, synthesize
-from linexport.sgd import OnEpoch, SGDConfig
+from linexport.rows import ONE, Dataset, Ranks, in_memory, share_dataset, split, synthesize
 
 if TYPE_CHECKING:
     from linexport.rows import TableRows
     from linexport.tables import OnRead
+    from linexport.training import Solver
 
 __all__ = ["read_data", "train_and_export", "train_together"]
 
@@ -44,13 +44,14 @@ def read_data(
             between them.
         features: Columns to predict from, likewise; all others if empty.
         exclude: Columns to leave aside, likewise.
-        weights: The column that says how often each row counts, for least squares on a stream.
+        weights: The column that says how often each row counts; least squares heeds it, and the
+            table must be a stream for that.
         delimiter: Of a CSV file; found from its header line if not given.
         missing: What to do with rows that have a missing or non-finite value.
         units: Of columns, by name.
         seed: Of the synthetic data.
-        stream: Leave a table where it is, to be read as it is needed, in constant memory; least
-            squares can train on that.
+        stream: Leave a table where it is, to be read as it is needed; least squares does so in
+            constant memory.
         on_read: Called as a table is read, here or while least squares trains on a stream.
         ranks: Who trains together; each reads its share.
 
@@ -64,14 +65,10 @@ def read_data(
             raise ConfigError("Columns are named, but no table: pass --data too.")
         rows = share_dataset(synthesize(seed=seed), ranks.rank, ranks.size)
         return _with_units(rows, units or {})
-    if weights is not None and not stream:
-        raise ConfigError(
-            "Weights of rows are for --solver lstsq without --test-fraction (stream=True)."
-        )
     if not targets:
         name = source if isinstance(source, str | Path) else type(source).__name__
         raise ConfigError(f"{name}: name the column to predict with --target.")
-    from linexport.rows import read_rows, training_rows  # with polars, which arrays do not need
+    from linexport.rows import training_rows  # with polars, which arrays do not need
 
     table = tables.open_table(source, delimiter=delimiter, on_read=on_read)
     table_rows = training_rows(
@@ -84,17 +81,14 @@ def read_data(
     )
     if ranks.size > 1:
         table_rows = table_rows.share(ranks.rank, ranks.size, ranks.gather)
-    if stream:
-        return _with_units(table_rows, units or {})
-    dataset = read_rows(table_rows)
-    return _with_units(dataset if ranks.size > 1 else dataset.described(), units or {})
+    return _with_units(table_rows if stream else in_memory(table_rows, ranks), units or {})
 
 
 def train_and_export(
     rows: "Dataset | TableRows",
     output: str | Path,
     *,
-    solver: SGDConfig | LeastSquaresConfig | None = None,
+    solver: "str | Solver | None" = None,
     test_fraction: float = 0.0,
     config: ExportConfig | None = None,
     overwrite: bool = False,
@@ -104,10 +98,10 @@ def train_and_export(
     """Fit, export and prove.
 
     Args:
-        rows: To train on; what `read_data` returns. A stream is for least squares.
+        rows: To train on; what `read_data` returns.
         output: The bundle's directory.
-        solver: How to fit.
-        test_fraction: Part of the rows kept out of training, for honest metrics; they must be in
+        solver: How to fit, as train takes it.
+        test_fraction: Part of the rows kept out of training, for honest metrics; all are read into
             memory for that.
         config: What to export.
         overwrite: Replace a bundle that is there.
@@ -138,7 +132,7 @@ def train_together(
     output: str | Path,
     *,
     ranks: Ranks,
-    solver: SGDConfig | LeastSquaresConfig | None = None,
+    solver: "str | Solver | None" = None,
     test_fraction: float = 0.0,
     config: ExportConfig | None = None,
     overwrite: bool = False,
@@ -150,7 +144,7 @@ def train_together(
     Returns:
         On rank 0 the bundle and its proof, on the others nothing.
     """
-    config, solver = config or ExportConfig(), solver or SGDConfig()
+    config = config or ExportConfig()
     FitConfig(test_fraction=test_fraction, seed=seed)
     with ranks.together():
         if ranks.rank == 0:  # before training, which may take long
@@ -159,19 +153,8 @@ def train_together(
         if test_fraction:
             if ranks.size > 1:
                 raise ConfigError("Several ranks keep no test rows: leave the test fraction out.")
-            if not isinstance(rows, Dataset):
-                raise ConfigError(
-                    "Rows to keep out of training must be in memory: read them as such."
-                )
-            rows, test = split(rows, test_fraction, seed)
-        result = training.train(
-            rows,
-            solver=solver,
-            dtype=config.dtype,
-            test=test,
-            on_epoch=on_epoch,
-            ranks=ranks,
-        )
+            rows, test = split(in_memory(rows), test_fraction, seed)
+        result = training.train(rows, solver=solver, test=test, on_epoch=on_epoch, ranks=ranks)
     if ranks.rank:
         return None
     return export(result, output, config=config, overwrite=overwrite)

@@ -11,18 +11,20 @@ from ._dataset import (
     Rows as Rows,
 )
 from ._inputs import (
-    TrainingRows as TrainingRows,
-)
-from ._inputs import (
-    batch_tensors as batch_tensors,
-)
-from ._inputs import (
     check_test_rows as check_test_rows,
+)
+from ._inputs import (
+    in_memory as in_memory,
 )
 from ._inputs import (
     training_data as training_data,
 )
-from ._loaders import load_array as load_array
+from ._loaders import (
+    Minibatches as Minibatches,
+)
+from ._loaders import (
+    load_array as load_array,
+)
 from ._ranks import (
     ONE as ONE,
 )

@@ -1,7 +1,7 @@
 """The door for arrays and tensors."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,10 @@ from linexport.tables import (
     tensor_to_numpy,
 )
 
-__all__ = ["as_array", "as_dataset"]
+if TYPE_CHECKING:
+    from linexport.rows._loaders import Minibatches  # they import torch
+
+__all__ = ["as_array", "as_dataset", "pair"]
 
 
 def as_array(values: Any, what: str) -> NDArray[Any]:
@@ -56,6 +59,7 @@ def as_dataset(
     target_names: Sequence[str] | None = None,
     missing: Literal["error", "drop"] = "error",
     source: str = "the arrays",
+    minibatches: "Minibatches | None" = None,
 ) -> Dataset:
     """Take arrays or tensors as rows to train on.
 
@@ -66,6 +70,7 @@ def as_dataset(
         target_names: K names; that of a series if it has one, else y, or y1, y2, ...
         missing: Whether a row with a NaN or infinity is an error or is left out.
         source: What messages call the arrays.
+        minibatches: The DataLoader's that brought them.
 
     Raises:
         DataError: If shapes or names do not fit, a value is not finite, or there is no row.
@@ -97,7 +102,22 @@ def as_dataset(
         targets=target_columns,
         source=source,
         rows_dropped=rows_dropped,
+        minibatches=minibatches,
     ).described()
+
+
+def pair(values: object) -> tuple[Any, Any]:
+    """Return features and target of a tuple or list of the two.
+
+    Raises:
+        DataError: If it is anything else.
+    """
+    if not (isinstance(values, tuple | list) and len(values) == 2):
+        size = f" of {len(values)}" if isinstance(values, tuple | list) else ""
+        raise DataError(
+            f"Expected a pair, features and target, got a {type(values).__name__}{size}."
+        )
+    return values[0], values[1]
 
 
 def _matrix(values: Any, what: str, source: str) -> Float64Array:

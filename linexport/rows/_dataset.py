@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
 from linexport.columns import Column
 from linexport.errors import DataError
+
+if TYPE_CHECKING:
+    from linexport.rows._loaders import Minibatches  # they import torch
 
 __all__ = ["Dataset", "Rows"]
 
@@ -64,6 +67,8 @@ class Dataset:
     """Shape (K, D) where the data are synthetic."""
     true_bias: Float64Array | None = None
     """Shape (K,) where the data are synthetic."""
+    minibatches: "Minibatches | None" = None
+    """Where a DataLoader brings the rows: its batches, anew in each epoch."""
 
     def __post_init__(self) -> None:
         for values, columns in (
@@ -94,6 +99,11 @@ class Dataset:
     def with_columns(self, features: tuple[Column, ...], targets: tuple[Column, ...]) -> "Dataset":
         """Return the same rows under other columns."""
         return replace(self, features=features, targets=targets)
+
+    @property
+    def is_described(self) -> bool:
+        """Whether the columns say their range, mean and standard deviation."""
+        return all(column.minimum is not None for column in (*self.features, *self.targets))
 
     def described(self) -> "Dataset":
         """Return the same rows with each column's range, mean and standard deviation."""

@@ -1,64 +1,67 @@
-"""What train() takes, as a Dataset: tables, arrays, tensors, a TensorDataset, a DataLoader.
+"""What train() takes, as rows: tables, arrays, tensors, a TensorDataset, a DataLoader.
 
 N rows, D features, K targets.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
-
 from linexport.errors import DataError
-from linexport.rows._arrays import as_dataset
-from linexport.rows._dataset import Dataset
+from linexport.rows._arrays import as_dataset, pair
+from linexport.rows._dataset import Dataset, Rows
 from linexport.rows._ranks import ONE, Ranks
+from linexport.rows._sharing import describe_all
 
-__all__ = ["TrainingRows", "batch_tensors", "check_test_rows", "training_data"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class TrainingRows:
-    """The rows, and the loader that brings them where there is one."""
-
-    dataset: Dataset
-    """Its columns with their ranges."""
-    loader: "DataLoader[Any] | None" = None
-    batch_sizes: tuple[int, ...] = ()
-    """The loader's, in one epoch."""
-    ranks: Ranks = ONE
-    """Who holds rows; the dataset is this rank's share, its columns described by all rows."""
+__all__ = ["check_test_rows", "in_memory", "training_data"]
 
 
-def training_data(data: Any, target: Any = None) -> TrainingRows:
+def training_data(data: Any, target: Any = None) -> Rows:
     """Return the rows of whatever train() takes.
 
     Raises:
-        DataError: If they are not finite numbers, features and target do not belong together, or
-            the rows do not determine a fit.
+        DataError: If they are not finite numbers, or features and target do not belong together.
     """
-    if isinstance(data, Dataset | TensorDataset | DataLoader | tuple):
+    is_rows, is_loader = _are_rows(data), _is_torchs(data, "DataLoader")
+    is_tensors = _is_torchs(data, "TensorDataset")
+    if is_rows or is_loader or is_tensors or isinstance(data, tuple):
         if target is not None:
             kind = type(data).__name__
             raise DataError(f"A {kind} brings its own target; leave the other one out.")
-        if isinstance(data, Dataset):
-            return TrainingRows(dataset=_described(data))
-        if isinstance(data, DataLoader):
-            return _read_loader(data)
-        data, target = _pair(data.tensors if isinstance(data, TensorDataset) else data)
+        if is_rows:
+            rows: Rows = data
+            return rows
+        if is_loader:
+            from linexport.rows._loaders import read_loader  # it imports torch
+
+            return read_loader(data)
+        data, target = pair(data.tensors if is_tensors else data)
     elif target is None:
         raise DataError(
             "The target is missing: train(features, target), or train(table, 'column to predict')."
         )
     elif _are_names(target):
-        return TrainingRows(dataset=_read_table(data, target))
-    return TrainingRows(dataset=as_dataset(data, target))
+        return _read_table(data, target)
+    return as_dataset(data, target)
 
 
-def check_test_rows(test: Dataset, training: Dataset) -> None:
+def in_memory(rows: Rows, ranks: Ranks = ONE) -> Dataset:
+    """Return the rows in memory, their columns described by the rows of all ranks.
+
+    Raises:
+        ConfigError: If they have weights.
+        DataError: As a pass over them.
+    """
+    if isinstance(rows, Dataset):
+        dataset = rows
+    else:
+        from linexport.rows._table_rows import read_rows  # it imports polars
+
+        dataset = read_rows(rows)
+    if ranks.size > 1:
+        return describe_all(dataset, ranks.gather)
+    return dataset if dataset.is_described else dataset.described()
+
+
+def check_test_rows(test: Dataset, training: Rows) -> None:
     """Check that rows to evaluate on have the columns of those trained on.
 
     Raises:
@@ -75,29 +78,17 @@ def check_test_rows(test: Dataset, training: Dataset) -> None:
         )
 
 
-def batch_tensors(batch: object) -> tuple[Tensor, Tensor]:
-    """Return the features (B, D) and targets (B, K) of a DataLoader's batch.
-
-    Raises:
-        DataError: If it is not a pair of tensors, or one has another number of dimensions.
-    """
-    features, targets = _pair(batch)
-    if not (isinstance(features, Tensor) and isinstance(targets, Tensor)):
-        raise DataError("A DataLoader's batch must be a pair of tensors: features and target.")
-    if targets.ndim == 1:
-        targets = targets[:, None]
-    if features.ndim != 2 or targets.ndim != 2:
-        raise DataError(
-            "A DataLoader's batch must have features of shape (rows, features) and a target of "
-            f"shape (rows,) or (rows, targets), got {tuple(features.shape)} and "
-            f"{tuple(targets.shape)}."
-        )
-    return features.detach(), targets.detach()
+def _are_rows(data: Any) -> bool:
+    """Tell a Dataset, TableRows and the like, without importing polars, which these need."""
+    return hasattr(type(data), "batches") and hasattr(data, "targets")
 
 
-def _described(dataset: Dataset) -> Dataset:
-    columns = (*dataset.features, *dataset.targets)
-    return dataset.described() if any(c.minimum is None for c in columns) else dataset
+def _is_torchs(data: Any, name: str) -> bool:
+    """Tell an object of a class of torch.utils.data without importing torch."""
+    return any(
+        kind.__name__ == name and kind.__module__.startswith("torch.utils.data")
+        for kind in type(data).__mro__
+    )
 
 
 def _are_names(target: Any) -> bool:
@@ -110,38 +101,3 @@ def _read_table(source: Any, targets: Any) -> Dataset:
     from linexport.tables import open_table
 
     return read_dataset(open_table(source), targets=targets)
-
-
-def _read_loader(loader: "DataLoader[Any]") -> TrainingRows:
-    """Read a loader through once, and leave its random generator and PyTorch's as they were.
-
-    The first epoch of training then comes in the order that it would have had without.
-    """
-    with _generators_kept(loader):
-        batches = [batch_tensors(batch) for batch in loader]
-    if not batches:
-        raise DataError("It brings no batch.", source="DataLoader")
-    features, targets = (torch.cat(part) for part in zip(*batches, strict=True))
-    return TrainingRows(
-        dataset=as_dataset(features, targets, source="the DataLoader"),
-        loader=loader,
-        batch_sizes=tuple(len(batch[0]) for batch in batches),
-    )
-
-
-@contextmanager
-def _generators_kept(loader: "DataLoader[Any]") -> Iterator[None]:
-    state = None if loader.generator is None else loader.generator.get_state()
-    with torch.random.fork_rng(devices=()):
-        yield
-    if state is not None:
-        loader.generator.set_state(state)
-
-
-def _pair(values: object) -> tuple[Any, Any]:
-    if not (isinstance(values, tuple | list) and len(values) == 2):
-        size = f" of {len(values)}" if isinstance(values, tuple | list) else ""
-        raise DataError(
-            f"Expected a pair, features and target, got a {type(values).__name__}{size}."
-        )
-    return values[0], values[1]

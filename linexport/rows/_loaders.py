@@ -1,15 +1,19 @@
 """Minibatches of torch tensors."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from linexport._arrays import has_masked
 from linexport.errors import ConfigError, DataError
+from linexport.rows._arrays import as_dataset, pair
+from linexport.rows._dataset import Dataset
 
-__all__ = ["load_array"]
+__all__ = ["Minibatches", "load_array", "read_loader"]
 
 
 def load_array(
@@ -35,3 +39,66 @@ def load_array(
     if len(set(lengths)) != 1:
         raise DataError(f"The arrays must have equally many rows, got {lengths}.")
     return DataLoader(TensorDataset(*tensors), batch_size, shuffle=is_train)
+
+
+class Minibatches:
+    """The batches of a DataLoader: features (B, D) and targets (B, K), in each epoch as it says."""
+
+    def __init__(self, loader: DataLoader[Any], *, largest: int, dtype: torch.dtype) -> None:
+        """Take a loader and, of one of its epochs, the largest B and the features' dtype."""
+        self.largest = largest
+        """Rows of the largest batch."""
+        short = (torch.float32, torch.float16, torch.bfloat16)
+        self.precision: Literal["float32", "float64"] = "float32" if dtype in short else "float64"
+        """The dtype that holds the features."""
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return map(_tensors, self._loader)
+
+
+def read_loader(loader: DataLoader[Any]) -> Dataset:
+    """Read a loader through once, and leave its random generator and PyTorch's as they were.
+
+    The first epoch of training then comes in the order that it would have had without.
+
+    Raises:
+        DataError: If it brings no batch, or one that is not features and targets.
+    """
+    with _generators_kept(loader):
+        batches = [_tensors(batch) for batch in loader]
+    if not batches:
+        raise DataError("It brings no batch.", source="DataLoader")
+    features, targets = (torch.cat(part) for part in zip(*batches, strict=True))
+    largest = max(len(batch[0]) for batch in batches)
+    return as_dataset(
+        features,
+        targets,
+        source="the DataLoader",
+        minibatches=Minibatches(loader, largest=largest, dtype=features.dtype),
+    )
+
+
+def _tensors(batch: object) -> tuple[Tensor, Tensor]:
+    """Return the features (B, D) and targets (B, K) of a batch."""
+    features, targets = pair(batch)
+    if not (isinstance(features, Tensor) and isinstance(targets, Tensor)):
+        raise DataError("A DataLoader's batch must be a pair of tensors: features and target.")
+    if targets.ndim == 1:
+        targets = targets[:, None]
+    if features.ndim != 2 or targets.ndim != 2:
+        raise DataError(
+            "A DataLoader's batch must have features of shape (rows, features) and a target of "
+            f"shape (rows,) or (rows, targets), got {tuple(features.shape)} and "
+            f"{tuple(targets.shape)}."
+        )
+    return features.detach(), targets.detach()
+
+
+@contextmanager
+def _generators_kept(loader: DataLoader[Any]) -> Iterator[None]:
+    state = None if loader.generator is None else loader.generator.get_state()
+    with torch.random.fork_rng(devices=()):
+        yield
+    if state is not None:
+        loader.generator.set_state(state)

@@ -7,8 +7,8 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column
-from linexport.errors import DataError
-from linexport.rows._dataset import Dataset
+from linexport.errors import ConfigError, DataError
+from linexport.rows._dataset import Dataset, Rows
 from linexport.tables import (
     Gather,
     Table,
@@ -188,13 +188,20 @@ def read_dataset(
     return read_rows(rows).described()
 
 
-def read_rows(rows: TableRows) -> Dataset:
+def read_rows(rows: Rows) -> Dataset:
     """Read rows into memory in one pass; their columns stay as described.
 
     Raises:
+        ConfigError: If they have weights, which only a stream heeds.
         DataError: As a pass over them.
     """
-    batches = list(rows.batches())
+    batches = []
+    for features, targets, *weights in rows.batches():
+        if weights:
+            raise ConfigError(
+                "Weights of rows are for --solver lstsq without --test-fraction (stream=True)."
+            )
+        batches.append((features, targets))
     num_rows = sum(len(batch[0]) for batch in batches)
     feature_values = np.empty((num_rows, len(rows.features)))
     target_values = np.empty((num_rows, len(rows.targets)))

@@ -1,52 +1,48 @@
 """Settings of minibatch SGD."""
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from linexport._settings import setting, settings
 from linexport.errors import ConfigError
 
-__all__ = ["SGDConfig", "check_device_name"]
+if TYPE_CHECKING:
+    from linexport.fit import Fit, OnEpoch
+    from linexport.rows import Ranks, Rows
+
+__all__ = ["SGDConfig"]
 
 _DEVICES = re.compile(r"auto|cpu|cuda(:[0-9]+)?|mps")
 
 
 @settings
 class SGDConfig:
-    """Settings of minibatch SGD; what is None is chosen, what is given is kept."""
+    """Minibatch gradient descent with constant settings, by default the textbook's."""
 
-    epochs: int | None = setting(
-        default=None,
-        minimum=1,
-        help="Passes over the rows. Chosen: 3 as the textbook; else as many as it takes to arrive.",
-    )
+    name: ClassVar[str] = "sgd"
+    streams: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
+
+    epochs: int = setting(default=3, minimum=1, help="Passes over the rows.")
     batch_size: int | None = setting(
         default=None,
         minimum=1,
-        help="Rows per step. Chosen: 10 as the textbook; else growing until it is all rows.",
+        help="Rows per step; 10 if not given. A DataLoader brings its own batches.",
     )
-    learning_rate: float | None = setting(
-        default=None,
-        above=0,
-        help="Step size. Chosen: 0.03 as the textbook; else from the spectrum of the features.",
-    )
-    momentum: float | None = setting(
-        default=None,
-        minimum=0,
-        below=1,
-        help="Part of the last step that is taken again. Chosen: 0 as the textbook; else from the "
-        "spectrum, once a batch holds all rows.",
+    learning_rate: float = setting(default=0.03, above=0, help="Step size.")
+    momentum: float = setting(
+        default=0.0, minimum=0, below=1, help="Part of the last step that is taken again."
     )
     weight_decay: float = setting(
         default=0.0,
         minimum=0,
         help="L2 penalty, as in torch.optim.SGD: weight and bias times this are added to their "
-        "gradients. It moves the optimum that SGD arrives at.",
+        "gradients.",
     )
     standardize: bool | None = setting(
         default=None,
-        help="Scale features and targets to mean 0 and variance 1 for training. Chosen: yes, but "
-        "for synthetic data.",
+        help="Scale features and targets to mean 0 and variance 1 for training. If not given: yes, "
+        "but for synthetic data and what a DataLoader brings.",
     )
     seed: int = setting(
         default=0,
@@ -57,22 +53,27 @@ class SGDConfig:
         default="auto",
         help="auto, cpu, cuda, cuda:N or mps; auto is CUDA where there is one, else the CPU.",
     )
-    dtype: Literal["float32", "float64"] | None = setting(
+    precision: Literal["float32", "float64"] | None = setting(
         default=None,
-        flag="",
-        help="Precision to train in. Chosen: the artifact's as the textbook; else float64, or "
-        "float32 on mps.",
+        help="To train in. If not given: the features' own for synthetic data and what a "
+        "DataLoader brings, else float64; float32 on mps.",
     )
 
     def __post_init__(self) -> None:
-        check_device_name(self.device)
+        if not _DEVICES.fullmatch(self.device):
+            raise ConfigError(
+                f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r}."
+            )
 
+    def fit(self, rows: "Rows", *, ranks: "Ranks", on_epoch: "OnEpoch | None") -> "Fit":
+        """Train on rows in memory.
 
-def check_device_name(name: str) -> None:
-    """Check how a device is written, not whether it is there.
+        Raises:
+            ConfigError: If a batch size is given beside a DataLoader's.
+            DataError: If a column varies too little to be standardized.
+            TrainingError: If it diverges.
+            UnavailableError: If there is no such device, or it cannot compute in the precision.
+        """
+        from linexport.sgd._solver import fit_sgd  # it imports torch
 
-    Raises:
-        ConfigError: If it is not auto, cpu, cuda, cuda:N or mps.
-    """
-    if not _DEVICES.fullmatch(name):
-        raise ConfigError(f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}.")
+        return fit_sgd(self, rows, ranks=ranks, on_epoch=on_epoch)

@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from linexport.rows import Ranks
-from linexport.sgd._schedule import Pace
-from linexport.sgd._stepping import Update, gradients
-from linexport.sgd._threads import threads_for
+from linexport.sgd._stepping import Pace, Update, gradients, threads_for
 
 __all__ = ["DataParallel", "SharedBatches"]
 
@@ -56,24 +54,22 @@ class SharedBatches:
 class DataParallel:
     """The plain loop of `Autograd`, with the gradients of all ranks."""
 
-    def __init__(
-        self, module: nn.Linear, batches: SharedBatches, ranks: Ranks, *, weight_decay: float
-    ) -> None:
+    def __init__(self, module: nn.Linear, batches: SharedBatches, pace: Pace, ranks: Ranks) -> None:
         self._module = module
         self._batches = batches
+        self._batch_size = min(pace.batch_size, batches.num_rows)
         self._ranks = ranks
-        self._update = Update(module.parameters(), weight_decay=weight_decay)
+        self._update = Update(module.parameters(), pace)
 
-    def run(self, pace: Pace) -> None:
+    def run(self) -> None:
         """Step through one epoch."""
-        batch_size = min(pace.batch_size, self._batches.num_rows)
-        with threads_for(batch_size * self._module.in_features):
-            for features, targets in self._batches.epoch(batch_size):
+        with threads_for(self._batch_size * self._module.in_features):
+            for features, targets in self._batches.epoch(self._batch_size):
                 self._update.zero_grad()
                 squares = functional.mse_loss(self._module(features), targets, reduction="sum")
                 torch.autograd.backward(squares / targets.shape[1])
                 self._average(len(features))
-                self._update.step(pace.learning_rate, pace.momentum)
+                self._update.step()
 
     def gradients(self) -> dict[str, Tensor]:
         """Return the last minibatch's, by parameter name."""
@@ -81,13 +77,11 @@ class DataParallel:
 
     def _average(self, num_rows: int) -> None:
         """Replace the gradients of this rank's sum by those of the mean over the batch."""
-        gradients = [parameter.grad for parameter in self._module.parameters()]
-        parts = [gradient.flatten() for gradient in gradients if gradient is not None]
-        flat = torch.cat([*parts, parts[0].new_tensor([float(num_rows)])])
-        self._ranks.add(flat)
-        flat /= flat[-1].clone()
-        start = 0
-        for gradient in gradients:
+        found = [parameter.grad for parameter in self._module.parameters()]
+        own = [gradient.flatten() for gradient in found if gradient is not None]
+        flat = torch.cat([*own, own[0].new_tensor([float(num_rows)])])
+        total = torch.from_numpy(self._ranks.sum(flat.cpu().numpy())).to(flat.device)
+        means = torch.split(total[:-1] / total[-1], [len(part) for part in own])
+        for gradient, mean in zip(found, means, strict=True):
             assert gradient is not None, "a backward pass comes first"
-            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
-            start += gradient.numel()
+            gradient.copy_(mean.view_as(gradient))

@@ -1,7 +1,9 @@
-"""The descent: epoch after epoch, until it arrives, ends or diverges."""
+"""The descent: epoch after epoch, until it has ended or diverges.
+
+N rows, D features, K targets.
+"""
 
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from linexport._arrays import Float64Array
 from linexport.errors import TrainingError
+from linexport.fit import EpochEnd, OnEpoch
 from linexport.rows import ONE, Ranks
-from linexport.sgd._progress import EpochEnd, OnEpoch
-from linexport.sgd._schedule import Curvature, Pace, half_stable_step, mean_batch_size
-from linexport.sgd._stepping import EpochRunner
-from linexport.sgd._threads import threads_for
+from linexport.sgd._stepping import EpochRunner, Pace, threads_for
 
-__all__ = ["Descent", "descend"]
+__all__ = ["Descent", "descend", "half_stable_step", "mean_batch_size"]
 
 DIVERGED = 100.0
 """At a stable step the loss settles around at most twice what the optimum leaves, and the optimum
@@ -36,7 +35,8 @@ class Descent:
     """Shape (N, K); likewise."""
     runner: EpochRunner
     """Takes the module's steps."""
-    weight_decay: float
+    pace: Pace
+    """Theirs."""
     remedy: str
     """What to do where it diverges, besides lowering the learning rate."""
     ranks: Ranks = ONE
@@ -53,88 +53,83 @@ class Descent:
             if self.ranks.size == 1:
                 return float(functional.mse_loss(prediction, self.targets))
             squares = functional.mse_loss(prediction, self.targets, reduction="sum")
-        total, count = self.ranks.gather(
-            np.array([float(squares), float(self.targets.numel())])
-        ).sum(axis=0)
+        own = np.array([float(squares), float(self.targets.numel())])
+        total, count = self.ranks.gather(own).sum(axis=0)
         return float(total / count)
 
 
-def descend(
-    descent: Descent,
-    paces: Iterable[Pace],
-    *,
-    expected_epochs: int | None,
-    arrived: Callable[[], bool],
-    on_epoch: OnEpoch | None,
-) -> list[Pace]:
-    """Run one epoch per pace until `arrived`.
-
-    Returns:
-        The paces that were run.
+def descend(descent: Descent, epochs: int, *, on_epoch: OnEpoch | None) -> None:
+    """Run so many epochs.
 
     Raises:
         TrainingError: If it diverges.
     """
-    num_rows = descent.num_rows()
-    start_loss = descent.loss()
-    run: list[Pace] = []
-    for pace in paces:
+    num_rows, start_loss = descent.num_rows(), descent.loss()
+    for epoch in range(1, epochs + 1):
         began = time.perf_counter()
-        descent.runner.run(pace)
+        descent.runner.run()
         loss = descent.loss()  # waits for the device
         seconds = time.perf_counter() - began
-        run.append(pace)
         if not loss <= DIVERGED * start_loss:  # written so that NaN fails too
-            raise TrainingError(_divergence(descent, len(run), pace, start_loss, loss))
+            raise TrainingError(_divergence(descent, epoch, start_loss, loss))
         if on_epoch is not None:
-            on_epoch(_epoch_end(len(run), expected_epochs, loss, num_rows, seconds))
-        # Rank 0 decides: kinds of processors may differ, and with them the last bit of the module.
-        if descent.ranks.gather(np.array([float(arrived())]))[0]:
-            break
-    return run
+            on_epoch(
+                EpochEnd(
+                    epoch=epoch,
+                    epochs=epochs,
+                    loss=loss,
+                    rows_per_second=num_rows / seconds,
+                    seconds_left=(epochs - epoch) * seconds,
+                )
+            )
 
 
-def _epoch_end(
-    epoch: int, expected_epochs: int | None, loss: float, num_rows: int, seconds: float
-) -> EpochEnd:
-    epochs = None if expected_epochs is None else max(expected_epochs, epoch)
-    return EpochEnd(
-        epoch=epoch,
-        epochs=epochs,
-        loss=loss,
-        rows_per_second=num_rows / seconds,
-        seconds_left=None if epochs is None else (epochs - epoch) * seconds,
-    )
-
-
-def _divergence(descent: Descent, epoch: int, pace: Pace, start_loss: float, loss: float) -> str:
+def _divergence(descent: Descent, epoch: int, start_loss: float, loss: float) -> str:
     rose = f"rose from {start_loss:.6g} to {loss:.6g}" if np.isfinite(loss) else "overflowed"
+    learning_rate = descent.pace.learning_rate
     # Never more than half of what failed, whatever order the rows came in.
-    advised = min(_half_stable_learning_rate(descent, pace), pace.learning_rate / 2)
+    advised = min(_stable_learning_rate(descent), learning_rate / 2)
     return (
-        f"SGD diverged in epoch {epoch}, at learning rate {pace.learning_rate:.3g}: the loss "
-        f"{rose}. Lower --learning-rate to about {advised:.1g}, or {descent.remedy}."
+        f"SGD diverged in epoch {epoch}, at learning rate {learning_rate:.3g}: the loss {rose}. "
+        f"Lower --learning-rate to about {advised:.1g}, or {descent.remedy}."
     )
 
 
-def _half_stable_learning_rate(descent: Descent, pace: Pace) -> float:
-    """Return the learning rate that `half_stable_step` gives for the rows as they are."""
+def _stable_learning_rate(descent: Descent) -> float:
+    """Return the learning rate that `half_stable_step` gives for the rows as they are.
+
+    The loss, a mean over targets too and without a half, has 2 / K times the Hessian of half the
+    squared error; momentum m repeats each gradient, and its noise, 1 / (1 - m) times.
+    """
+    pace, num_targets, num_rows = descent.pace, descent.targets.shape[1], descent.num_rows()
     features = descent.features.detach().to("cpu", torch.float64)
-    ridge = descent.targets.shape[1] * descent.weight_decay / 2
-    with_ones = torch.cat([features, torch.ones(len(features), 1, dtype=torch.float64)], dim=1)
-    gram = descent.ranks.gather((with_ones.T @ with_ones).numpy()).sum(axis=0)
-    num_rows = descent.num_rows()
-    largest = float(np.linalg.eigvalsh(gram / num_rows)[-1])
-    squares = (with_ones**2).sum(dim=1).numpy()
-    curvature = Curvature(
-        smallest=ridge,
-        largest=largest + ridge,
-        row=_largest(squares, descent.ranks) + ridge,
+    rows = torch.cat([features, torch.ones(len(features), 1, dtype=torch.float64)], dim=1).numpy()
+    gram = descent.ranks.gather(rows.T @ rows).sum(axis=0) / num_rows
+    longest = (rows**2).sum(axis=1).max(initial=0.0, keepdims=True)
+    ridge = num_targets * pace.weight_decay / 2
+    step = half_stable_step(
+        mean_batch_size(num_rows, pace.batch_size),
+        row=float(descent.ranks.gather(longest).max()) + ridge,
+        largest=float(np.linalg.eigvalsh(gram)[-1]) + ridge,
     )
-    step = half_stable_step(curvature, mean_batch_size(num_rows, pace.batch_size))
-    return step * (1 - pace.momentum) * descent.targets.shape[1] / 2
+    return step * (1 - pace.momentum) * num_targets / 2
 
 
-def _largest(squares: Float64Array, ranks: Ranks) -> float:
-    """Return the largest of all ranks' numbers, none of which is negative."""
-    return float(ranks.gather(squares.max(initial=0.0, keepdims=True)).max())
+def half_stable_step(batch_size: float, *, row: float, largest: float) -> float:
+    """Return half the largest step at which the mean square distance from the optimum shrinks.
+
+    B / (row + (B - 1) * largest): Ma, Bassily, Belkin, The Power of Interpolation, ICML 2018.
+
+    Args:
+        batch_size: B; where batches differ in size, their harmonic mean.
+        row: The largest squared norm of a row, with its 1 for the bias.
+        largest: The largest eigenvalue of the Hessian.
+    """
+    return batch_size / (row + (batch_size - 1) * largest)
+
+
+def mean_batch_size(num_rows: int, batch_size: int) -> float:
+    """Return the harmonic mean of an epoch's batch sizes: the last batch may be a short one."""
+    whole, rest = divmod(num_rows, batch_size)
+    short = 1 / rest if rest else 0.0
+    return -(-num_rows // batch_size) / (whole / batch_size + short)

@@ -4,30 +4,45 @@ N rows, D features, K targets, B rows in a batch.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from linexport.rows import batch_tensors
-from linexport.sgd._schedule import Pace
-from linexport.sgd._threads import threads_for
+from linexport.rows import Minibatches
 
 __all__ = [
     "Autograd",
     "Batches",
     "EpochRunner",
     "LoaderBatches",
+    "Pace",
     "Scaler",
     "Update",
     "gradients",
     "new_module",
+    "threads_for",
 ]
 
 INITIAL_STANDARD_DEVIATION = 0.01
 """Of the weights that training starts from, as in the textbook."""
+SINGLE_THREAD_VALUES = 32_768
+"""PyTorch's own grain: its kernels share out no less. BLAS does, which gains nothing (measured with
+2 threads: 84 us against 81 at 32,000 values) and on a machine whose cores are busy with something
+else makes each step wait for a core (at 4,420 values 23 ms against 66 us)."""
+
+
+class Pace(NamedTuple):
+    """What every step has in common."""
+
+    batch_size: int
+    """B; an epoch's last batch may be a short one."""
+    learning_rate: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
 
 
 class Batches(Protocol):
@@ -41,38 +56,13 @@ class Batches(Protocol):
 class EpochRunner(Protocol):
     """Takes one SGD step per minibatch."""
 
-    def run(self, pace: Pace) -> None:
+    def run(self) -> None:
         """Step through one epoch."""
         ...
 
     def gradients(self) -> dict[str, Tensor]:
         """Return the last minibatch's, by parameter name."""
         ...
-
-
-class LoaderBatches:
-    """The batches of a DataLoader as they come; scaled where a scaler is given."""
-
-    def __init__(
-        self,
-        loader: Iterable[Any],
-        *,
-        scaler: "Scaler | None",
-        dtype: torch.dtype,
-        device: torch.device,
-    ) -> None:
-        self._loader = loader
-        self._scaler = scaler
-        self._dtype = dtype
-        self._device = device
-
-    def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002
-        """Yield the batches, whatever their size."""
-        for batch in self._loader:
-            features, targets = batch_tensors(batch)
-            if self._scaler is not None:
-                features, targets = self._scaler.apply(features, targets)
-            yield features.to(self._device, self._dtype), targets.to(self._device, self._dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +80,30 @@ class Scaler:
             (features.double() - self.mean).mul_(self.scale),
             (targets.double() - self.target_mean).mul_(self.target_scale),
         )
+
+
+class LoaderBatches:
+    """The batches of a DataLoader as they come; scaled where a scaler is given."""
+
+    def __init__(
+        self,
+        minibatches: Minibatches,
+        *,
+        scaler: Scaler | None,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self._minibatches = minibatches
+        self._scaler = scaler
+        self._dtype = dtype
+        self._device = device
+
+    def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002
+        """Yield the batches, whatever their size."""
+        for features, targets in self._minibatches:
+            if self._scaler is not None:
+                features, targets = self._scaler.apply(features, targets)
+            yield features.to(self._device, self._dtype), targets.to(self._device, self._dtype)
 
 
 def gradients(module: nn.Module) -> dict[str, Tensor]:
@@ -119,18 +133,19 @@ class Autograd:
     It takes batches of any origin, and is what tests hold every faster way to.
     """
 
-    def __init__(self, module: nn.Linear, batches: Batches, *, weight_decay: float) -> None:
+    def __init__(self, module: nn.Linear, batches: Batches, pace: Pace) -> None:
         self._module = module
         self._batches = batches
-        self._update = Update(module.parameters(), weight_decay=weight_decay)
+        self._pace = pace
+        self._update = Update(module.parameters(), pace)
 
-    def run(self, pace: Pace) -> None:
+    def run(self) -> None:
         """Step through one epoch."""
-        with threads_for(pace.batch_size * self._module.in_features):
-            for features, targets in self._batches.epoch(pace.batch_size):
+        with threads_for(self._pace.batch_size * self._module.in_features):
+            for features, targets in self._batches.epoch(self._pace.batch_size):
                 self._update.zero_grad()
                 torch.autograd.backward(functional.mse_loss(self._module(features), targets))
-                self._update.step(pace.learning_rate, pace.momentum)
+                self._update.step()
 
     def gradients(self) -> dict[str, Tensor]:
         """Return the last minibatch's, by parameter name."""
@@ -143,9 +158,9 @@ class Update:
     The first step of torch.optim imports torch._dynamo, which takes longer than the training.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], *, weight_decay: float) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], pace: Pace) -> None:
         self._parameters = list(parameters)
-        self._weight_decay = weight_decay
+        self._pace = pace
         self._buffers: list[Tensor] = []
 
     def zero_grad(self) -> None:
@@ -154,28 +169,53 @@ class Update:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self, learning_rate: float, momentum: float) -> None:
+    def step(self) -> None:
         """Move the parameters by their gradients."""
         directions = [_gradient(parameter) for parameter in self._parameters]
-        if self._weight_decay:
+        if self._pace.weight_decay:
             directions = [
-                gradient.add(parameter, alpha=self._weight_decay)
+                gradient.add(parameter, alpha=self._pace.weight_decay)
                 for gradient, parameter in zip(directions, self._parameters, strict=True)
             ]
-        if momentum:
-            directions = self._remembered(directions, momentum)
+        if self._pace.momentum:
+            directions = self._remembered(directions)
         for parameter, direction in zip(self._parameters, directions, strict=True):
-            parameter.add_(direction, alpha=-learning_rate)
+            parameter.add_(direction, alpha=-self._pace.learning_rate)
 
-    def _remembered(self, directions: list[Tensor], momentum: float) -> list[Tensor]:
+    def _remembered(self, directions: list[Tensor]) -> list[Tensor]:
         if not self._buffers:
             self._buffers = [direction.clone() for direction in directions]
         else:
             for buffer, direction in zip(self._buffers, directions, strict=True):
-                buffer.mul_(momentum).add_(direction)
+                buffer.mul_(self._pace.momentum).add_(direction)
         return self._buffers
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:
     assert parameter.grad is not None, "a backward pass comes first"
     return parameter.grad
+
+
+def threads_for(
+    num_values: int, *, alone: int = SINGLE_THREAD_VALUES
+) -> AbstractContextManager[None]:
+    """Compute with one thread where operations take so few values that more are not faster.
+
+    Args:
+        num_values: How many an operation takes.
+        alone: Up to how many one thread does them alone.
+    """
+    num_threads = torch.get_num_threads()
+    if num_threads == 1 or num_values > alone:
+        return nullcontext()
+    return _one_thread(num_threads)
+
+
+@contextmanager
+def _one_thread(num_threads: int) -> Iterator[None]:
+    """Compute with one thread, and then with so many."""
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)

@@ -4,7 +4,15 @@ from ._metrics import (
 from ._metrics import (
     metrics_of as metrics_of,
 )
-from ._record import fit_record as fit_record
+from ._solvers import (
+    SOLVERS as SOLVERS,
+)
+from ._solvers import (
+    Solver as Solver,
+)
+from ._solvers import (
+    default_solver as default_solver,
+)
 from ._train import (
     train as train,
 )

@@ -98,7 +98,7 @@ def test_an_onnx_file_is_described_for_people(run, described):
     assert [cells(line)[0] for line in lines[5:11]] == [
         "feature", "area", "rooms", "garden", "target", "price",
     ]  # fmt: skip
-    assert "  solver: sgd" in lines
+    assert "  solver: lstsq" in lines
     assert any(line.startswith('  versions: {"linexport":') for line in lines)
 
 

@@ -134,8 +134,10 @@ def test_a_negative_weight_is_named(run, tmp_path):
     ("options", "status", "part"),
     [
         (["--solver", "lstsq", "--epochs", "3"], 2, "--epochs is for --solver sgd"),
-        (["--l2", "1"], 2, "--l2 is for --solver lstsq"),
-        (["--weights", "times"], 2, "--solver lstsq"),
+        (["--epochs", "3"], 2, "--epochs is for --solver sgd, not lstsq"),
+        (["--solver", "sgd", "--l2", "1"], 2, "--l2 is for --solver lstsq"),
+        (["--solver", "sgd", "--weights", "times"], 2, "--solver lstsq"),
+        (["--test-fraction", ".2", "--weights", "times"], 2, "without --test-fraction"),
         (["--solver", "lstsq", "--l2", "-1"], 2, "l2 must be a finite number of at least 0"),
         (["--solver", "lstsq", "--weights", "nobody"], 3, "nobody"),
         (["--solver", "lstsq", "--weights", "price"], 3, "price"),

@@ -92,14 +92,13 @@ def test_dependent_features_are_found_where_no_rank_could():
 
 
 TRAJECTORIES = {
-    "the textbook": SGDConfig(standardize=False, epochs=2, learning_rate=0.003),
+    "raw units": SGDConfig(standardize=False, epochs=2, learning_rate=0.003),
     "a short last batch": SGDConfig(epochs=3, batch_size=64),
     "batches with rows of one rank only": SGDConfig(epochs=2, batch_size=1),
     "momentum and weight decay": SGDConfig(
         epochs=4, batch_size=30, momentum=0.5, weight_decay=0.1, learning_rate=0.01
     ),
     "all rows in a batch": SGDConfig(epochs=20, batch_size=200),
-    "growing batches": SGDConfig(epochs=6),
 }
 
 
@@ -109,13 +108,12 @@ TRAJECTORIES = {
 def test_sgd_on_ranks_takes_the_steps_of_one_process(name, share, num_ranks):
     solver, dataset = TRAJECTORIES[name], table(spread=0.1)
     epochs, steps = [], []
-    alone = train(dataset, solver=solver, dtype="float64", on_epoch=epochs.append)
+    alone = train(dataset, solver=solver, on_epoch=epochs.append)
     results = on_ranks(
         num_ranks,
         lambda ranks: train(
             share(dataset, ranks.rank, num_ranks),
             solver=solver,
-            dtype="float64",
             ranks=ranks,
             on_epoch=None if ranks.rank else steps.append,
         ),
@@ -131,14 +129,6 @@ def test_sgd_on_ranks_takes_the_steps_of_one_process(name, share, num_ranks):
             assert float((ours - theirs).detach().abs().max()) <= limit
         assert result.record.settings.keys() == alone.record.settings.keys()
         assert result.record.settings["batch_size"] == alone.record.settings["batch_size"]
-
-
-@every_size
-def test_sgd_on_ranks_arrives(num_ranks):
-    for result in fit_on_ranks(table(), "sgd", num_ranks, uneven):
-        assert not result.warnings
-        for target in ("y1", "y2"):
-            assert result.record.optimum[target].standard_errors <= 0.01
 
 
 def test_a_divergence_is_the_same_error_on_all_ranks():

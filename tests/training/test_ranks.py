@@ -125,9 +125,11 @@ def test_more_ranks_than_pieces_leave_one_empty_and_rank_0_alone_speaks(solver, 
     document = json.loads(first.output)
     config = LeastSquaresConfig() if solver == "lstsq" else SGDConfig()
     alone = fitted_alone(tmp_path, config)
-    budgets = [document["optimum"]["y"]["prediction"], alone.optimum["y"].prediction]
-    # Evaluating the difference of coefficients around 1 at 1000 rounds by less than 1e-11.
-    limit = sum(budgets) + 1e-11
+    limit = 1e-9  # SGD takes the same 18 steps, but for the order of sums
+    if solver == "lstsq":
+        budgets = [document["optimum"]["y"]["prediction"], alone.optimum["y"].prediction]
+        # Evaluating the difference of coefficients around 1 at 1000 rounds by less than 1e-11.
+        limit = sum(budgets) + 1e-11
     assert predictions_agree(
         document["coefficients"]["y"], alone.coefficients["y"], tmp_path, limit
     )
@@ -174,15 +176,13 @@ EXCHANGE_AND_DIE = """
 import json
 import os
 import numpy as np
-import torch
 from linexport.errors import LinexportError
 from linexport.rows import open_ranks
 with open_ranks() as ranks:
     values = np.array([[0.1, -0.0], [np.inf, 2.0**-1074]]) * (ranks.rank + 1)
     gathered = ranks.gather(values)
-    tensor = torch.tensor([1.0, 10.0**ranks.rank])
-    ranks.add(tensor)
-    print(json.dumps([[v.hex() for v in gathered.ravel().tolist()], tensor.tolist()]), flush=True)
+    total = ranks.sum(np.array([1.0, 10.0**ranks.rank]))
+    print(json.dumps([[v.hex() for v in gathered.ravel().tolist()], total.tolist()]), flush=True)
     if ranks.rank == 1:
         os._exit(9)
     try:

@@ -12,21 +12,21 @@ import numpy as np
 from linexport.numerics._bounds import gamma
 
 
-def maps_of(batches, num_targets, pace, weight_decay):
+def maps_of(batches, num_targets, pace):
     """H of each batch of rows (x, 1, y), and what it is with all numbers made positive."""
     return [
         (
-            map_of(rows, num_targets, pace, weight_decay),
-            map_of(abs(rows), num_targets, pace, weight_decay),
+            map_of(rows, num_targets, pace),
+            map_of(abs(rows), num_targets, pace),
         )
         for rows in batches
     ]
 
 
-def map_of(rows, num_targets, pace, weight_decay):
+def map_of(rows, num_targets, pace):
     size = rows.shape[1] - num_targets
     pull = 2 * pace.learning_rate / (len(rows) * num_targets) * rows[:, :size].T @ rows
-    pull[:, :size] += pace.learning_rate * weight_decay * np.eye(size)
+    pull[:, :size] += pace.learning_rate * pace.weight_decay * np.eye(size)
     if not pace.momentum:
         return pull
     matrix, shift = pull[:, :size], pull[:, size:]

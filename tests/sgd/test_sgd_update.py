@@ -1,7 +1,5 @@
 """The readable loop, bit for bit, against torch.optim.SGD."""
 
-import itertools
-
 import pytest
 import torch
 from torch import nn
@@ -9,8 +7,7 @@ from torch import nn
 from linexport.rows._loaders import load_array
 from linexport.rows._synthetic import synthetic_data
 from linexport.sgd._config import SGDConfig
-from linexport.sgd._schedule import Curvature, Pace, Schedule
-from linexport.sgd._stepping import Autograd, gradients
+from linexport.sgd._stepping import Autograd, Pace, gradients
 from linexport.training._train import train
 
 
@@ -46,13 +43,13 @@ def test_the_loop_takes_the_steps_of_torch_optim_bit_for_bit(dtype, momentum, we
     batches = list(zip(features.split(10), targets.split(10), strict=True))
 
     ours, _ = start(torch_dtype)
-    runner = Autograd(ours, Given(*batches), weight_decay=weight_decay)
+    runner = Autograd(ours, Given(*batches), Pace(10, 0.02, momentum, weight_decay))
     theirs, _ = start(torch_dtype)
     optimizer = torch.optim.SGD(
         theirs.parameters(), lr=0.02, momentum=momentum, weight_decay=weight_decay, foreach=False
     )
     for _ in range(4):
-        runner.run(Pace(10, 0.02, momentum))
+        runner.run()
         for batch, batch_targets in batches:
             optimizer.zero_grad()
             nn.MSELoss()(theirs(batch), batch_targets).backward()
@@ -65,7 +62,7 @@ def test_the_loop_takes_the_steps_of_torch_optim_bit_for_bit(dtype, momentum, we
 def test_a_loader_is_followed_batch_for_batch_as_in_a_loop_written_by_hand():
     features, target = synthetic_data(num_rows=95)
     torch.manual_seed(11)  # the loader draws its order from PyTorch's generator
-    config = SGDConfig(standardize=False, seed=3)
+    config = SGDConfig(epochs=3, learning_rate=0.03, seed=3)
     ours = train(load_array((features, target), 10), solver=config)
 
     torch.manual_seed(11)
@@ -79,46 +76,3 @@ def test_a_loader_is_followed_batch_for_batch_as_in_a_loop_written_by_hand():
             optimizer.step()
 
     assert bits(ours.module.parameters()) == bits(module.parameters())
-
-
-def test_a_learning_rate_and_momentum_that_change_are_followed_as_torch_optim_does():
-    """The Chebyshev paces: another learning rate and momentum each epoch."""
-    schedule = Schedule(
-        num_rows=50,
-        num_targets=2,
-        curvature=Curvature(smallest=0.1, largest=2.5, row=9.0),
-        unit_roundoff=2.0**-53,
-        batch_size=50,
-    )
-    paces = list(itertools.islice(schedule.paces(), 20))
-    assert len({pace.momentum for pace in paces}) > 10
-    generator = torch.Generator().manual_seed(0)
-    features = torch.randn(50, 3, generator=generator, dtype=torch.float64)
-    targets = torch.randn(50, 2, generator=generator, dtype=torch.float64)
-
-    ours, _ = start(torch.float64, 3, 2)
-    runner = Autograd(ours, Given((features, targets)), weight_decay=0.1)
-    for pace in paces:
-        runner.run(pace)
-
-    theirs, _ = start(torch.float64, 3, 2)
-    optimizer = torch.optim.SGD(theirs.parameters(), weight_decay=0.1, foreach=False)
-    (group,) = optimizer.param_groups
-    for pace in paces:
-        group["lr"], group["momentum"] = pace.learning_rate, pace.momentum
-        optimizer.zero_grad()
-        nn.MSELoss()(theirs(features), targets).backward()
-        optimizer.step()
-
-    assert bits(ours.parameters()) == bits(theirs.parameters())
-
-
-def test_steps_without_momentum_leave_no_past_for_a_later_phase_with_it():
-    features, targets = torch.ones(1, 1), torch.ones(1, 1)
-    module, _ = start(torch.float32, 1)
-    runner = Autograd(module, Given((features, targets)), weight_decay=0.0)
-    expected = torch.zeros(1)
-    for momentum in (0.0, 0.9):
-        runner.run(Pace(1, 0.1, momentum))
-        expected.add_(module.bias.grad, alpha=-0.1)
-    assert bits([module.bias]) == bits([expected])
