@@ -1,5 +1,6 @@
 """What tests of all parts share."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,11 @@ from hypothesis import settings
 # The same examples on every run, and no wall-clock limits.
 settings.register_profile("linexport", deadline=None, derandomize=True, database=None)
 settings.load_profile("linexport")
+
+# A script that starts the tests in its background has them ignore an interrupt, and so would every
+# process that they start in order to interrupt it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
