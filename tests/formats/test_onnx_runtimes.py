@@ -204,3 +204,9 @@ def test_threads_and_optimization_are_what_was_asked_for():
     assert runtime.num_threads == options.intra_op_num_threads == 2
     assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     assert OrtRuntime.open(gemm_file()).num_threads >= 1
+
+
+def test_no_kernel_is_used_that_clamps_infinity():
+    """The kernels for SME do; they are on few processors, so the setting is what is tested."""
+    options = OrtRuntime.open(gemm_file()).session.get_session_options()
+    assert options.get_session_config_entry("mlas.disable_kleidiai") == "1"

@@ -216,6 +216,8 @@ def _options(num_threads: int | None, optimization: Optimization) -> "onnxruntim
     options.intra_op_num_threads = num_threads or 0
     options.graph_optimization_level = _LEVELS[optimization]
     options.log_severity_level = _SILENT
+    # Its kernels for the matrix unit of arm64 (SME) clamp every sum to the largest finite number.
+    options.add_session_config_entry("mlas.disable_kleidiai", "1")
     return options
 
 
