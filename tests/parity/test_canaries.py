@@ -39,7 +39,7 @@ def planted(model: LinearModel, artifact: bytes | None = None) -> dict:
 @pytest.mark.parametrize("standardized", [False, True], ids=["folded", "standardized"])
 @pytest.mark.parametrize("num_targets", [1, 3])
 def test_every_fault_is_caught(make_model, open_canaries, dtype, standardized, num_targets):
-    """By its numbers, and by what it predicts: but an ulp drowns in the roundings of a scaler."""
+    """By its numbers, and by what it predicts; but an ulp may drown in a scaler's roundings."""
     model = make_model(dtype, standardized=standardized, num_targets=num_targets)
     report = check(DoubleReference(model), [], open_canaries(model), probe_rows=64)
     assert {canary.name for canary in report.canaries} == NUMBER_FAULTS | GRAPH_FAULTS
@@ -48,8 +48,8 @@ def test_every_fault_is_caught(make_model, open_canaries, dtype, standardized, n
     for canary in report.canaries:
         assert (canary.skipped is not None) == (canary.name in impossible)
         if canary.skipped is None:
-            drowned = standardized and canary.name == "one weight off by an ulp"
-            assert ("behaviour" in canary.caught_by) == (not drowned), canary
+            may_drown = standardized and canary.name == "one weight off by an ulp"
+            assert "behaviour" in canary.caught_by or may_drown, canary
             assert ("structure" in canary.caught_by) == (canary.name in NUMBER_FAULTS)
 
 
