@@ -1,8 +1,8 @@
 """Other processors' arithmetic, as far as this one can show it.
 
 One sum has as many last bits as there are kernels that compute it. NumPy, its BLAS, PyTorch and its
-BLAS each pick theirs by the processor they find; these environment variables have them pick an older
-one. onnxruntime has no such switch: its kernels differ here by threads and by graph only.
+BLAS each pick theirs by the processor they find; environment variables have them pick an older one.
+onnxruntime has no such switch: its kernels differ here by threads and by graph only.
 """
 
 import platform

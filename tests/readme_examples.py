@@ -11,9 +11,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -28,12 +29,14 @@ class Example:
     failed: bool
 
 
-def run_examples(text: str, directory: Path) -> Iterator[Example]:
-    """Run every block of a page, in order, in one directory."""
+def run_examples(
+    text: str, directory: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Example]:
+    """Run every block of a page, in order, in one directory, with this added to the environment."""
     for match in BLOCK.finditer(text):
         language, body = match.groups()
         if language == "python":
-            done = _run([sys.executable, "-c", body], directory)
+            done = _run([sys.executable, "-c", body], directory, environment)
             yield Example(body, body, done.returncode != 0)
             continue
         printed, failed = "", False
@@ -43,18 +46,25 @@ def run_examples(text: str, directory: Path) -> Iterator[Example]:
                 comment = re.search(r"# exit status (\d)$", command)
                 if comment:
                     expected = int(comment[1])
-                done = _run(["bash", "-c", command], directory)
+                done = _run(["bash", "-c", command], directory, environment)
                 failed |= done.returncode != expected
                 printed += f"{line}\n{done.stdout}"
         yield Example(body, printed, failed)
 
 
-def _run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+def _run(
+    command: list[str], directory: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     tools = str(Path(sys.executable).parent)
     return subprocess.run(
         command,
         cwd=directory,
-        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "COLUMNS": "100"},
+        env={
+            **os.environ,
+            **environment,
+            "PATH": f"{tools}:{os.environ['PATH']}",
+            "COLUMNS": "100",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -12,7 +12,6 @@ TESTS = Path(__file__).parent
 SENSITIVE = [
     "parity/test_canaries.py",
     "parity/test_check.py",
-    "parity/test_no_false_alarm.py",
     "test_textbook_bundle.py",
 ]
 """What compares predictions and fits with bounds; also run as other processors compute."""
