@@ -266,3 +266,19 @@ def test_a_batch_size_beside_a_loader_is_refused(arrays):
     loader = load_array([torch.tensor(array) for array in arrays], 10)
     with pytest.raises(ConfigError, match="DataLoader brings its own batches"):
         train(loader, solver=SGDConfig(batch_size=5))
+
+
+def test_least_squares_loads_no_torch(fresh_python, tmp_path):
+    """Arrays, a table in memory and one that is streamed, from the command line's own verb."""
+    code = f"""if True:
+        import sys, linexport, numpy
+        x = numpy.arange(12.0).reshape(6, 2) ** 2
+        linexport.train(x, x[:, 0] + [0, 1, 0, 2, 1, 0])
+        table = {str(tmp_path / "rows.csv")!r}
+        linexport.train(table, "c")
+        linexport.train(linexport.read_data(table, targets="c", stream=True))
+        print("torch" in sys.modules)"""
+    pl.DataFrame({"a": [1, 2, 3, 4], "b": [1, 4, 2, 3], "c": [3, 1, 4, 1]}).write_csv(
+        tmp_path / "rows.csv"
+    )
+    assert fresh_python(code) == "False"
