@@ -52,8 +52,11 @@ class Rows:
     source = "benchmark"
     rows_dropped = 0
 
-    def __init__(self, features: np.ndarray, target: np.ndarray) -> None:
+    def __init__(
+        self, features: np.ndarray, target: np.ndarray, *, read_once: bool = False
+    ) -> None:
         self.arrays = features, target[:, None]
+        self.read_once = read_once
         self.features = default_columns("x", features.shape[1])
         self.targets = default_columns("y", 1)
 
@@ -62,13 +65,13 @@ class Rows:
         yield self.arrays
 
 
-def fitted(config: LeastSquaresConfig, rows: Rows) -> Fit:
-    return config.fit(rows, ranks=ONE, on_epoch=None)
+def fitted(rows: Rows) -> Fit:
+    return LeastSquaresConfig().fit(rows, ranks=ONE, on_epoch=None)
 
 
 def ours(problem: Problem) -> np.ndarray:
     rows = Rows(problem.features, problem.target)
-    return coefficients(fitted(LeastSquaresConfig(), rows))
+    return coefficients(fitted(rows))
 
 
 def coefficients(result: Fit) -> np.ndarray:
@@ -126,7 +129,7 @@ def problem(num_rows: int, num_features: int, dtype: str) -> tuple[Problem, np.n
     noise = random.standard_normal(num_rows)
     target = (features.astype(np.float64) @ weight + 3 + noise).astype(dtype)
     frame = pl.DataFrame(features).with_columns(y=target)
-    careful = fitted(LeastSquaresConfig(single_pass=True), Rows(features, target))
+    careful = fitted(Rows(features, target, read_once=True))
     return Problem(features, target, frame), coefficients(careful)
 
 

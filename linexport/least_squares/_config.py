@@ -33,12 +33,6 @@ class LeastSquaresConfig:
         help="What to do with linearly dependent features: stop, or take the shortest of all w (in "
         "raw units) that fit equally well.",
     )
-    single_pass: bool = setting(
-        default=False,
-        flag="",
-        help="Sum up carefully from the first row on, which is slower, so that the rows are read "
-        "only once: for a source that cannot be read again.",
-    )
 
     def fit(self, rows: "Rows", *, ranks: "Ranks", on_epoch: "OnEpoch | None") -> "Fit":  # noqa: ARG002
         """Find the optimum, to the last digit.

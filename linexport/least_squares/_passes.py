@@ -48,23 +48,21 @@ def fit_rows(
     *,
     intercept: bool,
     l2: float,
-    single_pass: bool = False,
     combine: Combine | None = None,
 ) -> Solved:
     """Read the rows, and again until the distance from the optimum is known to be negligible.
 
     Args:
-        rows: What to fit.
+        rows: What to fit; summed up carefully from the first if they can be read only once.
         intercept: Whether columns are taken from their mean.
         l2: Weight of the squared coefficients, in the features' own units.
-        single_pass: Sum up carefully from the first, for rows that can be read only once.
         combine: How to merge the factors of several processes.
 
     Raises:
         DataError: If there are no rows, or a weight is negative or not finite.
         TrainingError: If the weights are too large to be added up.
     """
-    plan = Plan(num_slices=CAREFUL if single_pass else 0)
+    plan = Plan(num_slices=CAREFUL if rows.read_once else 0)
     while True:
         factor = _read(rows, plan)
         if combine is not None:

@@ -112,7 +112,6 @@ def _fit(
         rows,
         intercept=config.intercept,
         l2=config.l2,
-        single_pass=config.single_pass,
         combine=combine,
     )
     if len(fit.dependent) and config.rank_deficient == "error":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
@@ -19,7 +19,7 @@ _BLOCK_ROWS = 1 << 14
 
 
 class Rows(Protocol):
-    """Named rows that can be read any number of times, a batch at a time."""
+    """Named rows that are read a batch at a time."""
 
     @property
     def source(self) -> str:
@@ -29,6 +29,11 @@ class Rows(Protocol):
     @property
     def rows_dropped(self) -> int:
         """Rows left out for a missing or non-finite value, as asked; known once all are read."""
+        ...
+
+    @property
+    def read_once(self) -> bool:
+        """Whether they can be read but once, as from a pipe; others any number of times."""
         ...
 
     @property
@@ -69,6 +74,7 @@ class Dataset:
     """Shape (K,) where the data are synthetic."""
     minibatches: "Minibatches | None" = None
     """Where a DataLoader brings the rows: its batches, anew in each epoch."""
+    read_once: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for values, columns in (

@@ -43,6 +43,8 @@ class TableRows:
         """D columns, in the order of the batches."""
         self.targets = targets
         """K columns."""
+        self.read_once = table.num_bytes is None
+        """Whether they can be read but once, as from a pipe."""
         self.rows_dropped = 0
         """Rows that the last complete pass left out for a missing or non-finite value."""
         self._table = table

@@ -109,11 +109,16 @@ def test_dependent_columns_are_named_or_accepted(run, tmp_path):
     assert "'sum'" in accepted.errors
 
 
-def test_standard_input_is_read_once(run, tmp_path, monkeypatch):
-    text = "a,y\n" + "".join(f"{n},{2 * n + n % 3}\n" for n in range(50))
+@pytest.mark.parametrize("solver", ["lstsq", "sgd"])
+def test_standard_input_is_read_once(run, tmp_path, monkeypatch, solver):
+    """Nearly dependent rows, which would be read again if they could be; of many blocks."""
+    random = np.random.default_rng(0)
+    a = random.normal(size=150_000)
+    b, y = a + 2.0**-20 * random.normal(size=len(a)), a + random.normal(size=len(a))
+    text = pl.DataFrame({"a": a, "b": b, "y": y}).write_csv()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     outcome = run(
-        "train-and-export", "--data", "-", "--target", "y", "--solver", "lstsq", "-q",
+        "train-and-export", "--data", "-", "--target", "y", "--solver", solver, "-q",
         "-o", tmp_path / "bundle",
     )  # fmt: skip
     assert outcome.status == 0, outcome.errors

@@ -14,6 +14,7 @@ class InMemory:
     """Rows of any dtype, with weights or without, in batches of any size; counts the passes."""
 
     source = "rows.csv"
+    read_once = False
 
     def __init__(self, features, target, weights=None, *, sizes=None, names=None):
         features, target = np.asarray(features), np.asarray(target)

@@ -136,10 +136,11 @@ def test_large_data_that_are_nearly_dependent_are_read_again_more_carefully():
     assert best.distance_in_standard_errors[0] < 2.0**-20
 
 
-def test_a_single_pass_is_kept_to_where_it_is_asked_for():
+def test_rows_that_can_be_read_but_once_are_summed_carefully_at_once():
     features, target = nearly_dependent(50_000)
     once, again = InMemory(features, target), InMemory(features, target)
-    result = fit_least_squares(once, LeastSquaresConfig(single_pass=True))
+    once.read_once = True
+    result = fit_least_squares(once, LeastSquaresConfig())
     best = optimum(again)
     assert (once.passes, again.passes) == (1, 2)
     coefficients = list(result.record.coefficients["y"].features.values())
