@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import linexport
 from linexport.numerics._bounds import FLOAT32, FLOAT64, rounding_error_bound
 from linexport.numerics._forms import affine_of
-from linexport.serving.limits import Limits
+from linexport.serving import Limits
 
 BUNDLE = Path(__file__).parent.parent / "models" / "textbook"
 INFER, ROWS = (f"/v2/models/{BUNDLE.name}/{verb}" for verb in ("infer", "rows"))

@@ -119,6 +119,7 @@ from .rows import (
     synthetic_data as synthetic_data,
 )
 from .serving import Limits as Limits
+from .serving import ServeConfig as ServeConfig
 from .sgd import SGDConfig as SGDConfig
 from .sources import Imported as Imported
 from .sources import read_model as read_model

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +15,8 @@ from linexport.formats import Runtime
 from linexport.parity import DoubleReference, decode_certificate
 from linexport.pipeline._inspect import check_covered
 from linexport.pipeline._opening import predicting_artifact
-from linexport.serving import Backlog, Limits, Log, Missing, ServedModel
+from linexport.predicting import Predictor
+from linexport.serving import Limits, ServeConfig, ServedModel
 
 __all__ = ["serve"]
 
@@ -31,12 +31,8 @@ PROBE_ROWS = 64
 def serve(
     paths: Sequence[str | Path],
     *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    watch: bool = False,
-    missing: Missing = "error",
+    config: ServeConfig | None = None,
     limits: Limits | None = None,
-    log_requests: bool = True,
 ) -> None:
     """Serve bundles over HTTP, with onnxruntime and without loading PyTorch, until SIGTERM.
 
@@ -46,12 +42,8 @@ def serve(
 
     Args:
         paths: Of bundles; the name of a directory is the name of its model.
-        host: Address to listen at. There is no authentication.
-        port: 0 for any that is free.
-        watch: Whether to load a bundle anew when it changes.
-        missing: Whether a row that lacks a value is refused, or predicted as NaN.
-        limits: What the server takes on.
-        log_requests: Whether to log each request.
+        config: Where and how to serve.
+        limits: What each worker takes on.
 
     Raises:
         ConfigError: If there is no bundle, or two have the same name.
@@ -59,7 +51,8 @@ def serve(
         ParityError: If a bundle's certificate or the model that is to serve disagrees.
         UnavailableError: If the port is taken, or the server's packages are not installed.
     """
-    sources = [_Source(Path(os.path.abspath(path)), missing) for path in paths]  # noqa: PTH100 - a link to a bundle gives it the link's name
+    config = config or ServeConfig()
+    sources = [_Source(Path(os.path.abspath(path)), config) for path in paths]  # noqa: PTH100 - a link to a bundle gives it the link's name
     _require_names(sources)
     try:
         from linexport.serving import run
@@ -67,19 +60,7 @@ def serve(
         raise UnavailableError(
             f"Serving needs {error.name}: pip install 'linexport[serve]'."
         ) from error
-    lines = Backlog(_write_to_stderr)
-    try:
-        run(
-            sources,
-            host=host,
-            port=port,
-            version=version("linexport"),
-            limits=limits or Limits(),
-            watch=watch,
-            log=Log(lines.add, requests=log_requests),
-        )
-    finally:
-        lines.close()
+    run(sources, config, limits or Limits(), version=version("linexport"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +68,7 @@ class _Source:
     """A bundle's directory."""
 
     path: Path
-    missing: Missing
+    config: ServeConfig
 
     @property
     def name(self) -> str:
@@ -111,10 +92,10 @@ class _Source:
         return ServedModel(
             name=self.name,
             version=hashlib.sha256(artifact).hexdigest()[:VERSION_DIGITS],
-            runtime=runtime,
-            features=opened.model.features,
-            targets=opened.model.targets,
-            missing=self.missing,
+            predictor=Predictor(
+                runtime, opened.model.features, opened.model.targets, self.config.check_range
+            ),
+            missing=self.config.missing,
         )
 
     def fingerprint(self) -> Hashable:
@@ -163,12 +144,3 @@ def _require_parity(opened: Bundle, runtime: Runtime) -> None:
     """Have the very session that is to serve say what it says now and here."""
     if opened.model.num_features <= MOST_FEATURES_ASKED:
         parity.check(DoubleReference(opened.model), [runtime], probe_rows=PROBE_ROWS).require()
-
-
-def _write_to_stderr(lines: bytes) -> None:
-    """Write past Python's buffer, whose lock a thread that waits for a reader would keep."""
-    if sys.stderr is None:  # it was closed before Python started
-        return
-    descriptor, rest = sys.stderr.fileno(), memoryview(lines)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]

@@ -1,14 +1,9 @@
-from ._backlog import Backlog as Backlog
-from .application import Application as Application
-from .limits import Limits as Limits
-from .log import Log as Log
-from .models import (
-    Missing as Missing,
-)
-from .models import (
+from ._limits import Limits as Limits
+from ._models import (
     ModelSource as ModelSource,
 )
-from .models import (
+from ._models import (
     ServedModel as ServedModel,
 )
-from .server import run as run
+from ._settings import ServeConfig as ServeConfig
+from ._workers import run as run

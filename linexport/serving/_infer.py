@@ -13,24 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
-from linexport.serving._exchange import (
+from linexport.serving._http import (
     JSON,
+    OCTETS,
+    UNREADABLE,
     Answer,
     Asked,
-    Headers,
     Refusal,
+    decode,
     encode_json,
     shortened,
 )
-from linexport.serving._json import decode, require_unique_keys
-from linexport.serving.limits import Limits
-from linexport.serving.models import ServedModel
+from linexport.serving._limits import Limits
+from linexport.serving._models import ServedModel
 
 INPUT, OUTPUT = "features", "prediction"
 DATATYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
 """The protocol's names; binary data are little-endian."""
-HEADER_LENGTH = b"inference-header-content-length"
-_OCTETS = b"application/octet-stream"
+HEADER_LENGTH = "inference-header-content-length"
 
 Parameters = dict[str, str | int | float | bool | None] | msgspec.UnsetType
 
@@ -77,15 +77,17 @@ _UNSUPPORTED = ("classification", "shared_memory_region")
 """Parameters of extensions that the server does not have, and by which an answer would differ."""
 
 
-def ask_infer(model: ServedModel, limits: Limits, body: bytes, headers: Headers) -> Asked:
+def ask_infer(model: ServedModel, limits: Limits, body: bytes, header_length: str | None) -> Asked:
     """Understand an inference request.
 
     Raises:
         Refusal: 400 if it is malformed, 413 if it has too many rows.
     """
-    document, binary = _split(body, headers.get(HEADER_LENGTH))
-    request = decode(_REQUEST, document)
-    require_unique_keys(document, _num_members(request))
+    document, binary = _split(body, header_length)
+    try:
+        request = _REQUEST.decode(document)
+    except UNREADABLE:
+        request = decode(_REQUEST, document)  # as Python writes it, or refused in a sentence
     features = _features(_single_input(request, model), binary, model, limits)
     respond = _binary_response if _wants_binary(request) else _json_response
     return Asked(features, partial(respond, model, request.id))
@@ -93,43 +95,25 @@ def ask_infer(model: ServedModel, limits: Limits, body: bytes, headers: Headers)
 
 def row_bytes(model: ServedModel) -> int:
     """Return the fewest bytes that a row takes in a body: a digit and a comma for each number."""
-    return 2 * len(model.features)
+    return 2 * len(model.predictor.features)
 
 
 def datatype_of(model: ServedModel) -> str:
     """Return the protocol's name of the model's dtype."""
-    return "FP32" if model.runtime.dtype.itemsize == 4 else "FP64"  # quicker to ask for
+    return "FP32" if model.predictor.runtime.dtype.itemsize == 4 else "FP64"  # quicker to ask for
 
 
-def _num_members(request: _Request) -> int:
-    """Of the request's object and those within it."""
-    optional = (
-        request.id, request.outputs, request.parameters, request.model_name, request.model_version,
-    )  # fmt: skip
-    number = 1 + len(optional) - optional.count(msgspec.UNSET) + len(request.parameters or ())
-    for tensor in request.inputs:
-        number += 3 + (tensor.data is not msgspec.UNSET) + _num_parameters(tensor)
-    for output in request.outputs or ():
-        number += 1 + _num_parameters(output)
-    return number
-
-
-def _num_parameters(tensor: _Input | _Output) -> int:
-    """Those of a tensor, and the member that holds them."""
-    return 0 if tensor.parameters is msgspec.UNSET else 1 + len(tensor.parameters)
-
-
-def _split(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:
+def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     """Return the JSON object and the binary data after it."""
     if header_length is None:
         return body, b""
     # int() refuses thousands of digits.
-    length = int(header_length) if header_length.isdigit() and len(header_length) < 20 else -1
+    length = int(header_length) if header_length.isdecimal() and len(header_length) < 20 else -1
     if not 0 < length <= len(body):
         raise Refusal(
             400,
             "Inference-Header-Content-Length is "
-            f"{shortened(header_length.decode('latin-1'))!r}, but must be the size of the JSON "
+            f"{shortened(header_length)!r}, but must be the size of the JSON "
             f"object within the body's {len(body)} bytes.",
         )
     return body[:length], body[length:]
@@ -169,7 +153,7 @@ def _require_supported(tensor: _Input | _Output) -> None:
 
 def _features(tensor: _Input, binary: bytes, model: ServedModel, limits: Limits) -> FloatArray:
     """Return the input as (N, D)."""
-    num_features = len(model.features)
+    num_features = len(model.predictor.features)
     if len(tensor.shape) != 2 or tensor.shape[1] != num_features or tensor.shape[0] < 0:
         raise Refusal(
             400,
@@ -202,12 +186,12 @@ def require_rows(num_rows: int, model: ServedModel, limits: Limits) -> None:
             f"{shortened(str(num_rows))} rows are more than the {limits.rows} allowed in one "
             "request; send them in several, or use `linexport predict` for a whole table.",
         )
-    values = num_rows * len(model.targets)
-    if values > limits.values:
+    num_targets = len(model.predictor.targets)
+    if num_rows * num_targets > limits.values:
         raise Refusal(
             413,
-            f"{num_rows} rows of {len(model.targets)} targets are {values} values, more than the "
-            f"{limits.values} allowed in one answer; send fewer rows at a time, or use "
+            f"{num_rows} rows of {num_targets} targets are {num_rows * num_targets} values, more "
+            f"than the {limits.values} allowed in one answer; send fewer rows at a time, or use "
             "`linexport predict` for a whole table.",
         )
 
@@ -296,8 +280,8 @@ def _binary_response(
     data = prediction.astype(DATATYPES[datatype], copy=False).tobytes()
     tensor = _Tensor(OUTPUT, datatype, prediction.shape, {"binary_data_size": len(data)})
     document = encode_json(_Response(model.name, model.version, [tensor], request_id))
-    length = (HEADER_LENGTH, str(len(document)).encode())
-    return Answer(200, document + data, _OCTETS, (length,), len(prediction))
+    length = (HEADER_LENGTH, str(len(document)))
+    return Answer(200, document + data, OCTETS, (length,), len(prediction))
 
 
 def _listed(names: Sequence[str]) -> str:

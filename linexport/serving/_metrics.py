@@ -1,123 +1,211 @@
 """What Prometheus is told. Labels take few values: no client can make new ones."""
 
+import asyncio
+import os
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate
+from pathlib import Path
+from typing import Any, TypeVar
 
-import prometheus_client
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+import msgspec
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
-from linexport.serving._exchange import Answer
-from linexport.serving.models import ServedModel
+from linexport.serving._http import Answer
 
-CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+K = TypeVar("K")
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SHARE_SECONDS = 0.5
+"""Scrapes are many seconds apart; a file of a few kilobytes takes 0.1 ms to write."""
 _SECONDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 )  # fmt: skip
 """From a row predicted in 0.2 ms to the time limits."""
 
 
-@dataclass(slots=True)
-class _Served:
+class _Served(msgspec.Struct):
     """What was answered at one endpoint of one model."""
 
-    statuses: Counter[int] = field(default_factory=Counter)
-    within: list[int] = field(default_factory=lambda: [0] * (len(_SECONDS) + 1))
+    statuses: dict[int, int] = {}
+    within: list[int] = msgspec.field(default_factory=lambda: [0] * (len(_SECONDS) + 1))
     """Requests by the first of _SECONDS that they did not pass; the last passed all."""
     seconds: float = 0.0
     rows: int = 0
 
 
-class _Requests(Collector):
-    """Counts requests, for the event loop's thread alone.
+class _Counts(msgspec.Struct):
+    """What one process counted. Counted by the event loop's thread alone.
 
     The client library's own counters take a lock each: together a tenth of what a row costs.
     """
 
-    def __init__(self) -> None:
-        self._served: dict[tuple[str, str], _Served] = {}
+    processes: list[int] = []
+    served: dict[tuple[str, str], _Served] = {}
+    """By endpoint and model."""
+    loads: dict[tuple[str, str], int] = {}
+    """By model and outcome."""
+    outside: dict[str, int] = {}
+    """Rows outside the training range, by model."""
+    versions: dict[str, str] = {}
+    in_flight: int = 0
 
-    def add(self, endpoint: str, model: str, status: int, rows: int, seconds: float) -> None:
-        served = self._served.get((endpoint, model))
+
+_decode_counts = msgspec.msgpack.Decoder(_Counts).decode
+
+
+class Metrics(Collector):
+    """The metrics of one server, of which several processes may be a part.
+
+    Each writes what it counted into a directory that they share; whoever is asked adds it up. What
+    the others count is there within SHARE_SECONDS.
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
+        """Take the directory; None if this is the only process."""
+        self.in_flight: Callable[[], int] = int
+        """Tells the number of requests being answered."""
+        self._counts = _Counts(processes=[os.getpid()])
+        self._shared = shared
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def request(self, endpoint: str, model: str, status: int, rows: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        served = self._counts.served.get((endpoint, model))
         if served is None:
-            served = self._served[endpoint, model] = _Served()
-        served.statuses[status] += 1
+            served = self._counts.served[endpoint, model] = _Served()
+        served.statuses[status] = served.statuses.get(status, 0) + 1
         served.within[bisect_left(_SECONDS, seconds)] += 1
         served.seconds += seconds
         served.rows += rows
 
-    def collect(self) -> Iterator[Metric]:
-        place = ["endpoint", "model"]
-        requests = CounterMetricFamily(
-            "linexport_requests", "Requests answered.", labels=[*place, "status"]
-        )
-        durations = HistogramMetricFamily(
-            "linexport_request_duration_seconds", "From a request's headers to its answer.",
-            labels=place,
-        )  # fmt: skip
-        rows: Counter[str] = Counter()
-        bounds = [*map(str, _SECONDS), "+Inf"]
-        for (endpoint, model), served in self._served.items():
-            for status, number in served.statuses.items():
-                requests.add_metric([endpoint, model, str(status)], number)
-            buckets = list(zip(bounds, accumulate(served.within), strict=True))
-            durations.add_metric([endpoint, model], buckets, served.seconds)
-            rows[model] += served.rows
-        predicted = CounterMetricFamily("linexport_rows", "Rows predicted.", labels=["model"])
-        for model, number in rows.items():
-            if model:
-                predicted.add_metric([model], number)
-        yield from (requests, durations, predicted)
-
-
-class Metrics:
-    """The metrics of one server, in a registry of their own."""
-
-    def __init__(self, in_flight: Callable[[], int]) -> None:
-        """Take what tells the number of requests being answered."""
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        self._requests = _Requests()
-        self._registry.register(self._requests)
-        self._info = Gauge(
-            "linexport_model_info", "1 for the version that is served.", ["model", "version"],
-            registry=self._registry,
-        )  # fmt: skip
-        self._loads = prometheus_client.Counter(
-            "linexport_model_loads", "Models loaded, or not, by outcome.", ["model", "outcome"],
-            registry=self._registry,
-        )  # fmt: skip
-        self._refused = prometheus_client.Counter(
-            "linexport_refused_connections", "Connections beyond the limit.",
-            registry=self._registry,
-        )  # fmt: skip
-        Gauge(
-            "linexport_requests_in_flight", "Inference requests being answered.",
-            registry=self._registry,
-        ).set_function(in_flight)  # fmt: skip
-
-    def request(self, endpoint: str, model: str, status: int, rows: int, seconds: float) -> None:
-        """Count a request that was answered."""
-        self._requests.add(endpoint, model, status, rows, seconds)
+    def outside_range(self, model: str, rows: int) -> None:
+        """Count rows outside the training range that were predicted all the same."""
+        _add(self._counts.outside, {model: rows})
 
     def loaded(self, model: str, *, succeeded: bool) -> None:
         """Count an attempt to load a model."""
-        self._loads.labels(model, "loaded" if succeeded else "refused").inc()
+        _add(self._counts.loads, {(model, "loaded" if succeeded else "refused"): 1})
 
-    def serving(self, models: Iterable[ServedModel]) -> None:
-        """State the versions that are served from now on."""
-        self._info.clear()
-        for model in models:
-            self._info.labels(model.name, model.version).set(1)
+    def serving(self, versions: Mapping[str, str]) -> None:
+        """State the versions that are served from now on, by model."""
+        self._counts.versions = dict(versions)
 
-    def refused_connection(self) -> None:
-        """Count a connection that was turned away."""
-        self._refused.inc()
+    async def share_for_ever(self) -> None:
+        """Tell the other processes what was counted here, time and again."""
+        while self._shared is not None:
+            self._share(self._shared)
+            await asyncio.sleep(SHARE_SECONDS)
+
+    def _share(self, shared: Path) -> None:
+        fresh = shared / f".{os.getpid()}"
+        fresh.write_bytes(msgspec.msgpack.encode(self._now()))
+        fresh.replace(shared / str(os.getpid()))
 
     def page(self) -> Answer:
         """Return the text that Prometheus reads."""
         return Answer(200, generate_latest(self._registry), CONTENT_TYPE)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield everything, summed over the processes."""
+        counts = [self._now(), *self._others()]
+        total = _total(counts)
+        yield from _requests(total.served)
+        yield _counter(
+            "linexport_rows_outside_range", "Predicted rows outside the training range.",
+            ["model"], {(model,): rows for model, rows in total.outside.items()},
+        )  # fmt: skip
+        yield _counter(
+            "linexport_model_loads", "Models loaded, or not, by outcome.",
+            ["model", "outcome"], total.loads,
+        )  # fmt: skip
+        info = GaugeMetricFamily(
+            "linexport_model_info", "1 for the version that is served.",
+            labels=["model", "version"],
+        )  # fmt: skip
+        # A moment after models were loaded anew, one process may still serve what was there.
+        for served in sorted({pair for part in counts for pair in part.versions.items()}):
+            info.add_metric(served, 1)
+        yield info
+        yield GaugeMetricFamily(
+            "linexport_requests_in_flight", "Inference requests being answered.", total.in_flight
+        )
+        yield from _processes(total.processes)
+
+    def _now(self) -> _Counts:
+        self._counts.in_flight = self.in_flight()
+        return self._counts
+
+    def _others(self) -> Iterator[_Counts]:
+        for path in self._shared.glob("[0-9]*") if self._shared else ():
+            if path.name != str(os.getpid()):
+                with suppress(OSError):
+                    yield _decode_counts(path.read_bytes())
+
+
+def _add(total: dict[K, int], more: Mapping[K, int]) -> None:
+    for key, number in more.items():
+        total[key] = total.get(key, 0) + number
+
+
+def _total(counts: Iterable[_Counts]) -> _Counts:
+    total = _Counts()
+    for part in counts:
+        total.processes += part.processes
+        total.in_flight += part.in_flight
+        _add(total.loads, part.loads)
+        _add(total.outside, part.outside)
+        for place, served in part.served.items():
+            summed = total.served.setdefault(place, _Served())
+            _add(summed.statuses, served.statuses)
+            summed.within = [a + b for a, b in zip(summed.within, served.within, strict=True)]
+            summed.seconds += served.seconds
+            summed.rows += served.rows
+    return total
+
+
+def _requests(table: Mapping[tuple[str, str], _Served]) -> Iterator[Metric]:
+    place = ["endpoint", "model"]
+    durations = HistogramMetricFamily(
+        "linexport_request_duration_seconds", "From a request's headers to its answer.",
+        labels=place,
+    )  # fmt: skip
+    requests: dict[tuple[str, ...], int] = {}
+    rows: dict[tuple[str], int] = {}
+    bounds = [*map(str, _SECONDS), "+Inf"]
+    for (endpoint, model), served in table.items():
+        for status, number in served.statuses.items():
+            requests[endpoint, model, str(status)] = number
+        buckets = list(zip(bounds, accumulate(served.within), strict=True))
+        durations.add_metric([endpoint, model], buckets, served.seconds)
+        if model:
+            _add(rows, {(model,): served.rows})
+    yield _counter("linexport_requests", "Requests answered.", [*place, "status"], requests)
+    yield durations
+    yield _counter("linexport_rows", "Rows predicted.", ["model"], rows)
+
+
+def _counter(name: str, said: str, labels: Sequence[str], values: Mapping[Any, int]) -> Metric:
+    family = CounterMetricFamily(name, said, labels=labels)
+    for place, value in values.items():
+        family.add_metric(place, value)
+    return family
+
+
+def _processes(pids: Iterable[int]) -> Iterator[Metric]:
+    """Yield processor time, memory and files of all processes, and when the first of them began."""
+    found = (ProcessCollector(pid=pid.__int__, registry=None).collect() for pid in pids)
+    for families in zip(*filter(None, map(list, found)), strict=True):
+        values = [family.samples[0].value for family in families]
+        value = min(values) if "start_time" in families[0].name else sum(values)
+        families[0].samples = [families[0].samples[0]._replace(value=value)]
+        yield families[0]

@@ -1,13 +1,11 @@
-"""The addresses, described by OpenAPI and on a page that needs nothing from elsewhere."""
+"""The addresses, described by OpenAPI."""
 
-import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
-from linexport.serving._exchange import Answer, encode_json
 from linexport.serving._infer import DATATYPES, HEADER_LENGTH, INPUT, OUTPUT, datatype_of
-from linexport.serving.models import ServedModel
+from linexport.serving._models import ServedModel
 
 MOST_COLUMNS = 100
 """Of a model that are described one by one; its metadata names all."""
@@ -50,44 +48,15 @@ _MODEL = _object(
 )
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _HEADER_LENGTH = {
-    "name": HEADER_LENGTH.decode().title(),
+    "name": HEADER_LENGTH.title(),
     "in": "header",
     "description": "Bytes of the JSON object, where binary data follow it.",
     "schema": {"type": "integer", "minimum": 1},
 }
 
 
-def document(models: Sequence[ServedModel], version: str) -> Answer:
-    """Return openapi.json."""
-    return Answer(200, encode_json(_document(models, version)))
-
-
-def page(models: Sequence[ServedModel], version: str) -> Answer:
-    """Return the same as HTML, with commands to try."""
-    lines = ["<!doctype html><html lang=en><meta charset=utf-8><title>linexport</title>"]
-    lines += ["<style>body{font:1rem sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"]
-    lines += ["pre{background:#eee;padding:.7em;overflow:auto}</style>"]
-    lines += ["<h1>linexport</h1><p>The Open Inference Protocol, version 2, and rows as named"]
-    lines += ["values. For programs: <a href=openapi.json>openapi.json</a>.</p>"]
-    lines += ["<p>Every address of a model exists with /versions/VERSION behind its name too.</p>"]
-    for path, operations in _document(models, version)["paths"].items():
-        if "/versions/" in path:
-            continue
-        for method, operation in operations.items():
-            lines.append(f"<h2>{method.upper()} {html.escape(path)}</h2>")
-            lines.append(f"<p>{html.escape(operation['summary'])}</p>")
-            lines += _commands(path, operation)
-    return Answer(200, "\n".join(lines).encode(), b"text/html; charset=utf-8")
-
-
-def _commands(path: str, operation: Document) -> Iterator[str]:
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    if content:
-        body = encode_json(content["example"]).decode().replace("'", "\\u0027")
-        yield f"<pre>curl -d '{html.escape(body)}' http://HOST:PORT{html.escape(path)}</pre>"
-
-
-def _document(models: Sequence[ServedModel], version: str) -> Document:
+def document(models: Collection[ServedModel], version: str) -> Document:
+    """Return what openapi.json holds."""
     ready = _get("Whether it takes requests; 503 once it is to stop.", _READY)
     ready["get"]["responses"]["503"] = _answer("It is to stop.", _READY)
     paths = {
@@ -112,24 +81,24 @@ def _model_paths(model: ServedModel) -> Document:
 
 
 def _addresses(model: ServedModel, base: str) -> Document:
-    shape = [1, len(model.features)]
+    shape = [1, len(model.predictor.features)]
     infer_example = {
         "inputs": [
             {
                 "name": INPUT,
                 "shape": shape,
                 "datatype": datatype_of(model),
-                "data": [_typical(column) for column in model.features],
+                "data": [_typical(column) for column in model.predictor.features],
             }
         ]
     }
     value = _NUMBER if model.missing == "error" else _PREDICTION
-    row = {column.name: _typical(column) for column in model.features[:MOST_COLUMNS]}
+    row = {column.name: _typical(column) for column in model.predictor.features[:MOST_COLUMNS]}
     row_schema = {
         "type": "object",
-        "properties": {c.name: _column(c, value) for c in model.features[:MOST_COLUMNS]},
+        "properties": {c.name: _column(c, value) for c in model.predictor.features[:MOST_COLUMNS]},
         "required": list(row),
-        "additionalProperties": len(row) < len(model.features),
+        "additionalProperties": len(row) < len(model.predictor.features),
     }
     return {
         base: _get_model(
@@ -144,7 +113,7 @@ def _addresses(model: ServedModel, base: str) -> Document:
         ),
         f"{base}/infer": _post(
             f"Predict a tensor '{INPUT}' into '{OUTPUT}', as JSON or binary.",
-            _infer_schema(len(model.features)),
+            _infer_schema(len(model.predictor.features)),
             infer_example,
             _predicted(outputs=_array(_TENSOR)),
             binary=True,
@@ -189,8 +158,8 @@ def _column(column: Any, value: Document) -> Document:
 
 
 def _targets(model: ServedModel) -> Document:
-    shown = {column.name: _PREDICTION for column in model.targets[:MOST_COLUMNS]}
-    return {**_object(**shown), "additionalProperties": len(shown) < len(model.targets)}
+    shown = {column.name: _PREDICTION for column in model.predictor.targets[:MOST_COLUMNS]}
+    return {**_object(**shown), "additionalProperties": len(shown) < len(model.predictor.targets)}
 
 
 def _predicted(**answered: Document) -> Document:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Hashable, Sequence
 
 from linexport.errors import LinexportError
-from linexport.serving.application import Application
-from linexport.serving.models import ModelSource, ServedModel
+from linexport.serving._application import Application
+from linexport.serving._models import ModelSource, ServedModel
 
 WATCH_SECONDS = 1.0
 """Between two looks at the files, which take a few system calls for each model. Unlike the system's

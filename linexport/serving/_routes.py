@@ -4,19 +4,26 @@ All models are known, so every address is: the table is a plain dictionary, made
 is replaced, and no pattern is matched while a request waits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import NamedTuple
 
 from linexport.serving import _infer, _openapi, _rows
-from linexport.serving._budget import most_bytes
-from linexport.serving._exchange import Answer, Ask, Headers, Refusal, encode_json, shortened
+from linexport.serving._http import Answer, Ask, Refusal, encode_json, shortened
 from linexport.serving._infer import INPUT, OUTPUT, datatype_of
-from linexport.serving.limits import Limits
-from linexport.serving.models import ServedModel
+from linexport.serving._limits import Limits
+from linexport.serving._models import ServedModel
 
 SERVER_NAME = "linexport"
 EXTENSIONS = ["binary_tensor_data"]
+SMALL_BYTES = 2**13
+"""Of a body that is answered on the event loop; more rows than it holds take over a millisecond,
+in which others wait, and a thread is worth its price."""
+SMALL_VALUES = 2**9
+"""Of its rows and predictions likewise; a value costs up to 0.5 µs to make and write, a row about
+as much to read."""
+MULTIPLICATIONS = 2**9
+"""That cost as much as a value, at four bytes of weights each from memory."""
 
 
 def _nothing() -> Answer:
@@ -28,18 +35,8 @@ class Inference(NamedTuple):
 
     model: ServedModel
     ask: Ask
-    most_bytes: int
-    """Of bodies that are answered together in one turn of the event loop."""
-
-    def answer(self, body: bytes, headers: Headers) -> Answer:
-        """Answer one request.
-
-        Raises:
-            Refusal: If it cannot be understood.
-            DataError: If its values cannot be predicted.
-        """
-        asked = self.ask(body, headers)
-        return asked.answer(self.model.predict(asked.features))
+    small_bytes: int
+    """Of a body that is answered on the event loop. How many rows it holds is not known before."""
 
 
 class Route(NamedTuple):
@@ -58,12 +55,47 @@ NOWHERE = Route("unknown", method="")
 Routes = Mapping[str, Route]
 
 
-def model_routes(model: ServedModel, limits: Limits) -> dict[str, Route]:
-    """Return the addresses of one model, by path."""
+def all_routes(
+    models: Collection[ServedModel],
+    *,
+    version: str,
+    limits: Limits,
+    ready: Callable[[], bool],
+    metrics: Callable[[], Answer],
+) -> Routes:
+    """Return every address there is, by path.
+
+    Args:
+        models: All that are served.
+        version: The server's.
+        limits: Of requests.
+        ready: Whether the server takes requests.
+        metrics: Makes the page of metrics.
+    """
+    server = _json({"name": SERVER_NAME, "version": version, "extensions": EXTENSIONS})
+    live, described = _json({"live": True}), _json(_openapi.document(models, version))
+
+    def health() -> Answer:
+        is_ready = ready()
+        return _json({"live": True, "ready": is_ready}, 200 if is_ready else 503)
+
+    routes = {
+        "/v2": Route("server", show=lambda: server),
+        "/v2/health/live": Route("health", show=lambda: live),
+        "/v2/health/ready": Route("health", show=health),
+        "/openapi.json": Route("docs", show=lambda: described),
+        "/metrics": Route("metrics", show=metrics),
+    }
+    for model in models:
+        routes |= _model_routes(model, limits)
+    return routes
+
+
+def _model_routes(model: ServedModel, limits: Limits) -> dict[str, Route]:
     described, ready = _json(_metadata(model)), _json({"name": model.name, "ready": True})
-    shape = len(model.features), len(model.targets)
+    shape = len(model.predictor.features), len(model.predictor.targets)
     infer, rows = (
-        Inference(model, partial(ask, model, limits), most_bytes(row_bytes, *shape))
+        Inference(model, partial(ask, model, limits), small_bytes(row_bytes, *shape))
         for ask, row_bytes in (
             (_infer.ask_infer, _infer.row_bytes(model)),
             (_rows.ask_rows, _rows.row_bytes(model)),
@@ -78,30 +110,16 @@ def model_routes(model: ServedModel, limits: Limits) -> dict[str, Route]:
     return table
 
 
-def server_routes(
-    models: Sequence[ServedModel], *, version: str, ready: Callable[[], bool]
-) -> dict[str, Route]:
-    """Return the addresses of the server itself, by path.
+def small_bytes(row_bytes: int, num_features: int, num_targets: int) -> int:
+    """Return how large a body may be that is answered on the event loop.
 
     Args:
-        models: All that are served.
-        version: The server's.
-        ready: Whether it takes requests.
+        row_bytes: The fewest that a row takes.
+        num_features: Of the model.
+        num_targets: Likewise.
     """
-    server = _json({"name": SERVER_NAME, "version": version, "extensions": EXTENSIONS})
-    live = _json({"live": True})
-
-    def health() -> Answer:
-        is_ready = ready()
-        return _json({"live": True, "ready": is_ready}, 200 if is_ready else 503)
-
-    return {
-        "/v2": Route("server", show=lambda: server),
-        "/v2/health/live": Route("health", show=lambda: live),
-        "/v2/health/ready": Route("health", show=health),
-        "/openapi.json": Route("docs", show=lambda: _openapi.document(models, version)),
-        "/docs": Route("docs", show=lambda: _openapi.page(models, version)),
-    }
+    values = 1 + num_targets * (1 + num_features / MULTIPLICATIONS)
+    return min(SMALL_BYTES, int(SMALL_VALUES / values) * row_bytes)
 
 
 def unknown(path: str, models: Mapping[str, ServedModel]) -> Refusal:
@@ -118,7 +136,7 @@ def unknown(path: str, models: Mapping[str, ServedModel]) -> Refusal:
                 404,
                 f"Version '{shortened(parts[5])}' of '{parts[3]}' is not served; '{version}' is.",
             )
-    return Refusal(404, "There is nothing at this address; /docs lists what there is.")
+    return Refusal(404, "There is nothing at this address; /openapi.json lists what there is.")
 
 
 def _metadata(model: ServedModel) -> dict[str, object]:
@@ -131,9 +149,9 @@ def _metadata(model: ServedModel) -> dict[str, object]:
             {
                 "name": INPUT,
                 "datatype": datatype,
-                "shape": [-1, len(model.features)],
+                "shape": [-1, len(model.predictor.features)],
                 "parameters": {
-                    "columns": model.features,
+                    "columns": model.predictor.features,
                     "accepts": list(_infer.DATATYPES),
                     "rounding": f"FP64 and JSON numbers are rounded to the nearest {datatype}"
                     if datatype == "FP32"
@@ -145,8 +163,8 @@ def _metadata(model: ServedModel) -> dict[str, object]:
             {
                 "name": OUTPUT,
                 "datatype": datatype,
-                "shape": [-1, len(model.targets)],
-                "parameters": {"columns": model.targets},
+                "shape": [-1, len(model.predictor.targets)],
+                "parameters": {"columns": model.predictor.targets},
             }
         ],
     }

@@ -1,116 +1,111 @@
-"""Inference requests in threads, a bounded number at the same time: read whole, then answered."""
+"""Several processes that serve the same models at the same port, and the one that keeps them."""
 
-import asyncio
+import multiprocessing
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
 
-from linexport.serving._exchange import Answer, ClientLeftError, Headers, Refusal, joined
-from linexport.serving.limits import Limits
-
-Scope = MutableMapping[str, Any]
-Respond = Callable[[bytes, Headers], Answer]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-
-REFUSED = "linexport.refused"
-"""Where in a request's state a connection puts the Refusal of one that cannot become whole: what
-came of it was no HTTP, or too long, or its client has had its time. That costs a request that is in
-time nothing, where a timer of its own would cost a tenth of its answer."""
-_RETRY = (b"retry-after", b"1")
+from linexport.errors import LinexportError, UnavailableError
+from linexport.serving._limits import Limits
+from linexport.serving._log import logging_to_stderr
+from linexport.serving._models import ModelSource
+from linexport.serving._server import run_one
+from linexport.serving._settings import ServeConfig, holding
 
 
-class Workers:
-    """Takes on requests until the limit; a place is free again when its work has ended."""
+def run(
+    sources: Sequence[ModelSource], config: ServeConfig, limits: Limits, *, version: str
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests that are being answered.
 
-    def __init__(self, limits: Limits) -> None:
-        """Take the limits."""
-        self.in_flight = 0
-        """Places that are taken; connections take them too, while they read a small request."""
-        self._limits = limits
-        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="answer")
+    SIGHUP has every model loaded anew. To be called in the main thread. With several workers, what
+    is sent to this process reaches all of them; each loads and verifies the models for itself.
 
-    async def answer(self, respond: Respond, scope: Scope, receive: Receive) -> Answer:
-        """Read a request's body and answer it.
+    Args:
+        sources: Of the models; all must load at first.
+        config: How to serve.
+        limits: What each worker takes on.
+        version: The server's, for its metadata.
 
-        Args:
-            respond: What makes an answer of a body and headers.
-            scope: The request's, as ASGI has it.
-            receive: Likewise.
-
-        Raises:
-            Refusal: If there is no place, the body is too large or does not become whole, or the
-                answer is too slow.
-            ClientLeftError: If the client leaves before its request is whole.
-        """
-        if self.in_flight >= self._limits.requests:
-            raise Refusal(
-                429,
-                f"As many requests as the server takes at the same time, {self.in_flight}, are "
-                "being answered; try again.",
-                [_RETRY],
-            )
-        self.in_flight += 1
-        working = None
-        try:
-            headers = joined(scope["headers"])
-            body = await _read(scope, headers, receive, self._limits)
-            working = self._pool.submit(respond, body, headers)
-        finally:
-            if working is None:
-                self.in_flight -= 1
-        self._release_after(working)
-        try:
-            async with asyncio.timeout(self._limits.answer_seconds):
-                return await asyncio.wrap_future(working)
-        except TimeoutError as error:
-            raise Refusal(
-                503,
-                f"The answer was not there within {self._limits.answer_seconds:g} s, so busy is "
-                "the server; try again.",
-                [_RETRY],
-            ) from error
-
-    def _release_after(self, working: "Future[Answer]") -> None:
-        """Free the place when a thread is done, also if nobody waits for it any more."""
-        loop = asyncio.get_running_loop()
-
-        def release() -> None:
-            self.in_flight -= 1
-
-        def when_done(_: "Future[Answer]") -> None:
-            with suppress(RuntimeError):  # the loop is closed: the server has stopped
-                loop.call_soon_threadsafe(release)
-
-        working.add_done_callback(when_done)
+    Raises:
+        LinexportError: If a model must not be served.
+        UnavailableError: If the port cannot be had, or a worker ends that was not asked to.
+        ConfigError: If the system allows fewer open files than there may be connections.
+        SystemExit: With status 0, if it is to stop before it serves.
+    """
+    with holding(config.host, config.port) as address:
+        serve = partial(run_one, sources, config, limits, address, version=version)
+        if config.workers == 1:
+            with logging_to_stderr(requests=config.access_log) as log:
+                serve(log)
+        else:
+            with tempfile.TemporaryDirectory() as shared:
+                serve = partial(serve, shared=Path(shared))
+                _Workers(serve, config).run()
 
 
-async def _read(scope: Scope, headers: Headers, receive: Receive, limits: Limits) -> bytes:
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise Refusal(415, "A compressed body is not accepted; send it without Content-Encoding.")
-    announced = headers.get(b"content-length", b"")
-    if announced.isdigit() and int(announced) > limits.body_bytes:
-        raise _too_large(limits)
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientLeftError
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limits.body_bytes:
-            raise _too_large(limits)
-        parts.append(part)
-        if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-        if refusal := scope["state"].get(REFUSED):
-            raise refusal
+class _Workers:
+    """The processes, from their start to their end."""
+
+    def __init__(self, serve: Callable[..., None], config: ServeConfig) -> None:
+        self._stopping = False
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as it is for them too, until they load
+        context = multiprocessing.get_context("spawn")
+        self._keeping, theirs = context.Pipe()
+        self._processes: list[BaseProcess] = [
+            context.Process(target=_work, args=(serve, config.access_log, number, theirs))
+            for number in range(1, config.workers + 1)
+        ]
+        for process in self._processes:
+            process.start()
+        theirs.close()
+
+    def run(self) -> None:
+        """Hand signals on until all have ended."""
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sig, self._stop)
+        signal.signal(signal.SIGHUP, self._hand_on)
+        ended = wait([process.sentinel for process in self._processes])
+        first = next(p for p in self._processes if p.sentinel in ended)
+        unasked = not self._stopping
+        if unasked:
+            self._stop()
+        for process in self._processes:
+            process.join()
+        if unasked:
+            raise self._reason(first.exitcode)
+
+    def _reason(self, status: int | None) -> LinexportError:
+        with suppress(EOFError):
+            if self._keeping.poll():
+                error: LinexportError = self._keeping.recv()
+                return error
+        return UnavailableError(f"A worker ended with status {status}; its log says why.")
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        self._hand_on(signal.SIGTERM)
+
+    def _hand_on(self, sig: int, _: FrameType | None = None) -> None:
+        for process in self._processes:
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, sig)
 
 
-def _too_large(limits: Limits) -> Refusal:
-    return Refusal(
-        413,
-        f"The body is larger than the {limits.body_bytes} bytes allowed; send fewer rows at a "
-        "time, or use `linexport predict` for a whole table.",
-    )
+def _work(serve: Callable[..., None], requests: bool, number: int, parent: Connection) -> None:
+    """Be one of several processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; one hands it on
+    try:
+        with logging_to_stderr(requests=requests, worker=number) as log:
+            serve(log, parent=parent.fileno())
+    except LinexportError as error:
+        parent.send(error)
+        sys.exit(3)

@@ -28,8 +28,8 @@ from linexport.parity._exact import DoubleReference
 from linexport.pipeline import _serve
 
 
-def source(path, missing="error"):
-    return _serve._Source(path, missing)
+def source(path):
+    return _serve._Source(path, linexport.ServeConfig())
 
 
 def rewritten(bundle, to, **files):
@@ -59,10 +59,10 @@ def test_a_proven_bundle_is_served_under_its_directory_s_name(bundle, tmp_path, 
     served = source(link).load()
     digest = hashlib.sha256((bundle / "model.onnx").read_bytes()).hexdigest()
     assert (served.name, served.version) == ("current", digest[:16])
-    assert (served.features, served.targets) == (model.features, model.targets)
+    assert (served.predictor.features, served.predictor.targets) == (model.features, model.targets)
     rows = np.random.default_rng(3).normal(size=(100, 3)).astype(np.float32)
     expected = linexport.load(bundle, num_threads=1).predict(rows)
-    assert served.predict(rows).tobytes() == expected.tobytes()
+    assert served.predictor.predict(rows).tobytes() == expected.tobytes()
 
 
 def test_a_changed_file_is_refused(bundle, tmp_path):
@@ -126,7 +126,7 @@ def test_a_row_does_not_depend_on_its_neighbours_beyond_the_bound(tmp_path):
         bias=random.normal(size=3).astype(np.float32),
     )
     config = ExportConfig(formats=("onnx",), probe_rows=16)
-    served = source(linexport.export(model, tmp_path / "b", config=config).path).load()
+    served = source(linexport.export(model, tmp_path / "b", config=config).path).load().predictor
     rows = (10 * random.normal(size=(200, 37))).astype(np.float32)
     together, backwards = served.predict(rows), served.predict(rows[::-1].copy())[::-1]
     alone = np.concatenate([served.predict(row[None]) for row in rows])
@@ -160,7 +160,7 @@ def test_two_bundles_of_one_name_are_an_error(bundle, tmp_path):
 
 
 def test_what_is_missing_of_the_server_is_named(bundle, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("linexport.serving.server")]:
+    for name in [name for name in sys.modules if name.startswith("linexport.serving._")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvloop", None)
     with pytest.raises(UnavailableError, match=r"needs uvloop: pip install 'linexport\[serve\]'"):

@@ -1,20 +1,20 @@
 """A model whose predictions are known, and clients: one within the process, one process to ask."""
 
-import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
+from asking import Client
 
 from linexport.columns import Column
 from linexport.model import LinearModel
-from linexport.serving.application import Application
-from linexport.serving.limits import Limits
-from linexport.serving.log import Log
-from linexport.serving.models import ServedModel
+from linexport.predicting import Predictor
+from linexport.serving import Limits, ServedModel
+from linexport.serving._application import Application
+from linexport.serving._log import Log
+from linexport.serving._metrics import Metrics
 
 
 class NumPyRuntime:
@@ -35,76 +35,27 @@ class NumPyRuntime:
             return features @ self.structure.weight.T + self.structure.bias
 
 
-def _model(name="flats", version="v1", dtype=np.float32, missing="error", bias=(0.5, -1)):
+def _model(
+    name="flats",
+    version="v1",
+    dtype=np.float32,
+    missing="error",
+    bias=(0.5, -1),
+    check_range="off",
+    names=("a", "b"),
+    wrap=lambda runtime: runtime,
+):
     """y = 2 a - 4 b + 0.5, z = a + b - 1."""
-    return ServedModel(
-        name=name,
-        version=version,
-        runtime=NumPyRuntime([[2, -4], [1, 1]], bias, dtype),
-        features=(Column(name="a", unit="m", minimum=0.0, maximum=9.0), Column(name="b")),
+    predictor = Predictor(
+        runtime=wrap(NumPyRuntime([[2, -4], [1, 1]], bias, dtype)),
+        features=(
+            Column(name=names[0], unit="m", minimum=0.0, maximum=9.0),
+            Column(name=names[1], minimum=-9.0, maximum=9.0),
+        ),
         targets=(Column(name="y"), Column(name="z")),
-        missing=missing,
+        check_range=check_range,
     )
-
-
-@dataclass(frozen=True)
-class Response:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def error(self) -> str:
-        """The sentence of a refusal, which is all that it holds."""
-        assert set(self.json) == {"error"}
-        return self.json["error"]
-
-
-@dataclass
-class Client:
-    """Asks an application as a server would, without one."""
-
-    application: Application
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    """What was logged."""
-
-    async def ask(self, method, path, parts=(b"",), headers=(), state=None) -> Response:
-        """Send a body in parts; None among them is a client that leaves."""
-        messages = [
-            {"type": "http.disconnect"}
-            if part is None
-            else {"type": "http.request", "body": part, "more_body": number < len(parts)}
-            for number, part in enumerate(parts, start=1)
-        ]
-        sent: list[dict[str, Any]] = []
-
-        async def receive():
-            await asyncio.sleep(0)
-            return messages.pop(0)
-
-        async def send(message):
-            sent.append(message)
-
-        encoded = [(name.lower().encode(), str(value).encode()) for name, value in headers]
-        scope = {"type": "http", "method": method, "path": path, "headers": encoded}
-        await self.application(scope | {"state": state or {}}, receive, send)
-        if not sent:
-            return Response(0, {}, b"")
-        start, body = sent
-        received = {name.decode(): value.decode() for name, value in start["headers"]}
-        assert received["content-length"] == str(len(body["body"]))
-        return Response(start["status"], received, body["body"])
-
-    def get(self, path: str, method: str = "GET") -> Response:
-        return asyncio.run(self.ask(method, path))
-
-    def post(self, path: str, body: Any, *headers: tuple[str, Any]) -> Response:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return asyncio.run(self.ask("POST", path, [data], headers))
+    return ServedModel(name=name, version=version, predictor=predictor, missing=missing)
 
 
 @pytest.fixture
@@ -115,14 +66,22 @@ def make_model() -> Callable[..., ServedModel]:
 @pytest.fixture
 def make_client() -> Callable[..., Client]:
     def make(*models, **limits) -> Client:
-        lines: list[dict[str, Any]] = []
-        log = Log(lambda line: lines.append(json.loads(line)))
+        written: list[dict[str, Any]] = []
+        log = Log(lambda lines: written.extend(map(json.loads, lines.splitlines())))
+        logs.append(log)
         application = Application(
-            models or [_model()], version="1.2", limits=Limits(**limits), log=log
+            models or [_model()],
+            version="1.2",
+            limits=Limits(**limits),
+            log=log,
+            metrics=Metrics(),
         )
-        return Client(application, lines)
+        return Client(application, written)
 
-    return make
+    logs: list[Log] = []
+    yield make
+    for log in logs:
+        log.close()
 
 
 @pytest.fixture

@@ -79,7 +79,8 @@ def serving(*arguments: object) -> Iterator[Server]:
 
 def _read(process: "subprocess.Popen[bytes]", lines: "Queue[dict[str, Any]]") -> None:
     for line in process.stderr:
-        lines.put(json.loads(line))
+        said = line.startswith(b"{")  # or it is the command's own last word
+        lines.put(json.loads(line) if said else {"event": "error", "message": line.decode()})
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -107,6 +108,7 @@ def answers(received: bytes) -> list[tuple[int, Any]]:
         lines = head.lower().split(b"\r\n")
         (length,) = [int(line[15:]) for line in lines if line.startswith(b"content-length:")]
         assert any(line.startswith(b"date:") for line in lines)
-        found.append((int(lines[0].split()[1]), json.loads(rest[:length])))
+        # What the server refuses before it is a request is answered without a sentence.
+        found.append((int(lines[0].split()[1]), json.loads(rest[:length] or "null")))
         received = rest[length:]
     return found

@@ -3,15 +3,13 @@
 import asyncio
 import json
 import threading
-from dataclasses import replace
 
 import pytest
+from asking import NEVER, Exchange, Headers
 
-from linexport.columns import Column
 from linexport.errors import ConfigError
-from linexport.serving._exchange import Refusal
-from linexport.serving.limits import Limits
-from linexport.serving.models import ServedModel
+from linexport.predicting import Predictor
+from linexport.serving import Limits, ServeConfig
 
 INFER, ROWS = "/v2/models/flats/infer", "/v2/models/flats/rows"
 ROW = json.dumps({"a": 1, "b": 2}).encode()
@@ -110,17 +108,35 @@ def test_a_compressed_body_is_refused(client):
     assert twice.status == 415
 
 
-def test_a_body_that_does_not_come_in_time_is_refused(client):
-    late = {"linexport.refused": Refusal(408, "Late.")}  # as a connection tells it
-    response = asyncio.run(client.ask("POST", ROWS, [ROW[:3], b"", ROW[3:]], state=late))
-    assert response.status == 408
-    assert response.error == "Late."
+def test_a_body_that_does_not_come_in_time_is_refused(make_client):
+    client = make_client(client_seconds=0.01)
+    for headers in ([], [("content-length", len(ROW))]):
+        late = asyncio.run(client.ask("POST", ROWS, [ROW[:3], NEVER], headers))
+        assert (late.status, late.headers["connection"]) == (408, "close")
+        assert late.error == "The request was not there within 0.01 s."
+    assert client.application.in_flight == 0
 
 
 def test_a_client_that_leaves_is_noted_and_gets_no_answer(client):
-    asyncio.run(client.ask("POST", ROWS, [ROW[:3], None]))
-    assert client.lines[-1]["status"] == 499
+    assert asyncio.run(client.ask("POST", ROWS, [ROW[:3], None])).status == 0
+    assert client.application.in_flight == 0
     assert client.get("/v2").status == 200
+    assert client.lines[0]["status"] == 499
+
+
+def test_a_client_that_is_refused_may_send_on(make_client):
+    """Or it could not read why."""
+    client = make_client(body_bytes=10)
+    exchange = Exchange([b" " * 11] * 5)
+    scope = type("Scope", (), {"method": "POST", "path": ROWS, "headers": Headers([])})
+    asyncio.run(client.application.handle(scope, exchange))
+    assert (exchange.response.status, exchange.parts) == (413, [])
+
+
+def test_answers_tell_of_the_end_once_the_server_is_to_stop(client):
+    assert "connection" not in client.post(ROWS, ROW).headers
+    client.application.ready = False
+    assert client.post(ROWS, ROW).headers["connection"] == "close"
 
 
 class Gate:
@@ -128,6 +144,7 @@ class Gate:
 
     def __init__(self, runtime):
         self.runtime, self.dtype, self.opened = runtime, runtime.dtype, threading.Event()
+        self.structure = runtime.structure
 
     def predict(self, features):
         assert self.opened.wait(20)
@@ -137,11 +154,10 @@ class Gate:
 @pytest.fixture
 def gated(make_client, make_model):
     """A client of a server that takes two requests, and the gate before its answers."""
-    model = make_model()
-    gate = Gate(model.runtime)
+    gate = Gate(make_model().predictor.runtime)
 
     def make(**limits):
-        return make_client(replace(model, runtime=gate), **limits), gate
+        return make_client(make_model(wrap=lambda _: gate), **limits), gate
 
     yield make
     gate.opened.set()
@@ -214,10 +230,10 @@ def test_large_and_small_requests_say_the_same(client):
 
 
 def test_a_mistake_of_ours_is_a_500_that_shows_nothing_of_the_request(client, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise ZeroDivisionError("secret 42")
 
-    monkeypatch.setattr(ServedModel, "predict", fail)
+    monkeypatch.setattr(Predictor, "predict_array", fail)
     response = client.post(ROWS, ROW)
     assert (response.status, response.error) == (500, "The server failed; its log says where.")
     failure = client.lines[-2]
@@ -238,17 +254,6 @@ def test_each_request_is_a_line_without_what_was_sent(make_client):
     assert (second["status"], second["rows"]) == (400, 0)
     assert len(third["path"]) == 200
     assert "123.456" not in json.dumps(client.lines)
-
-
-def test_a_log_that_nobody_reads_does_not_stop_the_server(make_model):
-    from linexport.serving.application import Application
-    from linexport.serving.log import Log
-
-    def broken(line):
-        raise BrokenPipeError
-
-    application = Application([make_model()], version="1", limits=Limits(), log=Log(broken))
-    application.log.event("loaded")
 
 
 def test_prometheus_is_told_of_requests_rows_versions_and_places(client, make_model):
@@ -288,15 +293,16 @@ def test_openapi_describes_every_address(client):
     assert client.post(ROWS, example["example"]).status == 200
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_escapes_names(make_client, make_model):
-    features = (Column(name="<script>"), Column(name="b"))
-    page = make_client(replace(make_model("<script>"), features=features)).get("/docs")
-    assert page.headers["content-type"].startswith("text/html")
-    text = page.body.decode()
-    assert "&lt;script&gt;" in text
-    assert "%3Cscript%3E" in text
-    assert "<script" not in text
-    assert "://" not in text.replace("http://HOST:PORT", "")
+def test_a_row_outside_the_training_range_is_refused_where_that_is_asked_for(
+    make_client, make_model
+):
+    client = make_client(make_model(check_range="error"))
+    assert client.post(ROWS, {"a": 9, "b": 1}).status == 200
+    refused = client.post(ROWS, {"a": 10, "b": 1})
+    assert refused.status == 400
+    assert "column 'a', row 1: 10 is outside the training range, 0 to 9" in refused.error
+    page = client.get("/metrics").body.decode()
+    assert "linexport_rows_outside_range_total{" not in page
 
 
 @pytest.mark.parametrize("name", ["body_bytes", "requests", "client_seconds"])
@@ -304,3 +310,13 @@ def test_the_page_needs_nothing_from_elsewhere_and_escapes_names(make_client, ma
 def test_a_limit_is_positive(name, value):
     with pytest.raises(ConfigError, match=f"{name} must be a"):
         Limits(**{name: value})
+
+
+def test_files_that_are_no_certificate_are_refused_at_once(tmp_path):
+    (tmp_path / "no.pem").write_text("nothing")
+    for certificate in ("no.pem", "nowhere.pem"):
+        path = str(tmp_path / certificate)
+        with pytest.raises(ConfigError, match=f"{certificate}.*no certificate and its key"):
+            ServeConfig(tls_cert=path, tls_key=path)
+    with pytest.raises(ConfigError, match="both tls_cert and tls_key"):
+        ServeConfig(tls_client_ca="ca.pem")

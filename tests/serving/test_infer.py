@@ -162,7 +162,7 @@ TENSOR = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [1, 2
         ),
         (
             {"inputs": [TENSOR | {"data": [1, None]}]},
-            r"'b', row 1: .*\(NaN or null\); .*--missing nan",
+            "'b', row 1: There is no value; .*--missing nan",
         ),
         ({"inputs": [TENSOR | {"data": [[[1, 2]]]}]}, r"Expected `float \| null`, got `array`"),
         ({"inputs": [TENSOR | {"data": 1}]}, "Expected `array`, got `int`"),
@@ -175,23 +175,24 @@ TENSOR = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [1, 2
         ),
         ({"inputs": [TENSOR], "parameters": {"a": {}}}, "got `object`"),
         ({"inputs": [TENSOR], "model_name": "other"}, "is 'other', but the address is that of"),
-        (b'{"inputs": [], "inputs": []}', "key 'inputs' occurs twice"),
         (
-            json.dumps({"inputs": [TENSOR]}).encode().replace(b"1, 2]}", b'1, 2], "data": [3, 4]}'),
-            "key 'data' occurs twice",
+            {"inputs": [TENSOR | {"data": [1, 1e39]}]},
+            "column 'b', row 1: 1e.39 is beyond",
         ),
-        ({"inputs": [TENSOR | {"data": [1, 1e39]}]}, "column 'b', row 1: it is infinite or beyond"),
-        ({"inputs": [TENSOR | {"data": [3e38, 0]}]}, "prediction, column 'y', row 1"),
+        (
+            {"inputs": [TENSOR | {"data": [3e38, 0]}]},
+            "row 1: The prediction of 'y' is",
+        ),
         (b'{"inputs": [{"name": "features", "data": [1e999]}]}', "missing required field"),
         (
             json.dumps({"inputs": [TENSOR]}).replace("[1, 2]}", "[1, 1e999]}").encode(),
-            "'b', row 1: it is inf",
+            "'b', row 1: inf is given",
         ),
         (
             {"inputs": [TENSOR | {"data": [1, np.nan]}]},
-            r"'b', row 1: .*\(NaN or null\); .*--missing",
+            "'b', row 1: There is no value; .*--missing",
         ),
-        ({"inputs": [TENSOR | {"data": [-np.inf, 1]}]}, "'a', row 1: it is infinite or beyond"),
+        ({"inputs": [TENSOR | {"data": [-np.inf, 1]}]}, "'a', row 1: -inf is given"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_in_a_sentence(client, body, said):
@@ -275,11 +276,11 @@ def test_rows_that_lack_a_value_are_predicted_as_nan_where_allowed(make_client, 
 
 def test_infinity_is_never_a_missing_value(make_client, make_model):
     client = make_client(make_model(missing="nan"))
-    assert "row 1: it is infinite" in ask_binary(client, np.array([[np.inf, np.nan]])).error
+    assert "row 1: inf is given" in ask_binary(client, np.array([[np.inf, np.nan]])).error
     for sent in (np.inf, -np.inf):
-        assert "'a', row 1: it is infinite" in client.post(INFER, request([sent, np.nan])).error
+        assert f"'a', row 1: {sent} is given" in client.post(INFER, request([sent, np.nan])).error
     overflow = ask_binary(client, np.array([[np.nan, 0], [3e38, 0]], np.float32))
-    assert "prediction, column 'y', row 2" in overflow.error
+    assert "row 2: The prediction of 'y' is beyond" in overflow.error
 
 
 def test_a_string_that_says_nan_is_not_one(make_client, make_model):
@@ -318,7 +319,6 @@ def test_what_a_message_repeats_is_shortened(client):
         {"inputs": [TENSOR | {"name": long}]},
         request(outputs=[{"name": long}]),
         {"inputs": [TENSOR], long: 1},
-        b'{"inputs": [], "%b": 1, "%b": 2}' % (long.encode(), long.encode()),
         json.dumps(request()).replace("[1, 2]", f"[{long[:4000]}, 2]", 1).encode(),
     ):
         response = client.post(INFER, asked)

@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from running_server import serving
-from test_small_requests import answers, post
+from running_server import answers, post, serving
 
 import linexport
 from linexport import ExportConfig
@@ -16,7 +15,9 @@ from linexport.model import LinearModel
 from linexport.numerics._bounds import precision_of, rounding_error_bound
 from linexport.numerics._forms import affine_of
 from linexport.parity._exact import DoubleReference
-from linexport.serving.models import ServedModel
+from linexport.predicting import Predictor
+from linexport.serving import ServedModel
+from linexport.serving._application import _Gatherer
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -32,13 +33,14 @@ def test_a_row_is_predicted_within_the_bound_alone_and_among_others(
     served = ServedModel(
         name="m",
         version="1",
-        runtime=OrtEngine(onnx_graph.write(model), num_threads=1),
-        features=model.features,
-        targets=model.targets,
+        predictor=Predictor(
+            OrtEngine(onnx_graph.write(model), num_threads=1), model.features, model.targets
+        ),
     )
+    gatherer = _Gatherer(lambda *_: None)
     requests = [random.normal(size=(rows, num_features)).astype(dtype) for rows in (1, 3, 1, 0, 9)]
     for together in ([requests[0]], [requests[2]], requests, requests[::-1], requests * 20):
-        for asked, prediction in zip(together, served.predict_each(together), strict=True):
+        for asked, prediction in zip(together, gatherer._each(served, together), strict=True):
             assert_within_the_bound(model, asked, prediction)
 
 

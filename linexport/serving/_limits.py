@@ -2,8 +2,6 @@
 
 from linexport._settings import setting, settings
 
-__all__ = ["Limits"]
-
 
 @settings
 class Limits:
@@ -37,13 +35,13 @@ class Limits:
         default=960,
         minimum=1,
         flag="--max-connections",
-        help="Connections open at the same time; past it 503.",
+        help="Connections open at the same time; past it they wait.",
     )
     client_seconds: float = setting(
         default=10.0,
         above=0,
         flag="--client-timeout",
-        help="Seconds to send a whole request (else 408), or to take a whole answer.",
+        help="Seconds to send a body once the headers are there; past it 408.",
     )
     # Shutting down takes at most this and twice client_seconds, 25 s: less than the 30 s that
     # Kubernetes grants.
@@ -60,7 +58,7 @@ class Limits:
         default=75.0,
         above=0,
         flag="--idle-timeout",
-        help="Seconds to keep a connection without a request.",
+        help="Seconds that a connection is kept in which it brings no request's headers.",
     )
 
     @property

@@ -1,0 +1,293 @@
+"""The application: finds what a request is for, has it answered, notes what came of it.
+
+What came to all connections in one turn of the event loop is understood request by request, but
+predicted in one call of the engine. Nothing waits for others to come. What takes longer than a
+millisecond or two is answered in threads instead.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import pairwise
+from time import perf_counter
+from typing import TypeAlias, cast
+
+import numpy as np
+from granian.rsgi import ProtocolClosed, ProtocolError
+
+from linexport._arrays import FloatArray
+from linexport.errors import DataError
+from linexport.serving._http import CLIENT_LEFT, Answer, Exchange, Headers, Refusal, Scope
+from linexport.serving._infer import HEADER_LENGTH
+from linexport.serving._limits import Limits
+from linexport.serving._log import Log
+from linexport.serving._metrics import Metrics
+from linexport.serving._models import ServedModel
+from linexport.serving._routes import NOWHERE, Inference, Route, Routes, all_routes, unknown
+
+_CLOSE = ("connection", "close")
+_RETRY = ("retry-after", "1")
+
+Outside: TypeAlias = Callable[[ServedModel, int], None]
+"""Is told how many rows are outside a model's training range."""
+
+
+class Application:
+    """Serves models that may be replaced while it runs."""
+
+    def __init__(
+        self,
+        models: Iterable[ServedModel],
+        *,
+        version: str,
+        limits: Limits,
+        log: Log,
+        metrics: Metrics,
+    ) -> None:
+        """Take the models, the server's version, and what it may take on."""
+        self.limits = limits
+        self.log = log
+        self.metrics = metrics
+        self.ready = True
+        """Whether new requests are asked for; False once the server is to stop."""
+        self.in_flight = 0
+        """Requests to predict that are being read and answered."""
+        self._version = version
+        self._models: dict[str, ServedModel] = {}
+        self._routes: Routes = {}
+        self._gatherer = _Gatherer(self._outside)
+        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="answer")
+        metrics.in_flight = lambda: self.in_flight
+        self.serve_from_now_on(models)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What is served, by name."""
+        return {model.name: model.version for model in self._models.values()}
+
+    def serve_from_now_on(self, models: Iterable[ServedModel]) -> None:
+        """Add models, or replace those of the same name; running requests keep theirs."""
+        self._models |= {model.name: model for model in models}
+        self._routes = all_routes(
+            self._models.values(),
+            version=self._version,
+            limits=self.limits,
+            ready=lambda: self.ready,
+            metrics=self.metrics.page,
+        )
+        self.metrics.serving(self.versions)
+
+    async def handle(self, scope: Scope, exchange: Exchange) -> None:
+        """Answer one request (RSGI 1)."""
+        started = perf_counter()
+        method, path = scope.method, scope.path
+        route = self._routes.get(path) or self._routes.get(path.rstrip("/")) or NOWHERE
+        try:
+            if method != route.method:
+                answer = self._refuse(route, method, path)
+            elif route.inference:
+                answer = await self._predict(route.inference, scope.headers, exchange)
+            else:
+                answer = route.show()
+        except ProtocolClosed:
+            answer = Answer(CLIENT_LEFT, b"")
+        except Exception as error:
+            answer = self._failed(path, error)
+        if answer.status != CLIENT_LEFT:
+            headers = [("content-type", answer.content_type), *answer.headers]
+            if not self.ready or answer.status == 408:
+                headers.append(_CLOSE)
+            exchange.response_bytes(answer.status, headers, answer.body)
+        seconds = perf_counter() - started
+        self.metrics.request(route.endpoint, route.model, answer.status, answer.rows, seconds)
+        self.log.request(method, path, answer.status, answer.rows, seconds)
+        if answer.status >= 400:
+            await self._take_the_rest(exchange)
+
+    async def _predict(self, inference: Inference, headers: Headers, exchange: Exchange) -> Answer:
+        if self.in_flight >= self.limits.requests:
+            raise Refusal(
+                429,
+                f"As many requests as the server takes at the same time, {self.in_flight}, are "
+                "being answered; try again.",
+                [_RETRY],
+            )
+        self.in_flight += 1
+        try:
+            body = await self._read(headers, exchange)
+            length = headers.get(HEADER_LENGTH)
+            if length is not None:  # so what is said twice is not taken for the first
+                length = ", ".join(headers.get_all(HEADER_LENGTH))
+            if len(body) > inference.small_bytes:
+                return await self._in_thread(inference, body, length)
+            asked = inference.ask(body, length)
+            return asked.answer(await self._gatherer.predict(inference.model, asked.features))
+        finally:
+            self.in_flight -= 1
+
+    async def _read(self, headers: Headers, exchange: Exchange) -> bytes:
+        """Read a body within its limits.
+
+        Raises:
+            Refusal: 408, 413 or 415.
+            ProtocolClosed: If the client leaves before it is whole.
+        """
+        if headers.get("content-encoding") is not None:
+            _require_plain(headers)
+        announced = headers.get("content-length")
+        if announced is not None and int(announced) > self.limits.body_bytes:
+            raise _too_large(self.limits)
+        task, seconds, late = asyncio.current_task(), self.limits.client_seconds, False
+        assert task is not None
+
+        def stop_waiting() -> None:
+            nonlocal late
+            late = task.cancel()
+
+        timer = asyncio.get_running_loop().call_later(seconds, stop_waiting)  # cheaper than timeout
+        try:
+            return await (_whole(exchange, self.limits) if announced is None else exchange())
+        except asyncio.CancelledError:
+            if not late:
+                raise
+            task.uncancel()
+            raise Refusal(408, f"The request was not there within {seconds:g} s.") from None
+        except ProtocolError as error:
+            raise Refusal(400, "The connection ended before the request was whole.") from error
+        finally:
+            timer.cancel()
+
+    async def _in_thread(self, inference: Inference, body: bytes, length: str | None) -> Answer:
+        loop = asyncio.get_running_loop()
+
+        def outside(model: ServedModel, num_rows: int) -> None:
+            loop.call_soon_threadsafe(self._outside, model, num_rows)
+
+        working = loop.run_in_executor(self._pool, _answer, inference, body, length, outside)
+        done, _ = await asyncio.wait((working,), timeout=self.limits.answer_seconds)
+        if done:
+            return working.result()
+        self.in_flight += 1  # until it is done, though nobody waits for it any more
+        working.add_done_callback(self._release)
+        raise Refusal(
+            503,
+            f"The answer was not there within {self.limits.answer_seconds:g} s, so busy is the "
+            "server; try again.",
+            [_RETRY],
+        )
+
+    def _release(self, working: "asyncio.Future[Answer]") -> None:
+        self.in_flight -= 1
+        working.exception()  # is nobody's any more
+
+    async def _take_the_rest(self, exchange: Exchange) -> None:
+        """Let a client that is refused send on: one that cannot would not read why."""
+        with suppress(ProtocolClosed, ProtocolError, TimeoutError):  # the second: it was read
+            async with asyncio.timeout(self.limits.client_seconds):
+                async for _ in exchange:
+                    pass
+
+    def _outside(self, model: ServedModel, num_rows: int) -> None:
+        self.metrics.outside_range(model.name, num_rows)
+
+    def _failed(self, path: str, error: Exception) -> Answer:
+        """Return what a client is told of an error; log one that is ours."""
+        if isinstance(error, Refusal):
+            return error.answer()
+        if isinstance(error, DataError):
+            return Refusal(400, str(error)).answer()
+        self.log.failure(path, error)
+        return Refusal(500, "The server failed; its log says where.").answer()
+
+    def _refuse(self, route: Route, method: str, path: str) -> Answer:
+        if route is NOWHERE:
+            return unknown(path, self._models).answer()
+        if method == "HEAD" and route.method == "GET":
+            return route.show()
+        message = f"This address takes {route.method}, not {method}."
+        return Refusal(405, message, [("allow", route.method)]).answer()
+
+
+class _Gatherer:
+    """Predicts in one call of the engine for what came in one turn of the event loop."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+        self._waiting: dict[ServedModel, list[tuple[FloatArray, asyncio.Future[FloatArray]]]] = {}
+
+    def predict(self, model: ServedModel, features: FloatArray) -> asyncio.Future[FloatArray]:
+        """Return what will hold the predictions, (n, K), for features (n, D)."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._predict_all)
+        prediction: asyncio.Future[FloatArray] = loop.create_future()
+        self._waiting.setdefault(model, []).append((features, prediction))
+        return prediction
+
+    def _predict_all(self) -> None:
+        of_model, self._waiting = self._waiting, {}
+        for model, waiting in of_model.items():
+            made = self._each(model, [features for features, _ in waiting])
+            for (_, prediction), values in zip(waiting, made, strict=True):
+                if prediction.done():  # cancelled: nobody is there for it
+                    continue
+                if isinstance(values, Exception):
+                    prediction.set_exception(values)
+                else:
+                    prediction.set_result(values)
+
+    def _each(
+        self, model: ServedModel, requests: Sequence[FloatArray]
+    ) -> list[FloatArray | Exception]:
+        """Return for each its predictions, or why it has none, whatever becomes of the others."""
+        if len(requests) > 1:
+            with suppress(Exception):  # whose it is, is found out by asking each alone
+                together = _predicted(
+                    model, cast(FloatArray, np.concatenate(requests)), self._outside
+                )
+                ends = np.cumsum([len(request) for request in requests]).tolist()
+                return [together[start:end] for start, end in pairwise([0, *ends])]
+        return [self._attempt(model, request) for request in requests]
+
+    def _attempt(self, model: ServedModel, features: FloatArray) -> FloatArray | Exception:
+        try:
+            return _predicted(model, features, self._outside)
+        except Exception as error:
+            return error
+
+
+def _predicted(model: ServedModel, features: FloatArray, outside: Outside) -> FloatArray:
+    return model.predictor.predict_array(
+        features, missing=model.missing, report=lambda found: outside(model, found.num_rows)
+    )
+
+
+def _answer(inference: Inference, body: bytes, length: str | None, outside: Outside) -> Answer:
+    asked = inference.ask(body, length)
+    return asked.answer(_predicted(inference.model, asked.features, outside))
+
+
+def _require_plain(headers: Headers) -> None:
+    if any(value.lower() != "identity" for value in headers.get_all("content-encoding")):
+        raise Refusal(415, "A compressed body is not accepted; send it without Content-Encoding.")
+
+
+async def _whole(exchange: Exchange, limits: Limits) -> bytes:
+    """Read a body that comes in chunks, of which nothing says how many there are."""
+    parts, size = [], 0
+    async for part in exchange:
+        size += len(part)
+        if size > limits.body_bytes:
+            raise _too_large(limits)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(limits: Limits) -> Refusal:
+    return Refusal(
+        413,
+        f"The body is larger than the {limits.body_bytes} bytes allowed; send fewer rows at a "
+        "time, or use `linexport predict` for a whole table.",
+    )

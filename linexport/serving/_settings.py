@@ -1,0 +1,143 @@
+"""How a server is started: its settings, its port, its certificate, its files."""
+
+import os
+import resource
+import socket
+import ssl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from linexport._settings import setting, settings
+from linexport.errors import ConfigError, UnavailableError
+from linexport.predicting import CheckRange, Missing
+from linexport.serving._limits import Limits
+
+FILES_OF_ITS_OWN = 64
+"""That a process may have open beside its connections: 30 once it serves, and those of bundles
+while they are loaded."""
+
+
+@settings
+class ServeConfig:
+    """Where and how bundles are served."""
+
+    host: str = setting(
+        default="127.0.0.1", help="Address to listen at; who reaches it may ask for predictions."
+    )
+    port: int = setting(
+        default=8000, minimum=0, maximum=65535, help="TCP port, 0 for any that is free."
+    )
+    workers: int = setting(
+        default=1, minimum=1, help="Processes that answer, each within the limits below."
+    )
+    tls_cert: str | None = setting(
+        default=None, metavar="FILE", help="Certificate of the server, in PEM: speak HTTPS."
+    )
+    tls_key: str | None = setting(default=None, metavar="FILE", help="Its private key.")
+    tls_client_ca: str | None = setting(
+        default=None, metavar="FILE", help="Let in only clients that this authority vouches for."
+    )
+    watch: bool = setting(default=False, help="Load a bundle anew when its files change.")
+    missing: Missing = setting(
+        default="error",
+        help="What to do with a row that lacks a value: refuse it, or predict it as NaN.",
+    )
+    check_range: CheckRange = setting(
+        default="off",
+        help="What to do with a row outside the training range: nothing, count it in the metrics, "
+        "or refuse it.",
+    )
+    access_log: bool = setting(default=True, help="Log each request on standard error.")
+
+    def __post_init__(self) -> None:
+        if self.workers > 1 and sys.platform != "linux":
+            raise ConfigError("Several workers share one port, which takes Linux; leave it at 1.")
+        if (self.tls_cert is None) != (self.tls_key is None) or (
+            self.tls_client_ca is not None and self.tls_cert is None
+        ):
+            raise ConfigError("HTTPS takes a certificate and its key: both tls_cert and tls_key.")
+        if self.tls_cert is not None:
+            self._require_certificate(self.tls_cert)
+
+    def _require_certificate(self, certificate: str) -> None:
+        """Say before anything is loaded what is wrong with the files."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        files = certificate, self.tls_key, self.tls_client_ca
+        try:
+            context.load_cert_chain(certificate, self.tls_key, password="")
+            if self.tls_client_ca is not None:
+                context.load_verify_locations(self.tls_client_ca)
+        except OSError as error:  # as which ssl's errors count too
+            told = error.strerror if error.errno and not isinstance(error, ssl.SSLError) else "PEM"
+            raise ConfigError(
+                f"{', '.join(filter(None, files))}: these are no certificate and its key ({told})."
+            ) from error
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    """By number."""
+    port: int
+
+    def url(self, *, secure: bool) -> str:
+        """Return where to ask."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if secure else 'http'}://{host}:{self.port}"
+
+
+@contextmanager
+def holding(host: str, port: int) -> Iterator[Address]:
+    """Hold a port for the processes that are to listen at it.
+
+    Each of them listens for itself, and the system shares connections out (SO_REUSEPORT). It would
+    let another server join in as well, so it is first made sure that there is none.
+
+    Raises:
+        UnavailableError: If it cannot be had.
+    """
+    try:
+        (family, *_, address), *_ = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        socket.create_server(address, family=family).close()
+        held = socket.socket(family, socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise UnavailableError(
+            f"{host}, port {port}: {_reason(error)}; choose another with --host or --port."
+        ) from error
+    with held:
+        yield Address(*held.getsockname()[:2])
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """Return the system's own words, without what Python adds to them."""
+    if isinstance(error, UnicodeError):  # raised where Python encodes a name for the system
+        return "this can be no host's name"
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
+
+
+def allow_files(limits: Limits) -> None:
+    """Have the system grant a descriptor for each connection, where it may be asked to.
+
+    Raises:
+        ConfigError: If it grants fewer.
+    """
+    needed = limits.connections + FILES_OF_ITS_OWN
+    granted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if granted == resource.RLIM_INFINITY or granted >= needed:
+        return
+    if most != resource.RLIM_INFINITY and most < needed:
+        raise ConfigError(
+            f"{limits.connections} connections need {needed} open files, and the system grants "
+            f"{most}; lower --max-connections, or raise the limit (ulimit -n)."
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
