@@ -19,7 +19,8 @@ class Column:
     maximum: float | None = None
     mean: float | None = None
     standard_deviation: float | None = None
-    """Of the training values, dividing by N."""
+    """Of the training values, dividing by N; of an imported model, what its scaler subtracts and
+    divides by, where it has one."""
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.isprintable():

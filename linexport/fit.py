@@ -152,7 +152,7 @@ class Fit:
     """A fit, how it came about and how good it is."""
 
     model: "LinearModel"
-    """The fit in float64, with each column's training range."""
+    """The fit in float64, with each column's training range; centred where the solver centres."""
     record: FitRecord
     """Settings, coefficients in raw units, metrics, distance from the optimum. A solver says what
     it alone knows: the rows, settings that it chose itself, statistics; train() adds the rest."""

@@ -16,20 +16,18 @@ __all__ = ["LinearModel"]
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LinearModel:
-    """K linear functions of D features.
+    """K linear functions of D features, in one of two forms.
 
-    It means the exact real number W((x - mean) * scale) + b, or W x + b without a scaler. The
+    It means the exact real number W (x - mean) + b where *centred*, W x + b where *folded*. The
     arrays are read-only, contiguous and of one dtype; a model is valid from birth.
     """
 
     weight: FloatArray
-    """Shape (K, D), target units per (scaled) feature unit."""
+    """Shape (K, D), target units per feature unit."""
     bias: FloatArray
-    """Shape (K,), target units."""
+    """Shape (K,), target units: the prediction at the mean where centred, at 0 where folded."""
     mean: FloatArray | None = None
-    """Shape (D,), feature units."""
-    scale: FloatArray | None = None
-    """Shape (D,), one over feature units: it multiplies."""
+    """Shape (D,), feature units; None where folded."""
     features: tuple[Column, ...] = ()
     """D columns, in the order of the input; x1, x2, ... if not given."""
     targets: tuple[Column, ...] = ()
@@ -43,13 +41,10 @@ class LinearModel:
         if weight.ndim != 2 or 0 in weight.shape:
             raise ModelError(f"weight must have shape (targets, features), got {weight.shape}.")
         num_targets, num_features = weight.shape
-        if (self.mean is None) != (self.scale is None):
-            raise ModelError("mean and scale come together or not at all.")
         self._freeze("weight", dtype, (num_targets, num_features))
         self._freeze("bias", dtype, (num_targets,))
         if self.mean is not None:
             self._freeze("mean", dtype, (num_features,))
-            self._freeze("scale", dtype, (num_features,))
         self._name("features", num_features, "x")
         self._name("targets", num_targets, "y")
 
@@ -64,19 +59,18 @@ class LinearModel:
         """Make a model of the arrays that `arrays()` returns, by name; columns may be mere names.
 
         Raises:
-            ModelError: If they are not weight and bias, with mean and scale or without, or do not
-                fit together.
+            ModelError: If they are not weight and bias, with mean or without, or do not fit
+                together.
         """
-        if arrays.keys() not in ({"weight", "bias"}, {"weight", "bias", "mean", "scale"}):
+        if arrays.keys() not in ({"weight", "bias"}, {"weight", "bias", "mean"}):
             raise ModelError(
                 f"The numbers are {', '.join(sorted(arrays)) or 'missing'}; weight and bias are "
-                "needed, with mean and scale or without."
+                "needed, with mean or without."
             )
         return cls(
             weight=arrays["weight"],
             bias=arrays["bias"],
             mean=arrays.get("mean"),
-            scale=arrays.get("scale"),
             features=_columns(features),
             targets=_columns(targets),
         )
@@ -107,21 +101,14 @@ class LinearModel:
         return tuple(column.name for column in self.targets)
 
     @property
-    def standardized(self) -> bool:
-        """Whether the scaler is kept apart from the weight."""
-        return self.scale is not None
-
-    @property
-    def form(self) -> Literal["folded", "standardized"]:
-        """What `standardized` tells, by name."""
-        return "standardized" if self.standardized else "folded"
+    def form(self) -> Literal["folded", "centred"]:
+        """Whether the mean is part of the bias or kept apart."""
+        return "folded" if self.mean is None else "centred"
 
     def arrays(self) -> dict[str, FloatArray]:
-        """Return the numbers by name: weight, bias and, where kept, mean and scale."""
+        """Return the numbers by name: weight, bias and, where centred, mean."""
         arrays = {"weight": self.weight, "bias": self.bias}
-        if self.mean is not None and self.scale is not None:
-            arrays |= {"mean": self.mean, "scale": self.scale}
-        return arrays
+        return arrays if self.mean is None else arrays | {"mean": self.mean}
 
     def same_numbers(self, other: "LinearModel") -> bool:
         """Tell whether both hold the same bits; names do not matter."""

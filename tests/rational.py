@@ -76,14 +76,10 @@ def evaluate(
         OverflowedError: If an intermediate result overflows.
     """
     inputs = [exactly(value) for value in features]
-    if affine.mean is not None and affine.scale is not None:
+    if affine.mean is not None:
         inputs = [
-            arithmetic.apply(
-                lambda a, b: a * b,
-                arithmetic.apply(lambda a, b: a - b, value, exactly(mean)),
-                exactly(scale),
-            )
-            for value, mean, scale in zip(inputs, affine.mean, affine.scale, strict=True)
+            arithmetic.apply(lambda a, b: a - b, value, exactly(mean))
+            for value, mean in zip(inputs, affine.mean, strict=True)
         ]
     products = list(zip(inputs, map(exactly, affine.weight[target]), strict=True))
     choose.shuffle(products)
@@ -108,11 +104,8 @@ def evaluate(
 def true_prediction(features: Sequence[float], affine: Affine, target: int) -> Fraction:
     """The real number that the model means."""
     inputs = [exactly(value) for value in features]
-    if affine.mean is not None and affine.scale is not None:
-        inputs = [
-            (value - exactly(mean)) * exactly(scale)
-            for value, mean, scale in zip(inputs, affine.mean, affine.scale, strict=True)
-        ]
+    if affine.mean is not None:
+        inputs = [value - exactly(m) for value, m in zip(inputs, affine.mean, strict=True)]
     weight = map(exactly, affine.weight[target])
     terms = (value * factor for value, factor in zip(inputs, weight, strict=True))
     return sum(terms, exactly(affine.bias[target]))

@@ -27,10 +27,9 @@ every_dtype = pytest.mark.parametrize("dtype", [F4, F8], ids=str)
 def near_a_million() -> LinearModel:
     """A feature at a million, give or take one, beside an ordinary one."""
     return LinearModel(
-        weight=np.array([[2.0, -3.4], [0.1, 7.0]]),
+        weight=np.array([[3.4, -3.4], [0.17, 7.0]]),
         bias=np.array([4.2, -1.0]),
         mean=np.array([1e6 + 0.3, 0.1]),
-        scale=np.array([1.7, 1.0]),
         features=(
             Column(name="elevation", minimum=1e6 - 1, maximum=1e6 + 1),
             Column(name="slope", minimum=-3.0, maximum=3.0),
@@ -41,7 +40,7 @@ def near_a_million() -> LinearModel:
 
 @st.composite
 def fits(draw: st.DrawFn) -> LinearModel:
-    """Fits with a scaler, whose features lie anywhere in their ranges."""
+    """Fits that are centred, whose features lie anywhere in their ranges."""
     num_targets, num_features = draw(st.integers(1, 2)), draw(st.integers(1, 4))
     numbers = st.floats(-1e3, 1e3).map(lambda value: value if abs(value) > 1e-30 else 0.0)
 
@@ -56,7 +55,6 @@ def fits(draw: st.DrawFn) -> LinearModel:
         weight=array(numbers, num_targets, num_features),
         bias=array(numbers, num_targets),
         mean=mean,
-        scale=array(st.floats(1e-3, 1e3) | st.floats(-1e3, -1e-3), num_features),
         features=tuple(
             Column(name=f"x{number}", minimum=float(low), maximum=float(high))
             for number, (low, high) in enumerate(ranges)
@@ -90,12 +88,11 @@ def middles_rounded(fit: LinearModel, artifact: LinearModel, target: int) -> Fra
 
 
 def slopes_of(model: LinearModel, target: int) -> list[Fraction]:
-    scale = np.ones(model.num_features) if model.scale is None else model.scale
-    return [exactly(w) * exactly(s) for w, s in zip(model.weight[target], scale, strict=True)]
+    return [exactly(value) for value in model.weight[target]]
 
 
 @every_dtype
-@pytest.mark.parametrize("form", ["folded", "standardized"])
+@pytest.mark.parametrize("form", ["folded", "centred"])
 @given(fit=fits())
 @settings(max_examples=60)
 def test_the_export_budget_is_the_largest_distance_over_the_range(dtype, form, fit):
@@ -111,7 +108,7 @@ def test_the_export_budget_is_the_largest_distance_over_the_range(dtype, form, f
 
 
 @every_dtype
-@pytest.mark.parametrize("form", ["folded", "standardized"])
+@pytest.mark.parametrize("form", ["folded", "centred"])
 def test_no_prediction_in_the_range_leaves_the_budget(dtype, form):
     """NumPy predicts, in the artifact's dtype; the fit's meaning is taken in rational numbers."""
     fit = near_a_million()
@@ -120,9 +117,7 @@ def test_no_prediction_in_the_range_leaves_the_budget(dtype, form):
     random = np.random.default_rng(0)
     rows = np.array([[c.minimum, c.maximum] for c in fit.features])
     rows = random.uniform(rows[:, 0], rows[:, 1], (300, 2)).astype(dtype)
-    inputs = rows
-    if artifact.mean is not None and artifact.scale is not None:
-        inputs = (rows - artifact.mean) * artifact.scale
+    inputs = rows if artifact.mean is None else rows - artifact.mean
     predictions = inputs @ artifact.weight.T + artifact.bias
     for row, prediction in zip(rows, predictions, strict=True):
         for target, value in enumerate(prediction):
@@ -132,10 +127,10 @@ def test_no_prediction_in_the_range_leaves_the_budget(dtype, form):
 
 
 @every_dtype
-def test_a_feature_far_from_zero_keeps_its_scaler(dtype):
+def test_a_feature_far_from_zero_keeps_its_mean(dtype):
     fit = near_a_million()
     artifact = artifact_model(fit, dtype)
-    assert artifact.standardized
+    assert artifact.form == "centred"
     assert artifact.dtype == dtype
     assert (artifact.features, artifact.targets) == (fit.features, fit.targets)
     kept, folded = (
@@ -149,14 +144,13 @@ def test_a_feature_far_from_zero_keeps_its_scaler(dtype):
 @every_dtype
 def test_a_feature_around_zero_is_folded(dtype):
     fit = LinearModel(
-        weight=np.array([[2.0, -3.4]]),
+        weight=np.array([[2.0, -1.02]]),
         bias=np.array([4.2]),
         mean=np.array([0.01, -0.02]),
-        scale=np.array([1.0, 0.3]),
     )
     artifact = artifact_model(fit, dtype)
-    assert not artifact.standardized
-    other = rounding_budget(fit, artifact_model(fit, dtype, "standardized"))
+    assert artifact.form == "folded"
+    other = rounding_budget(fit, artifact_model(fit, dtype, "centred"))
     ours = rounding_budget(fit, artifact)
     assert sum(ours.export + ours.runtime) <= sum(other.export + other.runtime)
 
@@ -167,12 +161,11 @@ def test_the_form_is_chosen_by_the_target_that_suffers_most():
         weight=np.array([[1e9, 0.0], [0.0, 1e-6]]),
         bias=np.array([0.0, 0.0]),
         mean=np.array([0.0, 1e6]),
-        scale=np.array([1.0, 1.0]),
     )
-    assert artifact_model(fit, F4).standardized
+    assert artifact_model(fit, F4).form == "centred"
 
 
-def test_a_fit_without_a_scaler_is_rounded_to_nearest():
+def test_a_fit_without_a_mean_is_rounded_to_nearest():
     fit = LinearModel(weight=np.array([[0.1, -0.7]]), bias=np.array([1 / 3]))
     artifact = artifact_model(fit, F4)
     assert artifact.weight.tolist() == np.array([[0.1, -0.7]], np.float32).tolist()
@@ -180,9 +173,9 @@ def test_a_fit_without_a_scaler_is_rounded_to_nearest():
     assert artifact_model(fit, F8).same_numbers(fit)
 
 
-def test_the_standardized_form_in_float64_is_the_fit_itself():
+def test_the_centred_form_in_float64_is_the_fit_itself():
     fit = near_a_million()
-    artifact = artifact_model(fit, F8, "standardized")
+    artifact = artifact_model(fit, F8, "centred")
     budget = rounding_budget(fit, artifact)
     assert artifact.same_numbers(fit)
     assert budget == RoundingBudget(export=(0.0, 0.0), runtime=budget.runtime)
@@ -192,7 +185,7 @@ def test_the_standardized_form_in_float64_is_the_fit_itself():
 def test_the_bias_makes_up_for_the_rounding_of_the_mean():
     """At the mean itself the artifact is right to within half an ulp of the bias."""
     fit = near_a_million()
-    artifact = artifact_model(fit, F4, "standardized")
+    artifact = artifact_model(fit, F4, "centred")
     assert artifact.mean[0] != fit.mean[0]
     for target in range(2):
         distance = model_prediction(artifact, fit.mean, target) - exactly(fit.bias[target])
@@ -205,9 +198,8 @@ def test_raw_coefficients_are_the_fit_in_raw_units_rounded_once(fit):
     weight, bias = raw_coefficients(fit)
     affine = affine_of(fit)
     for target in range(fit.num_targets):
-        factors = zip(affine.weight[target], affine.scale, strict=True)
-        terms = [exactly(w) * exactly(s) for w, s in factors]
-        assert weight[target].tolist() == [float(term) for term in terms]
+        terms = [exactly(w) for w in affine.weight[target]]
+        assert weight[target].tolist() == affine.weight[target].tolist()
         shift = [term * exactly(mean) for term, mean in zip(terms, affine.mean, strict=True)]
         intercept = exactly(affine.bias[target]) - sum(shift)
         # Half an ulp, and what double-double loses where the terms are far larger than the sum.
@@ -225,78 +217,64 @@ def test_raw_coefficients_of_a_folded_model_are_its_own():
 
 
 def test_a_range_that_is_not_known_reaches_four_deviations_from_the_mean():
-    def bounded(scale, **known):
-        column = Column(name="x", **known)
-        return LinearModel(
-            weight=np.array([[0.7 * np.sign(scale)]]),
+    def budget(deviation=None, **known):
+        column = Column(name="x", standard_deviation=deviation, **known)
+        fit = LinearModel(
+            weight=np.array([[0.7]]),
             bias=np.array([1.0]),
             mean=np.array([10.0]),
-            scale=np.array([scale]),
             features=(column,),
         )
+        return rounding_budget(fit, artifact_model(fit, F4, "folded"))
 
-    known = bounded(2.0, minimum=8.0, maximum=12.0)
-    expected = rounding_budget(known, artifact_model(known, F4, "folded"))
-    for scale in (2.0, -2.0):  # a negative scale is no negative width
-        fit = bounded(scale)
-        assert rounding_budget(fit, artifact_model(fit, F4, "folded")) == expected
+    assert budget(0.5) == budget(minimum=8.0, maximum=12.0)
+    assert budget() == budget(minimum=6.0, maximum=14.0)
 
 
-def test_a_feature_whose_scale_is_zero_does_not_matter():
-    fit = LinearModel(
-        weight=np.array([[3.0, 5.0]]),
-        bias=np.array([1.0]),
-        mean=np.array([10.0, 20.0]),
-        scale=np.array([0.5, 0.0]),
+def centred(weight, mean=0.0, width=1.0):
+    return LinearModel(
+        weight=np.array([[weight]]),
+        bias=np.array([0.0]),
+        mean=np.array([mean]),
+        features=(Column(name="x", minimum=mean - width, maximum=mean + width),),
     )
-    artifact = artifact_model(fit, F4)
-    assert artifact.weight.tolist() == [[1.5, 0.0]]
-    assert np.isfinite(rounding_budget(fit, artifact).export).all()
 
 
 def test_the_form_whose_numbers_the_dtype_can_hold_is_taken():
-    """A deviation of 1e-38 has a scale that float32 holds, but no product with a weight of 10."""
-    narrow = LinearModel(
-        weight=np.array([[10.0]]),
-        bias=np.array([0.0]),
-        mean=np.array([0.0]),
-        scale=np.array([1e38]),
-    )
-    assert artifact_model(narrow, F4).standardized
-    wide = LinearModel(
-        weight=np.array([[1e60]]),
-        bias=np.array([0.0]),
-        mean=np.array([0.0]),
-        scale=np.array([1e-60]),
-    )
-    assert artifact_model(wide, F4).weight == 1
-    assert not artifact_model(wide, F4).standardized
+    far = centred(1e30, mean=1e10)
+    assert artifact_model(far, F4).form == "centred"
+    with pytest.raises(ModelError, match=r"bias -1e\+40 is too large for float32"):
+        artifact_model(far, F4, "folded")
 
 
+@pytest.mark.parametrize("form", ["auto", "folded", "centred"])
 @pytest.mark.parametrize(
-    ("weight", "scale", "form", "message"),
+    ("weight", "width", "message"),
     [
-        (1e39, 1.0, "folded", r"weight 1e\+39 is too large for float32; use float64"),
-        (1.0, 1e39, "standardized", r"scale 1e\+39 is too large for float32"),
-        (1.0, 1e-60, "standardized", "scale is too small for float32; use float64"),
-        (1e39, 1.0, "auto", r"weight 1e\+39 is too large for float32"),
+        (1e39, 1.0, r"weight 1e\+39 is too large for float32; use float64"),
+        (1e-46, 1.0, "weight 1e-46 of 'x' is too small for float32; use float64"),
+        (1e-40, 1e38, "weight 1e-40 of 'x' is too small for float32; use float64"),
     ],
 )
-def test_numbers_beyond_the_dtype_are_refused(weight, scale, form, message):
-    fit = LinearModel(
-        weight=np.array([[weight]]),
-        bias=np.array([0.0]),
-        mean=np.array([0.0]),
-        scale=np.array([scale]),
-    )
+def test_weights_beyond_the_dtype_are_refused(weight, width, form, message):
+    fit = centred(weight, width=width)
     with pytest.raises(ModelError, match=message):
         artifact_model(fit, F4, form)
+    assert artifact_model(fit, F8, form).weight == weight
 
 
-def test_a_scaler_that_is_not_there_cannot_be_kept():
+def test_a_tiny_weight_beside_others_is_lost_where_it_makes_no_difference():
+    """Over the range it makes up for less than the rounding of any prediction."""
+    fit = LinearModel(weight=np.array([[1e-60, 2.0]]), bias=np.array([1.0]))
+    assert artifact_model(fit, F4).weight.tolist() == [[0.0, 2.0]]
+    (export,) = rounding_budget(fit, artifact_model(fit, F4)).export
+    assert export >= 4e-60
+
+
+def test_a_mean_that_is_not_there_cannot_be_kept():
     fit = LinearModel(weight=np.array([[1.0]]), bias=np.array([0.0]))
-    with pytest.raises(ModelError, match="no scaler to keep; use the folded form"):
-        artifact_model(fit, F4, "standardized")
+    with pytest.raises(ModelError, match="no mean to keep; use the folded form"):
+        artifact_model(fit, F4, "centred")
 
 
 def test_where_a_prediction_may_overflow_the_runtime_budget_is_infinite():

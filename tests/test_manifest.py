@@ -200,7 +200,7 @@ def manifests(draw):
     digests = st.text("0123456789abcdef", min_size=64, max_size=64)
     return Manifest(
         dtype=draw(st.sampled_from(["float32", "float64"])),
-        form=draw(st.sampled_from(["folded", "standardized"])),
+        form=draw(st.sampled_from(["folded", "centred"])),
         features=features,
         targets=targets,
         fit=FitRecord(

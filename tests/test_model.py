@@ -8,7 +8,7 @@ from linexport.errors import ModelError
 from linexport.model import LinearModel
 
 WEIGHT, BIAS = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([7.0, 8.0])
-SCALER = {"mean": np.array([1.0, 2.0, 3.0]), "scale": np.array([0.5, 1.0, 2.0])}
+MEAN = {"mean": np.array([1.0, 2.0, 3.0])}
 
 
 def folded(**changes) -> LinearModel:
@@ -20,8 +20,8 @@ def test_a_model_knows_its_shape_and_names():
     assert (model.num_features, model.num_targets, model.dtype) == (3, 2, np.float64)
     assert model.feature_names == ("x1", "x2", "x3")
     assert model.target_names == ("y1", "y2")
-    assert not model.standardized
-    assert folded(**SCALER).standardized
+    assert model.form == "folded"
+    assert folded(**MEAN).form == "centred"
 
 
 def test_a_single_target_is_just_y():
@@ -36,9 +36,9 @@ def test_a_model_shares_no_memory_with_what_it_was_made_of():
     assert (model.weight == WEIGHT).all()
 
 
-@pytest.mark.parametrize("name", ["weight", "bias", "mean", "scale"])
+@pytest.mark.parametrize("name", ["weight", "bias", "mean"])
 def test_the_arrays_cannot_be_written_to(name):
-    array = folded(**SCALER).arrays()[name]
+    array = folded(**MEAN).arrays()[name]
     with pytest.raises(ValueError, match="read-only"):
         array[...] = 0
 
@@ -52,18 +52,18 @@ def test_the_arrays_are_contiguous_and_in_the_machines_byte_order():
 
 def test_arrays_are_listed_by_name():
     assert list(folded().arrays()) == ["weight", "bias"]
-    assert list(folded(**SCALER).arrays()) == ["weight", "bias", "mean", "scale"]
+    assert list(folded(**MEAN).arrays()) == ["weight", "bias", "mean"]
 
 
 def test_a_model_made_of_anothers_arrays_has_the_same_numbers():
-    model = folded(**SCALER)
+    model = folded(**MEAN)
     again = LinearModel.from_arrays(model.arrays(), targets=(Column(name="a"), Column(name="b")))
     assert again.same_numbers(model)
     assert again.target_names == ("a", "b")
 
 
 @pytest.mark.parametrize(
-    "names", [(), ("weight",), ("weight", "bias", "mean"), ("weight", "bias", "offset")]
+    "names", [(), ("weight",), ("weight", "bias", "scale"), ("weight", "bias", "offset")]
 )
 def test_arrays_under_other_names_are_no_model(names):
     with pytest.raises(ModelError, match="weight and bias are needed"):
@@ -76,7 +76,7 @@ def test_arrays_under_other_names_are_no_model(names):
         {"bias": np.nextafter(BIAS, np.inf)},
         {"bias": np.array([7.0, 8.0], np.float32), "weight": WEIGHT.astype(np.float32)},
         {"weight": WEIGHT[:, :2]},
-        SCALER,
+        MEAN,
     ],
     ids=["a bit", "dtype", "shape", "form"],
 )
@@ -102,9 +102,7 @@ def test_zeros_of_another_sign_are_other_numbers_and_names_do_not_matter():
         ({"weight": np.zeros((2, 0))}, r"got \(2, 0\)"),
         ({"bias": BIAS[:1]}, r"bias must be float64 of shape \(2,\), got float64 of shape \(1,\)"),
         ({"bias": BIAS.astype(np.float32)}, "got float32"),
-        ({"mean": SCALER["mean"]}, "mean and scale come together or not at all"),
-        ({"scale": SCALER["scale"]}, "mean and scale come together or not at all"),
-        ({**SCALER, "mean": np.zeros(2)}, r"mean must be float64 of shape \(3,\)"),
+        ({**MEAN, "mean": np.zeros(2)}, r"mean must be float64 of shape \(3,\)"),
         ({"bias": np.array([1.0, np.nan])}, r"bias has the value nan at \(1,\)"),
         ({"weight": WEIGHT * [1, np.inf, 1]}, r"weight has the value inf at \(0, 1\)"),
         ({"features": default_columns("x", 2)}, "3 features need 3 names, got 2"),

@@ -14,11 +14,10 @@ from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
 
 FOLDED = LinearModel(weight=np.array([[2, -3.5]], np.float32), bias=np.array([4.25], np.float32))
-STANDARDIZED = LinearModel(
+CENTRED = LinearModel(
     weight=FOLDED.weight,
     bias=FOLDED.bias,
     mean=np.array([1, 2], np.float32),
-    scale=np.array([4, 8], np.float32),
 )
 
 
@@ -45,7 +44,6 @@ def models():
             weight=array(num_targets, num_features),
             bias=array(num_targets),
             mean=array(num_features) if kept else None,
-            scale=array(num_features) if kept else None,
         )
 
     return build()
@@ -62,7 +60,7 @@ def test_what_was_written_is_recognised_bit_for_bit(model):
 
 def test_the_graphs_are_the_documented_ones():
     assert [node.op_type for node in written().graph.node] == ["Gemm"]
-    assert [node.op_type for node in written(STANDARDIZED).graph.node] == ["Sub", "Mul", "Gemm"]
+    assert [node.op_type for node in written(CENTRED).graph.node] == ["Sub", "Gemm"]
     (value,) = written().graph.input
     batch, width = value.type.tensor_type.shape.dim
     assert (value.name, batch.dim_param, width.dim_value) == ("features", "batch", 2)
@@ -115,13 +113,13 @@ def test_columns_that_do_not_fit_are_refused(features):
 
 
 def test_a_summary_says_what_a_file_holds():
-    data = onnx_graph.write(STANDARDIZED, opset_version=15, ir_version=8, metadata={"a": "1"})
+    data = onnx_graph.write(CENTRED, opset_version=15, ir_version=8, metadata={"a": "1"})
     summary = onnx_graph.summarize(data)
     assert summary.bytes == len(data)
     assert (summary.opset_versions, summary.ir_version) == ({"": 15}, 8)
-    assert summary.operators == ("Sub", "Mul", "Gemm")
-    assert (summary.producer, summary.form) == ("linexport", "standardized")
-    assert (summary.features, summary.targets) == (STANDARDIZED.features, STANDARDIZED.targets)
+    assert summary.operators == ("Sub", "Gemm")
+    assert (summary.producer, summary.form) == ("linexport", "centred")
+    assert (summary.features, summary.targets) == (CENTRED.features, CENTRED.targets)
     assert summary.metadata == {"a": "1"}
 
 

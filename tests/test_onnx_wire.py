@@ -30,11 +30,11 @@ VERSIONS = [
 
 
 def make_model(form, num_targets=2, num_features=3) -> LinearModel:
-    dtype, standardized = form
+    dtype, centred = form
     random = np.random.default_rng(num_targets * num_features)
     shapes = {"weight": (num_targets, num_features), "bias": num_targets}
-    if standardized:
-        shapes |= {"mean": num_features, "scale": num_features}
+    if centred:
+        shapes |= {"mean": num_features}
     return LinearModel.from_arrays(
         {name: random.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
     )
@@ -45,24 +45,23 @@ def by_the_onnx_package(model, layout, *, opset, ir, metadata):
     element = helper.np_dtype_to_tensor_dtype(model.dtype)
     arrays, features = dict(model.arrays()), ["batch", model.num_features]
     prediction, name = ["batch", model.num_targets], "linexport"
-    operand = "standardized" if model.standardized else "features"
+    operand = "centred" if model.form == "centred" else "features"
     operands = [operand, "weight"] if layout is None else ["weight", operand]
     if layout is not None:
         arrays["bias"], prediction = model.bias[:, None], prediction[::-1]
         name = f"linexport by {layout}"
     if layout == "columns":
         features = features[::-1]
-        arrays |= {key: arrays[key][:, None] for key in ("mean", "scale") if key in arrays}
+        arrays |= {"mean": arrays["mean"][:, None]} if "mean" in arrays else {}
     nodes = [
-        helper.make_node("Sub", ["features", "mean"], ["centered"]),
-        helper.make_node("Mul", ["centered", "scale"], ["standardized"]),
+        helper.make_node("Sub", ["features", "mean"], ["centred"]),
         helper.make_node(
             "Gemm", [*operands, "bias"], ["prediction"], transB=int(layout != "columns")
         ),
     ]
     proto = helper.make_model(
         helper.make_graph(
-            nodes if model.standardized else nodes[2:],
+            nodes if model.form == "centred" else nodes[1:],
             name,
             [helper.make_tensor_value_info("features", element, features)],
             [helper.make_tensor_value_info("prediction", element, prediction)],

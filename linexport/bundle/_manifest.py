@@ -78,7 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: Literal["linexport-bundle"] = "linexport-bundle"
     format_version: int = FORMAT_VERSION
     dtype: Literal["float32", "float64"]
-    form: Literal["folded", "standardized"]
+    form: Literal["folded", "centred"]
     features: tuple[Column, ...]
     """In the order of the input."""
     targets: tuple[Column, ...]

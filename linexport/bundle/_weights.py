@@ -12,7 +12,7 @@ from linexport.errors import ArtifactError, ModelError
 from linexport.model import LinearModel
 
 LARGEST_HEADER = 4096
-"""Bytes; the header names four arrays, where the safetensors format would allow 100 MB."""
+"""Bytes; the header names three arrays, where the safetensors format would allow 100 MB."""
 
 _DAMAGED = "The safetensors file is damaged:"
 _DTYPES: dict[str, FloatDType] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
@@ -20,7 +20,7 @@ _NARROW_DTYPES: dict[str, FloatDType] = {"F16": np.dtype("<f2"), "BF16": np.dtyp
 
 
 def encode_weights(model: LinearModel) -> bytes:
-    """Write a model's numbers: weight (K, D), bias (K,) and, where kept, mean and scale (D,)."""
+    """Write a model's numbers: weight (K, D), bias (K,) and, where centred, mean (D,)."""
     return bytes(safetensors_numpy.save(dict(model.arrays())))
 
 

@@ -17,10 +17,10 @@ from ._inputs import (
     as_prediction as as_prediction,
 )
 from ._module import (
-    FoldedModule as FoldedModule,
+    Centred as Centred,
 )
 from ._module import (
-    StandardizedModule as StandardizedModule,
+    Folded as Folded,
 )
 from ._pytorch import eager as eager
 from ._registry import (

@@ -102,10 +102,8 @@ def optimum_distances(
 
 def _slopes_and_level(model: LinearModel, optimum: Optimum) -> tuple[Float64Array, Float64Array]:
     affine = affine_of(model)
-    if affine.mean is None or affine.scale is None:
-        return affine.weight / optimum.scale, affine.bias + affine.weight @ optimum.mean
-    slopes = affine.weight * (affine.scale / optimum.scale)
-    return slopes, affine.bias + affine.weight @ ((optimum.mean - affine.mean) * affine.scale)
+    level = affine.bias + affine.weight @ affine.differences(optimum.mean)
+    return affine.weight / optimum.scale, level
 
 
 def _largest_prediction_gap(

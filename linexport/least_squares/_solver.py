@@ -52,8 +52,8 @@ def fit_least_squares(
 ) -> Fit:
     """Fit a linear regression by least squares.
 
-    The model keeps the mean and a scale of powers of two apart, so that its weight in raw units is
-    the optimum's to the last bit. Its record has no metrics: these need another pass.
+    The model is centred, so that its numbers are the optimum's to the last bit: weight, mean, and
+    the prediction at the mean. Its record has no metrics: these need another pass.
 
     Args:
         rows: Features, targets and, as an optional third array of a batch, weights: row i counts
@@ -201,12 +201,10 @@ def _model(
     features, targets = described[: len(features)], described[len(features) :]
     if not config.intercept:
         return LinearModel(weight=best.weight, bias=best.bias, features=features, targets=targets)
-    exponent = fit.units.exponent[: len(features)]
     return LinearModel(
-        weight=np.ldexp(best.weight, exponent),
+        weight=best.weight,
         bias=best.level,
         mean=best.mean,
-        scale=np.ldexp(1.0, -exponent),
         features=features,
         targets=targets,
     )

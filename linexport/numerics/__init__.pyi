@@ -17,6 +17,9 @@ from ._affine import (
 from ._affine import (
     linear_model as linear_model,
 )
+from ._affine import (
+    rescaled as rescaled,
+)
 from ._bounds import (
     FLOAT32 as FLOAT32,
 )
@@ -42,10 +45,10 @@ from ._bounds import (
     gamma as gamma,
 )
 from ._bounds import (
-    half_ulp as half_ulp,
+    precision_of as precision_of,
 )
 from ._bounds import (
-    precision_of as precision_of,
+    rounded_once as rounded_once,
 )
 from ._bounds import (
     rounding_error_bound as rounding_error_bound,

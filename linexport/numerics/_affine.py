@@ -3,13 +3,12 @@
 Two values say what layers have made of the input's columns so far, for every input at once. Both
 are affine maps; a layer that is none is refused by whoever reads it.
 
-    Scaled    each column on its own    gain * ((x - mean) * scale) + shift
+    Scaled    each column on its own    gain * (x - mean) + shift
     Mixed     combinations of them      weight @ scaled + bias
 
-The first subtraction and the first factor are a scaler's mean and scale, so that it can be kept as
-such where folding it would cost digits. All later numbers go into gain, shift, weight and bias in
-double-double, and are rounded to float64 once, at the end. A division is a multiplication by the
-reciprocal, itself rounded once.
+What is subtracted first is kept as the mean, as to fold it might cost digits. All other numbers go
+into gain, shift, weight and bias in double-double, and are rounded to float64 once, at the end. A
+division is a multiplication by the reciprocal, itself rounded once.
 """
 
 from collections.abc import Sequence
@@ -19,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.numerics import double_double as dd
+from linexport.numerics._bounds import FLOAT64
 from linexport.numerics.double_double import DoubleDouble
 
 
@@ -33,12 +34,12 @@ class Scaled:
     """Shape (C,): which column of the input."""
     mean: Float64Array
     """Shape (C,); 0 where nothing was subtracted first."""
-    scale: Float64Array
-    """Shape (C,); 1 where nothing was multiplied first."""
     gain: DoubleDouble
-    """Shape (C,): later factors."""
+    """Shape (C,)."""
     shift: DoubleDouble
-    """Shape (C,): later terms."""
+    """Shape (C,)."""
+    first_factor: Float64Array
+    """Shape (C,): of the gain; 1 where there is none. A scaler's is 1 over the deviation."""
 
     @property
     def width(self) -> int:
@@ -47,7 +48,7 @@ class Scaled:
 
     @property
     def _is_scaled(self) -> bool:
-        return bool(np.any(self.scale != 1) or np.any(self.gain.high != 1))
+        return bool(np.any(self.gain.high != 1) or np.any(self.gain.low))
 
     def plus(self, term: Float64Array) -> "Scaled":
         """Add to each value; shape (C,) or ()."""
@@ -58,10 +59,12 @@ class Scaled:
     def times(self, factor: Float64Array) -> "Scaled":
         """Multiply each value; shape (C,) or ()."""
         exact = dd.exact(np.broadcast_to(factor, self.mean.shape))
-        shift = dd.multiply(self.shift, exact)
-        if self._is_scaled:
-            return replace(self, gain=dd.multiply(self.gain, exact), shift=shift)
-        return replace(self, scale=exact.high.copy(), shift=shift)
+        return replace(
+            self,
+            gain=_product(self.gain, exact),
+            shift=dd.multiply(self.shift, exact),
+            first_factor=self.first_factor if self._is_scaled else exact.high,
+        )
 
     def through(self, weight: Float64Array) -> "Mixed":
         """Combine the values; weight has shape (K, C)."""
@@ -78,9 +81,9 @@ class Scaled:
         return Scaled(
             columns=np.concatenate([part.columns for part in parts]),
             mean=np.concatenate([part.mean for part in parts]),
-            scale=np.concatenate([part.scale for part in parts]),
             gain=_joined([part.gain for part in parts]),
             shift=_joined([part.shift for part in parts]),
+            first_factor=np.concatenate([part.first_factor for part in parts]),
         )
 
     def centred(self) -> "Scaled":
@@ -88,17 +91,17 @@ class Scaled:
 
         The mean is rounded; what that leaves stays in the shift.
         """
-        slope = dd.multiply(self.gain, dd.exact(self.scale))
-        movable = (self.mean == 0) & (self.shift.high != 0) & (slope.high != 0)
-        divisor = DoubleDouble(np.where(movable, slope.high, 1), np.where(movable, slope.low, 0))
-        mean = np.where(movable, -dd.divide(self.shift, divisor).high, self.mean)
-        moved = dd.multiply(slope, dd.exact(np.where(movable, mean, 0.0)))
+        gain = self.gain
+        movable = (self.mean == 0) & (self.shift.high != 0) & (gain.high != 0)
+        slope = DoubleDouble(np.where(movable, gain.high, 1), np.where(movable, gain.low, 0))
+        mean = np.where(movable, -dd.divide(self.shift, slope).high, self.mean)
+        moved = dd.multiply(gain, dd.exact(np.where(movable, mean, 0.0)))
         return replace(self, mean=mean, shift=dd.add(self.shift, moved))
 
     def same_as(self, other: "Scaled") -> bool:
         """Tell whether both are made of the same columns in the same way."""
-        ours = (self.columns, self.mean, self.scale, *self.gain, *self.shift)
-        theirs = (other.columns, other.mean, other.scale, *other.gain, *other.shift)
+        ours = (self.columns, self.mean, *self.gain, *self.shift)
+        theirs = (other.columns, other.mean, *other.gain, *other.shift)
         return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
@@ -127,7 +130,7 @@ class Mixed:
         rows = np.broadcast_to(column[:, None], self.weight.high.shape)
         return replace(
             self,
-            weight=dd.multiply(self.weight, dd.exact(rows)),
+            weight=_product(self.weight, dd.exact(rows)),
             bias=dd.multiply(self.bias, dd.exact(column)),
         )
 
@@ -169,9 +172,9 @@ def input_columns(count: int, start: int = 0) -> Scaled:
     return Scaled(
         columns=np.arange(start, start + count),
         mean=zeros,
-        scale=ones,
         gain=dd.exact(ones),
         shift=dd.exact(zeros),
+        first_factor=ones,
     )
 
 
@@ -199,8 +202,10 @@ def batch_normalized(
 def linear_model(values: Values, num_features: int) -> LinearModel:
     """Round what layers made of the input to float64.
 
+    A feature that was scaled first has as its mean and deviation what the scaler took them to be.
+
     Raises:
-        ModelError: If a number is not finite, or a column enters more than once.
+        ModelError: If a number is beyond float64, or a column enters more than once.
     """
     mixed = values.mixed()
     inputs = mixed.inputs.centred()
@@ -211,13 +216,57 @@ def linear_model(values: Values, num_features: int) -> LinearModel:
     with np.errstate(over="ignore", invalid="ignore"):  # LinearModel refuses what is not finite
         shift = dd.multiply(mixed.weight, _rows(inputs.shift, mixed.width))
         bias = dd.add(mixed.bias, dd.total(shift)).high
-        weight = np.zeros((mixed.width, num_features))
-        weight[:, inputs.columns] = dd.multiply(mixed.weight, _rows(inputs.gain, mixed.width)).high
-    mean, scale = np.zeros(num_features), np.ones(num_features)
-    mean[inputs.columns], scale[inputs.columns] = inputs.mean, inputs.scale
-    if not np.any(mean) and np.all(scale == 1):
-        return LinearModel(weight=weight, bias=bias)
-    return LinearModel(weight=weight, bias=bias, mean=mean, scale=scale)
+    weight, mean = np.zeros((mixed.width, num_features)), np.zeros(num_features)
+    weight[:, inputs.columns] = _product(mixed.weight, _rows(inputs.gain, mixed.width)).high
+    mean[inputs.columns] = inputs.mean
+    return LinearModel(
+        weight=weight,
+        bias=bias,
+        mean=mean if np.any(mean) else None,
+        features=_described(inputs, default_columns("x", num_features)),
+    )
+
+
+def _described(inputs: Scaled, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    described = list(columns)
+    for place, mean, factor in zip(
+        inputs.columns.tolist(), inputs.mean.tolist(), inputs.first_factor.tolist(), strict=True
+    ):
+        if factor not in (0, 1):
+            described[place] = replace(
+                columns[place], mean=mean or None, standard_deviation=1 / abs(factor)
+            )
+    return tuple(described)
+
+
+def rescaled(weight: Float64Array, factor: Float64Array) -> Float64Array:
+    """Return weight (K, D) times a factor that fits it, rounded once.
+
+    Raises:
+        ModelError: If a weight leaves the range in which float64 has all its digits.
+    """
+    return _product(dd.exact(weight), dd.exact(np.broadcast_to(factor, weight.shape))).high
+
+
+def _product(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    """Return a * b, elementwise.
+
+    Raises:
+        ModelError: If it leaves the range in which float64 has all its digits.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = dd.multiply(a, b)
+    size = np.abs(product.high)
+    # A factor of 1 leaves even a subnormal number what it is.
+    changed = (a.high != 0) & (b.high != 0) & (np.abs(a.high) != 1) & (np.abs(b.high) != 1)
+    wrong = ~(size < np.inf) | (changed & (size < FLOAT64.smallest_normal))
+    if wrong.any():
+        first, second = a.high[wrong][0], b.high[wrong][0]
+        raise ModelError(
+            f"A weight times a scale, {first:.6g} * {second:.6g}, is beyond float64: use other "
+            "units."
+        )
+    return product
 
 
 def _joined(parts: Sequence[DoubleDouble]) -> DoubleDouble:

@@ -3,12 +3,12 @@
 N rows, D features, K targets. u is the unit roundoff of the working precision and
 gamma(m) = m*u / (1 - m*u). Whatever the order of summation, with or without fused multiply-add,
 
-    folded        y = x @ W.T + b
-                  |computed - exact| <= gamma(D + 1) * M + underflow
-                  M = |x| @ |W|.T + |b|
-    standardized  y = ((x - mean) * scale) @ W.T + b
-                  |computed - exact| <= gamma(D + 3) * M + underflow
-                  M = (|x - mean| * |scale|) @ |W|.T + |b|
+    folded   y = x @ W.T + b
+             |computed - exact| <= gamma(D + 1) * M + underflow
+             M = |x| @ |W|.T + |b|
+    centred  y = (x - mean) @ W.T + b
+             |computed - exact| <= gamma(D + 2) * M + underflow
+             M = |x - mean| @ |W|.T + |b|
 
 elementwise, in target units. The derivation, the underflow terms and the bound's own rounding are
 worked out in docs/bounds.md. Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd
@@ -25,6 +25,7 @@ from numpy.typing import DTypeLike
 
 from linexport._arrays import Float64Array
 from linexport.errors import PrecisionError
+from linexport.numerics.double_double import two_sum
 
 __all__ = [
     "FLOAT32",
@@ -39,6 +40,7 @@ __all__ = [
     "half_ulp",
     "precision_of",
     "probabilistic_gamma",
+    "rounded_once",
     "rounding_error_bound",
 ]
 
@@ -84,25 +86,24 @@ class Affine:
     """The exact numbers of an affine map, in float64 whatever precision will evaluate it."""
 
     weight: Float64Array
-    """Shape (K, D), target units per (scaled) feature unit."""
+    """Shape (K, D), target units per feature unit."""
     bias: Float64Array
     """Shape (K,), target units."""
     mean: Float64Array | None = None
     """Shape (D,), feature units; None where nothing is subtracted."""
-    scale: Float64Array | None = None
-    """Shape (D,), multiplies; None together with mean."""
 
     @property
     def num_roundings(self) -> int:
         """How many roundings one feature's contribution passes through."""
-        return int(self.weight.shape[1]) + (1 if self.scale is None else 3)
+        return int(self.weight.shape[1]) + (1 if self.mean is None else 2)
+
+    def differences(self, features: Float64Array) -> Float64Array:
+        """Return what the weight multiplies, shape (N, D): features, less the mean where kept."""
+        return features if self.mean is None else np.subtract(features, self.mean)
 
     def evaluate(self, features: Float64Array) -> Float64Array:
         """Evaluate (N, D) -> (N, K) in float64, within `rounding_error_bound` of the truth."""
-        inputs = features
-        if self.mean is not None and self.scale is not None:
-            inputs = (features - self.mean) * self.scale
-        return np.asarray(inputs @ self.weight.T + self.bias)
+        return np.asarray(self.differences(features) @ self.weight.T + self.bias)
 
 
 def precision_of(dtype: DTypeLike) -> Precision:
@@ -223,6 +224,31 @@ def half_ulp(values: Float64Array, *, precision: Precision) -> Float64Array:
     return np.maximum(spacing, precision.half_smallest_subnormal)
 
 
+def rounded_once(
+    features: Float64Array, exact: Float64Array, affine: Affine, *, precision: Precision
+) -> Float64Array:
+    """Bound the error of predictions whose products are exact, shape (N, K), target units.
+
+    The last sum rounds once. Before it a product with a power of two may underflow; and the
+    difference from the mean was rounded, which is repeated here to know by how much.
+
+    Args:
+        features: Shape (N, D), each one zero (its mean where centred) or, as the runtime rounds
+            the difference, a power of two away from it.
+        exact: What the predictions should be, shape (N, K).
+        affine: The numbers in the artifact.
+        precision: The arithmetic that the runtime claims to perform.
+    """
+    moved = np.zeros_like(exact)
+    if affine.mean is not None:
+        high, low = two_sum(features, -affine.mean)
+        rounded = features.astype(precision.name) - affine.mean.astype(precision.name)
+        moved = (np.abs(high - rounded) + np.abs(low)) @ np.abs(affine.weight).T
+        moved *= _own_slack(affine)
+    largest = half_ulp(np.abs(exact) + moved, precision=precision)
+    return np.asarray(largest + moved + precision.half_smallest_subnormal)
+
+
 class FlushedToZero(NamedTuple):
     """What flushing subnormal numbers to zero does to predictions, each (N, K), target units."""
 
@@ -237,25 +263,19 @@ def flushed_to_zero(
 ) -> FlushedToZero:
     """Predict what a runtime does that treats subnormal operands, results or both as zero.
 
-    A subnormal input, weight, bias, mean or scale that counts as zero changes the prediction by a
-    known amount; a subnormal result that becomes zero loses less than the smallest normal number.
+    A subnormal input, weight, bias or mean that counts as zero changes the prediction by a known
+    amount; a subnormal result that becomes zero loses less than the smallest normal number.
     """
     tiny, weight = precision.smallest_normal, affine.weight
     lost_weight, lost_bias = _subnormal_part(weight, tiny), _subnormal_part(affine.bias, tiny)
-    inputs, lost_input = features, _subnormal_part(features, tiny)
-    size = np.abs(lost_input)
-    results = np.zeros_like(size)
+    lost_input = _subnormal_part(features, tiny)
+    size, results = np.abs(lost_input), np.zeros_like(features)
     with np.errstate(over="ignore", invalid="ignore"):  # there the error bound is infinite
-        if affine.mean is not None and affine.scale is not None:
-            scale = affine.scale
-            lost_mean, lost_scale = _subnormal_part(affine.mean, tiny), _subnormal_part(scale, tiny)
-            difference = features - affine.mean
-            inputs = difference * scale
-            # Each of the two may be flushed, and then reaches the prediction through the weight.
-            results = _may_flush(difference, tiny) * np.abs(scale) + _may_flush(inputs, tiny)
-            kept = (features - lost_input) - (affine.mean - lost_mean)
-            size = (size + np.abs(lost_mean)) * np.abs(scale) + np.abs(kept * lost_scale)
-            lost_input = (lost_input - lost_mean) * scale + kept * lost_scale
+        inputs = affine.differences(features)
+        if affine.mean is not None:
+            lost_mean = _subnormal_part(affine.mean, tiny)
+            size, lost_input = size + np.abs(lost_mean), lost_input - lost_mean
+            results = _may_flush(inputs, tiny)  # which the weight then multiplies
         kept = inputs - lost_input
         shift = -(lost_input @ weight.T + kept @ lost_weight.T + lost_bias)
         size = size @ np.abs(weight).T + np.abs(kept) @ np.abs(lost_weight).T + np.abs(lost_bias)
@@ -270,10 +290,11 @@ def flushed_to_zero(
 def _bound(
     relative: float, magnitude: Float64Array, affine: Affine, precision: Precision
 ) -> Float64Array:
-    underflow = _underflow(affine, precision) * (1 + relative)
+    # Products may underflow; sums and differences never do (Higham, section 2.1).
+    underflow = affine.weight.shape[1] * precision.half_smallest_subnormal * (1 + relative)
     bound = (relative * magnitude + underflow) * _own_slack(affine)
     # Upwards once more: where the bound itself is subnormal, no relative slack makes up for it.
-    return np.nextafter(bound, np.inf)
+    return np.asarray(np.nextafter(bound, np.inf))
 
 
 def _magnitude(features: Float64Array, affine: Affine, precision: Precision) -> Float64Array:
@@ -281,26 +302,10 @@ def _magnitude(features: Float64Array, affine: Affine, precision: Precision) -> 
     # (1 + u)**m < e for any m that gamma accepts; 4 also covers the magnitude's own rounding.
     limit = precision.largest / 4
     with np.errstate(over="ignore", invalid="ignore"):
-        if affine.mean is None or affine.scale is None:
-            inputs = np.abs(features)
-            fits = inputs.max(axis=1) <= limit
-        else:
-            inputs = features - affine.mean
-            np.abs(inputs, out=inputs)
-            fits = inputs.max(axis=1) <= limit
-            inputs *= np.abs(affine.scale)
-            fits &= inputs.max(axis=1) <= limit
+        inputs = np.abs(affine.differences(features))
         magnitude = inputs @ np.abs(affine.weight).T + np.abs(affine.bias)
+    fits = inputs.max(axis=1) <= limit
     return np.where(fits[:, None] & (magnitude <= limit), magnitude, np.inf)
-
-
-def _underflow(affine: Affine, precision: Precision) -> Float64Array:
-    """Sum the absolute errors of products that underflow; sums never do (Higham, section 2.1)."""
-    per_product = precision.half_smallest_subnormal
-    count = np.full(affine.bias.shape, float(affine.weight.shape[1]))
-    if affine.scale is not None:  # the scaled feature is multiplied by the weight afterwards
-        count = count + np.abs(affine.weight).sum(axis=1)
-    return count * per_product
 
 
 def _own_slack(affine: Affine) -> float:

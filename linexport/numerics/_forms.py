@@ -1,9 +1,8 @@
-"""From float64 numbers to an artifact's numbers: fold the scaler or keep it, and what that costs.
+"""From float64 numbers to an artifact's numbers: fold the mean or keep it, and what that costs.
 
-A fit is a LinearModel in float64, with or without a scaler. Its artifact is float32 or float64, in
-one of two forms: *folded* (one affine map) or *standardized* (the scaler as nodes of its own). The
-form with the smaller worst-case error over the range of the training data is chosen: folding a
-feature at 1e6 +- 1 would leave float32 no digits.
+A fit is a LinearModel in float64, centred or folded. Its artifact is float32 or float64, in one of
+the same two forms. The form with the smaller worst-case error over the range of the training data
+is chosen: folding a feature at 1e6 +- 1 would leave float32 no digits.
 """
 
 from dataclasses import dataclass
@@ -35,10 +34,10 @@ __all__ = [
     "rounding_budget",
 ]
 
-Form = Literal["auto", "folded", "standardized"]
+Form = Literal["auto", "folded", "centred"]
 
 ASSUMED_DEVIATIONS = 4.0
-"""Half-width of a range that is not known, in units of 1/scale: all but 6e-5 of normal data."""
+"""Half-width of a range that is not known, in standard deviations: all but 6e-5 of normal data."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,31 +58,27 @@ def affine_of(model: LinearModel) -> Affine:
 def raw_coefficients(model: LinearModel) -> tuple[Float64Array, Float64Array]:
     """Return weight (K, D) and bias (K,) in raw feature units, in float64.
 
-    Each weight is rounded once. The bias is a sum in double-double: it is rounded once too, unless
-    it is 2**50 times smaller than the largest of its terms.
+    The weight is the model's own. The bias is a sum in double-double: it is rounded once, unless it
+    is 2**50 times smaller than the largest of its terms.
     """
-    weight, bias = _unscaled(model)
-    return weight.high, bias.high
+    return affine_of(model).weight, _bias_at_zero(model).high
 
 
 def artifact_model(fit: LinearModel, dtype: FloatDType, form: Form = "auto") -> LinearModel:
     """Round a float64 fit to an artifact's dtype, in the form asked for or the better one.
 
     Raises:
-        ModelError: If a number is too large for the dtype, or a scaler is asked for and not there.
+        ModelError: If the dtype cannot hold a number, or a mean is asked for and not there.
     """
-    if form == "standardized" and not fit.standardized:
-        raise ModelError("This model has no scaler to keep; use the folded form.")
-    if form == "folded" or not fit.standardized:
-        return _folded(fit, dtype)
-    if form == "standardized":
-        return _rounded_standardized(fit, dtype)
+    if form == "centred" and fit.mean is None:
+        raise ModelError("This model has no mean to keep; use the folded form.")
     candidates, refusals = [], []
-    for write_in_form in (_folded, _rounded_standardized):
-        try:
-            candidates.append(write_in_form(fit, dtype))
-        except ModelError as error:
-            refusals.append(error)
+    for name, write in (("folded", _folded), ("centred", _centred)):
+        if form == name or (form == "auto" and (name == "folded" or fit.mean is not None)):
+            try:
+                candidates.append(_without_underflow(fit, write(fit, dtype)))
+            except ModelError as error:
+                refusals.append(error)
     if not candidates:
         raise refusals[-1]
     return min(candidates, key=lambda candidate: _cost(fit, candidate))
@@ -91,9 +86,10 @@ def artifact_model(fit: LinearModel, dtype: FloatDType, form: Form = "auto") -> 
 
 def rounding_budget(fit: LinearModel, artifact: LinearModel) -> RoundingBudget:
     """Bound what the artifact and its runtime add to the fit, over the training range."""
-    lower, upper = _range(fit)
-    export = _largest_distance(fit, artifact, lower, upper)
-    runtime = _largest_rounding_error(artifact, lower, upper)
+    affine, precision = affine_of(artifact), precision_of(artifact.dtype)
+    corner = _far_corner(fit, affine)
+    runtime = rounding_error_bound(corner[None], affine, precision=precision)[0]
+    export = _largest_distance(fit, artifact)
     return RoundingBudget(export=tuple(export.tolist()), runtime=tuple(runtime.tolist()))
 
 
@@ -107,12 +103,11 @@ def input_rounding(fit: LinearModel, artifact: LinearModel) -> tuple[float, ...]
         return (0.0,) * artifact.num_targets
     lower, upper = _range(fit)
     moved = half_ulp(np.maximum(np.abs(lower), np.abs(upper)), precision=precision)
-    slope, _ = raw_coefficients(artifact)
     # The moved inputs may leave the range, by which the two other distances grow in proportion.
-    num_roundings = affine_of(artifact).num_roundings + 1
-    growth = 1 + gamma(num_roundings, unit_roundoff=precision.unit_roundoff)
+    affine = affine_of(artifact)
+    growth = 1 + gamma(affine.num_roundings + 1, unit_roundoff=precision.unit_roundoff)
     slack = 1 / (1 - gamma(artifact.num_features + 8, unit_roundoff=FLOAT64.unit_roundoff))
-    return tuple((np.abs(slope) @ moved * growth * slack).tolist())
+    return tuple((np.abs(affine.weight) @ moved * growth * slack).tolist())
 
 
 def _cost(fit: LinearModel, artifact: LinearModel) -> float:
@@ -120,30 +115,28 @@ def _cost(fit: LinearModel, artifact: LinearModel) -> float:
     budget = rounding_budget(fit, artifact)
     total = np.array(budget.export) + np.array(budget.runtime)
     lower, upper = _range(fit)
-    weight, _ = raw_coefficients(fit)
-    spread = np.abs(weight) @ (upper - lower)
+    spread = np.abs(affine_of(fit).weight) @ (upper - lower)
     return float((total / np.where(spread > 0, spread, 1.0)).max())
 
 
-def _largest_distance(
-    fit: LinearModel, artifact: LinearModel, lower: Float64Array, upper: Float64Array
-) -> Float64Array:
+def _largest_distance(fit: LinearModel, artifact: LinearModel) -> Float64Array:
     """Both are affine, and so is their difference: |at the middle| + |slopes| @ half the width."""
     if artifact.same_numbers(fit):
         return np.zeros(fit.num_targets)
-    (weight, bias), (our_weight, our_bias) = _unscaled(fit), _unscaled(artifact)
-    slope = dd.subtract(our_weight, weight)
+    slope = dd.two_sum(affine_of(artifact).weight, -affine_of(fit).weight)
+    lower, upper = _range(fit)
     middle = lower / 2 + upper / 2
     half_width = np.nextafter(np.maximum(upper - middle, middle - lower), np.inf)
     # At the middle the offset and the slopes may cancel: that sum is taken in double-double.
     terms = dd.multiply(slope, dd.exact(np.broadcast_to(middle, slope.high.shape)))
-    at_middle = dd.add(dd.subtract(our_bias, bias), dd.total(terms))
+    offset = dd.subtract(_bias_at_zero(artifact), _bias_at_zero(fit))
+    at_middle = dd.add(offset, dd.total(terms))
     distance = np.abs(at_middle.high) + np.abs(slope.high) @ half_width
     # The terms' own errors: docs/bounds.md, "From the fit to the artifact".
     u = FLOAT64.unit_roundoff
     magnitude = sum(_magnitude_at_zero(model) for model in (fit, artifact))
     magnitude = magnitude + np.abs(terms.high).sum(axis=-1)
-    relative = (3 * (fit.num_features - 1).bit_length() + 18) * u**2
+    relative = (3 * (fit.num_features - 1).bit_length() + 12) * u**2
     slack = 1 / (1 - gamma(fit.num_features + 8, unit_roundoff=u))
     return np.asarray((distance + relative * magnitude) * slack)
 
@@ -151,83 +144,91 @@ def _largest_distance(
 def _magnitude_at_zero(model: LinearModel) -> Float64Array:
     affine = affine_of(model)
     size = np.abs(affine.bias)
-    if affine.mean is not None and affine.scale is not None:
-        size = size + np.abs(affine.weight) @ np.abs(affine.scale * affine.mean)
-    return size
+    return size if affine.mean is None else size + np.abs(affine.weight) @ np.abs(affine.mean)
 
 
-def _largest_rounding_error(
-    model: LinearModel, lower: Float64Array, upper: Float64Array
-) -> Float64Array:
-    """The bound is convex in each feature: its largest value is at the larger end."""
-    affine = affine_of(model)
-    centre = np.zeros_like(lower) if affine.mean is None else affine.mean
-    corner = np.where(np.abs(lower - centre) > np.abs(upper - centre), lower, upper)
-    bound = rounding_error_bound(corner[None], affine, precision=precision_of(model.dtype))
-    return np.asarray(bound[0])
+def _far_corner(fit: LinearModel, affine: Affine) -> Float64Array:
+    """The corner of the range at which the bound is largest: it is convex in each feature."""
+    lower, upper = _range(fit)
+    below, above = (np.abs(affine.differences(end)) for end in (lower, upper))
+    return np.where(below > above, lower, upper)
 
 
 def _range(model: LinearModel) -> tuple[Float64Array, Float64Array]:
-    """The training range of each feature, or an assumed one around the scaler's mean."""
-    mean = np.zeros(model.num_features) if model.mean is None else model.mean
-    half_width = np.full(model.num_features, ASSUMED_DEVIATIONS)
-    if model.scale is not None:
-        # Where the scale is zero the feature does not matter: any width will do.
-        half_width /= np.where(model.scale == 0, 1.0, np.abs(model.scale))
-    lower, upper = mean - half_width, mean + half_width
-    for index, column in enumerate(model.features):
+    """The training range of each feature, or an assumed one around its mean."""
+    lower, upper = np.empty((2, model.num_features))
+    means = np.zeros(model.num_features) if model.mean is None else model.mean
+    for index, (column, mean) in enumerate(zip(model.features, means, strict=True)):
         if column.minimum is not None and column.maximum is not None:
             lower[index], upper[index] = column.minimum, column.maximum
-    return lower.astype(np.float64), upper.astype(np.float64)
+        else:
+            half_width = ASSUMED_DEVIATIONS * (column.standard_deviation or 1.0)
+            lower[index], upper[index] = mean - half_width, mean + half_width
+    return lower, upper
 
 
-def _unscaled(model: LinearModel) -> tuple[DoubleDouble, DoubleDouble]:
-    """Weight and bias in raw feature units, in double-double."""
+def _bias_at_zero(model: LinearModel) -> DoubleDouble:
+    """The prediction where every feature is zero, in double-double."""
     affine = affine_of(model)
-    if affine.mean is None or affine.scale is None:
-        return dd.exact(affine.weight), dd.exact(affine.bias)
-    weight = dd.two_product(affine.weight, np.broadcast_to(affine.scale, affine.weight.shape))
-    shift = dd.multiply(weight, dd.exact(np.broadcast_to(affine.mean, affine.weight.shape)))
-    return weight, dd.subtract(dd.exact(affine.bias), dd.total(shift))
+    if affine.mean is None:
+        return dd.exact(affine.bias)
+    return _moved(affine.bias, affine.weight, -affine.mean)
+
+
+def _moved(bias: Float64Array, weight: Float64Array, step: Float64Array) -> DoubleDouble:
+    """Return bias (K,) + weight (K, D) @ step (D,), of exact products."""
+    terms = dd.two_product(weight, np.broadcast_to(step, weight.shape))
+    return dd.add_float(dd.total(terms), bias)
 
 
 def _folded(fit: LinearModel, dtype: FloatDType) -> LinearModel:
-    weight, bias = _unscaled(fit)
     return LinearModel(
-        weight=_round(weight.high, dtype, "weight"),
-        bias=_round(bias.high, dtype, "bias"),
+        weight=_round(affine_of(fit).weight, dtype, "weight"),
+        bias=_round(_bias_at_zero(fit).high, dtype, "bias"),
         features=fit.features,
         targets=fit.targets,
     )
 
 
-def _rounded_standardized(fit: LinearModel, dtype: FloatDType) -> LinearModel:
-    """Round the scaler first; weight and bias then make up for what that changed."""
+def _centred(fit: LinearModel, dtype: FloatDType) -> LinearModel:
+    """Round the mean first; the bias then makes up for what that changed.
+
+    The shift is taken with the weight as rounded: its error then vanishes at the fit's own mean.
+    """
     affine = affine_of(fit)
     assert affine.mean is not None
-    assert affine.scale is not None
-    mean, scale = _round(affine.mean, dtype, "mean"), _round(affine.scale, dtype, "scale")
-    if not np.all(scale):
-        raise ModelError(f"A feature's scale is too small for {dtype}; use float64.")
-    raw_weight, raw_bias = _unscaled(fit)
-    weight = _round(raw_weight.high / scale.astype(np.float64), dtype, "weight")
-    # Take the shift with the weight as rounded: its error then vanishes at the mean, not at zero.
-    used = dd.two_product(
-        weight.astype(np.float64), np.broadcast_to(scale.astype(np.float64), weight.shape)
-    )
-    moved_mean = np.broadcast_to(mean.astype(np.float64), weight.shape)
-    centre = np.broadcast_to(affine.mean, weight.shape)
-    at_centre = dd.add(raw_bias, dd.total(dd.multiply(raw_weight, dd.exact(centre))))
-    step = dd.multiply(used, dd.two_sum(centre, -moved_mean))
-    bias = dd.subtract(at_centre, dd.total(step))
+    weight, mean = _round(affine.weight, dtype, "weight"), _round(affine.mean, dtype, "mean")
+    # Exact: the mean and what it is rounded to are within a factor of 2, or one of them is 0.
+    step = mean.astype(np.float64) - affine.mean
+    bias = _moved(affine.bias, weight.astype(np.float64), step)
     return LinearModel(
         weight=weight,
         bias=_round(bias.high, dtype, "bias"),
         mean=mean,
-        scale=scale,
         features=fit.features,
         targets=fit.targets,
     )
+
+
+def _without_underflow(fit: LinearModel, artifact: LinearModel) -> LinearModel:
+    """Return the artifact, unless a weight lost more than rounding takes, and predictions show it.
+
+    They do where over the training range it makes up for more than the last rounding of all.
+    """
+    weight, affine = fit.weight, affine_of(artifact)
+    unit_roundoff = precision_of(artifact.dtype).unit_roundoff
+    reach = np.abs(affine.differences(_far_corner(fit, affine)))
+    lost = np.abs(affine.weight - weight)
+    magnitude = np.abs(weight) @ reach + np.abs(affine.bias)
+    wrong = (lost > unit_roundoff * np.abs(weight)) & (
+        lost * reach > unit_roundoff * magnitude[:, None]
+    )
+    for target, feature in np.argwhere(wrong):
+        raise ModelError(
+            f"weight {weight[target, feature]:.6g} of '{fit.features[feature].name}' is too small "
+            f"for {artifact.dtype}; use float64."
+        )
+    return artifact
 
 
 def _round(values: Float64Array, dtype: FloatDType, name: str) -> FloatArray:

@@ -140,22 +140,21 @@ def _targets_swapped(model: LinearModel) -> _Arrays | str:
 
 
 def _scaler_forgotten(model: LinearModel) -> _Arrays | str:
-    """One feature, the first that matters, reaches the standardized weight unscaled."""
+    """One feature, the first that matters, reaches a standardized weight as it is."""
     used = np.flatnonzero(model.weight.any(axis=0))
     if not len(used):
         return "Every weight is zero."
-    place = int(used[0])
-    if model.mean is not None and model.scale is not None:
-        mean, scale = model.mean.copy(), model.scale.copy()
-        mean[place], scale[place] = 0, 1
-        return {"mean": mean, "scale": scale}
+    place, number = int(used[0]), model.dtype.type
     column = model.features[place]
-    if column.mean is None or not column.standard_deviation:
+    arrays = {name: array.copy() for name, array in model.arrays().items()}
+    if "mean" in arrays:
+        arrays["mean"][place] = 0
+    elif column.mean is None or not column.standard_deviation:
         return "The training data's mean and deviation are not known."
-    weight, bias = model.weight.copy(), model.bias.copy()
-    bias += weight[:, place] * weight.dtype.type(column.mean)
-    weight[:, place] *= weight.dtype.type(column.standard_deviation)
-    return {"weight": weight, "bias": bias}
+    else:
+        arrays["bias"] += arrays["weight"][:, place] * number(column.mean)
+    arrays["weight"][:, place] *= number(column.standard_deviation or 1)
+    return arrays
 
 
 def _through_float16(model: LinearModel) -> _Arrays:
@@ -224,8 +223,7 @@ def _shows(model: LinearModel, change: Callable[[Float64Array], Float64Array]) -
 
 
 def _prediction_range(model: LinearModel) -> tuple[float, float]:
-    scale = np.ones(model.num_features) if model.scale is None else model.scale
-    size = np.abs(model.weight.astype(np.float64)) * np.abs(scale)
+    size = np.abs(model.weight.astype(np.float64))
     spread = [column.standard_deviation or 1.0 for column in model.features]
     reach = float((size @ np.array(spread)).max() * 8 + np.abs(model.bias.astype(np.float64)).max())
     limit = float(np.finfo(model.dtype).max)

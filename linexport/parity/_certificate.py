@@ -86,7 +86,7 @@ class ParityReport:
     verdict: Verdict
     """The worst of the runtimes'; disagrees also where a canary went unnoticed."""
     dtype: Literal["float32", "float64"]
-    form: Literal["folded", "standardized"]
+    form: Literal["folded", "centred"]
     num_features: int
     num_targets: int
     probe_rows: int

@@ -66,16 +66,14 @@ class DoubleReference:
         return ExactPrediction(high, low, self._double_double_error(rows))
 
     def _evaluate(self, rows: Float64Array) -> DoubleDouble:
-        weight, mean, scale = self._affine.weight[None], self._affine.mean, self._affine.scale
+        weight, mean = self._affine.weight[None], self._affine.mean
         columns = _used_columns(rows != (0.0 if mean is None else mean))
         if columns is not None:
             rows = np.take_along_axis(rows, columns, axis=1)
             weight = np.moveaxis(self._affine.weight[:, columns], 0, 1)
         inputs = dd.exact(rows)
-        if mean is not None and scale is not None:
-            chosen = slice(None) if columns is None else columns
-            mean, scale = (np.broadcast_to(part[chosen], rows.shape) for part in (mean, scale))
-            inputs = dd.multiply(dd.two_sum(rows, -mean), dd.exact(scale))
+        if mean is not None:
+            inputs = dd.two_sum(rows, -mean if columns is None else -mean[columns])
         terms = dd.multiply(
             DoubleDouble(inputs.high[:, None, :], inputs.low[:, None, :]), dd.exact(weight)
         )
@@ -84,17 +82,15 @@ class DoubleReference:
 
     def _double_double_error(self, rows: Float64Array) -> Float64Array:
         """Bound what double-double leaves: docs/bounds.md, "The reference's own error"."""
-        weight = self._affine.weight
-        num_features = weight.shape[1]
-        # A tree of sums and the bias at 3 u**2 each, two products at 7 u**2; 2 for second order.
+        num_features = self.model.num_features
+        # A tree of sums and the bias at 3 u**2 each, a product at 7 u**2; 2 for second order.
         num_sums = (num_features - 1).bit_length() + 1
-        relative = (3 * num_sums + 16) * FLOAT64.unit_roundoff
+        relative = (3 * num_sums + 9) * FLOAT64.unit_roundoff
         # One rounding's float64 bound is u times the magnitude.
         magnitude = rounding_error_bound(rows, self._affine, precision=FLOAT64, num_roundings=1)
         # A product whose low part underflows is off by up to 2.5 * 2**-1074.
         underflow = 3 * FLOAT64.half_smallest_subnormal
-        num_products = num_features + np.abs(weight).sum(axis=1)
-        return np.asarray(magnitude * relative + num_products * underflow)
+        return np.asarray(magnitude * relative + num_features * underflow)
 
 
 def _used_columns(used: NDArray[np.bool_]) -> NDArray[np.int64] | None:

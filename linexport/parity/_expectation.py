@@ -14,7 +14,7 @@ from linexport.numerics import (
     Precision,
     error_bounds,
     flushed_to_zero,
-    half_ulp,
+    rounded_once,
 )
 from linexport.parity._probes import Probe
 from linexport.parity._protocols import ExactReference
@@ -92,8 +92,7 @@ def expect(
     cannot_overflow = np.isfinite(bounds.worst_case)
     bound = bounds.worst_case
     if probe.num_roundings == 1:
-        # The sum rounds once; before it a product with a power of two below one may underflow.
-        once = half_ulp(exact.high, precision=precision) + precision.half_smallest_subnormal
+        once = rounded_once(finite, exact.high, affine, precision=precision)
         bound = np.where(cannot_overflow, once, bound)
     special, non_finite = np.zeros(bound.shape, np.bool_), np.zeros(bound.shape)
     special[broken], non_finite[broken] = _by_class(rows[broken], affine, cannot_overflow[broken])
@@ -120,9 +119,7 @@ def _by_class(
         Infinity might meet an overflow of the other sign. Matrix products may leave out what is
         multiplied by a weight of zero (BLAS does), where IEEE 754 would have NaN.
     """
-    inputs = rows
-    if affine.mean is not None and affine.scale is not None:
-        inputs = (rows - affine.mean) * affine.scale
+    inputs = affine.differences(rows)
     terms = inputs[:, None, :] * affine.weight
     used = np.broadcast_to(affine.weight != 0, terms.shape)
     certain_nan = (np.isnan(inputs)[:, None, :] & used).any(axis=2)

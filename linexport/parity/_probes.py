@@ -1,9 +1,9 @@
 """The inputs that a runtime is asked about.
 
 Chosen so that a fault shows: one-hot rows lay each weight bare, cancelling rows leave nothing but
-errors, and every batch shape and kind of array that a caller may pass occurs. One-hot rows need one
-rounding where the scaler is folded in, so the bound there is half an ulp and a weight that is off
-by a single ulp is outside it.
+errors, and every batch shape and kind of array that a caller may pass occurs. The products of
+one-hot rows are exact, so the bound there is about half an ulp and a weight that is off by a single
+ulp is outside it.
 """
 
 import math
@@ -76,14 +76,10 @@ class _Maker:
         self.weight = model.weight.astype(np.float64)
         self.bias = model.bias.astype(np.float64)
         self.centre = np.zeros(model.num_features)
-        self.scale = np.ones(model.num_features)
-        self.slope = self.weight
-        if model.mean is not None and model.scale is not None:
+        self.unit = np.ones(model.num_features)
+        if model.mean is not None:
             self.centre = model.mean.astype(np.float64)
-            scale = model.scale.astype(np.float64)
-            # Where the scale is zero the feature does not matter, nor how far it strays.
-            self.scale = np.where(scale == 0, 1.0, np.abs(scale))
-            self.slope = self.weight * scale
+            self.unit = np.array([column.standard_deviation or 1.0 for column in model.features])
 
     def no_rows(self) -> Probe:
         return Probe(
@@ -94,7 +90,7 @@ class _Maker:
         """Where flushing shows: inputs, or their products with the weights, are subnormal."""
         tiny = self.random.uniform(-0.5, 0.5, (16, self.model.num_features))
         tiny *= self.precision.smallest_normal
-        slope = np.abs(self.slope[np.arange(8) % self.model.num_targets])
+        slope = np.abs(self.weight[np.arange(8) % self.model.num_targets])
         by_product = self.centre + np.where(slope > 0, tiny[8:] / slope, 0.0)
         return Probe(name="subnormal", features=self._round(np.vstack([tiny[:8], by_product])))
 
@@ -105,16 +101,17 @@ class _Maker:
     def one_hot(self) -> Iterator[Probe]:
         """One feature away from zero (from the mean) by a power of two."""
         step = 2.0 ** self._one_hot_exponents() * self.random.choice([-1.0, 1.0], len(self.centre))
-        # Folded: zeros and a power of two are exact, and the sum with the bias rounds once.
-        # Standardized: the difference, its scaling, the product and the sum round.
-        num_roundings = 4 if self.model.standardized else 1
-        for start in range(0, len(step), self.chunk):
-            columns = np.arange(start, min(start + self.chunk, len(step)))
-            rows = np.tile(self._round(self.centre), (len(columns), 1))
-            rows[np.arange(len(columns)), columns] = self._round(
-                self.centre[columns] + step[columns]
-            )
-            yield Probe(name="one-hot", features=rows, num_roundings=num_roundings)
+        values, centre = self._round(self.centre + step), self._round(self.centre)
+        # Zeros and powers of two are exact, and the sum with the bias rounds once. Where overflow
+        # does not let the mean be drowned, the difference and the product round, too.
+        exact = np.abs(values - centre) == np.abs(step)
+        for num_roundings, kind in ((1, exact), (3, ~exact)):
+            columns = np.flatnonzero(kind)
+            for start in range(0, len(columns), self.chunk):
+                chosen = columns[start : start + self.chunk]
+                rows = np.tile(centre, (len(chosen), 1))
+                rows[np.arange(len(chosen)), chosen] = values[chosen]
+                yield Probe(name="one-hot", features=rows, num_roundings=num_roundings)
 
     def training_scale(self) -> Iterator[Probe]:
         rows = self._typical(self.large)
@@ -133,9 +130,9 @@ class _Maker:
 
     def far_ends(self) -> Probe:
         """The steepest feature of each target, as far either way as nothing overflows."""
-        slope = np.abs(self.slope[:MOST_TARGETS])
+        slope = np.abs(self.weight[:MOST_TARGETS])
         targets, columns = np.arange(len(slope)), slope.argmax(axis=1)
-        largest_factor = np.maximum(np.maximum(slope[targets, columns], self.scale[columns]), 1.0)
+        largest_factor = np.maximum(slope[targets, columns], 1.0)
         step = 2.0 ** np.floor(math.log2(self.precision.largest) - 3 - np.log2(largest_factor))
         rows = np.tile(self.centre, (2 * len(slope), 1))
         rows[2 * targets, columns] += step
@@ -162,7 +159,7 @@ class _Maker:
         """Rows whose prediction is nearly zero while its terms are not."""
         rows = self._typical(self.medium).astype(np.float64)
         target = np.arange(len(rows)) % self.model.num_targets
-        slope = self.slope[target]
+        slope = self.weight[target]
         column = np.abs(slope).argmax(axis=1)
         steepest = slope[np.arange(len(rows)), column]
         prediction = ((rows - self.centre) * slope).sum(axis=1) + self.bias[target]
@@ -196,7 +193,7 @@ class _Maker:
 
     def _never_flushed(self) -> NDArray[np.int64]:
         """Features at which infinity gives the same, whether or not subnormals are flushed."""
-        factors = np.abs(np.vstack([self.weight, self.scale]))
+        factors = np.abs(self.weight)
         usual = (factors == 0) | (factors >= self.precision.smallest_normal)
         return np.flatnonzero(usual.all(axis=0))
 
@@ -205,7 +202,7 @@ class _Maker:
 
     def _typical(self, num_rows: int) -> FloatArray:
         """Rows as the training data had them, normally distributed."""
-        centre, spread = self.centre.copy(), 1 / self.scale
+        centre, spread = self.centre.copy(), self.unit.copy()
         for index, column in enumerate(self.model.features):
             if column.mean is not None and column.standard_deviation:
                 centre[index], spread[index] = column.mean, column.standard_deviation
@@ -213,32 +210,31 @@ class _Maker:
         return self._round(rows)
 
     def _away(self, normal: Float64Array, exponents: NDArray[np.int64]) -> FloatArray:
-        """Rows at powers of two times the scaler's unit from its mean."""
-        return self._round(self.centre + np.ldexp(normal, exponents) / self.scale)
+        """Rows at powers of two from zero, or of deviations from the mean."""
+        return self._round(self.centre + np.ldexp(normal, exponents) * self.unit)
 
     def _one_hot_exponents(self) -> NDArray[np.float64]:
         """For each feature the power of two that drowns the bias: a weight's last bit shows.
 
-        Needed: 2**k |w| >= 2**(digits + 3) |b| for every target with a weight; neither the scaled
-        feature nor the last bit of a product near what may be flushed to zero; two units in the
-        last place of the mean. Allowed: nothing overflows.
+        Needed: 2**k |w| >= 2**(digits + 3) |b| for every target with a weight; the last bit of a
+        product not near what may be flushed to zero; 2**k >= 2**(digits + 3) |mean|, so that the
+        difference from the mean is a power of two, too. Allowed: nothing overflows.
         """
         digits = self.precision.digits
-        slope = np.abs(self.slope)
+        slope = np.abs(self.weight)
         flushed = self.precision.smallest_normal * 2.0 ** (digits + 3)
         bias = np.abs(self.bias)[:, None] * 2.0 ** (digits + 3)
-        floor = np.log2(np.maximum(bias, flushed * len(self.scale)))
+        floor = np.log2(np.maximum(bias, flushed * len(self.centre)))
         needed = np.where(slope > 0, floor - np.log2(slope), 0.0).max(axis=0)
-        needed = np.maximum(needed, math.log2(flushed) - np.log2(self.scale))
-        needed = np.maximum(needed, np.log2(np.abs(self.centre)) - digits + 2)
+        needed = np.maximum(needed, np.log2(np.abs(self.centre)) + digits + 3)
         room = math.log2(self.precision.largest) - 3
-        allowed = room - np.log2(np.maximum(np.maximum(slope.max(axis=0), self.scale), 1.0))
+        allowed = room - np.log2(np.maximum(slope.max(axis=0), 1.0))
         return np.asarray(np.floor(np.minimum(np.maximum(np.ceil(needed), 0.0), allowed)))
 
     def _safe_exponents(self) -> tuple[int, int]:
         """The range of row scales at which neither inputs nor predictions overflow."""
-        size = (np.abs(self.weight) / np.minimum(self.scale, 1.0)).sum(axis=1).max()
-        size = min(max(size, (1 / self.scale).max(), 1.0), FLOAT64.largest)
+        size = (np.abs(self.weight) * np.maximum(self.unit, 1.0)).sum(axis=1).max()
+        size = min(max(size, self.unit.max(), 1.0), FLOAT64.largest)
         highest = math.floor(math.log2(self.precision.largest) - math.log2(size) - 5)
         return math.ceil(math.log2(self.precision.smallest_normal)) // 2, max(highest, 0)
 

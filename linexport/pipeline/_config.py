@@ -28,9 +28,9 @@ class ExportConfig(ProbeConfig):
         help="Artifacts to write.",
     )
     dtype: Literal["float32", "float64"] = setting(default="float32", help="Of the artifacts.")
-    form: Literal["auto", "folded", "standardized"] = setting(
+    form: Literal["auto", "folded", "centred"] = setting(
         default="auto",
-        help="Fold the scaler into the weights, or keep it as nodes; auto takes the more exact.",
+        help="Fold the features' mean into the bias or subtract it; auto takes the more exact.",
     )
     opset_version: int | None = setting(
         default=None,

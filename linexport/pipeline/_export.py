@@ -185,20 +185,20 @@ def _precision_warnings(
     """Say where rounding may cost more than a hundredth of what the fit leaves unexplained."""
     if config.dtype != "float32":
         return
-    standardized = budgets
-    if config.form == "folded" and fit_model.standardized:
-        other = artifact_model(fit_model, np.dtype(np.float32), "standardized")
-        standardized = _error_budgets(fit_model, other, fit)
+    centred = budgets
+    if config.form == "folded" and fit_model.form == "centred":
+        other = artifact_model(fit_model, np.dtype(np.float32), "centred")
+        centred = _error_budgets(fit_model, other, fit)
     for target, metrics in fit.metrics.get("training", {}).items():
         limit = metrics.rmse / 100
         exact_fit = target in fit.optimum and fit.optimum[target].standard_errors is None
         if exact_fit or not _rounding(budgets[target]) > limit:
             continue
-        helps = _rounding(standardized[target]) <= limit
+        helps = _rounding(centred[target]) <= limit
         yield (
             f"float32 may be off by {_rounding(budgets[target]):.2g} in '{target}', whose "
             f"residuals are about {metrics.rmse:.2g}: use "
-            f"{'--form standardized or ' if helps else ''}--dtype float64."
+            f"{'--form centred or ' if helps else ''}--dtype float64."
         )
 
 

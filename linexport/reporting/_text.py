@@ -104,8 +104,8 @@ def budget_lines(
     if unknown:
         names = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         lines.append(
-            f"  The range of {names} is not known: 4 / scale around the scaler's mean is assumed, "
-            "or -4 to 4."
+            f"  The range of {names} is not known: 4 standard deviations around the mean are "
+            "assumed, or 4 around it."
         )
     return lines
 

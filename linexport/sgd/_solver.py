@@ -15,6 +15,7 @@ from linexport.columns import Column
 from linexport.errors import ConfigError, DataError, UnavailableError
 from linexport.fit import Fit, FitRecord, OnEpoch, Setting
 from linexport.model import LinearModel
+from linexport.numerics import rescaled
 from linexport.rows import Dataset, Ranks, Rows
 from linexport.sgd._closed_form import ClosedForm
 from linexport.sgd._config import SGDConfig
@@ -162,10 +163,9 @@ def _model(rows: Dataset, module: nn.Linear, scaler: Scaler | None) -> LinearMod
         for part in (scaler.mean, scaler.scale, scaler.target_mean, scaler.target_scale)
     )
     return LinearModel(
-        weight=weight * scale / target_scale[:, None],
+        weight=rescaled(rescaled(weight, scale), 1 / target_scale[:, None]),
         bias=bias / target_scale + target_mean,
         mean=mean,
-        scale=np.ones_like(scale),
         features=rows.features,
         targets=rows.targets,
     )

@@ -1,8 +1,9 @@
 """Plain arrays by name, as people keep them and as a state_dict has them.
 
-    weight        (K, D), or (D,) of a single target
-    bias          (K,), or a number; 0 where there is none
-    mean, scale   (D,), both or neither: ((x - mean) * scale) @ weight.T + bias
+    weight   (K, D), or (D,) of a single target
+    bias     (K,), or a number; 0 where there is none
+    mean     (D,), 0 where there is none
+    scale    (D,), 1 where there is none: ((x - mean) * scale) @ weight.T + bias
 
 A common prefix, as in `linear.weight` and `linear.bias`, does not matter.
 """
@@ -15,12 +16,12 @@ import numpy as np
 from linexport._arrays import Float64Array, has_masked
 from linexport.errors import ModelError
 from linexport.model import LinearModel
+from linexport.numerics import input_columns, linear_model
 from linexport.sources._found import Found
 
 __all__ = ["as_float64", "is_arrays", "read"]
 
-_NAMES = ({"weight"}, {"weight", "bias"}, {"weight", "mean", "scale"},
-          {"weight", "bias", "mean", "scale"})  # fmt: skip
+_NAMES = {"weight", "bias", "mean", "scale"}
 
 
 def is_arrays(source: Mapping[Any, Any]) -> bool:
@@ -33,7 +34,7 @@ def read(
     source: str = "arrays",
     convert: Callable[[Any, str], Float64Array] | None = None,
 ) -> Found:
-    """Read a model, in float32 where all its numbers are.
+    """Read a model, in float32 where all its numbers are and nothing is computed of them.
 
     Args:
         arrays: Numbers by name.
@@ -45,16 +46,29 @@ def read(
     """
     convert = convert or as_float64
     numbers = {name: convert(array, name) for name, array in _without_prefix(arrays).items()}
-    if all(str(getattr(array, "dtype", "")).endswith("float32") for array in arrays.values()):
+    scale = numbers.pop("scale", None)
+    in_float32 = all(str(getattr(a, "dtype", "")).endswith("float32") for a in arrays.values())
+    if in_float32 and scale is None:
         numbers = {name: array.astype(np.float32) for name, array in numbers.items()}
     weight = np.atleast_2d(numbers["weight"])
     if weight.ndim != 2 or 0 in weight.shape:
         raise ModelError(f"weight must have shape (targets, features), got {weight.shape}.")
     bias = np.atleast_1d(numbers.get("bias", np.zeros(len(weight), weight.dtype)))
-    model = LinearModel(
-        weight=weight, bias=bias, mean=numbers.get("mean"), scale=numbers.get("scale")
-    )
+    model = LinearModel(weight=weight, bias=bias, mean=numbers.get("mean"))
+    if scale is not None:
+        model = _unscaled(weight, bias, numbers.get("mean"), scale)
     return Found(model=model, source=source)
+
+
+def _unscaled(
+    weight: Float64Array, bias: Float64Array, mean: Float64Array | None, scale: Float64Array
+) -> LinearModel:
+    """Multiply a scale into the weight."""
+    values = input_columns(weight.shape[1])
+    if scale.shape != (values.width,):
+        raise ModelError(f"scale must have shape ({values.width},), got {scale.shape}.")
+    values = values if mean is None else values.plus(-mean)
+    return linear_model(values.times(scale).through(weight).plus(bias), values.width)
 
 
 def as_float64(array: Any, name: str) -> Float64Array:
@@ -81,7 +95,7 @@ def _without_prefix(arrays: Mapping[str, Any]) -> dict[str, Any]:
     parts = [str(name).rpartition(".") for name in arrays]
     prefixes = {prefix for prefix, _, _ in parts}
     plain = {name: array for (_, _, name), array in zip(parts, arrays.values(), strict=True)}
-    if len(prefixes) == 1 and plain.keys() in _NAMES:
+    if len(prefixes) == 1 and {"weight"} <= plain.keys() <= _NAMES:
         return plain
     listed = ", ".join(sorted(map(str, arrays))[:8]) or "nothing"
     if "running_mean" in plain or "running_var" in plain:
@@ -90,6 +104,5 @@ def _without_prefix(arrays: Mapping[str, Any]) -> dict[str, Any]:
             "module itself, from Python."
         )
     raise ModelError(
-        f"Found {listed}: a linear model is one weight, with or without a bias, and with mean and "
-        "scale or without."
+        f"Found {listed}: a linear model is one weight, with or without a bias, a mean and a scale."
     )

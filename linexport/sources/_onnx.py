@@ -7,11 +7,11 @@ float32, its float32 numbers are the model.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import onnx
 from onnx import numpy_helper
 
-from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.numerics import input_columns, linear_model
@@ -73,7 +73,7 @@ def _evaluated(proto: onnx.ModelProto) -> Found:
         raise ModelError("The ONNX graph only scales its input; it has no linear layer.")
     model = linear_model(output.values, len(names))
     if len(inputs) > 1:
-        columns = tuple(Column(name=name) for name in names)
+        columns = tuple(replace(c, name=n) for c, n in zip(model.features, names, strict=True))
         model = model.with_columns(columns, model.targets)
     operators = ", ".join(dict.fromkeys(node.op_type for node in graph.node))
     return Found(model=model, source=f"ONNX graph of {operators}", features_named=len(inputs) > 1)

@@ -22,7 +22,7 @@ class Imported:
     """A model from elsewhere."""
 
     model: LinearModel
-    """Float64, which holds the source's float32 numbers exactly; with a scaler where it has one."""
+    """Float64, which holds the source's float32 numbers exactly; with a mean where it has one."""
     source: str
     """What it came from, such as "scikit-learn Ridge"; no path."""
 

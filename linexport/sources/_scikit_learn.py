@@ -56,7 +56,9 @@ def read(estimator: Any) -> Found:
     mixed = _predicted(estimator, input_columns(num_features))
     model = linear_model(mixed, num_features)
     names = getattr(first, "feature_names_in_", None)
-    columns = model.features if names is None else tuple(Column(name=str(n)) for n in names)
+    columns = model.features
+    if names is not None:
+        columns = tuple(replace(c, name=str(n)) for c, n in zip(columns, names, strict=True))
     return Found(
         model=model.with_columns(_with_ranges(columns, first), model.targets),
         source=f"scikit-learn {_described(estimator)}",

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from linexport._arrays import Float64Array
 from linexport.errors import ModelError
-from linexport.formats import FoldedModule, StandardizedModule
+from linexport.formats import Centred, Folded
 from linexport.numerics import Values, batch_normalized, input_columns, linear_model
 from linexport.sources import _arrays as arrays
 from linexport.sources._found import Found
@@ -31,7 +31,7 @@ def read(module: Any) -> Found:
     Raises:
         ModelError: If it is not one of the modules whose meaning is known, or not linear.
     """
-    if isinstance(module, FoldedModule | StandardizedModule):
+    if isinstance(module, Centred | Folded):
         return read_tensors(module.state_dict(), "linexport module")
     layers = list(_layers(module, "the module"))
     sizes = [_num_inputs(layer) for _, layer in layers]

@@ -20,7 +20,7 @@ class Draft:
 
     number: int = 1
     dtype: str = "float32"
-    standardized: bool = False
+    centred: bool = False
 
     @property
     def model(self) -> LinearModel:
@@ -29,8 +29,7 @@ class Draft:
         return LinearModel(
             weight=weight,
             bias=np.array([4.25], self.dtype),
-            mean=ones if self.standardized else None,
-            scale=2 * ones if self.standardized else None,
+            mean=ones if self.centred else None,
             features=(Column(name="area", unit="m²", minimum=1.0, maximum=9.5), Column(name="age")),
             targets=(Column(name="price"),),
         )

@@ -16,9 +16,9 @@ from linexport.errors import BundleError
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("standardized", [False, True])
-def test_what_was_written_is_read_back(tmp_path, draft, dtype, standardized):
-    written = draft(7, dtype, standardized)
+@pytest.mark.parametrize("centred", [False, True])
+def test_what_was_written_is_read_back(tmp_path, draft, dtype, centred):
+    written = draft(7, dtype, centred)
     manifest = write_bundle(tmp_path / "b", **written.arguments())
     bundle = read_bundle(tmp_path / "b")
     assert bundle.manifest == manifest
@@ -26,7 +26,7 @@ def test_what_was_written_is_read_back(tmp_path, draft, dtype, standardized):
     assert bundle.model.features == written.model.features
     assert bundle.model.targets == written.model.targets
     assert {name: bundle.read(name) for name in written.files} == written.files
-    assert (manifest.dtype, manifest.form == "standardized") == (dtype, standardized)
+    assert (manifest.dtype, manifest.form == "centred") == (dtype, centred)
     assert manifest.fit == written.arguments()["fit"]
 
 
@@ -40,10 +40,10 @@ def test_the_manifest_lists_every_file_with_its_size_and_digest(bundle):
 
 
 def test_the_weights_are_what_safetensors_reads(tmp_path, draft):
-    written = draft(standardized=True)
+    written = draft(centred=True)
     written.write(tmp_path / "b")
     arrays = load_file(tmp_path / "b" / "weights.safetensors")
-    assert arrays.keys() == {"weight", "bias", "mean", "scale"}
+    assert arrays.keys() == {"weight", "bias", "mean"}
     for name, array in written.model.arrays().items():
         assert arrays[name].dtype == array.dtype
         assert np.array_equal(arrays[name], array)

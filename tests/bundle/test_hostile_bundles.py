@@ -254,9 +254,9 @@ NUMBERS = {
         "numbers are missing",
     ),
     "no bias": (lambda b: put_weights(b, weight=GOOD["weight"]), "weight and bias are needed"),
-    "mean without scale": (
-        lambda b: put_weights(b, **GOOD, mean=np.ones(2, F32)),
-        "bias, mean, weight; weight and bias are needed",
+    "a scale": (
+        lambda b: put_weights(b, **GOOD, mean=np.ones(2, F32), scale=np.ones(2, F32)),
+        "bias, mean, scale, weight; weight and bias are needed, with mean or without",
     ),
     "a tensor more": (
         lambda b: put_weights(b, **GOOD, x=np.ones(1, F32)),
@@ -302,9 +302,9 @@ NUMBERS = {
         lambda b: put_weights(b, weight=np.ones((1, 2)), bias=np.ones(1)),
         "holds a float64 folded model, manifest.json a float32 folded one",
     ),
-    "scaler that the manifest does not say": (
-        lambda b: put_weights(b, **GOOD, mean=np.ones(2, F32), scale=np.ones(2, F32)),
-        "holds a float32 standardized model",
+    "mean that the manifest does not say": (
+        lambda b: put_weights(b, **GOOD, mean=np.ones(2, F32)),
+        "holds a float32 centred model",
     ),
 }  # fmt: skip
 

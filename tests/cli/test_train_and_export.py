@@ -123,11 +123,11 @@ def test_tables_end_proven_and_agree_with_scikit_learn_within_the_error_budget(
         assert document["optimum"][target]["standard_errors"] <= 0.01
 
 
-def test_a_scaler_is_kept_where_folding_it_would_cost_digits(run, tmp_path, tables):
+def test_the_mean_is_kept_where_folding_it_would_cost_digits(run, tmp_path, tables):
     path, _ = tables["far"]
     run("train-and-export", "--data", path, "--target", "power", "-q", "-o", tmp_path / "bundle")
     manifest = read_json(tmp_path / "bundle" / "manifest.json")
-    assert manifest["form"] == "standardized"
+    assert manifest["form"] == "centred"
     assert manifest["error_budget"]["power"]["runtime"] < 1e-4
     session = onnxruntime.InferenceSession(tmp_path / "bundle" / "model.onnx")
     assert session.get_inputs()[0].shape == ["batch", 2]
@@ -222,7 +222,7 @@ def test_bad_tables_get_one_line_and_status_3(run, tmp_path, case):
         (["--device", "cuda:99"], "cuda", 3),
         (["--learning-rate", 100], "learning rate", 3),
         (["--unit", "nobody=m"], "nobody", 2),
-        (["--form", "standardized"], "no scaler", 3),
+        (["--form", "centred"], "no mean to keep", 3),
     ],
 )  # fmt: skip
 def test_impossible_requests_get_one_line(run, tmp_path, monkeypatch, options, part, status):

@@ -171,7 +171,6 @@ def test_a_number_that_no_prediction_shows_is_named(run, tmp_path):
         "weight": np.array([[2, 0]], np.float32),
         "bias": np.array([1], np.float32),
         "mean": np.array([3, 5], np.float32),
-        "scale": np.array([2, 4], np.float32),
     }
     save_file(arrays, tmp_path / "right.safetensors")
     arrays["mean"] = np.array([3, 6], np.float32)

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 
 WEIGHT = np.array([[2, -3.4, 0.5], [0.1, 7, -1e-3]], np.float32)
 BIAS = np.array([4.2, -0.7], np.float32)
-MEAN, SCALE = np.array([10, -20, 0.25], np.float32), np.array([0.5, 0.3, 12], np.float32)
+MEAN, SCALE = np.array([10, -20, 0.25], np.float32), np.array([0.5, 0.25, 16], np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -181,10 +181,12 @@ def scaled(*, outside):
 
 @pytest.mark.parametrize("outside", [False, True])
 def test_a_scaler_left_outside_disagrees(verify, tmp_path, outside):
-    numbers = {"weight": WEIGHT, "bias": BIAS, "mean": MEAN, "scale": SCALE}
-    save_file(numbers, tmp_path / "standardized.safetensors")
-    outcome, document = verify(scaled(outside=outside), tmp_path / "standardized.safetensors")
-    assert document["form"] == "standardized"
+    """Powers of two, so that the weight of the reference holds the scale exactly."""
+    save_file(
+        {"weight": WEIGHT * SCALE, "bias": BIAS, "mean": MEAN}, tmp_path / "centred.safetensors"
+    )
+    outcome, document = verify(scaled(outside=outside), tmp_path / "centred.safetensors")
+    assert document["form"] == "centred"
     expected = (1, "disagrees") if outside else (0, "consistent")
     assert (outcome.status, document["verdict"]) == expected
 

@@ -12,19 +12,14 @@ from linexport.model import LinearModel
 TYPES = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.float64): TensorProto.DOUBLE}
 
 
-def whole_model(dtype="float32", *, standardized=False, num_targets=2, num_features=3):
+def whole_model(dtype="float32", *, centred=False, num_targets=2, num_features=3):
     random = np.random.default_rng(num_targets)
 
     def whole(*shape):
         return random.integers(-9, 10, shape).astype(dtype)
 
-    scaler = {}
-    if standardized:
-        scaler = {
-            "mean": whole(num_features),
-            "scale": (2.0 ** random.integers(-3, 4, num_features)).astype(dtype),
-        }
-    return LinearModel(weight=whole(num_targets, num_features), bias=whole(num_targets), **scaler)
+    mean = whole(num_features) if centred else None
+    return LinearModel(weight=whole(num_targets, num_features), bias=whole(num_targets), mean=mean)
 
 
 def whole_rows(model: LinearModel, num_rows: int = 7) -> np.ndarray:

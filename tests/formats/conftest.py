@@ -13,36 +13,31 @@ SHAPES = [(1, 1), (1, 2), (3, 1), (3, 5)]
 
 @pytest.fixture(scope="session")
 def make_model() -> Callable[..., LinearModel]:
-    def make(num_targets=1, num_features=2, dtype="float32", *, standardized=False, seed=0):
+    def make(num_targets=1, num_features=2, dtype="float32", *, centred=False, seed=0):
         random = np.random.default_rng(seed)
 
         def integers(*shape):
             return random.integers(-8, 9, shape).astype(dtype)
 
-        scaler = {}
-        if standardized:
-            scale = (2.0 ** random.integers(-3, 4, num_features)).astype(dtype)
-            scaler = {"mean": integers(num_features), "scale": scale}
+        mean = integers(num_features) if centred else None
         weight, bias = integers(num_targets, num_features), integers(num_targets)
-        return LinearModel(weight=weight, bias=bias, **scaler)
+        return LinearModel(weight=weight, bias=bias, mean=mean)
 
     return make
 
 
 @pytest.fixture(
     params=[
-        (shape, dtype, standardized)
+        (shape, dtype, centred)
         for shape in SHAPES
         for dtype in ("float32", "float64")
-        for standardized in (False, True)
+        for centred in (False, True)
     ],
-    ids=lambda case: (
-        f"{case[0][0]}x{case[0][1]}-{case[1]}-{'standardized' if case[2] else 'folded'}"
-    ),
+    ids=lambda case: f"{case[0][0]}x{case[0][1]}-{case[1]}-{'centred' if case[2] else 'folded'}",
 )
 def model(request, make_model):
-    shape, dtype, standardized = request.param
-    return make_model(*shape, dtype, standardized=standardized)
+    shape, dtype, centred = request.param
+    return make_model(*shape, dtype, centred=centred)
 
 
 @pytest.fixture(scope="session")
@@ -51,18 +46,10 @@ def exact_batches() -> Callable[[LinearModel], list]:
 
     def batches(model):
         rows = np.random.default_rng(1).integers(-99, 100, (7, model.num_features))
-        scale = [
-            8 * float(s)
-            for s in (np.ones(model.num_features) if model.scale is None else model.scale)
-        ]
         mean = [0] * model.num_features if model.mean is None else [int(m) for m in model.mean]
         expected = [
             [
-                sum(
-                    int(w) * (int(x) - m) * int(s)
-                    for w, x, m, s in zip(weights, row, mean, scale, strict=True)
-                )
-                / 8
+                sum(int(w) * (int(x) - m) for w, x, m in zip(weights, row, mean, strict=True))
                 + int(b)
                 for weights, b in zip(model.weight, model.bias, strict=True)
             ]

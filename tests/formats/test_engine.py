@@ -37,9 +37,9 @@ def test_it_predicts_and_says_what_it_is_as_its_session_does(engine, model):
 
 
 @pytest.mark.parametrize("num_targets", [1, 2])
-@pytest.mark.parametrize("standardized", [False, True])
-def test_a_batch_is_evaluated_as_it_lies_in_memory(num_targets, standardized):
-    model = whole_model(num_targets=num_targets, standardized=standardized)
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_batch_is_evaluated_as_it_lies_in_memory(num_targets, centred):
+    model = whole_model(num_targets=num_targets, centred=centred)
     engine = OrtEngine(onnx_graph.write(model))
     asked = {}
 

@@ -44,11 +44,11 @@ OPENERS = {
 @pytest.fixture(
     scope="module",
     params=[(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)],
-    ids=lambda case: f"{case[0]}-{'standardized' if case[1] else 'folded'}",
+    ids=lambda case: f"{case[0]}-{'centred' if case[1] else 'folded'}",
 )
 def model(request):
-    dtype, standardized = request.param
-    return whole_model(dtype, standardized=standardized)
+    dtype, centred = request.param
+    return whole_model(dtype, centred=centred)
 
 
 @pytest.fixture(scope="module", params=OPENERS)

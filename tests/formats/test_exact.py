@@ -16,12 +16,12 @@ from linexport.parity import _exact as exact
 from linexport.parity._exact import DoubleReference
 
 every_case = pytest.mark.parametrize(
-    ("dtype", "standardized"),
+    ("dtype", "centred"),
     [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)],
 )
 
 
-def random_model(dtype, *, standardized, num_targets, num_features, exponents, seed):
+def random_model(dtype, *, centred, num_targets, num_features, exponents, seed):
     """Numbers with random significands, scaled by powers of two from the range given."""
     random = np.random.default_rng(seed)
 
@@ -29,10 +29,8 @@ def random_model(dtype, *, standardized, num_targets, num_features, exponents, s
         values = random.uniform(-1, 1, shape).astype(dtype)
         return np.ldexp(values, random.integers(*exponents, shape, endpoint=True))
 
-    scaler = {}
-    if standardized:
-        scaler = {"mean": array(num_features), "scale": array(num_features)}
-    model = LinearModel(weight=array(num_targets, num_features), bias=array(num_targets), **scaler)
+    mean = array(num_features) if centred else None
+    model = LinearModel(weight=array(num_targets, num_features), bias=array(num_targets), mean=mean)
     return model, array(4, num_features)
 
 
@@ -58,11 +56,11 @@ def check(model: LinearModel, rows: np.ndarray) -> None:
     exponents=st.sampled_from([(0, 0), (-20, 20), (-40, 30), (-40, -30)]),
 )
 @settings(max_examples=60)
-def test_it_is_as_exact_as_it_says(dtype, standardized, seed, num_targets, num_features, exponents):
+def test_it_is_as_exact_as_it_says(dtype, centred, seed, num_targets, num_features, exponents):
     check(
         *random_model(
             dtype,
-            standardized=standardized,
+            centred=centred,
             num_targets=num_targets,
             num_features=num_features,
             exponents=exponents,
@@ -73,11 +71,11 @@ def test_it_is_as_exact_as_it_says(dtype, standardized, seed, num_targets, num_f
 
 @every_case
 @pytest.mark.parametrize("num_features", [255, 256, 257, 400])
-def test_it_is_as_exact_with_many_features(dtype, standardized, num_features):
+def test_it_is_as_exact_with_many_features(dtype, centred, num_features):
     check(
         *random_model(
             dtype,
-            standardized=standardized,
+            centred=centred,
             num_targets=2,
             num_features=num_features,
             exponents=(-8, 8),
@@ -86,47 +84,41 @@ def test_it_is_as_exact_with_many_features(dtype, standardized, num_features):
     )
 
 
-@pytest.mark.parametrize("standardized", [False, True], ids=["folded", "standardized"])
+@pytest.mark.parametrize("centred", [False, True], ids=["folded", "centred"])
 @given(seed=st.integers(0, 2**32), exponent=st.integers(-1070, -960))
 @settings(max_examples=150)
-def test_it_is_as_exact_where_low_parts_of_products_underflow(standardized, seed, exponent):
+def test_it_is_as_exact_where_low_parts_of_products_underflow(centred, seed, exponent):
     """The low bits of a product around 2**-1000 are not all representable, and nothing hides it."""
     random = np.random.default_rng(seed)
     num_features = 1 + seed % 3
-    scaler = {}
-    weight_exponent = exponent // 2
-    if standardized:  # the scaled feature loses bits, and a large weight shows them
-        weight_exponent = int(random.integers(-5, 40))
-        scale = np.ldexp(random.uniform(-1, 1, num_features), exponent // 2)
-        scaler = {"mean": np.zeros(num_features), "scale": scale}
-    weight = np.ldexp(random.uniform(-1, 1, (1, num_features)), weight_exponent)
-    model = LinearModel(weight=weight, bias=np.zeros(1), **scaler)
+    weight = np.ldexp(random.uniform(-1, 1, (1, num_features)), exponent // 2)
     rows = np.ldexp(random.uniform(-1, 1, (4, num_features)), exponent - exponent // 2)
+    mean = None
+    if centred:  # the difference has a low part of its own, of any size
+        mean = rows[0] * 2.0 ** random.integers(-60, 60, num_features)
+    model = LinearModel(weight=weight, bias=np.zeros(1), mean=mean)
     check(model, rows)
 
 
 @pytest.mark.parametrize("num_features", [1, 2, 3, 8, 9])
-@pytest.mark.parametrize("standardized", [False, True], ids=["folded", "standardized"])
-def test_the_error_of_double_double_is_what_its_operations_may_add_up_to(
-    standardized, num_features
-):
-    """Per product 7 u**2, per level of the tree of sums 3 u**2, and 3 u**2 for the bias."""
+@pytest.mark.parametrize("centred", [False, True], ids=["folded", "centred"])
+def test_the_error_of_double_double_is_what_its_operations_may_add_up_to(centred, num_features):
+    """A product 7 u**2, each level of the tree of sums 3 u**2, and the bias 3 u**2."""
     ones = np.ones(num_features)
-    scaler = {"mean": np.zeros(num_features), "scale": ones} if standardized else {}
-    model = LinearModel(weight=ones[None], bias=np.ones(1), **scaler)
+    mean = np.zeros(num_features) if centred else None
+    model = LinearModel(weight=ones[None], bias=np.ones(1), mean=mean)
     levels = {1: 0, 2: 1, 3: 2, 8: 3, 9: 4}[num_features]
-    products = 2 if standardized else 1
-    proven = (7 * products + 3 * levels + 3) * 2.0**-106 * (num_features + 1)
+    proven = (7 + 3 * levels + 3) * 2.0**-106 * (num_features + 1)
     error = DoubleReference(model).predict(ones[None]).error[0, 0]
     assert proven < error < 3 * proven
 
 
 def test_a_float32_model_at_the_ends_of_its_range_is_evaluated_without_over_or_underflow():
-    """Three factors of a float32 each stay within float64."""
+    """The product of two float32 factors stays within float64."""
     for exponents in [(-140, -120), (-126, 120)]:
         model, rows = random_model(
             "float32",
-            standardized=True,
+            centred=True,
             num_targets=2,
             num_features=5,
             exponents=exponents,
@@ -153,10 +145,10 @@ def test_cancellation_leaves_what_double_double_can_see():
     assert error[0, 0] < 1e-10 / 1000
 
 
-@pytest.mark.parametrize("standardized", [False, True], ids=["folded", "standardized"])
-def test_rows_that_are_mostly_at_the_mean_are_evaluated_as_others_are(standardized):
+@pytest.mark.parametrize("centred", [False, True], ids=["folded", "centred"])
+def test_rows_that_are_mostly_at_the_mean_are_evaluated_as_others_are(centred):
     model, rows = random_model(
-        "float64", standardized=standardized, num_targets=3, num_features=40,
+        "float64", centred=centred, num_targets=3, num_features=40,
         exponents=(-3, 3), seed=1,
     )  # fmt: skip
     centre = np.zeros(40) if model.mean is None else model.mean
@@ -167,9 +159,9 @@ def test_rows_that_are_mostly_at_the_mean_are_evaluated_as_others_are(standardiz
 
 
 @every_case
-def test_rows_are_evaluated_in_pieces_alike(monkeypatch, dtype, standardized):
+def test_rows_are_evaluated_in_pieces_alike(monkeypatch, dtype, centred):
     model, rows = random_model(
-        dtype, standardized=standardized, num_targets=2, num_features=5,
+        dtype, centred=centred, num_targets=2, num_features=5,
         exponents=(-3, 3), seed=2,
     )  # fmt: skip
     whole = DoubleReference(model).predict(rows)
@@ -179,9 +171,9 @@ def test_rows_are_evaluated_in_pieces_alike(monkeypatch, dtype, standardized):
 
 
 @every_case
-def test_no_rows_give_no_predictions(dtype, standardized):
+def test_no_rows_give_no_predictions(dtype, centred):
     model, rows = random_model(
-        dtype, standardized=standardized, num_targets=2, num_features=5,
+        dtype, centred=centred, num_targets=2, num_features=5,
         exponents=(0, 0), seed=2,
     )  # fmt: skip
     assert [part.shape for part in DoubleReference(model).predict(rows[:0])] == [(0, 2)] * 3

@@ -23,7 +23,7 @@ from linexport.model import LinearModel
 
 model = LinearModel(
     weight=np.array([[1, 2, 3], [4, 5, 6]], np.float32), bias=np.array([7, 8], np.float32),
-    mean=np.array([1, 2, 3], np.float32), scale=np.array([1, 2, 4], np.float32),
+    mean=np.array([1, 2, 3], np.float32),
 )
 sys.setswitchinterval(1e-6)
 written = []

@@ -43,11 +43,11 @@ def test_batches_of_none_one_and_many_rows_are_predicted_exactly(model, exact_ba
 
 
 @pytest.mark.parametrize("opset_version", range(9, NEWEST_OPSET + 1))
-@pytest.mark.parametrize("standardized", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
 def test_every_opset_is_valid_with_the_oldest_and_the_newest_ir(
-    make_model, exact_batches, opset_version, standardized
+    make_model, exact_batches, opset_version, centred
 ):
-    model = make_model(3, 5, standardized=standardized)
+    model = make_model(3, 5, centred=centred)
     for ir_version in (least_ir_version(opset_version), onnx.IR_VERSION):
         data = export(model, opset_version=opset_version, ir_version=ir_version)
         proto = onnx.load_from_string(data)
@@ -142,9 +142,9 @@ def torch_onnx_export(model, *, dynamo):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("dynamo", [True, False], ids=["dynamo", "torchscript"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("standardized", [False, True], ids=["folded", "standardized"])
-def test_torch_onnx_export_writes_the_same(make_model, standardized, dtype, dynamo):
-    model = make_model(3, 5, dtype, standardized=standardized)
+@pytest.mark.parametrize("centred", [False, True], ids=["folded", "centred"])
+def test_torch_onnx_export_writes_the_same(make_model, centred, dtype, dynamo):
+    model = make_model(3, 5, dtype, centred=centred)
     witness, ours = torch_onnx_export(model, dynamo=dynamo), export(model)
     assert meaning(ours) == meaning(witness)
     features = np.random.default_rng(2).normal(size=(9, 5)).astype(dtype)

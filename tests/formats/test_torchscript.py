@@ -45,9 +45,9 @@ def test_the_class_keeps_its_name_whatever_was_compiled_before(make_model):
     torch.jit.script(to_module(make_model(2, 2)))
     for model in (make_model(), make_model(), make_model(4, 3, "float64")):
         script = load(export(model))
-        assert script._c._type().qualified_name() == "__torch__.linexport.module.FoldedModule"
-    data = export(make_model(standardized=True))
-    assert b"__torch__.linexport.module\nStandardizedModule\n" in data
+        assert script._c._type().qualified_name() == "__torch__.linexport.Folded"
+    data = export(make_model(centred=True))
+    assert b"__torch__.linexport\nCentred\n" in data
     assert b"torch_mangle" not in data
 
 
@@ -80,7 +80,7 @@ def test_records_that_no_loader_needs_are_left_out(make_model):
     names = [info.filename for info in records(export(make_model()))]
     assert names == [
         "archive/byteorder",
-        "archive/code/__torch__/linexport/module.py",
+        "archive/code/__torch__/linexport.py",
         "archive/constants.pkl",
         "archive/data.pkl",
         "archive/data/0",

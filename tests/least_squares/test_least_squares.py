@@ -305,7 +305,7 @@ def test_the_model_holds_the_optimum_and_the_columns_ranges():
 def test_without_an_intercept_the_model_has_none_and_no_scaler():
     features, target = table(50)
     result = fit_least_squares(InMemory(features, target), LeastSquaresConfig(intercept=False))
-    assert not result.model.standardized
+    assert result.model.form == "folded"
     assert result.model.bias.tolist() == [0.0]
     assert agree(result.model.features[2].mean, features[:, 2].mean(), 1e-12)
 

@@ -192,10 +192,7 @@ def test_predictions_are_within_the_distance_bound_of_the_exact_optimum(seed, ex
     exact = solve_exactly(features, target)
     bound = result.record.optimum["y"].prediction
     model = result.model
-    weight = [
-        Fraction(float(w)) * Fraction(float(s))
-        for w, s in zip(model.weight[0], model.scale, strict=True)
-    ]
+    weight = [Fraction(float(w)) for w in model.weight[0]]
     for corner in np.ndindex(2, 2, 2):
         point = [
             Fraction((column.minimum, column.maximum)[end])

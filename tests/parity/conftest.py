@@ -20,12 +20,9 @@ from linexport.parity._exact import DoubleReference
 def make_model() -> Callable[..., LinearModel]:
     """Ordinary numbers of which none is a round one, with the training data's columns."""
 
-    def make(dtype="float32", *, standardized=False, num_targets=1, num_features=4, seed=0):
+    def make(dtype="float32", *, centred=False, num_targets=1, num_features=4, seed=0):
         random = np.random.default_rng(seed)
         mean, deviation = random.uniform(50, 60, num_features), random.uniform(2, 3, num_features)
-        scaler = {}
-        if standardized:
-            scaler = {"mean": mean.astype(dtype), "scale": (1 / deviation).astype(dtype)}
         columns = tuple(
             Column(
                 name=f"x{number}",
@@ -42,7 +39,7 @@ def make_model() -> Callable[..., LinearModel]:
             bias=random.uniform(1, 9, num_targets).astype(dtype),
             features=columns,
             targets=tuple(Column(name=f"y{k}", unit="kg") for k in range(num_targets)),
-            **scaler,
+            mean=mean.astype(dtype) if centred else None,
         )
 
     return make

@@ -80,8 +80,8 @@ def numpy_predict(model: LinearModel, features: np.ndarray) -> np.ndarray:
     """The model in NumPy, as it stands."""
     inputs = np.asarray(features, model.dtype)
     with np.errstate(all="ignore"):
-        if model.mean is not None and model.scale is not None:
-            inputs = (inputs - model.mean) * model.scale
+        if model.mean is not None:
+            inputs = inputs - model.mean
         return inputs @ model.weight.T + model.bias
 
 

@@ -16,19 +16,19 @@ from linexport.parity._check import OpenedCanary, check
 from linexport.parity._exact import DoubleReference
 
 CASES = [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)]
-every_case = pytest.mark.parametrize(("dtype", "standardized"), CASES)
+every_case = pytest.mark.parametrize(("dtype", "centred"), CASES)
 
 
 @every_case
-def test_right_runtimes_are_proven(make_model, judge, open_canaries, dtype, standardized):
-    model = make_model(dtype, standardized=standardized, num_targets=2)
+def test_right_runtimes_are_proven(make_model, judge, open_canaries, dtype, centred):
+    model = make_model(dtype, centred=centred, num_targets=2)
     data = onnx_graph.write(model)
     runtimes = [OrtRuntime.open(data), OnnxReferenceRuntime.open(data), eager(model)]
     report = judge(model, *runtimes, canaries=open_canaries(model))
     assert report.verdict == "proven"
     assert report.passed
     assert report.failures == ()
-    assert report.form == ("standardized" if standardized else "folded")
+    assert report.form == ("centred" if centred else "folded")
     assert (report.dtype, report.num_features, report.num_targets) == (dtype, 4, 2)
     for runtime in report.runtimes:
         assert runtime.structure == "matches"
@@ -42,10 +42,8 @@ def test_right_runtimes_are_proven(make_model, judge, open_canaries, dtype, stan
 
 
 @every_case
-def test_a_runtime_of_unknown_structure_is_consistent_at_best(
-    make_model, judge, dtype, standardized
-):
-    model = make_model(dtype, standardized=standardized)
+def test_a_runtime_of_unknown_structure_is_consistent_at_best(make_model, judge, dtype, centred):
+    model = make_model(dtype, centred=centred)
     report = judge(model, FakeRuntime(model, numpy_predict))
     assert report.verdict == "consistent"
     assert report.runtimes[0].structure == "unknown"
@@ -126,12 +124,12 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("standardized", [False, True], ids=["folded", "standardized"])
+@pytest.mark.parametrize("centred", [False, True], ids=["folded", "centred"])
 @pytest.mark.parametrize("fault", WRONG)
 def test_wrong_runtimes_disagree_although_their_structure_matches(
-    make_model, judge, fault, standardized
+    make_model, judge, fault, centred
 ):
-    model = make_model(standardized=standardized, num_targets=2)
+    model = make_model(centred=centred, num_targets=2)
     report = judge(model, AlteredRuntime(model, **WRONG[fault]), eager(model))
     assert report.verdict == "disagrees"
     wrong, right = report.runtimes
@@ -193,8 +191,8 @@ def test_failures_of_another_kind_are_told_apart(make_model, judge):
 
 
 @every_case
-def test_a_bias_off_by_an_ulp_shows_where_nothing_else_does(make_model, judge, dtype, standardized):
-    model = make_model(dtype, standardized=standardized)
+def test_a_bias_off_by_an_ulp_shows_where_nothing_else_does(make_model, judge, dtype, centred):
+    model = make_model(dtype, centred=centred)
     arrays = model.arrays() | {"bias": np.nextafter(model.bias, 0)}
     report = judge(model, FakeRuntime(LinearModel.from_arrays(arrays), numpy_predict))
     assert report.verdict == "disagrees"
@@ -273,7 +271,6 @@ NUMBERS = {
     "weight": r"holds weight\[0, 1\] = 9.5, the reference 2.5",
     "bias": r"holds bias\[1\] = 9.5, the reference 8.5",
     "mean": r"holds mean\[1\] = 9.5, the reference 0.5",
-    "scale": r"holds scale\[0\] = 9.5, the reference 4.5",
 }
 
 
@@ -283,10 +280,9 @@ def test_other_numbers_are_named_although_the_predictions_are_right(judge, name)
         weight=np.array([[1.5, 2.5], [3.5, 4.5]], np.float32),
         bias=np.array([7.5, 8.5], np.float32),
         mean=np.array([0.25, 0.5], np.float32),
-        scale=np.array([4.5, 2.5], np.float32),
     )
     arrays = {key: array.copy() for key, array in model.arrays().items()}
-    place = {"weight": (0, 1), "bias": 1, "mean": 1, "scale": 0}[name]
+    place = {"weight": (0, 1), "bias": 1, "mean": 1}[name]
     arrays[name][place] = 9.5
     runtime = FakeRuntime(model, numpy_predict, structure=LinearModel.from_arrays(arrays))
     report = judge(model, runtime)
@@ -303,7 +299,7 @@ def test_other_numbers_are_named_although_the_predictions_are_right(judge, name)
         ({"bias": np.array([-0.0], np.float32)}, "zeros of another sign"),
         ({"weight": np.ones((1, 3), np.float32)}, "another form or shape"),
         (
-            {"mean": np.zeros(2, np.float32), "scale": np.ones(2, np.float32)},
+            {"mean": np.zeros(2, np.float32)},
             "another form or shape",
         ),
         (
@@ -384,19 +380,17 @@ FLUSHED_BY_HARDWARE = {
 }
 
 
-def sensitive_model(dtype: str, *, standardized: bool) -> LinearModel:
+def sensitive_model(dtype: str, *, centred: bool) -> LinearModel:
     """Large weights show what becomes of subnormal inputs, where no bias drowns them."""
-    scaler = {}
-    if standardized:
-        scaler = {"mean": np.zeros(3, dtype), "scale": np.array([1.5, 2.5, 0.75], dtype)}
+    mean = np.zeros(3, dtype) if centred else None
     weight = np.array([[1e20, -3e20, 2e20], [5e19, 7e20, 1e19]], dtype)
-    return LinearModel(weight=weight, bias=np.zeros(2, dtype), **scaler)
+    return LinearModel(weight=weight, bias=np.zeros(2, dtype), mean=mean)
 
 
 @every_case
 @pytest.mark.parametrize("engine", FLUSHED_BY_HARDWARE)
-def test_a_runtime_that_flushes_subnormals_is_named_as_such(judge, engine, dtype, standardized):
-    model = sensitive_model(dtype, standardized=standardized)
+def test_a_runtime_that_flushes_subnormals_is_named_as_such(judge, engine, dtype, centred):
+    model = sensitive_model(dtype, centred=centred)
     keeping = FLUSHED_BY_HARDWARE[engine](model)
     report = judge(model, FlushingRuntime(keeping), keeping)
     assert report.passed, report.failures
@@ -441,14 +435,14 @@ def scaled_where_subnormal(factor, columns=slice(None)):
     ids=["doubled", "halved", "sign flipped", "one feature's only flushed"],
 )
 def test_a_runtime_that_is_wrong_at_subnormals_in_another_way_disagrees(judge, dtype, change):
-    model = sensitive_model(dtype, standardized=False)
+    model = sensitive_model(dtype, centred=False)
     report = judge(model, AlteredRuntime(model, before=change))
     assert report.runtimes[0].verdict == "disagrees"
     assert report.runtimes[0].worst.probe == "subnormal"
 
 
 def test_a_flushing_runtime_that_is_wrong_elsewhere_disagrees(judge):
-    model = sensitive_model("float32", standardized=False)
+    model = sensitive_model("float32", centred=False)
     report = judge(model, FlushingRuntime(AlteredRuntime(model, before=truncated(10))))
     assert report.runtimes[0].subnormals == "flushed"
     assert report.runtimes[0].verdict == "disagrees"

@@ -8,7 +8,7 @@ from linexport.numerics._bounds import precision_of
 from linexport.parity._probes import Probe, far_ends, probes
 
 CASES = [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)]
-every_case = pytest.mark.parametrize(("dtype", "standardized"), CASES)
+every_case = pytest.mark.parametrize(("dtype", "centred"), CASES)
 
 
 EVERY_PROBE = [
@@ -39,14 +39,14 @@ def drawn(model: LinearModel, num_rows: int = 50, seed: int = 0) -> list[Probe]:
 
 
 @every_case
-def test_values_are_exact_in_the_models_dtype(make_model, dtype, standardized):
-    for probe in drawn(make_model(dtype, standardized=standardized)):
+def test_values_are_exact_in_the_models_dtype(make_model, dtype, centred):
+    for probe in drawn(make_model(dtype, centred=centred)):
         assert (probe.features.astype(dtype) == probe.features)[~np.isnan(probe.features)].all()
 
 
 @every_case
-def test_every_kind_of_batch_is_asked(make_model, dtype, standardized):
-    asked = {p.name: p.features for p in drawn(make_model(dtype, standardized=standardized))}
+def test_every_kind_of_batch_is_asked(make_model, dtype, centred):
+    asked = {p.name: p.features for p in drawn(make_model(dtype, centred=centred))}
     assert list(asked) == EVERY_PROBE
     assert {len(features) for features in asked.values()} >= {0, 1, 7, 50}
     assert not asked["column-major"].flags.c_contiguous
@@ -71,8 +71,8 @@ def test_inputs_and_products_are_asked_below_the_smallest_normal_number(make_mod
 
 
 @every_case
-def test_the_seed_alone_decides(make_model, dtype, standardized):
-    model = make_model(dtype, standardized=standardized)
+def test_the_seed_alone_decides(make_model, dtype, centred):
+    model = make_model(dtype, centred=centred)
 
     def values(seed):
         return [probe.features.tobytes() for probe in drawn(model, seed=seed)]
@@ -83,16 +83,15 @@ def test_the_seed_alone_decides(make_model, dtype, standardized):
 
 @every_case
 @pytest.mark.parametrize("bias", [0.0, 1.0, 1e8])
-def test_one_hot_rows_drown_the_bias(make_model, dtype, standardized, bias):
+def test_one_hot_rows_drown_the_bias(make_model, dtype, centred, bias):
     """By so many bits that the last one of the weight stands clear of it."""
-    ordinary = make_model(dtype, standardized=standardized, num_targets=2)
+    ordinary = make_model(dtype, centred=centred, num_targets=2)
     arrays = ordinary.arrays() | {"bias": np.full(2, bias, dtype)}
     model = LinearModel.from_arrays(arrays)
     centre = np.zeros(4) if model.mean is None else model.mean
-    scale = np.ones(4) if model.scale is None else model.scale
     rows = np.vstack([p.features for p in drawn(model) if p.name == "one-hot"])
     assert ((rows != centre) == np.eye(4, dtype=bool)).all()
-    terms = np.abs(np.diag(rows - centre) * scale * model.weight)
+    terms = np.abs(np.diag(rows - centre) * model.weight)
     assert (terms >= bias * 2.0 ** (precision_of(dtype).digits + 2)).all()
     assert (terms > 0).all()
 
@@ -108,7 +107,7 @@ def test_scales_reach_from_small_to_large_without_an_overflow(make_model, dtype)
     assert (by_number.max(axis=1) / by_number.min(axis=1)).max() > 2**precision.digits
 
 
-def test_one_hot_rows_are_powers_of_two_where_the_scaler_is_folded(make_model):
+def test_one_hot_rows_are_powers_of_two_where_folded(make_model):
     for probe in drawn(make_model()):
         if probe.name == "one-hot":
             significands, _ = np.frexp(probe.features[probe.features != 0])
@@ -116,28 +115,38 @@ def test_one_hot_rows_are_powers_of_two_where_the_scaler_is_folded(make_model):
             assert probe.num_roundings == 1
 
 
-@pytest.mark.parametrize(
-    ("mean", "scale"), [(0.0, 1.0), (0.0, 1e30), (1e30, 1e-30), (1e30, 1.0), (-1e30, -1.0)]
-)
-def test_one_hot_rows_leave_the_mean_whatever_its_size(mean, scale):
+@pytest.mark.parametrize("mean", [0.0, 55.5, 1e-30, -1e28, 1e30, 1e33, -1e37])
+def test_one_hot_rows_drown_the_mean_where_nothing_overflows(mean):
+    """The difference is then a power of two, as the runtime rounds it, and the product exact."""
     model = LinearModel(
-        weight=np.ones((1, 2), np.float32),
-        bias=np.zeros(1, np.float32),
+        weight=np.array([[1.5, -0.1]], np.float32),
+        bias=np.ones(1, np.float32),
         mean=np.full(2, mean, np.float32),
-        scale=np.full(2, scale, np.float32),
     )
-    (rows,) = [probe.features for probe in drawn(model) if probe.name == "one-hot"]
-    assert (np.diag(rows) != model.mean).all()
-    assert np.isfinite((rows - model.mean) * model.scale).all()
+    asked = [probe for probe in drawn(model) if probe.name == "one-hot"]
+    for probe in asked:
+        differences = probe.features - model.mean
+        differences = differences[differences != 0]
+        assert len(differences) == len(probe.features)
+        assert np.isfinite(differences).all()
+        if probe.num_roundings == 1:
+            assert set(np.abs(np.frexp(differences)[0])) == {0.5}
+        else:
+            assert probe.num_roundings == 3
+    assert sum(len(probe.features) for probe in asked) == 2
+    if abs(mean) <= 1e28:
+        (probe,) = asked
+        assert probe.num_roundings == 1
+        assert (np.abs(np.diag(probe.features)) >= np.abs(model.mean) * 2.0**27).all()
 
 
 @every_case
-def test_cancelling_rows_predict_nearly_nothing(make_model, dtype, standardized):
-    model = make_model(dtype, standardized=standardized, num_targets=2)
+def test_cancelling_rows_predict_nearly_nothing(make_model, dtype, centred):
+    model = make_model(dtype, centred=centred, num_targets=2)
     (rows,) = [probe.features for probe in drawn(model) if probe.name == "cancelling"]
     inputs = rows.astype(np.float64)
-    if standardized:
-        inputs = (inputs - model.mean) * model.scale
+    if centred:
+        inputs = inputs - model.mean
     terms = inputs[:, None, :] * model.weight
     target = np.arange(len(rows)) % 2
     left = np.abs(terms.sum(axis=2) + model.bias)[np.arange(len(rows)), target]
@@ -145,28 +154,15 @@ def test_cancelling_rows_predict_nearly_nothing(make_model, dtype, standardized)
     assert np.median(left / size) < 8 * np.finfo(dtype).eps
 
 
-def test_cancelling_rows_cancel_where_the_scale_is_negative_too():
-    model = LinearModel(
-        weight=np.array([[3.0, 5.0]]),
-        bias=np.array([1e3]),
-        mean=np.zeros(2),
-        scale=np.array([-1.0, -2.0]),
-    )
-    (rows,) = [probe.features for probe in drawn(model) if probe.name == "cancelling"]
-    assert np.abs(rows * model.scale @ model.weight[0] + 1e3).max() < 1e-9
-
-
 @every_case
 @pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
-def test_the_far_ends_have_predictions_of_either_sign(dtype, standardized, size):
-    scaler = {}
-    if standardized:
-        scaler = {"mean": np.full(2, size, dtype), "scale": np.full(2, 1 / size, dtype)}
+def test_the_far_ends_have_predictions_of_either_sign(dtype, centred, size):
+    mean = np.full(2, 1 / size, dtype) if centred else None
     model = LinearModel(
-        weight=np.array([[size, 0], [0, -size]], dtype), bias=np.full(2, size, dtype), **scaler
+        weight=np.array([[size, 0], [0, -size]], dtype), bias=np.full(2, size, dtype), mean=mean
     )
     rows = far_ends(model).astype(np.float64)
-    inputs = rows if not standardized else (rows - model.mean) * model.scale
+    inputs = rows if not centred else rows - model.mean
     predictions = inputs @ model.weight.T.astype(np.float64) + model.bias
     assert (predictions.max(axis=0) > 100 * size).all()
     assert (predictions.min(axis=0) < -100 * size).all()

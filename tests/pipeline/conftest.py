@@ -40,13 +40,12 @@ def exact() -> Callable[[LinearModel, list[list[float]]], list[list[Fraction]]]:
 
     def predict(model, rows):
         means = [0] * model.num_features if model.mean is None else model.mean.tolist()
-        scales = [1] * model.num_features if model.scale is None else model.scale.tolist()
         return [
             [
                 Fraction(bias)
                 + sum(
-                    Fraction(w) * (Fraction(x) - Fraction(m)) * Fraction(s)
-                    for w, x, m, s in zip(weights, row, means, scales, strict=True)
+                    Fraction(w) * (Fraction(x) - Fraction(m))
+                    for w, x, m in zip(weights, row, means, strict=True)
                 )
                 for weights, bias in zip(model.weight.tolist(), model.bias.tolist(), strict=True)
             ]

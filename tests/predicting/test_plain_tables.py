@@ -25,11 +25,11 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def make_predictor(dtype="float32", num_targets=1, num_features=2, *, standardized=False, names=()):
+def make_predictor(dtype="float32", num_targets=1, num_features=2, *, centred=False, names=()):
     random = np.random.default_rng(num_targets + num_features)
     shapes = {"weight": (num_targets, num_features), "bias": num_targets}
-    if standardized:
-        shapes |= {"mean": num_features, "scale": num_features}
+    if centred:
+        shapes |= {"mean": num_features}
     arrays = {name: random.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
     model = LinearModel.from_arrays(arrays, targets=names)
     engine = OrtEngine(onnx_graph.write(model), num_threads=1)
@@ -66,11 +66,11 @@ def rows_of(num_rows, num_features, seed=0):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("standardized", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("num_targets", [1, 3])
 @pytest.mark.parametrize("num_features", [1, 2, 17])
-def test_the_bytes_are_those_that_polars_writes(dtype, standardized, num_targets, num_features):
-    predictor = make_predictor(dtype, num_targets, num_features, standardized=standardized)
+def test_the_bytes_are_those_that_polars_writes(dtype, centred, num_targets, num_features):
+    predictor = make_predictor(dtype, num_targets, num_features, centred=centred)
     for seed, num_rows in enumerate((0, 1, 2, 3, 7, 8, 10, 33, 90)):
         text = rows_of(num_rows, num_features, seed)
         for whole in (text, text.rstrip("\n")):

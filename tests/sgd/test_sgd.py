@@ -57,7 +57,7 @@ def test_synthetic_data_are_trained_on_as_in_the_textbook():
     }
     assert [(event.epoch, event.epochs) for event in events] == [(1, 3), (2, 3), (3, 3)]
     assert isinstance(result.module, torch.nn.Linear)
-    assert not result.model.standardized
+    assert result.model.form == "folded"
 
 
 def test_the_loss_told_is_that_over_all_rows_after_the_epoch():

@@ -4,7 +4,7 @@ Both stand within a derived distance of the model's exact meaning. The bundle: w
 budget, over the range of the rows asked for. The source: within the rounding of its own arithmetic,
 which takes at most D + 8 roundings in a row (subtract, divide, two factors and a term before D
 products and sums, and a factor and a term after; one more is the reciprocal that stands for a
-division) of magnitudes that add up to |x| |W| + |b|, the terms of the scaler included.
+division) of magnitudes that add up to |x| |W| + |b|, the terms of the mean included.
 """
 
 from pathlib import Path
@@ -24,10 +24,9 @@ def export(source, path: Path, *, dtype="float32", ranges=None, **settings) -> E
 
 
 def magnitude(model: LinearModel, rows: np.ndarray) -> np.ndarray:
-    """|x| |W| + |b| with the scaler's terms, shape (N, K)."""
+    """|x| |W| + |b| with the mean's terms, shape (N, K)."""
     mean = np.zeros(model.num_features) if model.mean is None else model.mean
-    scale = np.ones(model.num_features) if model.scale is None else model.scale
-    return (np.abs(rows) + np.abs(mean)) @ np.abs(model.weight * scale).T + np.abs(model.bias)
+    return (np.abs(rows) + np.abs(mean)) @ np.abs(model.weight).T + np.abs(model.bias)
 
 
 def assert_agrees(

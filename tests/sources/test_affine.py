@@ -53,31 +53,59 @@ def test_the_model_means_what_its_layers_mean(before, weight, after, x):
         apply(*step)
     model = linear_model(composed, WIDTH)
     mean = [0.0] * WIDTH if model.mean is None else model.mean
-    scale = [1.0] * WIDTH if model.scale is None else model.scale
-    scaled = [
-        (Fraction(a) - Fraction(float(m))) * Fraction(float(s))
-        for a, m, s in zip(x, mean, scale, strict=True)
-    ]
+    centred = [Fraction(a) - Fraction(float(m)) for a, m in zip(x, mean, strict=True)]
     # The weight and the bias are each rounded once; everything before in double-double, whose
     # errors of some 2**-100 are covered by a third.
     limit = Fraction(gamma(3, unit_roundoff=2.0**-53))
     for row, bias, truth, size in zip(model.weight, model.bias, exact, magnitude, strict=True):
-        meant = exact_dot(row, scaled) + Fraction(float(bias))
+        meant = exact_dot(row, centred) + Fraction(float(bias))
         assert abs(meant - truth) <= limit * size
 
 
-def test_a_scaler_and_a_layer_keep_their_bits():
+def test_a_scale_is_multiplied_into_the_weight_and_rounded_once():
     mean, scale = np.array([1e6, -3.0, 0.1]), np.array([3.0, 0.7, 1e-5])
     weight, bias = np.array([[0.1, 0.2, 0.3], [1.0, 2.0, 3.0]]), np.array([0.0, 0.4])
     model = linear_model(
         input_columns(3).plus(-mean).times(scale).through(weight).plus(bias), num_features=3
     )
-    for ours, theirs in zip(
-        (model.mean, model.scale, model.weight, model.bias),
-        (mean, scale, weight, bias),
-        strict=True,
-    ):
-        assert np.array_equal(ours, theirs)
+    assert np.array_equal(model.mean, mean)
+    assert np.array_equal(model.bias, bias)
+    products = [
+        [float(w * s) for w, s in zip(fractions(row), fractions(scale), strict=True)]
+        for row in weight
+    ]
+    assert model.weight.tolist() == products
+
+
+def test_a_scaler_says_where_its_features_lie():
+    """Its mean and deviation stand for a range that is not known."""
+    composed = input_columns(2).plus(np.array([-5.0, 0.0])).times(np.array([-0.25, 1.0]))
+    again = composed.plus(np.array([1.0, 1.0])).times(np.array([7.0, 7.0]))
+    for values in (composed, again):
+        model = linear_model(values.through(np.ones((1, 2))), 2)
+        assert [column.mean for column in model.features] == [5.0, None]
+        assert [column.standard_deviation for column in model.features] == [4.0, None]
+
+
+@pytest.mark.parametrize("factors", [(1e-200, 1e-200), (1e200, 1e200), (1e-160, 1e-150)])
+@pytest.mark.parametrize("layers", ["scalers", "scaler and weight", "weight and target"])
+def test_a_weight_that_float64_cannot_hold_is_refused(factors, layers):
+    """Neither infinity nor 0, nor a subnormal number that has lost its digits."""
+    first, second = (np.array([factor]) for factor in factors)
+    values = input_columns(1)
+    compose = {
+        "scalers": lambda: values.times(first).times(second),
+        "scaler and weight": lambda: linear_model(values.times(first).through(second[None]), 1),
+        "weight and target": lambda: values.through(first[None]).times(second),
+    }
+    with pytest.raises(ModelError, match=r"A weight times a scale, .* is beyond float64"):
+        compose[layers]()
+
+
+def test_a_subnormal_weight_stays_what_it_is_where_nothing_scales_it():
+    values = input_columns(2).plus(np.array([1.0, 1.0])).times(np.array([1.0, 0.0]))
+    model = linear_model(values.through(np.array([[5e-324, 1e-300]])), 2)
+    assert model.weight.tolist() == [[5e-324, 0.0]]
 
 
 def test_columns_may_come_in_another_order_or_not_at_all():

@@ -131,11 +131,10 @@ def test_what_torch_exports_is_read_back(rows, tmp_path, dynamo, normalised, bia
     assert (exported.fit.settings["source"]).startswith("ONNX graph of ")
     by_module = linexport.read_model(module).model
     by_file = linexport.read_model(file).model
-    assert np.array_equal(by_module.weight, by_file.weight)
+    # The file's epsilon is 1e-5 in float32: the scale differs by less than half an ulp of it.
+    assert np.allclose(by_module.weight, by_file.weight, rtol=2.0**-25 if normalised else 0, atol=0)
     if normalised:
-        # The file's epsilon is 1e-5 in float32: the scale differs by less than half an ulp of it.
         assert np.array_equal(by_module.mean, by_file.mean)
-        assert np.allclose(by_module.scale, by_file.scale, rtol=2.0**-25, atol=0)
 
 
 def graph(*nodes, dtype=np.float32, sizes=None, rank=2, **constants):
@@ -239,10 +238,9 @@ def test_other_ways_to_write_the_same_model_are_the_same_model(case):
     nodes, constants = EQUIVALENT[case]
     proto = graph(*nodes, **constants)
     model = linexport.read_model(proto).model
-    scale = np.ones(3) if model.scale is None else model.scale
     mean = np.zeros(3) if model.mean is None else model.mean
-    assert np.array_equal(model.weight * scale, W)
-    assert np.array_equal(model.bias - model.weight @ (mean * scale), B)
+    assert np.array_equal(model.weight, W)
+    assert np.array_equal(model.bias - model.weight @ mean, B)
     assert np.array_equal(predicted_by(proto, ROWS, np.float32), ROWS @ W.T + B)
 
 
@@ -295,8 +293,8 @@ def test_a_scaler_in_float64_before_a_layer_in_float32(tmp_path, rows):
     for name, array in (("mean", mean), ("scale", scale)):
         proto.graph.initializer.append(numpy_helper.from_array(array, name))
     model = linexport.read_model(proto).model
-    for ours, theirs in ((model.mean, mean), (model.scale, scale), (model.weight, W)):
-        assert np.array_equal(ours, theirs)
+    assert np.array_equal(model.mean, mean)
+    assert np.array_equal(model.weight, W * scale)
     assert_file_agrees(proto, rows, tmp_path / "bundle")
 
 
@@ -435,7 +433,7 @@ REFUSED = {
     "an overflow": (
         graph(node("Mul", "x", "k", result="a"), node("Mul", "a", "k", result="c"),
               node("MatMul", "c", "w"), dtype=np.float64, w=W.T, k=np.array(1e300)),
-        "must be finite",
+        "is beyond float64",
     ),
 }  # fmt: skip
 REFUSED["whole numbers"][0].graph.output[0].type.tensor_type.elem_type = TensorProto.INT64

@@ -118,14 +118,16 @@ def test_every_scaler_is_understood(rows, target, tmp_path, scaler):
     assert_agrees(estimator, estimator.predict(rows), rows, tmp_path / "bundle", sizes=sizes)
 
 
-def test_a_scaler_is_kept_and_its_numbers_are_the_estimators_own(rows, target):
+def test_the_mean_is_the_scalers_and_the_scale_is_in_the_weight(rows, target):
     estimator = make_pipeline(StandardScaler(), lm.Ridge()).fit(rows, target)
     model = linexport.read_model(estimator).model
     scaler, ridge = estimator[0], estimator[1]
-    assert np.array_equal(model.weight[0], ridge.coef_)
+    assert np.array_equal(model.weight[0], ridge.coef_ * (1 / scaler.scale_))
     assert np.array_equal(model.bias, [ridge.intercept_])
     assert np.array_equal(model.mean, scaler.mean_)
-    assert np.array_equal(model.scale, 1 / scaler.scale_)
+    assert [column.mean for column in model.features] == scaler.mean_.tolist()
+    deviations = [column.standard_deviation for column in model.features]
+    assert deviations == pytest.approx(scaler.scale_.tolist(), rel=1e-15)
 
 
 def test_a_min_max_scaler_becomes_one_that_subtracts_first_and_gives_the_range(rows, target):

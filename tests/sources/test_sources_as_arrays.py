@@ -15,11 +15,14 @@ WEIGHT = np.array([[2.0, -3.5], [0.25, 8.0]])
 BIAS = np.array([4.25, -1.0])
 
 
-def test_arrays_are_a_model(tmp_path):
+@pytest.mark.parametrize("kept", [("mean", "scale"), ("mean",), ("scale",), ()], ids=str)
+def test_arrays_are_a_model(tmp_path, kept):
     rows = np.random.default_rng(1).normal(size=(20, 2)).astype(np.float32).astype(np.float64)
     mean, scale = np.array([1.0, -2.0]), np.array([0.5, 4.0])
-    source = {"weight": WEIGHT, "bias": BIAS, "mean": mean, "scale": scale}
-    expected = ((rows - mean) * scale) @ WEIGHT.T + BIAS
+    scaler = {"mean": mean, "scale": scale}
+    source = {"weight": WEIGHT, "bias": BIAS} | {name: scaler[name] for name in kept}
+    inputs = rows - mean if "mean" in kept else rows
+    expected = (inputs * scale if "scale" in kept else inputs) @ WEIGHT.T + BIAS
     exported = assert_agrees(source, expected, rows, tmp_path / "bundle")
     assert exported.fit.settings == {"source": "arrays"}
 
@@ -68,7 +71,9 @@ def test_names_units_and_ranges_may_be_given():
         ({"weight": np.ones((1, 2, 3))}, r"must have shape \(targets, features\)"),
         ({"weight": np.ones((0, 2))}, r"must have shape \(targets, features\)"),
         ({"weight": [1.0, 2.0], "bias": [1.0, 2.0]}, r"bias must be float64 of shape \(1,\)"),
-        ({"weight": [1.0], "mean": [1.0]}, "Found mean, weight"),
+        ({"weight": [1.0], "mean": [1.0, 2.0]}, r"mean must be float64 of shape \(1,\)"),
+        ({"weight": [1.0], "scale": [1.0, 2.0]}, r"scale must have shape \(1,\), got \(2,\)"),
+        ({"mean": [1.0], "weight": [1.0], "deviation": [1.0]}, "Found deviation, mean, weight"),
         ({"weight": [1.0], "offset": 1.0}, "Found offset, weight"),
         ({"a.weight": [1.0], "b.bias": 1.0}, r"Found a\.weight, b\.bias"),
         ({"weight": [1.0], 3: 1.0}, "Found 3, weight"),

@@ -38,13 +38,12 @@ def test_metrics_are_those_of_scikit_learn_for_each_target():
         assert found[name].r2 == pytest.approx(r2_score(ours, theirs), rel=1e-13)
 
 
-def test_a_standardized_model_is_evaluated_as_it_predicts():
+def test_a_centred_model_is_evaluated_as_it_predicts():
     features = np.array([[1e6 - 1], [1e6], [1e6 + 1]])
     model = LinearModel(
         weight=np.array([[2.0]]),
         bias=np.array([5.0]),
         mean=np.array([1e6]),
-        scale=np.array([1.0]),
     )
     found = metrics.evaluate(model, dataset(features, np.array([[3.0], [5.0], [10.0]])))["y"]
     assert (found.rmse, found.mae) == (np.sqrt(3), 1.0)

@@ -198,7 +198,7 @@ class OnnxSummary:
     outputs: dict[str, str]
     producer: str
     form: str | None
-    """folded or standardized; None where the graph is not one that `write` writes."""
+    """folded or centred; None where the graph is not one that `write` writes."""
     features: tuple[Column, ...]
     targets: tuple[Column, ...]
     metadata: dict[str, str]
@@ -213,7 +213,6 @@ def summarize(data: bytes) -> OnnxSummary:
     proto = check(data)
     model = read_named(proto)
     constants = {tensor.name for tensor in proto.graph.initializer}
-    form = "folded" if model is None else model.form
     return OnnxSummary(
         bytes=len(data),
         ir_version=proto.ir_version,
@@ -222,7 +221,7 @@ def summarize(data: bytes) -> OnnxSummary:
         inputs=_described(value for value in proto.graph.input if value.name not in constants),
         outputs=_described(proto.graph.output),
         producer=proto.producer_name,
-        form=form if model is not None else None,
+        form=None if model is None else model.form,
         features=model.features if model is not None else (),
         targets=model.targets if model is not None else (),
         metadata=read_metadata(proto),

@@ -6,9 +6,9 @@
            transB=1)                transB=1)
     prediction [batch, K]    prediction [K, batch]              prediction [K, batch]
 
-with Sub(mean) and Mul(scale) before where standardizing is kept. Weight [K, D], bias [K] and, where
-kept, mean and scale [D] are inline initializers; bias, mean and scale have an axis of 1 where the
-batch lies across them.
+with Sub(features, mean) before where the model is centred. Weight [K, D], bias [K] and, where
+centred, mean [D] are inline initializers; bias and mean have an axis of 1 where the batch lies
+across them.
 
 The first graph is what is exported. The others compute the same from the same numbers, and what
 onnxruntime predicts with is one of them: with the weight as the left operand and one target, its
@@ -154,7 +154,7 @@ def _graph(model: LinearModel, layout: Layout | None) -> bytes:
     by_rows: list[int | str] = [BATCH, model.num_features]
     answer: list[int | str] = [BATCH, model.num_targets]
     return message(
-        *((1, node) for node in _nodes(layout, standardized=model.standardized)),
+        *((1, node) for node in _nodes(layout, model.form)),
         (2, _PRODUCER if layout is None else f"{_PRODUCER} by {layout}"),
         *((5, _tensor(name, array)) for name, array in _arrays(model, layout).items()),
         (11, _value(INPUT, element, by_rows[::-1] if layout == "columns" else by_rows)),
@@ -162,22 +162,16 @@ def _graph(model: LinearModel, layout: Layout | None) -> bytes:
     )
 
 
-def _nodes(layout: Layout | None, *, standardized: bool) -> list[bytes]:
-    operand = "standardized" if standardized else INPUT
+def _nodes(layout: Layout | None, form: str) -> list[bytes]:
+    operand = "centred" if form == "centred" else INPUT
     operands = [operand, "weight"] if layout is None else ["weight", operand]
     product = _node("Gemm", [*operands, "bias"], OUTPUT, transB=int(layout != "columns"))
-    if not standardized:
-        return [product]
-    return [
-        _node("Sub", [INPUT, "mean"], "centered"),
-        _node("Mul", ["centered", "scale"], "standardized"),
-        product,
-    ]
+    return [product] if operand == INPUT else [_node("Sub", [INPUT, "mean"], operand), product]
 
 
 def _arrays(model: LinearModel, layout: Layout | None) -> dict[str, FloatArray]:
     arrays = model.arrays()
-    across = {None: (), "rows": ("bias",), "columns": ("bias", "mean", "scale")}[layout]
+    across = {None: (), "rows": ("bias",), "columns": ("bias", "mean")}[layout]
     return {name: array[:, None] if name in across else array for name, array in arrays.items()}
 
 
