@@ -1,10 +1,13 @@
 """What a model calls its inputs and outputs. Without NumPy, so that names can be read early."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linexport.errors import ModelError
 
-__all__ = ["Column", "default_columns"]
+__all__ = ["Column", "default_columns", "listed"]
+
+_MOST_LISTED = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,3 +43,10 @@ def default_columns(prefix: str, count: int) -> tuple[Column, ...]:
     if (prefix, count) == ("y", 1):
         return (Column(name="y"),)
     return tuple(Column(name=f"{prefix}{number}") for number in range(1, count + 1))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a message lists them, the first of many."""
+    shown = ", ".join(f"'{name}'" for name in names[:_MOST_LISTED])
+    left = len(names) - _MOST_LISTED
+    return f"{shown} and {left} more" if left > 0 else shown

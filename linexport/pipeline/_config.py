@@ -7,6 +7,7 @@ from linexport import formats
 from linexport._settings import setting, settings
 from linexport.formats import Format
 from linexport.parity import ProbeConfig
+from linexport.tables import MissingInFit
 
 __all__ = ["DataConfig", "ExportConfig", "FitConfig"]
 
@@ -60,7 +61,7 @@ class DataConfig:
     delimiter: str | None = setting(
         default=None, help="Of a CSV file; found from its header line if not given."
     )
-    missing: Literal["error", "drop"] = setting(
+    missing: MissingInFit = setting(
         default="error", help="What to do with rows that have a missing or non-finite value."
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from linexport import bundle, tables, training
 from linexport.columns import Column
@@ -15,7 +15,7 @@ from linexport.rows import ONE, Dataset, Ranks, in_memory, share_dataset, split,
 
 if TYPE_CHECKING:
     from linexport.rows import TableRows
-    from linexport.tables import OnRead
+    from linexport.tables import MissingInFit, OnRead
     from linexport.training import Solver
 
 __all__ = ["read_data", "train_and_export", "train_together"]
@@ -29,7 +29,7 @@ def read_data(
     exclude: str | Sequence[str] = (),
     weights: str | None = None,
     delimiter: str | None = None,
-    missing: Literal["error", "drop"] = "error",
+    missing: "MissingInFit" = "error",
     units: Mapping[str, str] | None = None,
     seed: int = 0,
     stream: bool = False,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
-from linexport.columns import Column
+from linexport.columns import Column, listed
 from linexport.errors import ConfigError, DataError, ExtrapolationWarning
 from linexport.predicting._config import CheckRange, Missing
 
@@ -28,7 +28,6 @@ __all__ = [
     "warn",
 ]
 
-_MOST_NAMED = 10
 _LONGEST_NAME = 100
 """Characters of a name that a message repeats: strangers may send any."""
 
@@ -175,8 +174,7 @@ class TrainingRange:
         """
         if not self.unknown:
             return
-        names = ", ".join(f"'{name}'" for name in self.unknown)
-        message = f"The model states no training range of {names}"
+        message = f"The model states no training range of {listed(self.unknown)}"
         if check_range == "error":
             raise ConfigError(
                 f"{message}, so not every row outside can be refused; use warn or off."
@@ -186,9 +184,7 @@ class TrainingRange:
 
 def misnamed(row: Mapping[str, Any], names: Sequence[str], source: str, number: int) -> DataError:
     """Say which of the names a row of named values lacks, or else what name it has beside them."""
-    has = f"a row has {', '.join(map(repr, names[:_MOST_NAMED]))}"
-    if len(names) > _MOST_NAMED:
-        has += f" and {len(names) - _MOST_NAMED} more"
+    has = f"a row has {listed(names)}"
     lacking = next((name for name in names if name not in row), None)
     if lacking is not None:
         return DataError(f"There is no column '{lacking}'; {has}.", source=source, row=number)

@@ -1,7 +1,7 @@
 """The door for arrays and tensors."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from linexport.columns import Column, default_columns
 from linexport.errors import DataError
 from linexport.rows._dataset import Dataset
 from linexport.tables import (
+    MissingInFit,
     check_missing,
     finite_rows,
     named_columns,
@@ -57,7 +58,7 @@ def as_dataset(
     *,
     feature_names: Sequence[str] | None = None,
     target_names: Sequence[str] | None = None,
-    missing: Literal["error", "drop"] = "error",
+    missing: MissingInFit = "error",
     source: str = "the arrays",
     minibatches: "Minibatches | None" = None,
 ) -> Dataset:

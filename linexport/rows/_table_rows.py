@@ -1,7 +1,7 @@
 """From a table to rows to train on."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from linexport.errors import ConfigError, DataError
 from linexport.rows._dataset import Dataset, Rows
 from linexport.tables import (
     Gather,
+    MissingInFit,
     Table,
     alone,
     check_missing,
@@ -32,7 +33,7 @@ class TableRows:
         *,
         features: tuple[Column, ...],
         targets: tuple[Column, ...],
-        missing: Literal["error", "drop"],
+        missing: MissingInFit,
         weights: str | None = None,
         gather: Gather = alone,
     ) -> None:
@@ -136,7 +137,7 @@ def training_rows(
     features: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
     weights: str | None = None,
-    missing: Literal["error", "drop"] = "error",
+    missing: MissingInFit = "error",
 ) -> TableRows:
     """Choose the columns to fit, without reading a row.
 
@@ -174,7 +175,7 @@ def read_dataset(
     targets: str | Sequence[str],
     features: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
-    missing: Literal["error", "drop"] = "error",
+    missing: MissingInFit = "error",
 ) -> Dataset:
     """Read the columns to fit into memory, with their ranges.
 

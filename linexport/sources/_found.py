@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from linexport.columns import Column
+from linexport.columns import Column, listed
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 
@@ -51,12 +51,7 @@ def _columns(
     names, wanted = ([column.name for column in part] for part in (columns, renamed))
     if own and names != wanted:
         raise ModelError(
-            f"The source names its {what} {_listed(names)}, not {_listed(wanted)}: leave the names "
+            f"The source names its {what} {listed(names)}, not {listed(wanted)}: leave the names "
             "out, or give them as they are, in this order."
         )
     return renamed
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown}, ... ({len(names)})"

@@ -1,4 +1,7 @@
 from ._checks import (
+    MissingInFit as MissingInFit,
+)
+from ._checks import (
     check_missing as check_missing,
 )
 from ._checks import (

@@ -4,9 +4,9 @@ N rows, C columns (features first where a fit is meant), D features.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from linexport.columns import Column
+from linexport.columns import Column, listed
 from linexport.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from linexport._arrays import Float64Array
 
-_MOST_SHOWN = 12
+MissingInFit: TypeAlias = Literal["error", "drop"]
+"""Whether a row that lacks a value is refused, or left out of a fit."""
 _NARROWEST = 4  # bytes of float32, which holds narrower numbers exactly
 _DROP = "leave such rows out with --missing drop (missing='drop')"
 
@@ -112,9 +113,7 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
 
     if not names:
         return "there are no columns."
-    shown = ", ".join(f"'{other}'" for other in names[:_MOST_SHOWN])
-    if len(names) > _MOST_SHOWN:
-        shown += f" and {len(names) - _MOST_SHOWN} more"
+    shown = listed(names)
     if all(_is_number(other) for other in names):
         return f"the columns must be named, in CSV by the first line, but are called {shown}."
     by_simple_form = {other.strip().casefold(): other for other in names}
