@@ -1,22 +1,94 @@
-"""Options and output that several commands share."""
+"""Options: made from settings classes, listed by --help under headings, shared by commands."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from linexport.cli._main import DISAGREES
-from linexport.cli._settings import Command, Section, option_under
-from linexport.cli._text import echo_lines
+from linexport._settings import Setting, stated
+from linexport.errors import ConfigError
 
-if TYPE_CHECKING:
-    from linexport.fit import Coefficients
-    from linexport.parity import ParityReport, Verdict
-    from linexport.pipeline import Exported
+Command = TypeVar("Command", bound=Callable[..., Any])
+T = TypeVar("T")
 
 WRITTEN = "What is written"
-COLORS: "dict[Verdict, str]" = {"proven": "green", "consistent": "yellow", "disagrees": "red"}
+_TYPES = {int: click.INT, float: click.FLOAT, str: click.STRING}
+
+
+class Section(NamedTuple):
+    """A settings class, and what --help lists its options under."""
+
+    heading: str
+    settings: type
+
+
+Sections = Callable[[], Iterable[Section]]
+
+
+class HeadedOption(click.Option):
+    """An option that --help lists under a heading."""
+
+    def __init__(self, *arguments: Any, heading: str, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.heading = heading
+
+
+def option_under(heading: str) -> Callable[..., Callable[[Command], Command]]:
+    """Return `click.option` for options under the heading of a section."""
+    return partial(click.option, cls=HeadedOption, heading=heading)
+
+
+class SettingsCommand(click.Command):
+    """A command that also takes the options of settings classes.
+
+    They are looked up when the command is called, because a registry may have grown by then. An
+    option that the function states itself, or that two classes have, is there once.
+    """
+
+    def __init__(self, *arguments: Any, sections: Sections = tuple, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.sections = sections
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the function's own, then those of each section."""
+        found = {parameter.name: parameter for parameter in super().get_params(ctx)}
+        for section in self.sections():
+            for setting in stated(section.settings):
+                if setting.flag and setting.name not in found:
+                    found[setting.name] = _option(setting, section.heading)
+        return list(found.values())
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections in their order; what has no heading comes last."""
+        order = [section.heading for section in self.sections()]
+        options = self.get_params(ctx)
+        for heading in dict.fromkeys((*order, "Options")):
+            under = [o for o in options if getattr(o, "heading", "Options") == heading]
+            records = [record for option in under if (record := option.get_help_record(ctx))]
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def made(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Make settings of what was given on the command line; the rest keeps its default.
+
+    Raises:
+        click.UsageError: If they cannot be.
+    """
+    try:
+        return cls(**given(cls, values))
+    except ConfigError as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
+
+
+def given(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those settings of a class that were given on the command line."""
+    names = [setting.name for setting in stated(cls) if setting.flag]
+    return {name: values[name] for name in names if values.get(name) not in (None, ())}
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print the result alone.")
@@ -56,45 +128,37 @@ def names_option(
     return made
 
 
-def echo_verdict(report: "ParityReport", line: str) -> None:
-    """Print the last line, its verdict in colour where the terminal has any."""
-    verdict, rest = line.split(":", 1)
-    click.echo(click.style(verdict, fg=COLORS[report.verdict], bold=True) + ":" + rest)
+def _option(setting: Setting, heading: str) -> click.Option:
+    """Make an option that is None or () where it is not given: the class has the default."""
+    flag = setting.flag
+    help_text = setting.help + (" Repeatable." if setting.several else "")
+    notes = [note for note in (_default(setting), setting.bounds) if note]
+    if notes:
+        help_text += f"  [{'; '.join(notes)}]"
+    is_flag = setting.kind is bool
+    return HeadedOption(
+        [f"{flag}/--no-{flag.removeprefix('--')}" if is_flag else flag, setting.name],
+        heading=heading,
+        type=click.Choice(list(setting.choices())) if setting.choices else _TYPES.get(setting.kind),
+        multiple=setting.several,
+        default=None,
+        metavar=setting.metavar,
+        callback=partial(_checked, setting),
+        help=help_text,
+    )
 
 
-def echo_exported(
-    ctx: click.Context,
-    exported: "Exported",
-    *,
-    as_json: bool,
-    quiet: bool,
-    before: Sequence[str] = (),
-    truth: "Mapping[str, Coefficients] | None" = None,
-) -> None:
-    """Print what was exported, and exit with the status that says so if a runtime disagrees.
+def _checked(setting: Setting, ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    try:
+        return value if value in (None, ()) else setting.taken(value)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from error
 
-    Args:
-        ctx: Of the command.
-        exported: The bundle and its proof.
-        as_json: Print one document.
-        quiet: Print the result alone.
-        before: Lines that come first, where all is printed.
-        truth: The true coefficients, where they are known.
-    """
-    from linexport import reporting
 
-    for warning in exported.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    bundle = None if exported.path is None else str(exported.path)
-    outcome = (bundle, exported.fit, exported.error_budget, exported.report)
-    if as_json:
-        click.echo(reporting.render(reporting.training_document(*outcome, exported.warnings)))
-    else:
-        if quiet:
-            echo_lines(exported.report.failures)
-        else:
-            echo_lines(before)
-            echo_lines(reporting.training_lines(*outcome, exported.model, truth=truth))
-        echo_verdict(exported.report, reporting.conclusion(exported.report))
-    if not exported.report.passed:
-        ctx.exit(DISAGREES)
+def _default(setting: Setting) -> str:
+    value = setting.default
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        value = f"{'' if value else 'no-'}{setting.flag.removeprefix('--')}"
+    return f"default: {', '.join(value) if setting.several else value}"

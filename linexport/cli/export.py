@@ -6,17 +6,18 @@ from typing import Any
 import click
 
 from linexport import pipeline
+from linexport.cli._main import collector_paused
 from linexport.cli._options import (
-    echo_exported,
+    SettingsCommand,
     export_sections,
     json_option,
+    made,
     names_option,
     output_option,
     overwrite_option,
     quiet_option,
 )
-from linexport.cli._settings import SettingsCommand, made
-from linexport.cli._startup import collector_paused
+from linexport.cli._terminal import echo_exported
 
 __all__ = ["command"]
 

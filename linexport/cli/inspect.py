@@ -6,7 +6,7 @@ import click
 
 from linexport import pipeline, reporting
 from linexport.cli._options import json_option
-from linexport.cli._text import echo_lines
+from linexport.cli._terminal import echo_lines
 
 __all__ = ["command"]
 

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linexport import pipeline
-from linexport.cli._options import json_option, names_option, quiet_option
-from linexport.cli._progress import ReadDisplay
-from linexport.cli._settings import Section, SettingsCommand, given
-from linexport.cli._startup import collector_patient, without_blas_threads
-from linexport.cli._text import warnings_as_lines
+from linexport.cli._main import collector_patient, without_blas_threads
+from linexport.cli._options import (
+    Section,
+    SettingsCommand,
+    given,
+    json_option,
+    names_option,
+    quiet_option,
+)
+from linexport.cli._terminal import ReadDisplay, warnings_as_lines
 from linexport.predicting import PredictConfig
 
 if TYPE_CHECKING:

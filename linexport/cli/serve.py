@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from linexport import pipeline
-from linexport.cli._settings import Section, SettingsCommand, made
+from linexport.cli._options import Section, SettingsCommand, made
 from linexport.serving import Limits, ServeConfig
 
 __all__ = ["command"]

@@ -1,5 +1,7 @@
 """linexport train-and-export."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,30 +9,34 @@ import click
 
 from linexport import pipeline
 from linexport._settings import stated
+from linexport.cli._main import collector_patient
 from linexport.cli._options import (
-    echo_exported,
+    Section,
+    SettingsCommand,
     export_sections,
+    given,
     json_option,
+    made,
     names_option,
+    option_under,
     output_option,
     overwrite_option,
     quiet_option,
 )
-from linexport.cli._progress import EpochDisplay, ReadDisplay
-from linexport.cli._ranks import joined_ranks
-from linexport.cli._settings import (
-    Section,
-    SettingsCommand,
-    given,
-    made,
-    option_under,
+from linexport.cli._terminal import (
+    INTERRUPTED,
+    EpochDisplay,
+    ReadDisplay,
+    echo_error,
+    echo_exported,
+    status_of,
 )
-from linexport.cli._startup import collector_patient
+from linexport.errors import LinexportError
 from linexport.training import SOLVERS, default_solver
 
 if TYPE_CHECKING:
     from linexport.fit import Coefficients, Fit
-    from linexport.rows import Dataset, TableRows
+    from linexport.rows import Dataset, Ranks, TableRows
 
 __all__ = ["command"]
 
@@ -105,7 +111,7 @@ def command(
     fit = made(pipeline.FitConfig, values)
     name = fit.solver or default_solver(textbook=data is None)
     solver, config = _solver(name, values), made(pipeline.ExportConfig, values)
-    with collector_patient(), joined_ranks() as ranks, ReadDisplay() as reading:
+    with collector_patient(), _joined_ranks() as ranks, ReadDisplay() as reading:
         with ranks.together():
             rows = pipeline.read_data(
                 data,
@@ -146,6 +152,26 @@ def command(
         before=_module_lines(trained),
         truth=_truth(rows),
     )
+
+
+@contextmanager
+def _joined_ranks() -> "Iterator[Ranks]":
+    """Join the ranks that torchrun started, and let rank 0 say what goes wrong on any of them."""
+    from linexport.rows import open_ranks
+
+    with open_ranks() as ranks:
+        try:
+            yield ranks
+        except LinexportError as error:
+            if ranks.size == 1:
+                raise
+            if ranks.rank == 0:
+                echo_error(str(error))
+            raise click.exceptions.Exit(status_of(error)) from error
+        except KeyboardInterrupt as interrupt:
+            if ranks.rank == 0:
+                raise
+            raise click.exceptions.Exit(INTERRUPTED) from interrupt
 
 
 def _solver(name: str, values: dict[str, Any]) -> Any:

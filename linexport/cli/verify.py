@@ -6,11 +6,9 @@ from typing import Any
 import click
 
 from linexport import reporting
-from linexport.cli._main import DISAGREES
-from linexport.cli._options import echo_verdict, json_option, quiet_option
-from linexport.cli._settings import Section, SettingsCommand, made
-from linexport.cli._startup import collector_paused
-from linexport.cli._text import echo_lines
+from linexport.cli._main import collector_paused
+from linexport.cli._options import Section, SettingsCommand, json_option, made, quiet_option
+from linexport.cli._terminal import DISAGREES, echo_lines, echo_verdict
 from linexport.parity import ProbeConfig
 
 __all__ = ["command"]

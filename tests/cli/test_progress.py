@@ -2,7 +2,7 @@
 
 import pytest
 
-from linexport.cli import _progress
+from linexport.cli import _terminal
 from linexport.tables._tables import ReadProgress
 
 
@@ -20,10 +20,10 @@ def lines_of(monkeypatch):
 
     def show(*progress):
         monkeypatch.setattr(
-            _progress.time, "monotonic", _Clock(map(float, range(len(progress) + 1)))
+            _terminal.time, "monotonic", _Clock(map(float, range(len(progress) + 1)))
         )
         lines = []
-        with _progress.ReadDisplay() as display:
+        with _terminal.ReadDisplay() as display:
             monkeypatch.setattr(display.line, "show", lines.append)
             for step in progress:
                 display(step)

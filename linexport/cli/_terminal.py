@@ -1,0 +1,184 @@
+"""What a command says: on a terminal or as lines, while it works and at its end, and as its status.
+
+Text may hold what a foreign file says, so it is made fit for a terminal.
+"""
+
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from linexport.errors import ConfigError, LinexportError, ParityError
+
+if TYPE_CHECKING:
+    from linexport.fit import Coefficients, EpochEnd
+    from linexport.parity import ParityReport, Verdict
+    from linexport.pipeline import Exported
+    from linexport.tables import ReadProgress
+
+DISAGREES, MISUSE, FAILED, INTERRUPTED = 1, 2, 3, 130
+COLORS: "dict[Verdict, str]" = {"proven": "green", "consistent": "yellow", "disagrees": "red"}
+SECONDS_BETWEEN_LOOKS = 0.1
+"""More often than the eye follows would only cost time."""
+_UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
+
+
+def status_of(error: LinexportError) -> int:
+    """Return the exit status that says what kind of error it is."""
+    if isinstance(error, ConfigError):
+        return MISUSE
+    return DISAGREES if isinstance(error, ParityError) else FAILED
+
+
+def one_line(text: str) -> str:
+    """Return text without line breaks, and control characters written as in Python's source."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.replace("\n", " "))
+
+
+def echo_lines(lines: Iterable[str]) -> None:
+    """Print each line on standard output."""
+    for line in lines:
+        click.echo(one_line(line))
+
+
+def echo_error(message: str) -> None:
+    """Print why a command stops, on standard error."""
+    click.echo(f"error: {one_line(message)}", err=True)
+
+
+@contextmanager
+def warnings_as_lines(*, quiet: bool) -> Iterator[None]:
+    """Print what Python warns of meanwhile, a line each on standard error at the end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if not quiet:
+            click.echo(f"warning: {one_line(str(warning.message))}", err=True)
+
+
+def echo_verdict(report: "ParityReport", line: str) -> None:
+    """Print the last line, its verdict in colour where the terminal has any."""
+    verdict, rest = line.split(":", 1)
+    click.echo(click.style(verdict, fg=COLORS[report.verdict], bold=True) + ":" + rest)
+
+
+def echo_exported(
+    ctx: click.Context,
+    exported: "Exported",
+    *,
+    as_json: bool,
+    quiet: bool,
+    before: Sequence[str] = (),
+    truth: "Mapping[str, Coefficients] | None" = None,
+) -> None:
+    """Print what was exported, and exit with the status that says so if a runtime disagrees.
+
+    Args:
+        ctx: Of the command.
+        exported: The bundle and its proof.
+        as_json: Print one document.
+        quiet: Print the result alone.
+        before: Lines that come first, where all is printed.
+        truth: The true coefficients, where they are known.
+    """
+    from linexport import reporting
+
+    for warning in exported.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    bundle = None if exported.path is None else str(exported.path)
+    outcome = (bundle, exported.fit, exported.error_budget, exported.report)
+    if as_json:
+        click.echo(reporting.render(reporting.training_document(*outcome, exported.warnings)))
+    else:
+        if quiet:
+            echo_lines(exported.report.failures)
+        else:
+            echo_lines(before)
+            echo_lines(reporting.training_lines(*outcome, exported.model, truth=truth))
+        echo_verdict(exported.report, reporting.conclusion(exported.report))
+    if not exported.report.passed:
+        ctx.exit(DISAGREES)
+
+
+class _Line:
+    """One line on stderr that is kept up to date, where stderr is a terminal."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr is not None and sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        if self.live:
+            click.echo(f"\r{text:<79}", nl=False, err=True)
+
+    def clear(self) -> None:
+        if self.live:
+            click.echo("\r" + " " * 79 + "\r", nl=False, err=True)
+
+
+class EpochDisplay:
+    """Prints each epoch's loss; on a terminal it says on stderr what is to come."""
+
+    def __init__(self, *, as_text: bool, standardized: bool) -> None:
+        self.as_text = as_text
+        self.unit = " of the target's variance" if standardized else ""
+        self.line = _Line()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.line.clear()
+
+    def __call__(self, epoch: "EpochEnd") -> None:
+        self.line.clear()
+        if self.as_text:
+            click.echo(f"epoch {epoch.epoch}, loss {epoch.loss:f}{self.unit}")
+        self.line.show(
+            f"epoch {epoch.epoch} of {epoch.epochs}, loss {epoch.loss:.6g}, "
+            f"{epoch.rows_per_second:,.0f} rows/s, {epoch.seconds_left:.0f} s left"
+        )
+
+
+class ReadDisplay:
+    """Shows rows, rows/s, bytes and time left while a table is read, at most ten times a second."""
+
+    def __init__(self) -> None:
+        self.line = _Line()
+        self.began = self.shown = time.monotonic()
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.line.clear()
+
+    def __call__(self, progress: "ReadProgress") -> None:
+        now = time.monotonic()
+        if progress.rows < self.rows:  # the next pass; its rate starts from here
+            self.began = self.shown = now
+        self.rows = progress.rows
+        if now - self.shown > SECONDS_BETWEEN_LOOKS:
+            self.shown = now
+            self.line.show(_reading(progress, now - self.began))
+
+
+def _reading(progress: "ReadProgress", seconds: float) -> str:
+    line = f"{progress.rows:,} rows, {progress.rows / seconds:,.0f} rows/s"
+    if not progress.bytes_read:  # in memory, or nothing but a header so far
+        return line
+    if progress.num_bytes is None:
+        return f"{line}, {_size(progress.bytes_read)}"
+    left = max(progress.num_bytes - progress.bytes_read, 0) * seconds / progress.bytes_read
+    sizes = f"{_size(progress.bytes_read)} of {_size(progress.num_bytes)}"
+    return f"{line}, {sizes}, {left:.0f} s left"
+
+
+def _size(num_bytes: float) -> str:
+    unit, name = next((unit, name) for unit, name in _UNITS if num_bytes >= unit or unit == 1)
+    return f"{num_bytes / unit:.3g} {name}"
