@@ -56,6 +56,12 @@ from .formats import (
 from .formats import (
     Engine as Engine,
 )
+from .formats import (
+    Format as Format,
+)
+from .formats import (
+    Runtime as Runtime,
+)
 from .formats.onnx import OnnxSummary as OnnxSummary
 from .least_squares import LeastSquaresConfig as LeastSquaresConfig
 from .model import LinearModel as LinearModel

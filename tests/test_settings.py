@@ -18,7 +18,7 @@ from linexport.predicting import PredictConfig
 from linexport.serving import Limits
 
 VERBS = [
-    (linexport.predict, PredictConfig),
+    (linexport.predict_table, PredictConfig),
     (linexport.read_data, DataConfig),
     (linexport.train_and_export, FitConfig),
 ]

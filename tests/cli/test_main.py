@@ -1,5 +1,6 @@
 """The command line as a whole: help, exit status, errors, imports."""
 
+import json
 import os
 import signal
 import subprocess
@@ -119,6 +120,8 @@ def test_a_report_that_nobody_reads_is_no_negative_verdict():
         ["train-and-export", "--help"],
         ["verify", "--help"],
         ["export", "--help"],
+        ["predict", "--help"],
+        ["serve", "--help"],
     ],
 )
 def test_help_imports_no_engine(arguments):
@@ -132,6 +135,55 @@ def test_help_imports_no_engine(arguments):
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+TRAIN = ["train-and-export", "--data", "rows.csv", "--target", "y"]
+EARLY = [
+    (["train-and-export", "--opset", "99"], 2, "Opset 99 is not possible"),
+    (["train-and-export", "--opset", "21", "--ir-version", "7"], 2, "IR version 7 is not possible"),
+    (["train-and-export", "--learning-rate", "nan"], 2, "'--learning-rate': learning_rate must be"),
+    (["train-and-export", "--probe-rows", "0"], 2, "'--probe-rows': probe_rows must be"),
+    (["train-and-export", "--device", "gpu"], 2, "device must be"),
+    (["train-and-export", "--format", "onxx"], 2, "'onxx' is not one of"),
+    (["train-and-export", "--target", "y"], 2, "pass --data too"),
+    (["train-and-export", "-o", "taken"], 3, "taken"),
+    ([*TRAIN, "--solver", "sgd", "-o", "taken"], 3, "taken"),
+    ([*TRAIN, "--epochs", "3"], 2, "--epochs is for --solver sgd, not lstsq"),
+    ([*TRAIN, "--target", "nobody"], 3, "no column 'nobody'"),
+    (["train-and-export", "--data", "rows.csv"], 2, "name the column to predict"),
+    (["train-and-export", "--data", "missing.csv", "--target", "y"], 3, "missing.csv"),
+    (["export", "nothing.onnx", "-o", "out", "--opset", "99"], 2, "Opset 99 is not possible"),
+    (["export", "nothing.onnx", "-o", "out"], 3, "nothing.onnx"),
+    (["export", str(TEXTBOOK), "-o", "taken"], 3, "taken"),
+    (["verify", "nothing"], 3, "nothing: there is no bundle here"),
+    (["verify", str(TEXTBOOK), "--reference", "rows.csv"], 2, "has its own reference"),
+    (["serve", "nothing", "--max-rows", "0"], 2, "'--max-rows': rows must be"),
+    (["predict", "nothing", "rows.csv", "--threads", "0"], 2, "'--threads': num_threads must be"),
+]
+
+
+def test_what_cannot_be_is_said_before_torch_is_loaded(tmp_path):
+    """All in one process, so that the first one that loads it is seen."""
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("mine")
+    (tmp_path / "rows.csv").write_text("a,y\n1,2\n3,4\n5,7\n")
+    code = (
+        "import contextlib, io, json, os, sys, linexport.cli\n"
+        f"os.chdir({str(tmp_path)!r})\n"
+        f"for arguments, *_ in json.loads({json.dumps(json.dumps(EARLY))}):\n"
+        "    with contextlib.redirect_stderr(io.StringIO()) as errors:\n"
+        "        try: linexport.cli.main(arguments)\n"
+        "        except SystemExit as request: status = request.code\n"
+        "    print(json.dumps([status, errors.getvalue(), 'torch' in sys.modules]))"
+    )
+    done = run_python(code)
+    ended = [json.loads(line) for line in done.stdout.splitlines()]
+    for (arguments, status, said), (ended_with, errors, loaded) in zip(EARLY, ended, strict=True):
+        assert (ended_with, loaded) == (status, False), arguments
+        assert said in errors, arguments
+        if status == 2:
+            assert errors.startswith(("Usage: linexport", "error: ")), arguments
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.csv", "taken"]
 
 
 def test_predict_and_inspect_do_not_import_torch(textbook, tmp_path):
