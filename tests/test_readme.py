@@ -24,3 +24,9 @@ def test_every_example_runs_and_prints_what_is_shown(tmp_path, name):
     for example in examples:
         assert not example.failed, example.printed
         assert masked(example.shown) == masked(example.printed)
+
+
+def test_what_differs_between_machines_is_masked():
+    here = "  pytorch  2.13.0+cpu  cpu   2  proven  0.604  int64"
+    there = "  pytorch  2.13.0      cpu  16  proven  0.59   mixed scales"
+    assert masked(here) == masked(there) == ["pytorch # cpu # proven #"]
