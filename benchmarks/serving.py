@@ -1,12 +1,12 @@
-"""The inference server under load: against its own stack answering a constant, and against others.
+"""The inference server under load: beside its own stack answering a constant, and against others.
 
     python benchmarks/serving.py [rounds] [--peer-python INTERPRETER]...
 
 wrk (https://github.com/wg/wrk) asks on loopback: one row and 1,000 rows of ten features, JSON and
 binary, over 1 and 64 connections. All servers in alternation; medians of requests/s, p50 and p99,
-and of each round's ratio of our requests/s to theirs. For 1,000 rows the constant is no measure, as
-their time is spent on the rows. Fails if one row reaches less than TARGET of the constant's
-requests/s, if an answer is an error, or if another model server is faster than ours.
+and of each round's ratio of our requests/s to theirs. The constant is what any server on the stack
+can reach at most; there is no target for it. Fails if an answer is an error, if another model
+server is faster than ours, or if MLServer has an eighth of ours for one row and one connection.
 
 The other model servers, with the same model by scikit-learn, are MLflow's and MLServer. Each is
 loaded if an interpreter that is named has it; peers/requirements-*.txt say what to install.
@@ -31,7 +31,8 @@ from sklearn.linear_model import LinearRegression
 import linexport
 from linexport import ExportConfig
 
-TARGET = 0.6
+TARGET = 8
+"""Times MLServer's requests/s for one row over one connection."""
 NUM_FEATURES = 10
 SECONDS = 2
 FULL = 5
@@ -62,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         servers = start(Path(scratch), given.peer_python, stack)
         missed = measure(servers, Path(scratch), given.rounds)
-    print(f"target: {TARGET} of the constant's requests/s for one row; 1 of another server's")
+    print(f"target: {TARGET} times MLServer's requests/s for one row over one connection; else 1")
     if missed:
         sys.exit("missed: " + "; ".join(missed))
 
@@ -104,12 +105,12 @@ def measure(servers: Sequence[Server], scratch: Path, rounds: int) -> list[str]:
                     if request is not None
                 }
                 ratios = compare(scripts, connections, rounds)
-                if num_rows > 1:
-                    del ratios["constant"]
+                alone = num_rows == connections == 1
                 missed += [
                     f"{label}: {ratio:.2f} of {name}"
                     for name, ratio in ratios.items()
-                    if ratio < (TARGET if name == "constant" else 1)
+                    if name != "constant"
+                    and ratio < (TARGET if alone and name == "mlserver" else 1)
                 ]
     return missed
 

@@ -165,10 +165,13 @@ class Predictor:
             )
         rounded = features
         if features.dtype != self._dtype:
-            from linexport.rows import as_array  # tables and arrays of the dtype do without
+            plain = features
+            if features.dtype.kind != "f" or type(features) is not np.ndarray:
+                from linexport.rows import as_array  # floating-point numbers do without
 
+                plain = as_array(features, source)
             with np.errstate(over="ignore"):
-                rounded = as_array(features, source).astype(self._dtype, order="K")
+                rounded = plain.astype(self._dtype, order="K")
         prediction = self._predicted(rounded)
         if self.check_range == "off" and all_finite(prediction):
             return prediction

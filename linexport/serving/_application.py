@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import pairwise
 from time import perf_counter
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
-from granian.rsgi import ProtocolClosed, ProtocolError
+from granian.rsgi import HTTPProtocol, ProtocolClosed, ProtocolError, Scope
 
 from linexport._arrays import FloatArray
 from linexport.errors import DataError
-from linexport.serving._http import CLIENT_LEFT, Answer, Exchange, Headers, Refusal, Scope
+from linexport.serving._http import CLIENT_LEFT, Answer, Refusal
 from linexport.serving._infer import HEADER_LENGTH
 from linexport.serving._limits import Limits
 from linexport.serving._log import Log
@@ -79,7 +79,7 @@ class Application:
         )
         self.metrics.serving(self.versions)
 
-    async def handle(self, scope: Scope, exchange: Exchange) -> None:
+    async def handle(self, scope: Scope, exchange: HTTPProtocol) -> None:
         """Answer one request (RSGI 1)."""
         started = perf_counter()
         method, path = scope.method, scope.path
@@ -106,7 +106,7 @@ class Application:
         if answer.status >= 400:
             await self._take_the_rest(exchange)
 
-    async def _predict(self, inference: Inference, headers: Headers, exchange: Exchange) -> Answer:
+    async def _predict(self, inference: Inference, headers: Any, exchange: HTTPProtocol) -> Answer:
         if self.in_flight >= self.limits.requests:
             raise Refusal(
                 429,
@@ -127,7 +127,7 @@ class Application:
         finally:
             self.in_flight -= 1
 
-    async def _read(self, headers: Headers, exchange: Exchange) -> bytes:
+    async def _read(self, headers: Any, exchange: HTTPProtocol) -> bytes:
         """Read a body within its limits.
 
         Raises:
@@ -139,14 +139,15 @@ class Application:
         announced = headers.get("content-length")
         if announced is not None and int(announced) > self.limits.body_bytes:
             raise _too_large(self.limits)
-        task, seconds, late = asyncio.current_task(), self.limits.client_seconds, False
+        loop, seconds = asyncio.get_running_loop(), self.limits.client_seconds
+        task, late = asyncio.current_task(loop), False
         assert task is not None
 
         def stop_waiting() -> None:
             nonlocal late
             late = task.cancel()
 
-        timer = asyncio.get_running_loop().call_later(seconds, stop_waiting)  # cheaper than timeout
+        timer = loop.call_later(seconds, stop_waiting)  # a third of what asyncio.timeout takes
         try:
             return await (_whole(exchange, self.limits) if announced is None else exchange())
         except asyncio.CancelledError:
@@ -182,7 +183,7 @@ class Application:
         self.in_flight -= 1
         working.exception()  # is nobody's any more
 
-    async def _take_the_rest(self, exchange: Exchange) -> None:
+    async def _take_the_rest(self, exchange: HTTPProtocol) -> None:
         """Let a client that is refused send on: one that cannot would not read why."""
         with suppress(ProtocolClosed, ProtocolError, TimeoutError):  # the second: it was read
             async with asyncio.timeout(self.limits.client_seconds):
@@ -269,12 +270,12 @@ def _answer(inference: Inference, body: bytes, length: str | None, outside: Outs
     return asked.answer(_predicted(inference.model, asked.features, outside))
 
 
-def _require_plain(headers: Headers) -> None:
+def _require_plain(headers: Any) -> None:
     if any(value.lower() != "identity" for value in headers.get_all("content-encoding")):
         raise Refusal(415, "A compressed body is not accepted; send it without Content-Encoding.")
 
 
-async def _whole(exchange: Exchange, limits: Limits) -> bytes:
+async def _whole(exchange: HTTPProtocol, limits: Limits) -> bytes:
     """Read a body that comes in chunks, of which nothing says how many there are."""
     parts, size = [], 0
     async for part in exchange:

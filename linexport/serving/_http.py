@@ -2,8 +2,8 @@
 
 import codecs
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -29,46 +29,6 @@ _CONSTANT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|NaN|Infinity', re.DOTALL)
 """A string, or one of two numbers outside strings. An open string is one too: what follows its
 quote is looked at once."""
 _STANDARD = {b"NaN": b"null", b"Infinity": b"1e999"}
-
-
-class Headers(Protocol):
-    """Of a request, by name in small letters."""
-
-    def get(self, name: str) -> str | None:
-        """Return a header's value, the first if it is sent several times."""
-        ...
-
-    def get_all(self, name: str) -> list[str]:
-        """Return its values."""
-        ...
-
-
-class Scope(Protocol):
-    """What a request says before its body (RSGI 1.6, granian:docs/spec/RSGI.md)."""
-
-    method: str
-    path: str
-
-    @property
-    def headers(self) -> Headers:
-        """All of them."""
-        ...
-
-
-class Exchange(Protocol):
-    """What the server does for a request: hands over its body, and takes its answer."""
-
-    async def __call__(self) -> bytes:
-        """Return the whole body."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the parts of the body that have not been read."""
-        ...
-
-    def response_bytes(self, status: int, headers: list[Header], body: bytes) -> None:
-        """Send the answer."""
-        ...
 
 
 class Answer(NamedTuple):

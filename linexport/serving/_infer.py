@@ -35,7 +35,9 @@ HEADER_LENGTH = "inference-header-content-length"
 Parameters = dict[str, str | int | float | bool | None] | msgspec.UnsetType
 
 
-class _Input(msgspec.Struct, forbid_unknown_fields=True):
+class InferInput(msgspec.Struct, forbid_unknown_fields=True):
+    """The tensor of features: rows of numbers, flat or nested, or binary data after the JSON."""
+
     name: str
     shape: tuple[int, ...]
     datatype: str
@@ -43,14 +45,18 @@ class _Input(msgspec.Struct, forbid_unknown_fields=True):
     data: list[float | list[float | None] | None] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Output(msgspec.Struct, forbid_unknown_fields=True):
+class InferOutput(msgspec.Struct, forbid_unknown_fields=True):
+    """The tensor of predictions, and how it is wanted."""
+
     name: str
     parameters: Parameters = msgspec.UNSET
 
 
-class _Request(msgspec.Struct, forbid_unknown_fields=True):
-    inputs: list[_Input]
-    outputs: list[_Output] | msgspec.UnsetType = msgspec.UNSET
+class InferRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """A request by the protocol; what is optional in it may be left out."""
+
+    inputs: list[InferInput]
+    outputs: list[InferOutput] | msgspec.UnsetType = msgspec.UNSET
     id: str | msgspec.UnsetType = msgspec.UNSET
     parameters: Parameters = msgspec.UNSET
     model_name: str | msgspec.UnsetType = msgspec.UNSET
@@ -72,7 +78,7 @@ class _Response(msgspec.Struct):
     id: str | msgspec.UnsetType = msgspec.UNSET
 
 
-_REQUEST = msgspec.json.Decoder(_Request)
+_REQUEST = msgspec.json.Decoder(InferRequest)
 _UNSUPPORTED = ("classification", "shared_memory_region")
 """Parameters of extensions that the server does not have, and by which an answer would differ."""
 
@@ -119,29 +125,27 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     return body[:length], body[length:]
 
 
-def _single_input(request: _Request, model: ServedModel) -> _Input:
-    for given, meant, what in (
-        (request.model_name, model.name, "model_name"),
-        (request.model_version, model.version, "model_version"),
-    ):
-        if given and given != meant:
-            raise Refusal(
-                400, f"{what} is '{shortened(given)}', but the address is that of '{meant}'."
-            )
-    names = [tensor.name for tensor in request.inputs]
-    if names != [INPUT]:
-        raise Refusal(400, f"inputs must be one tensor, '{INPUT}', got {_listed(names)}.")
+def _single_input(request: InferRequest, model: ServedModel) -> InferInput:
+    _require_address("model_name", request.model_name, model.name)
+    _require_address("model_version", request.model_version, model.version)
+    if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
+        names = _listed(request.inputs)
+        raise Refusal(400, f"inputs must be one tensor, '{INPUT}', got {names}.")
     (tensor,) = request.inputs
     if tensor.datatype not in DATATYPES:
-        raise Refusal(
-            400,
-            f"The datatype of '{INPUT}' must be FP32 or FP64, got '{shortened(tensor.datatype)}'.",
-        )
-    _require_supported(tensor)
+        given = shortened(tensor.datatype)
+        raise Refusal(400, f"The datatype of '{INPUT}' must be FP32 or FP64, got '{given}'.")
+    if tensor.parameters:
+        _require_supported(tensor)
     return tensor
 
 
-def _require_supported(tensor: _Input | _Output) -> None:
+def _require_address(what: str, given: str | msgspec.UnsetType | None, meant: str) -> None:
+    if given and given != meant:
+        raise Refusal(400, f"{what} is '{shortened(given)}', but the address is that of '{meant}'.")
+
+
+def _require_supported(tensor: InferInput | InferOutput) -> None:
     for key in _UNSUPPORTED:
         if key in (tensor.parameters or ()):
             raise Refusal(
@@ -151,27 +155,27 @@ def _require_supported(tensor: _Input | _Output) -> None:
             )
 
 
-def _features(tensor: _Input, binary: bytes, model: ServedModel, limits: Limits) -> FloatArray:
+def _features(tensor: InferInput, binary: bytes, model: ServedModel, limits: Limits) -> FloatArray:
     """Return the input as (N, D)."""
-    num_features = len(model.predictor.features)
-    if len(tensor.shape) != 2 or tensor.shape[1] != num_features or tensor.shape[0] < 0:
+    num_features, shape = len(model.predictor.features), tensor.shape
+    if len(shape) != 2 or shape[1] != num_features or shape[0] < 0:
+        hint = f"; one row is [1, {num_features}]" if len(shape) == 1 else ""
         raise Refusal(
             400,
             f"The shape of '{INPUT}' must be [rows, {num_features}], got "
-            f"{shortened(str(list(tensor.shape)))}"
-            f"{f'; one row is [1, {num_features}]' if len(tensor.shape) == 1 else ''}.",
+            f"{shortened(str(list(shape)))}{hint}.",
         )
-    require_rows(tensor.shape[0], model, limits)
-    size = (tensor.parameters or {}).get("binary_data_size")
-    if size is None:
-        if binary:
-            raise Refusal(
-                400,
-                f"{len(binary)} bytes follow the JSON object, but '{INPUT}' has no parameter "
-                "binary_data_size.",
-            )
-        return _from_json(tensor)
-    return _from_binary(tensor, binary, size)
+    require_rows(shape[0], model, limits)
+    size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
+    if size is not None:
+        return _from_binary(tensor, binary, size)
+    if binary:
+        raise Refusal(
+            400,
+            f"{len(binary)} bytes follow the JSON object, but '{INPUT}' has no parameter "
+            "binary_data_size.",
+        )
+    return _from_json(tensor)
 
 
 def require_rows(num_rows: int, model: ServedModel, limits: Limits) -> None:
@@ -196,7 +200,7 @@ def require_rows(num_rows: int, model: ServedModel, limits: Limits) -> None:
         )
 
 
-def _from_binary(tensor: _Input, binary: bytes, size: object) -> NDArray[Any]:
+def _from_binary(tensor: InferInput, binary: bytes, size: object) -> NDArray[Any]:
     dtype = DATATYPES[tensor.datatype]
     num_rows, num_features = tensor.shape
     expected = num_rows * num_features * dtype.itemsize
@@ -219,12 +223,12 @@ def _from_binary(tensor: _Input, binary: bytes, size: object) -> NDArray[Any]:
     return values
 
 
-def _from_json(tensor: _Input) -> FloatArray:
+def _from_json(tensor: InferInput) -> FloatArray:
     if tensor.data is msgspec.UNSET:
         raise Refusal(400, f"'{INPUT}' has neither data nor the parameter binary_data_size.")
     num_rows, num_features = tensor.shape
     try:
-        values = np.asarray(tensor.data, np.float64)
+        values = np.array(tensor.data, np.float64)
     except ValueError as error:
         raise Refusal(
             400,
@@ -243,13 +247,14 @@ def _from_json(tensor: _Input) -> FloatArray:
     return values.reshape(tensor.shape)
 
 
-def _wants_binary(request: _Request) -> bool:
+def _wants_binary(request: InferRequest) -> bool:
+    if not request.parameters and not request.outputs:
+        return False
     wanted = _flag(request.parameters, "binary_data_output", "parameters", default=False)
     if not request.outputs:
         return wanted
-    names = [output.name for output in request.outputs]
-    if names != [OUTPUT]:
-        raise Refusal(400, f"outputs must be '{OUTPUT}' alone, got {_listed(names)}.")
+    if len(request.outputs) != 1 or request.outputs[0].name != OUTPUT:
+        raise Refusal(400, f"outputs must be '{OUTPUT}' alone, got {_listed(request.outputs)}.")
     (output,) = request.outputs
     _require_supported(output)
     return _flag(output.parameters, "binary_data", "parameters of outputs", default=wanted)
@@ -284,5 +289,5 @@ def _binary_response(
     return Answer(200, document + data, OCTETS, (length,), len(prediction))
 
 
-def _listed(names: Sequence[str]) -> str:
-    return shortened(", ".join(f"'{name}'" for name in names)) or "none"
+def _listed(tensors: Sequence[InferInput | InferOutput]) -> str:
+    return shortened(", ".join(f"'{tensor.name}'" for tensor in tensors)) or "none"

@@ -4,7 +4,16 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
-from linexport.serving._infer import DATATYPES, HEADER_LENGTH, INPUT, OUTPUT, datatype_of
+import msgspec
+
+from linexport.serving._infer import (
+    DATATYPES,
+    HEADER_LENGTH,
+    INPUT,
+    OUTPUT,
+    InferRequest,
+    datatype_of,
+)
 from linexport.serving._models import ServedModel
 
 MOST_COLUMNS = 100
@@ -46,6 +55,9 @@ _MODEL = _object(
     inputs=_array(_TENSOR),
     outputs=_array(_TENSOR),
 )
+(_INFER,), _SCHEMAS = msgspec.json.schema_components(
+    (InferRequest,), ref_template="#/components/schemas/{name}"
+)
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _HEADER_LENGTH = {
     "name": HEADER_LENGTH.title(),
@@ -65,40 +77,28 @@ def document(models: Collection[ServedModel], version: str) -> Document:
         "/v2/health/ready": ready,
     }
     for model in models:
-        paths |= _model_paths(model)
+        name = f"/v2/models/{quote(model.name, safe='')}"
+        paths |= _addresses(model, name) | _addresses(model, f"{name}/versions/{model.version}")
     paths["/metrics"] = _get("Metrics for Prometheus.", _STRING, "text/plain")
     return {
         "openapi": "3.1.0",
         "info": {"title": "linexport", "version": version},
         "paths": paths,
-        "components": {"schemas": {"error": _ERROR}},
+        "components": {"schemas": {"error": _ERROR, **_SCHEMAS}},
     }
-
-
-def _model_paths(model: ServedModel) -> Document:
-    name = f"/v2/models/{quote(model.name, safe='')}"
-    return _addresses(model, name) | _addresses(model, f"{name}/versions/{model.version}")
 
 
 def _addresses(model: ServedModel, base: str) -> Document:
-    shape = [1, len(model.predictor.features)]
-    infer_example = {
-        "inputs": [
-            {
-                "name": INPUT,
-                "shape": shape,
-                "datatype": datatype_of(model),
-                "data": [_typical(column) for column in model.predictor.features],
-            }
-        ]
-    }
+    features = model.predictor.features
+    tensor = {"name": INPUT, "shape": [1, len(features)], "datatype": datatype_of(model)}
+    infer_example = {"inputs": [{**tensor, "data": [_typical(column) for column in features]}]}
     value = _NUMBER if model.missing == "error" else _PREDICTION
-    row = {column.name: _typical(column) for column in model.predictor.features[:MOST_COLUMNS]}
+    row = {column.name: _typical(column) for column in features[:MOST_COLUMNS]}
     row_schema = {
         "type": "object",
-        "properties": {c.name: _column(c, value) for c in model.predictor.features[:MOST_COLUMNS]},
+        "properties": {c.name: _column(c, value) for c in features[:MOST_COLUMNS]},
         "required": list(row),
-        "additionalProperties": len(row) < len(model.predictor.features),
+        "additionalProperties": len(row) < len(features),
     }
     return {
         base: _get_model(
@@ -113,35 +113,11 @@ def _addresses(model: ServedModel, base: str) -> Document:
         ),
         f"{base}/infer": _post(
             f"Predict a tensor '{INPUT}' into '{OUTPUT}', as JSON or binary.",
-            _infer_schema(len(model.predictor.features)),
+            _INFER,
             infer_example,
             _predicted(outputs=_array(_TENSOR)),
             binary=True,
         ),
-    }
-
-
-def _infer_schema(num_features: int) -> Document:
-    tensor = {
-        "type": "object",
-        "properties": {
-            "name": {"const": INPUT},
-            "shape": {"type": "array", "items": {"type": "integer"}},
-            "datatype": {"enum": list(DATATYPES)},
-            "data": {"type": "array", "description": f"Rows of {num_features} numbers, or flat."},
-            "parameters": {"type": "object"},
-        },
-        "required": ["name", "shape", "datatype"],
-    }
-    return {
-        "type": "object",
-        "properties": {
-            "id": {"type": "string"},
-            "inputs": {"type": "array", "items": tensor, "minItems": 1, "maxItems": 1},
-            "outputs": {"type": "array", "items": {"type": "object"}},
-            "parameters": {"type": "object"},
-        },
-        "required": ["inputs"],
     }
 
 
