@@ -34,12 +34,7 @@ from ._ranks import (
 from ._ranks import (
     open_ranks as open_ranks,
 )
-from ._sharing import (
-    describe_all as describe_all,
-)
-from ._sharing import (
-    share_dataset as share_dataset,
-)
+from ._splitting import share_dataset as share_dataset
 from ._splitting import split as split
 from ._synthetic import (
     synthesize as synthesize,

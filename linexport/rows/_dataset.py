@@ -9,6 +9,7 @@ import numpy as np
 from linexport._arrays import Float64Array, FloatArray
 from linexport.columns import Column
 from linexport.errors import DataError
+from linexport.tables import Gather, alone
 
 if TYPE_CHECKING:
     from linexport.rows._loaders import Minibatches  # they import torch
@@ -111,24 +112,31 @@ class Dataset:
         """Whether the columns say their range, mean and standard deviation."""
         return all(column.minimum is not None for column in (*self.features, *self.targets))
 
-    def described(self) -> "Dataset":
-        """Return the same rows with each column's range, mean and standard deviation."""
+    def described(self, gather: Gather = alone) -> "Dataset":
+        """Return the same rows with the range, mean and standard deviation of all ranks' rows."""
         return replace(
             self,
-            features=_describe(self.features, self.feature_values),
-            targets=_describe(self.targets, self.target_values),
+            features=_describe(self.features, self.feature_values, gather),
+            targets=_describe(self.targets, self.target_values, gather),
         )
 
 
-def _describe(columns: tuple[Column, ...], values: Float64Array) -> tuple[Column, ...]:
-    minimum, maximum = values.min(axis=0), values.max(axis=0)
+def _describe(
+    columns: tuple[Column, ...], values: Float64Array, gather: Gather
+) -> tuple[Column, ...]:
+    minimum = gather(values.min(axis=0, initial=np.inf)).min(axis=0)
+    maximum = gather(values.max(axis=0, initial=-np.inf)).max(axis=0)
+    num_rows = gather(np.array([float(len(values))])).sum()
     # Dividing by a power of two is exact, and keeps squares from overflow and underflow.
     exponent = np.frexp(np.maximum(-minimum, maximum))[1]
     scale = np.ldexp(1.0, exponent - 1)
     # In blocks, so that no copy of all the rows is made.
     blocks = [values[start : start + _BLOCK_ROWS] for start in range(0, len(values), _BLOCK_ROWS)]
-    mean = sum((block / scale).sum(axis=0) for block in blocks) / len(values)
-    variance = sum(((block / scale - mean) ** 2).sum(axis=0) for block in blocks) / len(values)
+    none = np.zeros(len(columns))
+    total = sum(((block / scale).sum(axis=0) for block in blocks), none)
+    mean = gather(total).sum(axis=0) / num_rows
+    squares = sum((((block / scale - mean) ** 2).sum(axis=0) for block in blocks), none)
+    variance = gather(squares).sum(axis=0) / num_rows
     statistics = zip(
         minimum.tolist(),
         maximum.tolist(),

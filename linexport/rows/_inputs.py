@@ -9,7 +9,6 @@ from linexport.errors import DataError
 from linexport.rows._arrays import as_dataset, pair
 from linexport.rows._dataset import Dataset, Rows
 from linexport.rows._ranks import ONE, Ranks
-from linexport.rows._sharing import describe_all
 
 __all__ = ["check_test_rows", "in_memory", "training_data"]
 
@@ -56,9 +55,9 @@ def in_memory(rows: Rows, ranks: Ranks = ONE) -> Dataset:
         from linexport.rows._table_rows import read_rows  # it imports polars
 
         dataset = read_rows(rows)
-    if ranks.size > 1:
-        return describe_all(dataset, ranks.gather)
-    return dataset if dataset.is_described else dataset.described()
+    if ranks.size == 1 and dataset.is_described:
+        return dataset
+    return dataset.described(ranks.gather)
 
 
 def check_test_rows(test: Dataset, training: Rows) -> None:

@@ -1,13 +1,15 @@
-"""Rows kept out of training, for honest metrics."""
+"""Parts of rows in memory: kept out of training for honest metrics, or shared among ranks."""
 
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linexport.errors import ConfigError
 from linexport.rows._dataset import Dataset
+from linexport.tables import span
 
-__all__ = ["split"]
+__all__ = ["share_dataset", "split"]
 
 
 def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -41,7 +43,12 @@ def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, D
     return training, replace(test, features=training.features, targets=training.targets)
 
 
-def _take(dataset: Dataset, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Dataset:
+def share_dataset(dataset: Dataset, rank: int, num_ranks: int) -> Dataset:
+    """Return the rows of a rank; the columns keep the description of all rows."""
+    return _take(dataset, slice(*span(dataset.num_rows, rank, num_ranks)))
+
+
+def _take(dataset: Dataset, rows: "NDArray[np.int64] | slice") -> Dataset:
     return replace(
         dataset,
         feature_values=dataset.feature_values[rows],

@@ -21,20 +21,16 @@ from torch import Tensor, nn
 from linexport.sgd._shuffling import ShuffledRows
 from linexport.sgd._stepping import Pace, threads_for
 
-__all__ = ["ClosedForm", "Composition"]
+__all__ = ["ClosedForm", "composed"]
 
 FEWEST_COMPOSED = 8
-"""Steps: room for composing them, and its calls, cost as much as some six taken one by one."""
+"""Steps: composing them, and its calls, cost as much as some six taken one by one."""
 ARITHMETIC_OF_CALLS = 200_000
 """Multiplications in X'Z and in composing that take as long as the calls of a step: some 16 us.
 Measured on 2 cores over 2 to 50 features, with and without momentum. With batches of 1 to 10,000
 the ways break even between 200,000 and 500,000, in float64 between 130,000 and 250,000."""
 ARITHMETIC_OF_CALLS_ELSEWHERE = 1 << 24
 """A GPU launches no faster than a CPU calls, and multiplies 100 times as fast. Not measured."""
-COMPOSED_BYTES = 1 << 19
-"""Of steps that are composed at once, at most: what one core's cache holds."""
-COMPOSED_BYTES_ELSEWHERE = 1 << 26
-"""Likewise what a GPU's cache holds, give or take. Not measured."""
 ALONE = 1 << 20
 """Values of a batch, or of steps to compose, up to which one thread is to work alone. A second one
 takes a third off 40 us at 100,000 values of a batch, and nothing off the products of small
@@ -45,9 +41,9 @@ class ClosedForm:
     """Takes the steps of an epoch: one by one, or composed where that is faster."""
 
     def __init__(
-        self, module: nn.Linear, rows: ShuffledRows, pace: Pace, *, composed: bool | None = None
+        self, module: nn.Linear, rows: ShuffledRows, pace: Pace, *, composes: bool | None = None
     ) -> None:
-        """Take rows (x, 1, y); `composed` says which way to go, whichever is faster."""
+        """Take rows (x, 1, y); `composes` says which way to go, whichever is faster."""
         self._rows = rows
         self._pace = pace
         self._num_targets, num_features = module.weight.shape
@@ -58,19 +54,17 @@ class ClosedForm:
         self._velocity = torch.zeros_like(self._theta)
         self._gradient = torch.zeros_like(self._theta)
         self._weight, self._bias = module.weight.detach(), module.bias.detach()
-        pays = self._composing_pays() if composed is None else composed
-        self.composition = self._new_composition() if pays else None
-        """Where steps are composed; None where it is faster to take them one by one."""
+        self.composes = self._composing_pays() if composes is None else composes
+        """Whether steps are composed."""
 
     def run(self) -> None:
         """Step through one epoch."""
         self._theta[:-1], self._theta[-1] = self._weight.T, self._bias
         with threads_for(self._rows.values_in_stack(self._pace.batch_size)):
             for stack in self._rows.epoch(self._pace.batch_size):
-                if self.composition is not None and len(stack) > 1:
-                    self._collect(self.composition, stack)
-                else:  # the last batch among others
-                    self._take_collected()
+                if self.composes and len(stack) > 1:  # not the last batch, whose gradient is kept
+                    self._step_at_once(stack)
+                else:
                     self._step_through(stack)
         self._weight[:], self._bias[:] = self._theta[:-1].T, self._theta[-1]
 
@@ -99,134 +93,65 @@ class ClosedForm:
             direction = self._velocity
         self._theta -= self._pace.learning_rate * direction
 
-    def _collect(self, composition: "Composition", stack: Tensor) -> None:
-        if not composition.has_room(len(stack)):
-            self._take_collected()
-        _write_steps(composition.room(len(stack)), stack, self._pace)
-
-    def _take_collected(self) -> None:
-        composition = self.composition
-        if composition is None or not composition.count:
+    def _step_at_once(self, stack: Tensor) -> None:
+        pulls = self._pulls(stack)
+        if not self._pace.momentum:
+            self._theta -= self._taken(pulls, self._theta)
             return
-        momentum, learning_rate = self._pace.momentum, self._pace.learning_rate
-        state = self._theta
-        if momentum:
-            state = torch.cat([self._theta, self._velocity * learning_rate])
-        with threads_for(composition.num_values, alone=ALONE):
-            composition.take(state)
-        if momentum:
-            self._theta[:] = state[: self._size]
-            self._velocity[:] = state[self._size :] / learning_rate
+        state = torch.cat([self._theta, self._velocity * self._pace.learning_rate])
+        state -= self._taken(_with_momentum(pulls, self._pace.momentum), state)
+        self._theta[:] = state[: self._size]
+        self._velocity[:] = state[self._size :] / self._pace.learning_rate
+
+    def _pulls(self, stack: Tensor) -> Tensor:
+        """Return the learning rate times the gradients' maps, shape (T, P, P + K)."""
+        num_steps, batch_size, width = stack.shape
+        factor = 2 * self._pace.learning_rate / (batch_size * self._num_targets)
+        pulls = stack.new_empty(num_steps, self._size, width)
+        # beta=0 overwrites.
+        pulls.baddbmm_(stack[:, :, : self._size].mT, stack, beta=0, alpha=factor)
+        if self._pace.weight_decay:
+            added = self._pace.learning_rate * self._pace.weight_decay
+            pulls.diagonal(dim1=1, dim2=2).add_(added)
+        return pulls
+
+    def _taken(self, steps: Tensor, state: Tensor) -> Tensor:
+        """Return what steps (T, S, S + K), one after the other, take off a state (S, K)."""
+        with threads_for(steps.numel(), alone=ALONE):
+            step, size = composed(steps), len(state)
+            return step[:, :size] @ state - step[:, size:]
 
     def _composing_pays(self) -> bool:
-        size, width = self._composed_shape()
+        size = 2 * self._size if self._pace.momentum else self._size  # with the velocity
         of_gram = self._pace.batch_size * self._size * len(self._state)
+        of_composing = size**2 * (size + self._num_targets)
         on_cpu = self._state.device.type == "cpu"
         limit = ARITHMETIC_OF_CALLS if on_cpu else ARITHMETIC_OF_CALLS_ELSEWHERE
         enough = self._rows.num_batches(self._pace.batch_size) > FEWEST_COMPOSED
-        return enough and of_gram + size**2 * width <= limit
-
-    def _new_composition(self) -> "Composition":
-        """Return one with room for a stack, and for more where steps are small."""
-        size, width = self._composed_shape()
-        batch_size, on_cpu = self._pace.batch_size, self._state.device.type == "cpu"
-        num_bytes = COMPOSED_BYTES if on_cpu else COMPOSED_BYTES_ELSEWHERE
-        fitting = num_bytes // (size * width * self._state.itemsize)
-        most = min(
-            self._rows.num_batches(batch_size) - 1,
-            max(fitting, self._rows.batches_in_stack(batch_size)),
-        )
-        return Composition(
-            self._state,
-            capacity=1 << max(0, most - 1).bit_length(),
-            size=size,
-            num_targets=self._num_targets,
-        )
-
-    def _composed_shape(self) -> tuple[int, int]:
-        """Return S and S + K: with momentum, the state holds the velocity too."""
-        size = 2 * self._size if self._pace.momentum else self._size
-        return size, size + self._num_targets
+        return enough and of_gram + of_composing <= limit
 
 
-class Composition:
-    """Collects up to a power of two of steps, and takes them as one."""
-
-    def __init__(self, like: Tensor, *, capacity: int, size: int, num_targets: int) -> None:
-        """Make room for steps on states of shape (S, K).
-
-        Args:
-            like: Of the dtype and device of the steps.
-            capacity: A power of two.
-            size: S.
-            num_targets: K.
-        """
-        self.count = 0
-        """How many steps there are."""
-        self._capacity = capacity
-        self._written = 0
-        width = size + num_targets
-        self.num_values = capacity * size * width
-        """How many numbers the steps have for which there is room."""
-        steps = self._steps = like.new_zeros(capacity, size, width)
-        self._pairs = []
-        while capacity > 1:
-            capacity //= 2
-            first, second = steps[::2], steps[1::2]
-            steps = like.new_zeros(capacity, size, width)
-            self._pairs.append((first, second, second[:, :, :size], steps))
-        self._matrix, self._shift = steps[0, :, :size], steps[0, :, size:]
-
-    def has_room(self, num_steps: int) -> bool:
-        """Tell whether so many more steps fit."""
-        return self.count + num_steps <= self._capacity
-
-    def room(self, num_steps: int) -> Tensor:
-        """Return where the next so many steps are to be written, shape (T, S, S + K)."""
-        self.count += num_steps
-        return self._steps[self.count - num_steps : self.count]
-
-    def take(self, state: Tensor) -> None:
-        """Take a state (S, K), in place, through the steps, and forget them."""
-        if self.count < self._written:
-            self._steps[self.count : self._written] = 0  # steps that change nothing
-        self._written, self.count = self.count, 0
-        for first, second, matrices, both in self._pairs:
-            torch.add(first, second, out=both).baddbmm_(matrices, first, alpha=-1)
-        state -= self._matrix @ state - self._shift
+def composed(steps: Tensor) -> Tensor:
+    """Return the one step (S, S + K) that steps (T, S, S + K) are, one after the other."""
+    size = steps.shape[1]
+    while len(steps) > 1:
+        first, second = steps[:-1:2], steps[1::2]
+        pairs = (first + second).baddbmm_(second[:, :, :size], first, alpha=-1)
+        steps = torch.cat([pairs, steps[-1:]]) if len(steps) % 2 else pairs
+    return steps[0]
 
 
-def _write_steps(steps: Tensor, stack: Tensor, pace: Pace) -> None:
-    """Write the steps on a stack of batches.
+def _with_momentum(pulls: Tensor, momentum: float) -> Tensor:
+    """Return steps of the parameters and, below them, the learning rate times the velocity.
 
-    The state is the parameters theta = (W', b) or, with momentum, theta and below it the learning
-    rate times the velocity.
-
-    Args:
-        steps: Where to, shape (T, P, P + K) or, with momentum, (T, 2P, 2P + K).
-        stack: Rows (x, 1, y), shape (T, B, P + K).
-        pace: Of the steps.
+    velocity' = momentum * velocity + pull and theta' = theta - velocity'.
     """
-    batch_size, width = stack.shape[1:]
-    num_targets = steps.shape[2] - steps.shape[1]
-    size = width - num_targets
-    pulls = steps.new_empty(len(steps), size, width) if pace.momentum else steps
-    factor = 2 * pace.learning_rate / (batch_size * num_targets)
-    # beta=0 overwrites.
-    pulls.baddbmm_(stack[:, :, :size].mT, stack, beta=0, alpha=factor)
-    if pace.weight_decay:
-        pulls.diagonal(dim1=1, dim2=2).add_(pace.learning_rate * pace.weight_decay)
-    if pace.momentum:
-        _write_with_momentum(steps, pulls, pace.momentum)
-
-
-def _write_with_momentum(steps: Tensor, pulls: Tensor, momentum: float) -> None:
-    """Write velocity' = momentum * velocity + pull and theta' = theta - velocity'."""
-    size = pulls.shape[1]
-    steps[:] = 0
+    num_steps, size, width = pulls.shape
+    steps = pulls.new_zeros(num_steps, 2 * size, size + width)
     of_theta, of_velocity = steps[:, :size], steps[:, size:]
     of_theta[:, :, :size] = pulls[:, :, :size]
     of_theta[:, :, 2 * size :] = pulls[:, :, size:]
     of_velocity[:] = -of_theta
     of_theta[:, :, size : 2 * size].diagonal(dim1=1, dim2=2).fill_(momentum)
     of_velocity[:, :, size : 2 * size].diagonal(dim1=1, dim2=2).fill_(1 - momentum)
+    return steps

@@ -19,10 +19,17 @@ from linexport.numerics import rescaled
 from linexport.rows import Dataset, Ranks, Rows
 from linexport.sgd._closed_form import ClosedForm
 from linexport.sgd._config import SGDConfig
-from linexport.sgd._data_parallel import DataParallel, SharedBatches
 from linexport.sgd._descent import Descent, descend
 from linexport.sgd._shuffling import ShuffledRows, augment
-from linexport.sgd._stepping import Autograd, EpochRunner, LoaderBatches, Pace, Scaler, new_module
+from linexport.sgd._stepping import (
+    Autograd,
+    EpochRunner,
+    LoaderBatches,
+    Pace,
+    Scaler,
+    SharedBatches,
+    new_module,
+)
 
 __all__ = ["fit_sgd", "resolve_device"]
 
@@ -122,7 +129,7 @@ def _start(
         batches = LoaderBatches(rows.minibatches, scaler=scaler, dtype=dtype, device=device)
         runner = Autograd(module, batches, pace)
     elif ranks.size > 1:
-        runner = DataParallel(module, _shared(table, num_features, generator, ranks), pace, ranks)
+        runner = Autograd(module, _shared(table, num_features, generator, ranks), pace, ranks)
     else:
         runner = ClosedForm(module, ShuffledRows(table, generator), pace)
     return Descent(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from linexport.rows import Minibatches
+from linexport.rows import ONE, Minibatches, Ranks
 
 __all__ = [
     "Autograd",
@@ -21,6 +21,7 @@ __all__ = [
     "LoaderBatches",
     "Pace",
     "Scaler",
+    "SharedBatches",
     "Update",
     "gradients",
     "new_module",
@@ -106,6 +107,42 @@ class LoaderBatches:
             yield features.to(self._device, self._dtype), targets.to(self._device, self._dtype)
 
 
+class SharedBatches:
+    """A rank's part of batches drawn from the rows of all ranks, in a new order each epoch.
+
+    All draw the same order from the same seed.
+    """
+
+    def __init__(
+        self,
+        features: Tensor,
+        targets: Tensor,
+        generator: torch.Generator,
+        *,
+        first_row: int,
+        num_rows: int,
+    ) -> None:
+        """Take a rank's rows, which are those from `first_row` on among N, counted from 0."""
+        self._features = features
+        self._targets = targets
+        self._generator = generator
+        self._first_row = first_row
+        self._num_rows = num_rows
+
+    def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield as many batches on every rank; all rows in one need no order."""
+        if batch_size >= self._num_rows:
+            yield self._features, self._targets
+            return
+        row = torch.randperm(self._num_rows, generator=self._generator) - self._first_row
+        held = (row >= 0) & (row < len(self._features))
+        place = held.nonzero().flatten()
+        num_batches = -(-self._num_rows // batch_size)
+        counts = torch.bincount(place // batch_size, minlength=num_batches).tolist()
+        for rows in torch.split(row[place].to(self._features.device), counts):
+            yield self._features.index_select(0, rows), self._targets.index_select(0, rows)
+
+
 def gradients(module: nn.Module) -> dict[str, Tensor]:
     """Return a copy of the last minibatch's gradients, by parameter name."""
     return {name: _gradient(parameter).clone() for name, parameter in module.named_parameters()}
@@ -130,13 +167,17 @@ def new_module(
 class Autograd:
     """The plain loop: forward, mean squared error, backward, update.
 
-    It takes batches of any origin, and is what tests hold every faster way to.
+    It takes batches of any origin, and is what tests hold every faster way to. Where several ranks
+    hold parts of each batch, be they of no rows, the sum of their squared errors' gradients,
+    divided by the batch's rows, is the gradient of the whole batch: so the trajectory is that of
+    one process with all rows, but for the order of the sums.
     """
 
-    def __init__(self, module: nn.Linear, batches: Batches, pace: Pace) -> None:
+    def __init__(self, module: nn.Linear, batches: Batches, pace: Pace, ranks: Ranks = ONE) -> None:
         self._module = module
         self._batches = batches
         self._pace = pace
+        self._ranks = ranks
         self._update = Update(module.parameters(), pace)
 
     def run(self) -> None:
@@ -144,12 +185,28 @@ class Autograd:
         with threads_for(self._pace.batch_size * self._module.in_features):
             for features, targets in self._batches.epoch(self._pace.batch_size):
                 self._update.zero_grad()
-                torch.autograd.backward(functional.mse_loss(self._module(features), targets))
+                prediction = self._module(features)
+                if self._ranks.size == 1:
+                    torch.autograd.backward(functional.mse_loss(prediction, targets))
+                else:
+                    squares = functional.mse_loss(prediction, targets, reduction="sum")
+                    torch.autograd.backward(squares / targets.shape[1])
+                    self._average(len(features))
                 self._update.step()
 
     def gradients(self) -> dict[str, Tensor]:
         """Return the last minibatch's, by parameter name."""
         return gradients(self._module)
+
+    def _average(self, num_rows: int) -> None:
+        """Replace the gradients of this rank's sum by those of the mean over the batch."""
+        found = [_gradient(parameter) for parameter in self._module.parameters()]
+        own = [gradient.flatten() for gradient in found]
+        flat = torch.cat([*own, own[0].new_tensor([float(num_rows)])])
+        total = torch.from_numpy(self._ranks.sum(flat.cpu().numpy())).to(flat.device)
+        means = torch.split(total[:-1] / total[-1], [len(part) for part in own])
+        for gradient, mean in zip(found, means, strict=True):
+            gradient.copy_(mean.view_as(gradient))
 
 
 class Update:

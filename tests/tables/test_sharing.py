@@ -14,7 +14,7 @@ from threaded_ranks import on_ranks
 
 from linexport.errors import ConfigError, DataError
 from linexport.rows._arrays import as_dataset
-from linexport.rows._sharing import describe_all, share_dataset
+from linexport.rows._splitting import describe_all, share_dataset
 from linexport.rows._table_rows import read_rows, training_rows
 from linexport.tables import _csv_records
 from linexport.tables._opening import open_table

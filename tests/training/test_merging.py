@@ -9,7 +9,7 @@ from linexport.least_squares._solver import LeastSquaresConfig
 from linexport.numerics._bounds import gamma
 from linexport.rows._arrays import as_dataset
 from linexport.rows._dataset import Dataset
-from linexport.rows._sharing import share_dataset
+from linexport.rows._splitting import share_dataset
 from linexport.sgd._config import SGDConfig
 from linexport.training._train import train
 
