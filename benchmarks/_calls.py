@@ -1,10 +1,11 @@
 """Notes which modules of linexport a process calls functions of; copied to be its sitecustomize.
 
-Each process writes to a file of its own in the folder CALLS, one line for each module: the mark
-that was there when it was first called, and its path. Whoever watches changes the mark, a file, to
-have what is called from then on told apart.
+Each process writes to a file of its own in the folder CALLS, a line for each module: the mark that
+was there when it was first called, whether a function or a class's body ran, and its path. Whoever
+watches changes the mark, a file, to have what is called from then on told apart.
 """
 
+import inspect
 import os
 import sys
 import threading
@@ -13,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 FOLDER = Path(os.environ["CALLS"])
-_seen: set[tuple[str, str]] = set()
+_seen: set[str] = set()
 
 
 def note(frame: FrameType, event: str, _: Any) -> None:
@@ -22,10 +23,12 @@ def note(frame: FrameType, event: str, _: Any) -> None:
     if event != "call" or "/linexport/" not in path or frame.f_code.co_name == "<module>":
         return
     mark = (FOLDER / "mark").read_text()
-    if (mark, path) not in _seen:
-        _seen.add((mark, path))
+    kind = "function" if frame.f_code.co_flags & inspect.CO_OPTIMIZED else "class"
+    line = f"{mark} {kind} {path.rpartition('/linexport/')[2]}\n"
+    if line not in _seen:
+        _seen.add(line)
         with (FOLDER / f"{os.getpid()}.calls").open("a") as file:
-            file.write(f"{mark} {path.rpartition('/linexport/')[2]}\n")
+            file.write(line)
 
 
 threading.setprofile(note)
