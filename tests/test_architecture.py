@@ -8,6 +8,7 @@ import pytest
 
 import linexport
 from linexport.cli._main import COMMANDS
+from linexport.sources._registry import SOURCES
 
 PACKAGE = Path(linexport.__file__).parent
 PICTURE = Path(__file__).parent.parent / "docs" / "architecture.md"
@@ -161,7 +162,7 @@ def test_a_door_lists_what_there_is(door):
 
 def test_every_module_is_used_and_those_of_a_room_are_private_or_in_its_door():
     called = {f"linexport.cli.{name.replace('-', '_')}" for name in COMMANDS}
-    called |= {"linexport", "linexport.__main__"}
+    called |= {"linexport", "linexport.__main__"} | {source.module for source in SOURCES}
     imported = set().union(*map(imported_modules, (*PATHS, *DOORS)))
     in_doors = {f"{module}.{name}" for door in DOORS for module, name in listed(door)}
     for path in PATHS:

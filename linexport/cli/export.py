@@ -18,6 +18,7 @@ from linexport.cli._options import (
     quiet_option,
 )
 from linexport.cli._terminal import echo_exported
+from linexport.sources import source_files
 
 __all__ = ["command"]
 
@@ -53,8 +54,7 @@ def command(
 ) -> None:
     """Export SOURCE, a linear model from elsewhere, and prove that every runtime predicts the same.
 
-    SOURCE is a bundle, or a file: .json with names and coefficients, .safetensors, .onnx, or .pt,
-    .pth or .bin with a state_dict. Pickled models are exported from Python.
+    SOURCE is a bundle, or a file: {files}. Pickled models are exported from Python.
 
     Exit status: 0 proven, 1 a runtime disagrees, 2 misuse, 3 could not be done.
     """
@@ -71,6 +71,9 @@ def command(
         overwrite=overwrite,
     )
     echo_exported(ctx, exported, as_json=as_json, quiet=quiet)
+
+
+command.help = (command.help or "").format(files=source_files())
 
 
 def _split(values: tuple[str, ...]) -> list[str]:

@@ -21,7 +21,7 @@ __all__ = ["command"]
 @click.option(
     "--reference",
     type=click.Path(path_type=Path),
-    help="Bundle or safetensors file with the model that PATH, a single artifact, should be.",
+    help="The model that PATH, a single artifact, should be: whatever `linexport export` takes.",
 )
 @click.option(
     "--trust", is_flag=True, help="Load TorchScript and .pt2 files even if they could run code."

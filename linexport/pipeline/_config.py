@@ -41,17 +41,18 @@ class ExportConfig(ProbeConfig):
     ir_version: int | None = setting(default=None, help="Of the ONNX file; 7 if not given.")
 
     def __post_init__(self) -> None:
-        self.chosen()
+        chosen_formats(self)
 
-    def chosen(self) -> list[Format]:
-        """Return the formats to write, with their settings.
 
-        Raises:
-            ConfigError: If one cannot be written so, such as an opset that there is not.
-        """
-        return formats.configured(
-            self.formats, opset_version=self.opset_version, ir_version=self.ir_version
-        )
+def chosen_formats(config: ExportConfig) -> list[Format]:
+    """Return the formats to write, with their settings.
+
+    Raises:
+        ConfigError: If one cannot be written so, such as an opset that there is not.
+    """
+    return formats.configured(
+        config.formats, opset_version=config.opset_version, ir_version=config.ir_version
+    )
 
 
 @settings

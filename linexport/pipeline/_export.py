@@ -3,7 +3,7 @@
 import math
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from linexport import bundle, formats, reporting, sources
 from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
 from linexport.columns import Column
 from linexport.errors import ConfigError, ModelError
-from linexport.fit import Fit, FitRecord, Setting, coefficients_by_target
+from linexport.fit import Fit, FitRecord, coefficients_by_target
 from linexport.model import LinearModel
 from linexport.numerics import (
     artifact_model,
@@ -23,8 +23,9 @@ from linexport.numerics import (
     rounding_budget,
 )
 from linexport.parity import ParityReport, encode_certificate
-from linexport.pipeline._config import ExportConfig
+from linexport.pipeline._config import ExportConfig, chosen_formats
 from linexport.pipeline._verify import open_written, prove
+from linexport.sources import Imported
 
 __all__ = ["Exported", "export"]
 
@@ -41,10 +42,21 @@ class Exported:
     model: LinearModel
     """The artifacts' numbers."""
     report: ParityReport
+    origin: Imported
+    """What was exported, before it was rounded to the artifacts' dtype."""
     training: Fit | None = None
     """Where the model was trained here."""
     warnings: tuple[str, ...] = ()
     """Sentences for the user: what falls short and what to do about it."""
+
+    def __fspath__(self) -> str:
+        """Return where the bundle is, so that whatever takes its path takes this too.
+
+        Raises:
+            ParityError: If nothing was written, with the reason.
+        """
+        self.report.require()
+        return str(self.path)
 
 
 def export(
@@ -60,7 +72,8 @@ def export(
     """Write a model as a bundle, once every artifact is proven to predict the same.
 
     Args:
-        source: What training returned, or a model from elsewhere: whatever `read_model` takes.
+        source: What `train`, `read_bundle` or this returned, or a model from elsewhere: whatever
+            `read_model` takes. The record of a fit that was made here is kept.
         output: The bundle's directory.
         config: What to write.
         features: Names in the order of the input, where the source has none; a Column states a
@@ -80,20 +93,24 @@ def export(
         ArtifactError: If the source is a file that cannot be used.
     """
     config = config or ExportConfig()
-    training = _training_result(source)
-    if training is None:
-        fit_model, fit = _imported(source, features, targets, ranges)
-    elif features or targets or ranges is not None:
+    training = source.training if isinstance(source, Exported) else source
+    if not isinstance(training, Fit):
+        training = None
+    if isinstance(source, Fit) and (features or targets or ranges is not None):
         raise ConfigError("What train returned has its names and ranges; leave them out.")
-    else:
-        fit_model, fit = training.model, training.record
+    origin = sources.read_model(source, features=features, targets=targets)
+    if ranges is not None:
+        from linexport.pipeline._ranges import with_ranges  # it imports polars
+
+        origin = replace(origin, model=with_ranges(origin.model, ranges))
+    fit_model, fit = origin.model, origin.record or _imported(origin)
     bundle.check_destination(output, overwrite=overwrite)
     model = artifact_model(fit_model, np.dtype(config.dtype), config.form)
-    budgets = _error_budgets(fit_model, model, fit)
+    budgets = _error_budgets(origin, model, fit)
     versions = _versions()
     artifacts = formats.export(
         model,
-        config.chosen(),
+        chosen_formats(config),
         metadata=formats.artifact_metadata(model, fit, versions),
     )
     report = prove(
@@ -123,45 +140,35 @@ def export(
         error_budget=budgets,
         model=model,
         report=report,
+        origin=origin,
         training=training,
         warnings=(
             *(() if training is None else training.warnings),
-            *_precision_warnings(fit_model, fit, budgets, config),
+            *_precision_warnings(origin, fit, budgets, config),
         ),
     )
 
 
-def _training_result(source: Any) -> Fit | None:
-    """Tell what training returned from a model; training is not imported for others."""
-    is_ours = type(source).__module__.startswith("linexport.") and hasattr(source, "record")
-    return source if is_ours else None
-
-
-def _imported(
-    source: Any, features: Sequence[Column | str], targets: Sequence[Column | str], ranges: Any
-) -> tuple[LinearModel, FitRecord]:
-    found = sources.read_model(source, features=features, targets=targets)
-    model = found.model
-    if ranges is not None:
-        from linexport.pipeline._ranges import with_ranges  # it imports polars
-
-        model = with_ranges(model, ranges)
+def _imported(origin: Imported) -> FitRecord:
+    """Return what is known of a model that came about elsewhere."""
+    model = origin.model
     weight, bias = raw_coefficients(model)
     coefficients = coefficients_by_target(
         model.feature_names, model.target_names, weight.tolist(), bias.tolist()
     )
-    settings: dict[str, Setting] = {"source": found.source}
-    return model, FitRecord(solver="imported", rows=0, settings=settings, coefficients=coefficients)
+    return FitRecord(
+        solver="imported", rows=0, settings={"source": origin.source}, coefficients=coefficients
+    )
 
 
-def _error_budgets(
-    fit_model: LinearModel, model: LinearModel, fit: FitRecord
-) -> dict[str, ErrorBudget]:
-    rounding, inputs = rounding_budget(fit_model, model), input_rounding(fit_model, model)
+def _error_budgets(origin: Imported, model: LinearModel, fit: FitRecord) -> dict[str, ErrorBudget]:
+    rounding = rounding_budget(origin.model, model)
+    inputs = input_rounding(origin.model, model)
     budgets = {}
     for target, export_error, input_error, runtime_error in zip(
         model.target_names, rounding.export, inputs, rounding.runtime, strict=True
     ):
+        export_error += origin.rounded.get(target, 0.0)
         distance = fit.optimum.get(target)
         fit_error = None if distance is None else distance.prediction
         budgets[target] = ErrorBudget(
@@ -180,15 +187,15 @@ def _error_budgets(
 
 
 def _precision_warnings(
-    fit_model: LinearModel, fit: FitRecord, budgets: dict[str, ErrorBudget], config: ExportConfig
+    origin: Imported, fit: FitRecord, budgets: dict[str, ErrorBudget], config: ExportConfig
 ) -> Iterator[str]:
     """Say where rounding may cost more than a hundredth of what the fit leaves unexplained."""
     if config.dtype != "float32":
         return
     centred = budgets
-    if config.form == "folded" and fit_model.form == "centred":
-        other = artifact_model(fit_model, np.dtype(np.float32), "centred")
-        centred = _error_budgets(fit_model, other, fit)
+    if config.form == "folded" and origin.model.form == "centred":
+        other = artifact_model(origin.model, np.dtype(np.float32), "centred")
+        centred = _error_budgets(origin, other, fit)
     for target, metrics in fit.metrics.get("training", {}).items():
         limit = metrics.rmse / 100
         exact_fit = target in fit.optimum and fit.optimum[target].standard_errors is None

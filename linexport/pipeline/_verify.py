@@ -16,7 +16,7 @@ from linexport.bundle import Bundle
 from linexport.errors import ArtifactError, ConfigError
 from linexport.formats import Format, Runtime
 from linexport.model import LinearModel
-from linexport.numerics import artifact_model
+from linexport.numerics import Form, artifact_model
 from linexport.parity import DEFAULT_PROBE_ROWS, DoubleReference, ParityReport, ProbeConfig
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
 
@@ -60,7 +60,7 @@ def verify(
             artifacts = artifacts_of(found.contents)
         else:
             artifacts = {found.path.name: found.data}
-            model, notes = _in_precision_of(found, model, opener)
+            model, notes = _as_written(found, model, opener)
         report = prove(
             model,
             artifacts,
@@ -151,19 +151,19 @@ def _reference(found: Bundle | Artifact, given: Any) -> LinearModel:
     if given is None:
         raise ConfigError(
             f"{found.path}: a single artifact needs the model to compare it with: pass --reference "
-            "with a bundle or a safetensors file."
+            "with a bundle or a file of its numbers."
         )
     if isinstance(given, str | os.PathLike) and Path(given) == found.path:
         raise ConfigError(
             f"{found.path}: this is the artifact itself; name the model that it should be."
         )
-    return sources.read_reference(given)
+    return sources.read_reference(Path(given) if isinstance(given, os.PathLike) else given)
 
 
-def _in_precision_of(
+def _as_written(
     artifact: Artifact, model: LinearModel, opener: Opener
 ) -> tuple[LinearModel, tuple[str, ...]]:
-    """Return the reference in the precision that an artifact computes in, and what that changed.
+    """Return the reference in the precision and the form that an artifact has, and what that took.
 
     A TorchScript or .pt2 file is known as ours by the model it should hold, and claims the dtype of
     that, so it is asked for one row to learn whether it really takes it.
@@ -174,26 +174,32 @@ def _in_precision_of(
     """
     path, kind, data = artifact
     _require_shape(path, kind.shape(data), model)
-
-    def fits(judge: LinearModel) -> bool:
+    for other, notes in _readings(model):
         try:
-            runtime = next(opener(kind, data, judge))
-            answer = runtime.predict(np.zeros((1, judge.num_features), judge.dtype))
-        except ArtifactError:  # whoever proves it next says so, if it is so in either precision
-            return False
-        return runtime.dtype == answer.dtype == judge.dtype
+            runtime = next(opener(kind, data, other))
+            answer = runtime.predict(np.zeros((1, other.num_features), other.dtype))
+        except ArtifactError:  # whoever proves it next says so, if it is so in each of them
+            continue
+        form = other.form if runtime.structure is None else runtime.structure.form
+        if (runtime.dtype, answer.dtype, form) == (other.dtype, other.dtype, other.form):
+            return other, notes
+    return model, ()
 
-    if fits(model):
-        return model, ()
-    if model.dtype == np.float32:
-        other = model.widened()
-        note = "The float32 reference was taken as float64, which holds it exactly."
-    else:
-        other = artifact_model(model, np.dtype(np.float32), model.form)
-        note = "The float64 reference was rounded to float32."
-    if not fits(other):
-        return model, ()
-    return other, () if other.widened().same_numbers(model) else (note,)
+
+def _readings(model: LinearModel) -> Iterator[tuple[LinearModel, tuple[str, ...]]]:
+    """Yield what an artifact of a model may hold, the model itself first."""
+    own, single = model.dtype, model.dtype == np.float32
+    note = f"The {own} reference was "
+    note += "taken as float64, which holds it exactly." if single else "rounded to float32."
+    forms: tuple[Form, ...] = (model.form, "folded")
+    for form in dict.fromkeys(forms):
+        notes: tuple[str, ...] = ()
+        if form != model.form:
+            notes = ("The reference was folded, as the artifact is.",)
+        yield model if form == model.form else artifact_model(model, own, form), notes
+        other = artifact_model(model, np.dtype(np.float64 if single else np.float32), form)
+        exact = form == model.form and other.widened().same_numbers(model)
+        yield other, notes if exact else (note, *notes)
 
 
 def _require_shape(path: Path, stated: tuple[int, int | None] | None, model: LinearModel) -> None:

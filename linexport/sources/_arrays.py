@@ -13,27 +13,27 @@ from typing import Any
 
 import numpy as np
 
+from linexport import bundle
 from linexport._arrays import Float64Array, has_masked
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.numerics import input_columns, linear_model
-from linexport.sources._found import Found
+from linexport.sources._found import Imported
 
-__all__ = ["as_float64", "is_arrays", "read"]
+__all__ = ["as_float64", "decode", "read"]
+
+LARGEST_HEADER = 1 << 20
+"""Bytes of a safetensors file; two tensors need a hundred, the rest is for notes that others keep
+in the file."""
 
 _NAMES = {"weight", "bias", "mean", "scale"}
-
-
-def is_arrays(source: Mapping[Any, Any]) -> bool:
-    """Tell arrays from named coefficients: there is a weight."""
-    return any(isinstance(name, str) and name.split(".")[-1] == "weight" for name in source)
 
 
 def read(
     arrays: Mapping[str, Any],
     source: str = "arrays",
     convert: Callable[[Any, str], Float64Array] | None = None,
-) -> Found:
+) -> Imported:
     """Read a model, in float32 where all its numbers are and nothing is computed of them.
 
     Args:
@@ -57,7 +57,18 @@ def read(
     model = LinearModel(weight=weight, bias=bias, mean=numbers.get("mean"))
     if scale is not None:
         model = _unscaled(weight, bias, numbers.get("mean"), scale)
-    return Found(model=model, source=source)
+    return Imported(model=model, source=source)
+
+
+def decode(data: bytes) -> Imported:
+    """Read a model from a safetensors file that may be anything: ours, or with a state_dict.
+
+    Raises:
+        ArtifactError: If it is damaged, or holds numbers of another type.
+        ModelError: If its numbers are not those of a linear model.
+    """
+    numbers = bundle.decode_arrays(data, largest_header=LARGEST_HEADER, narrow=True)
+    return read(numbers, source="safetensors")
 
 
 def _unscaled(

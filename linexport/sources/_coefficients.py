@@ -15,14 +15,12 @@ import numpy as np
 from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.model import LinearModel
-from linexport.sources._found import Found
+from linexport.sources._found import Imported
+from linexport.sources._registry import R_INTERCEPT
 
 __all__ = ["decode", "read"]
 
 Form = TypeVar("Form", bound=msgspec.Struct)
-
-R_INTERCEPT = "(Intercept)"
-"""What R calls it among the coefficients."""
 
 
 class _Target(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -45,7 +43,7 @@ class _Several(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     targets: dict[str, _Target]
 
 
-def decode(data: bytes) -> Found:
+def decode(data: bytes) -> Imported:
     """Read a model from JSON that may be anything.
 
     Raises:
@@ -64,7 +62,7 @@ def decode(data: bytes) -> Found:
     return read(document)
 
 
-def read(document: Mapping[str, Any]) -> Found:
+def read(document: Mapping[str, Any]) -> Imported:
     """Read a model from a mapping in one of the forms.
 
     Raises:
@@ -83,7 +81,7 @@ def read(document: Mapping[str, Any]) -> Found:
         features=tuple(Column(name=name) for name in features),
         targets=tuple(Column(name=name) for name, _ in targets if name is not None),
     )
-    return Found(
+    return Imported(
         model=model,
         source="named coefficients",
         features_named=True,

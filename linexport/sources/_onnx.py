@@ -8,6 +8,7 @@ float32, its float32 numbers are the model.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import onnx
 from onnx import numpy_helper
@@ -15,11 +16,11 @@ from onnx import numpy_helper
 from linexport.errors import ModelError
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.numerics import input_columns, linear_model
-from linexport.sources._found import Found
+from linexport.sources._found import Imported
 from linexport.sources._onnx_operators import apply
 from linexport.sources._onnx_values import Batch, Value
 
-__all__ = ["decode"]
+__all__ = ["decode", "read"]
 
 OLDEST_OPSET_VERSION = 9
 """Since then operators broadcast, and normalise in inference, as they do today."""
@@ -29,7 +30,19 @@ _NUMBERS = frozenset({
 })  # fmt: skip
 
 
-def decode(data: bytes) -> Found:
+def read(proto: Any) -> Imported:
+    """Read a model from a ModelProto.
+
+    Raises:
+        ArtifactError: As `decode`.
+        ModelError: As `decode`; or if it is another of onnx's messages.
+    """
+    if not isinstance(proto, onnx.ModelProto):
+        raise ModelError(f"An onnx {type(proto).__name__} is no model: pass the ModelProto.")
+    return decode(proto.SerializeToString())
+
+
+def decode(data: bytes) -> Imported:
     """Read a model from a file that may be anything.
 
     Raises:
@@ -40,7 +53,9 @@ def decode(data: bytes) -> Found:
     ours = onnx_graph.read_named(proto)
     if ours is not None:
         named = onnx_graph.read_columns(proto) is not None
-        return Found(model=ours, source="linexport ONNX", features_named=named, targets_named=named)
+        return Imported(
+            model=ours, source="linexport ONNX", features_named=named, targets_named=named
+        )
     for opset in proto.opset_import:
         if opset.domain in ("", "ai.onnx") and opset.version < OLDEST_OPSET_VERSION:
             raise ModelError(
@@ -50,7 +65,7 @@ def decode(data: bytes) -> Found:
     return _evaluated(proto)
 
 
-def _evaluated(proto: onnx.ModelProto) -> Found:
+def _evaluated(proto: onnx.ModelProto) -> Imported:
     graph = proto.graph
     values: dict[str, Value] = {
         tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer
@@ -76,7 +91,9 @@ def _evaluated(proto: onnx.ModelProto) -> Found:
         columns = tuple(replace(c, name=n) for c, n in zip(model.features, names, strict=True))
         model = model.with_columns(columns, model.targets)
     operators = ", ".join(dict.fromkeys(node.op_type for node in graph.node))
-    return Found(model=model, source=f"ONNX graph of {operators}", features_named=len(inputs) > 1)
+    return Imported(
+        model=model, source=f"ONNX graph of {operators}", features_named=len(inputs) > 1
+    )
 
 
 def _input(value: onnx.ValueInfoProto, start: int, most: int) -> Batch:

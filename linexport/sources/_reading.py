@@ -1,30 +1,23 @@
 """Telling what a source is, and having it read."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from linexport import bundle
+from linexport._files import naming, read_artifact
 from linexport.columns import Column
-from linexport.errors import ModelError
+from linexport.errors import ArtifactError, ModelError
 from linexport.model import LinearModel
-from linexport.sources import _arrays as arrays
-from linexport.sources import _coefficients as coefficients
-from linexport.sources._found import Found, named
+from linexport.sources._found import Imported
+from linexport.sources._registry import SOURCES, Source
 
-__all__ = ["Imported", "read_model", "read_reference"]
+__all__ = ["read_model", "read_reference"]
 
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Imported:
-    """A model from elsewhere."""
-
-    model: LinearModel
-    """Float64, which holds the source's float32 numbers exactly; with a mean where it has one."""
-    source: str
-    """What it came from, such as "scikit-learn Ridge"; no path."""
+PICKLES = frozenset({".cloudpickle", ".dill", ".joblib", ".pickle", ".pkl", ".skops"})
 
 
 def read_model(
@@ -36,9 +29,10 @@ def read_model(
     """Read a linear model from anywhere.
 
     Args:
-        source: A LinearModel; an nn.Linear or nn.Sequential, or a state_dict; a fitted scikit-learn
-            regressor or Pipeline; statsmodels results; arrays or coefficients by name; an ONNX
-            ModelProto; the path of a bundle, or of a file whose suffix says what it holds.
+        source: A LinearModel, or what `train`, `read_bundle`, `export` or this returned; an
+            nn.Linear or nn.Sequential, or a state_dict; a fitted scikit-learn regressor or
+            Pipeline; statsmodels results; arrays or coefficients by name; an ONNX ModelProto; the
+            path of a bundle, or of a file whose suffix says what it holds.
         features: Names in the order of the input, where the source has none; a Column states a
             unit or a range too. x1, x2, ... if not given.
         targets: Likewise, in the order of the output; y, or y1, y2, ... if not given.
@@ -47,8 +41,7 @@ def read_model(
         ModelError: If it is no linear model, or cannot be told to be one.
         ArtifactError: If it is a file that cannot be used.
     """
-    found = _read(source)
-    return Imported(model=named(found, features, targets), source=found.source)
+    return _read(source).named(features, targets)
 
 
 def read_reference(source: Any) -> LinearModel:
@@ -61,54 +54,54 @@ def read_reference(source: Any) -> LinearModel:
     return _read(source).model
 
 
-def _read(source: Any) -> Found:
+def _read(source: Any) -> Imported:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return _read_any(source)  # LinearModel refuses what is not finite
+        # LinearModel refuses what is not finite.
+        return _read_path(Path(source)) if isinstance(source, str | Path) else _read_object(source)
 
 
-def _read_any(source: Any) -> Found:
-    if isinstance(source, str | Path):
-        from linexport.sources import _files as files
-
-        return files.read(Path(source))
-    if isinstance(source, LinearModel):
-        return Found(model=source, source="LinearModel", features_named=True, targets_named=True)
-    if isinstance(source, Mapping):
-        return _read_mapping(source)
-    origins = _origins(source)
-    if "torch" in origins:
-        from linexport.sources import _torch_modules as torch_modules
-
-        return torch_modules.read(source)
-    if "sklearn" in origins:
-        from linexport.sources import _scikit_learn as scikit_learn
-
-        return scikit_learn.read(source)
-    if "statsmodels" in origins:
-        from linexport.sources import _statsmodels as statsmodels
-
-        return statsmodels.read(source)
-    if type(source).__name__ == "ModelProto":
-        from linexport.sources import _onnx as onnx
-
-        return onnx.decode(source.SerializeToString())
+def _read_object(thing: Any) -> Imported:
+    for known in SOURCES:
+        if known.takes(thing):
+            found: Imported = import_module(known.module).read(thing)
+            return found
     raise ModelError(
-        f"A {type(source).__name__} is no model that is known here: docs/sources.md lists what is "
+        f"A {type(thing).__name__} is no model that is known here: docs/sources.md lists what is "
         "taken."
     )
 
 
-def _read_mapping(source: Mapping[Any, Any]) -> Found:
-    # R's form has a number for each name, and one of these may be weight.
-    if coefficients.R_INTERCEPT in source or not arrays.is_arrays(source):
-        return coefficients.read(source)
-    if any("torch" in _origins(value) for value in source.values()):
-        from linexport.sources import _torch_modules as torch_modules
+def _read_path(path: Path) -> Imported:
+    """Read a model from a bundle, or from a file, never by running what it holds.
 
-        return torch_modules.read_tensors(source)
-    return arrays.read(source)
+    Raises:
+        ArtifactError: If it cannot be read, would run code, or holds no linear model.
+    """
+    if bundle.is_bundle(path):
+        return _read_object(bundle.read_bundle(path))
+    with naming(path):
+        known = _by_suffix(path.suffix.lower())
+    data = read_artifact(path)
+    with naming(path):
+        found: Imported = import_module(known.module).decode(data)
+        return found
 
 
-def _origins(source: Any) -> set[str]:
-    """Return the packages that a thing's class and its bases come from."""
-    return {kind.__module__.partition(".")[0] for kind in type(source).__mro__}
+def _by_suffix(suffix: str) -> Source:
+    if suffix in PICKLES:
+        raise ArtifactError(
+            "loading a pickled object runs the code in it: load it in Python, where you know "
+            "where it comes from, and call linexport.export(model, ...) there."
+        )
+    if suffix == ".pt2":
+        raise ArtifactError(
+            "a torch.export archive is a program, and loading it may run code: pass the "
+            "state_dict, or the module from Python."
+        )
+    for known in SOURCES:
+        if suffix in known.suffixes:
+            return known
+    suffixes = [suffix for known in SOURCES for suffix in known.suffixes]
+    raise ArtifactError(
+        f"the suffix does not say what it holds: {', '.join(suffixes)}, or a bundle's directory."
+    )

@@ -14,7 +14,7 @@ from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.numerics import Mixed, Values, input_columns, linear_model
 from linexport.sources._estimators import fitted, is_passed_through, kind_of, numbers
-from linexport.sources._found import Found
+from linexport.sources._found import Imported
 from linexport.sources._scalers import require_scaler, restored, transformed
 
 __all__ = ["INNER", "REGRESSORS", "read"]
@@ -41,7 +41,7 @@ LINKED = frozenset({"GammaRegressor", "PoissonRegressor"})
 """They predict exp(x @ coef_ + intercept_)."""
 
 
-def read(estimator: Any) -> Found:
+def read(estimator: Any) -> Imported:
     """Read a model from a fitted estimator.
 
     Raises:
@@ -59,7 +59,7 @@ def read(estimator: Any) -> Found:
     columns = model.features
     if names is not None:
         columns = tuple(replace(c, name=str(n)) for c, n in zip(columns, names, strict=True))
-    return Found(
+    return Imported(
         model=model.with_columns(_with_ranges(columns, first), model.targets),
         source=f"scikit-learn {_described(estimator)}",
         features_named=names is not None,

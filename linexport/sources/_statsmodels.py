@@ -12,7 +12,7 @@ from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.sources._arrays import as_float64
-from linexport.sources._found import Found
+from linexport.sources._found import Imported
 
 __all__ = ["read"]
 
@@ -22,7 +22,7 @@ CONSTANT_NAMES = ("const", "Intercept")
 """What add_constant and formulas call the constant."""
 
 
-def read(results: Any) -> Found:
+def read(results: Any) -> Imported:
     """Read a model from what `fit` returned.
 
     Raises:
@@ -45,7 +45,7 @@ def read(results: Any) -> Found:
     if not features:
         raise ModelError("The model has a constant alone; a linear model needs a feature.")
     bias = 0.0 if constant is None else params[constant]
-    return Found(
+    return Imported(
         model=LinearModel(
             weight=params[features][None],
             bias=np.array([bias]),

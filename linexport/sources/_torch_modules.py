@@ -4,6 +4,9 @@ What a module computes is decided by its class and settings, never by trying it:
 `forward` of its own, or with hooks, could compute anything and is refused.
 """
 
+import io
+import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,24 +16,26 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from linexport._arrays import Float64Array
-from linexport.errors import ModelError
+from linexport.errors import ArtifactError, ModelError
 from linexport.formats import Centred, Folded
 from linexport.numerics import Values, batch_normalized, input_columns, linear_model
 from linexport.sources import _arrays as arrays
-from linexport.sources._found import Found
+from linexport.sources._found import Imported
 
-__all__ = ["read", "read_tensors"]
+__all__ = ["decode", "read"]
 
 _LAYERS = (nn.Linear, nn.BatchNorm1d, nn.Identity, nn.Dropout, nn.Flatten)
 _NORMALISE_ROWS = ("LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm1d")
 
 
-def read(module: Any) -> Found:
-    """Read a model from a module.
+def read(module: Any) -> Imported:
+    """Read a model from a module, or from a state_dict.
 
     Raises:
         ModelError: If it is not one of the modules whose meaning is known, or not linear.
     """
+    if isinstance(module, Mapping):
+        return read_tensors(module)
     if isinstance(module, Centred | Folded):
         return read_tensors(module.state_dict(), "linexport module")
     layers = list(_layers(module, "the module"))
@@ -46,16 +51,57 @@ def read(module: Any) -> Found:
         values = _through(layer, values, name)
     kinds = [type(layer).__name__ for _, layer in layers]
     of = kinds[0] if isinstance(module, nn.Linear) else f"Sequential of {', '.join(kinds)}"
-    return Found(model=linear_model(values, num_features), source=f"PyTorch {of}")
+    return Imported(model=linear_model(values, num_features), source=f"PyTorch {of}")
 
 
-def read_tensors(tensors: Mapping[str, Any], source: str = "PyTorch state_dict") -> Found:
+def read_tensors(tensors: Mapping[str, Any], source: str = "PyTorch state_dict") -> Imported:
     """Read a model from a state_dict, or from tensors by the names of arrays.
 
     Raises:
         ModelError: If they are not the tensors of one linear layer.
     """
     return arrays.read(tensors, source, _float64)
+
+
+def decode(data: bytes) -> Imported:
+    """Read what torch.save wrote of a state_dict.
+
+    Raises:
+        ArtifactError: If loading it might run code, or it holds anything else.
+        ModelError: If its tensors are not those of one linear layer.
+    """
+    if _is_program(data):
+        raise ArtifactError(
+            "a TorchScript or torch.export archive is a program, and loading it may run code: pass "
+            "the state_dict, or the module from Python."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about files that torch.save did not write
+            tensors = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # its unpickler fails in any way, on any bytes
+        first_line = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+        raise ArtifactError(
+            "this is not a file of tensors alone, so loading it might run code or fail: save the "
+            f"state_dict with torch.save(model.state_dict(), ...) ({first_line})"
+        ) from error
+    if not isinstance(tensors, dict):
+        raise ArtifactError(f"it holds a {type(tensors).__name__}, not a state_dict.")
+    if not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+        raise ArtifactError(
+            f"it holds {', '.join(map(str, list(tensors)[:8]))}, not tensors alone: save the "
+            "state_dict by itself."
+        )
+    return read_tensors(tensors)
+
+
+def _is_program(data: bytes) -> bool:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [name.rpartition("/")[2] for name in archive.namelist()]
+    except (zipfile.BadZipFile, NotImplementedError):
+        return False
+    return "constants.pkl" in names or "archive_format" in names
 
 
 def _layers(module: Any, name: str) -> Iterator[tuple[str, nn.Module]]:

@@ -23,7 +23,7 @@ class Mean:
 
     shrinkage: float = setting(default=0.0, minimum=0, below=1, help="Part left out of the mean.")
 
-    def fit(self, rows, *, ranks, on_epoch):  # noqa: ARG002
+    def fit(self, rows, *, ranks, on_epoch):
         mean = (1 - self.shrinkage) * rows.target_values.mean(axis=0)
         model = linexport.LinearModel(
             weight=np.zeros((len(rows.targets), len(rows.features))),

@@ -30,7 +30,7 @@ class Given:
     def __init__(self, *batches):
         self.batches = batches
 
-    def epoch(self, batch_size):  # noqa: ARG002
+    def epoch(self, batch_size):
         return iter(self.batches)
 
 

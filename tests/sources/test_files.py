@@ -106,7 +106,7 @@ def test_a_bundle_is_exported_again_in_other_formats(tiny, tmp_path):
     first = linexport.export(tiny, tmp_path / "first", ranges={"x1": [0, 9], "x2": [-1, 1]})
     config = linexport.ExportConfig(formats=("onnx",), dtype="float64")
     second = linexport.export(tmp_path / "first", tmp_path / "second", config=config)
-    assert second.fit.settings == {"source": "linexport bundle"}
+    assert second.fit == first.fit  # it is the same model, however often it is exported
     assert second.model.features == first.model.features
     assert np.array_equal(second.model.weight, first.model.weight)
     with pytest.raises(BundleError, match=r"manifest\.json is missing"):

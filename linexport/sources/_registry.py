@@ -1,0 +1,87 @@
+"""Every kind of model that there is: how it is known, and which module reads it. Nothing is loaded.
+
+A module defines `read(thing) -> Imported` for objects and, where its row names suffixes,
+`decode(data: bytes) -> Imported` for what files of those hold.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from linexport.errors import ConfigError
+
+__all__ = ["SOURCES", "Source", "made_by", "register", "source_files"]
+
+R_INTERCEPT = "(Intercept)"
+"""What R calls it among the coefficients."""
+
+
+class Source(NamedTuple):
+    """One kind of model."""
+
+    module: str
+    """What reads it, by its full name; imported when something of the kind is met."""
+    takes: Callable[[Any], bool]
+    """Tells an object of the kind from others."""
+    suffixes: tuple[str, ...] = ()
+    """Of files of the kind, with the dot."""
+    holding: str = ""
+    """What such a file holds, where its suffix leaves that open; for --help."""
+
+
+def made_by(*packages: str) -> Callable[[Any], bool]:
+    """Take what a package made: an object of its classes, or a mapping with such values."""
+
+    def takes(thing: Any) -> bool:
+        return any(
+            kind.__module__.partition(".")[0] in packages
+            for part in (thing, *(thing.values() if isinstance(thing, Mapping) else ()))
+            for kind in type(part).__mro__
+        )
+
+    return takes
+
+
+def register(new: Source) -> None:
+    """Add a kind; it is asked after those that are there.
+
+    Raises:
+        ConfigError: If one of its suffixes is another's.
+    """
+    for known in SOURCES:
+        for suffix in {*known.suffixes} & {*new.suffixes}:
+            raise ConfigError(f"Files with {suffix} are read by {known.module} already.")
+    SOURCES.append(new)
+
+
+def source_files() -> str:
+    """Return what files there are, for --help: each kind's suffixes, and what they hold."""
+    kinds = (
+        f"{', '.join(known.suffixes)}{' with ' * bool(known.holding)}{known.holding}"
+        for known in SOURCES
+        if known.suffixes
+    )
+    return "; ".join(kinds)
+
+
+def _is_coefficients(thing: Any) -> bool:
+    # R's form has a number for each name, and one of these may be weight.
+    return isinstance(thing, Mapping) and (R_INTERCEPT in thing or not _is_arrays(thing))
+
+
+def _is_arrays(thing: Any) -> bool:
+    return isinstance(thing, Mapping) and any(
+        isinstance(name, str) and name.split(".")[-1] == "weight" for name in thing
+    )
+
+
+_ROOM = "linexport.sources"
+SOURCES = [
+    Source(f"{_ROOM}._coefficients", _is_coefficients, (".json",), "names and coefficients"),
+    Source(f"{_ROOM}._torch_modules", made_by("torch"), (".pt", ".pth", ".bin"), "a state_dict"),
+    Source(f"{_ROOM}._arrays", _is_arrays, (".safetensors",)),
+    Source(f"{_ROOM}._onnx", made_by("onnx"), (".onnx",)),
+    Source(f"{_ROOM}._scikit_learn", made_by("sklearn")),
+    Source(f"{_ROOM}._statsmodels", made_by("statsmodels")),
+    Source(f"{_ROOM}._own", made_by("linexport")),
+]
+"""In the order in which they are asked."""
