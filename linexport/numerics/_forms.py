@@ -157,13 +157,14 @@ def _far_corner(fit: LinearModel, affine: Affine) -> Float64Array:
 def _range(model: LinearModel) -> tuple[Float64Array, Float64Array]:
     """The training range of each feature, or an assumed one around its mean."""
     lower, upper = np.empty((2, model.num_features))
-    means = np.zeros(model.num_features) if model.mean is None else model.mean
-    for index, (column, mean) in enumerate(zip(model.features, means, strict=True)):
+    means = [column.mean or 0.0 for column in model.features]
+    centres = means if model.mean is None else model.mean.tolist()
+    for index, (column, centre) in enumerate(zip(model.features, centres, strict=True)):
         if column.minimum is not None and column.maximum is not None:
             lower[index], upper[index] = column.minimum, column.maximum
         else:
             half_width = ASSUMED_DEVIATIONS * (column.standard_deviation or 1.0)
-            lower[index], upper[index] = mean - half_width, mean + half_width
+            lower[index], upper[index] = centre - half_width, centre + half_width
     return lower, upper
 
 
