@@ -18,6 +18,7 @@ from linexport.least_squares._dependence import combinations
 from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._optimum import Optimum, describe_optimum
 from linexport.least_squares._passes import Combine, Solved, fit_rows
+from linexport.least_squares._solution import Solution
 from linexport.model import LinearModel
 from linexport.rows import Rows
 
@@ -121,6 +122,7 @@ def _fit(
         )
     if fit.solution is None:
         raise TrainingError(f"{rows.source}: no feature varies; there is nothing to fit.")
+    _check_weights(fit, fit.solution, rows)
     best = describe_optimum(
         fit.factor,
         fit.units,
@@ -131,6 +133,23 @@ def _fit(
     )
     _check_squares(fit, best, rows)
     return fit, best
+
+
+def _check_weights(fit: Solved, solution: Solution, rows: Rows) -> None:
+    """Refuse columns whose units are so far apart that a weight between them is no float64."""
+    features, unit = solution.equations.features, fit.units.exponent
+    targets = solution.equations.targets[: len(rows.targets)]
+    weight = solution.weight.high[:, : len(targets)]
+    _, exponent = np.frexp(weight)
+    exponent = exponent + unit[targets] - unit[features][:, None]
+    limits = np.finfo(np.float64)
+    beyond = (weight != 0) & ((exponent <= limits.minexp) | (exponent > limits.maxexp))
+    for feature, target in np.argwhere(beyond):
+        raise TrainingError(
+            f"{rows.source}: the weight of '{rows.features[features[feature]].name}' for "
+            f"'{rows.targets[target].name}' is beyond float64; use units in which they are nearer "
+            "to 1."
+        )
 
 
 def _check_squares(fit: Solved, best: Optimum, rows: Rows) -> None:

@@ -126,6 +126,17 @@ def test_a_target_whose_squares_are_beyond_float64_is_an_error(scale):
         optimum(InMemory(features, target * scale))
 
 
+@pytest.mark.parametrize(
+    ("scale", "target_scale"), [(1e250, 1e-100), (1e160, 1e-150), (1e-250, 1e100), (1e-160, 1e150)]
+)
+def test_a_weight_beyond_float64_is_an_error(scale, target_scale):
+    """Neither 0 nor infinity, nor a subnormal number that has lost its digits."""
+    features, target = table(30, 2)
+    rows = InMemory(features * [1.0, scale], target * target_scale)
+    with pytest.raises(TrainingError, match="the weight of 'x2' for 'y' is beyond float64"):
+        optimum(rows)
+
+
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_a_scale_that_shows_only_after_the_first_rows_is_dealt_with(scale):
     features, target = table(12_000, 2)
@@ -269,8 +280,8 @@ def test_weights_whose_sum_is_beyond_float64_are_an_error():
 
 def test_features_whose_differences_are_just_float64_are_fitted():
     features = np.array([[-8e307], [8e307], [0.0], [1e307]])
-    best = optimum(InMemory(features, features / 1e308))
-    assert agree(best.weight, 1e-308, 1e-12)
+    best = optimum(InMemory(features, features / 1e307))
+    assert agree(best.weight, 1e-307, 1e-12)
 
 
 @pytest.mark.parametrize(
