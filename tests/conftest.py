@@ -6,10 +6,16 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# The same examples on every run, and no wall-clock limits.
-settings.register_profile("linexport", deadline=None, derandomize=True, database=None)
+# The same examples on every run, and no wall-clock limits: on no example, nor on drawing one.
+settings.register_profile(
+    "linexport",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("linexport")
 
 # A script that starts the tests in its background has them ignore an interrupt, and so would every
