@@ -16,7 +16,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from numbers import Integral, Real
-from typing import Any, Literal, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from linexport.errors import ConfigError
 
@@ -28,8 +37,7 @@ _NOUNS = {bool: "True or False", int: "a whole number", float: "a finite number"
 _NUMBERS: dict[type, type] = {int: Integral, float: Real}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One field of a settings class."""
 
     name: str

@@ -160,6 +160,16 @@ def test_a_door_lists_what_there_is(door):
             assert name in there, f"{module} has no {name}"
 
 
+@pytest.mark.parametrize("door", DOORS, ids=lambda path: module_name(path))
+def test_a_door_lists_only_what_others_come_for(door):
+    if door.parent != PACKAGE:
+        others = [path for path in PATHS if path.parent != door.parent]
+        words = set(re.findall(r"\w+", "\n".join(map(Path.read_text, others))))
+        public = {name for _, name in listed(PACKAGE / "__init__.pyi")}
+        names = {name for module, name in listed(door) if module != module_name(door)}
+        assert names <= words | public
+
+
 def test_every_module_is_used_and_those_of_a_room_are_private_or_in_its_door():
     called = {f"linexport.cli.{name.replace('-', '_')}" for name in COMMANDS}
     called |= {"linexport", "linexport.__main__"} | {source.module for source in SOURCES}

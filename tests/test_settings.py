@@ -15,11 +15,13 @@ from linexport.errors import ConfigError
 from linexport.parity import ProbeConfig
 from linexport.pipeline import DataConfig, FitConfig
 from linexport.predicting import PredictConfig
+from linexport.rows import SyntheticConfig
 from linexport.serving import Limits
 
 VERBS = [
     (linexport.predict_table, PredictConfig),
     (linexport.read_data, DataConfig),
+    (linexport.synthesize, SyntheticConfig),
     (linexport.train_and_export, FitConfig),
 ]
 CLASSES = [

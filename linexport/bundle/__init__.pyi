@@ -31,12 +31,6 @@ from ._reader import (
 from ._weights import (
     decode_arrays as decode_arrays,
 )
-from ._weights import (
-    decode_weights as decode_weights,
-)
-from ._weights import (
-    encode_weights as encode_weights,
-)
 from ._writer import (
     check_destination as check_destination,
 )

@@ -1,8 +1,11 @@
 """linexport synthesize."""
 
+from typing import Any
+
 import click
 
 from linexport import rows
+from linexport.cli._options import Section, SettingsCommand, given
 
 __all__ = ["command"]
 
@@ -16,7 +19,11 @@ def _numbers(
         raise click.BadParameter(f"{texts[-1]!r} is not a list of numbers like 2,-3.4.") from error
 
 
-@click.command("synthesize")
+@click.command(
+    "synthesize",
+    cls=SettingsCommand,
+    sections=lambda: [Section("Rows", rows.SyntheticConfig)],
+)
 @click.option(
     "--weight",
     multiple=True,
@@ -36,35 +43,16 @@ def _numbers(
     help="What is added to the target: once for all, or once per target.",
 )
 @click.option(
-    "--num-rows", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows to draw."
-)
-@click.option(
-    "--noise-std",
-    type=click.FloatRange(min=0),
-    default=0.01,
-    show_default=True,
-    help="Standard deviation of what is added to the target.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the random numbers.",
-)
-@click.option(
     "-o", "--output", default="-", help="CSV or Parquet file; CSV on stdout if not given."
 )
 def command(
     *,
     weight: tuple[tuple[float, ...], ...],
     biases: tuple[float, ...],
-    num_rows: int,
-    noise_std: float,
-    seed: int,
     output: str,
+    **values: Any,
 ) -> None:
     """Write rows of x1, x2, ... ~ N(0, 1) and y = x.w + b + noise; y1, y2, ... for several."""
     bias = biases[0] if len(biases) == 1 else biases
-    dataset = rows.synthesize(weight, bias, num_rows, noise_std, seed)
+    dataset = rows.synthesize(weight, bias, **given(rows.SyntheticConfig, values))
     rows.write_dataset(dataset, output)

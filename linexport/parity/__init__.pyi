@@ -1,7 +1,4 @@
 from ._canaries import (
-    Canary as Canary,
-)
-from ._canaries import (
     canaries as canaries,
 )
 from ._certificate import CanaryReport as CanaryReport

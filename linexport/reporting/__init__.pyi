@@ -15,16 +15,10 @@ from ._document import (
     training_document as training_document,
 )
 from ._text import (
-    budget_lines as budget_lines,
-)
-from ._text import (
     bundle_lines as bundle_lines,
 )
 from ._text import (
     conclusion as conclusion,
-)
-from ._text import (
-    fit_lines as fit_lines,
 )
 from ._text import (
     onnx_lines as onnx_lines,

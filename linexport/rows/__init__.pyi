@@ -1,9 +1,7 @@
 from ._arrays import (
     as_array as as_array,
 )
-from ._arrays import (
-    as_dataset as as_dataset,
-)
+from ._config import SyntheticConfig as SyntheticConfig
 from ._dataset import (
     Dataset as Dataset,
 )
@@ -44,12 +42,6 @@ from ._synthetic import (
 )
 from ._table_rows import (
     TableRows as TableRows,
-)
-from ._table_rows import (
-    read_dataset as read_dataset,
-)
-from ._table_rows import (
-    read_rows as read_rows,
 )
 from ._table_rows import (
     training_rows as training_rows,

@@ -13,6 +13,7 @@ from linexport._arrays import Float64Array
 from linexport.columns import default_columns
 from linexport.errors import ConfigError, DataError
 from linexport.rows._arrays import as_array
+from linexport.rows._config import SyntheticConfig
 from linexport.rows._dataset import Dataset
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def synthesize(
         ConfigError: If an argument is outside this, or a target passes float32's range.
     """
     true_weight, true_bias = _parameters(weight, bias)
-    _check(num_rows, noise_std, seed)
+    SyntheticConfig(num_rows=num_rows, noise_std=noise_std, seed=seed)
     num_targets, num_features = true_weight.shape
     random = np.random.Generator(np.random.PCG64(seed))
     features = _rounded(random.standard_normal((num_rows, num_features)))
@@ -109,15 +110,6 @@ def _parameters(weight: Any, bias: Any) -> tuple[Float64Array, Float64Array]:
     if not (np.isfinite(true_weight).all() and np.isfinite(true_bias).all()):
         raise ConfigError("weight and bias must be finite.")
     return true_weight, true_bias
-
-
-def _check(num_rows: int, noise_std: float, seed: int) -> None:
-    if not num_rows >= 1:
-        raise ConfigError(f"num_rows must be at least 1, got {num_rows}.")
-    if not 0 <= noise_std < np.inf:
-        raise ConfigError(f"noise_std must be finite and not negative, got {noise_std}.")
-    if not seed >= 0:
-        raise ConfigError(f"seed must not be negative, got {seed}.")
 
 
 def _rounded(values: Float64Array) -> Float64Array:

@@ -1,8 +1,5 @@
 from ._limits import Limits as Limits
 from ._models import (
-    ModelSource as ModelSource,
-)
-from ._models import (
     ServedModel as ServedModel,
 )
 from ._settings import ServeConfig as ServeConfig

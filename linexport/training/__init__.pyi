@@ -1,9 +1,6 @@
 from ._metrics import (
     evaluate as evaluate,
 )
-from ._metrics import (
-    metrics_of as metrics_of,
-)
 from ._solvers import (
     SOLVERS as SOLVERS,
 )

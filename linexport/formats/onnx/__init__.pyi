@@ -9,6 +9,4 @@ from . import (
 )
 from ._engine import OrtEngine as OrtEngine
 from ._format import Onnx as Onnx
-from ._reference import OnnxReferenceRuntime as OnnxReferenceRuntime
-from ._runtime import OrtRuntime as OrtRuntime
 from .graph import OnnxSummary as OnnxSummary
