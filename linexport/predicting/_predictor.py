@@ -211,9 +211,9 @@ class Predictor:
             row.run()
             print(row.prediction[0])
 
-        It takes half the time of a bare `session.run`. NumPy rounds what is written to
-        the engine's dtype, and ranges are not checked. It belongs to the thread and the process
-        that asked for it; `predict` is there for all of them.
+        It takes half the time of a bare `session.run`. NumPy rounds what is written to the engine's
+        dtype, and nothing else is looked at: NaN, infinity and ranges are the caller's to mind. It
+        belongs to the thread and the process that asked for it; `predict` is there for all of them.
 
         Raises:
             UnavailableError: If the engine is not on the CPU.

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import msgspec
 
@@ -50,10 +50,7 @@ class PlainFile(msgspec.Struct, frozen=True):
     """Rows that polars would be given at once, and their bytes."""
     share: tuple[float, float] = (0, math.inf)
 
-    @property
-    def is_file(self) -> bool:
-        """No: it is read already; see Part."""
-        return False
+    is_file: ClassVar[bool] = False  # it is read already
 
     @property
     def num_bytes(self) -> float:

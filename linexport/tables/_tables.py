@@ -61,15 +61,12 @@ class WrittenRows(Protocol):
     @property
     def height(self) -> int:
         """How many there are."""
-        ...
 
     def write_csv(self, file: BinaryIO, *, include_header: bool, separator: str) -> None:
         """Write them as polars does."""
-        ...
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Hand them over as Arrow, for whatever is not CSV."""
-        ...
 
 
 class Batch(Protocol):
@@ -78,39 +75,32 @@ class Batch(Protocol):
     @property
     def source(self) -> str:
         """The file, for messages."""
-        ...
 
     @property
     def first_row(self) -> int:
         """Number of the first row in the file, counted from 1 without a header."""
-        ...
 
     @property
     def num_rows(self) -> int:
         """How many there are."""
-        ...
 
     @property
     def num_bytes(self) -> float:
         """How much of the file they are: of Parquet, the rows' share of it; 0 in memory."""
-        ...
 
     @property
     def held_bytes(self) -> float:
         """How much memory they take."""
-        ...
 
     @property
     def kept_types(self) -> Sequence[str]:
         """Of the columns to hand on."""
-        ...
 
     def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":
         """Return (n, C) numbers, float64 unless said; one column lies after the other.
 
         Each is rounded once: NaN where a value is missing, infinity where it is too large.
         """
-        ...
 
     def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
         """Yield at least one block (m, C) of the numbers, and the rows before it.
@@ -118,11 +108,9 @@ class Batch(Protocol):
         Columns lie side by side. A block stays in the cache while it is dealt with, so that all
         rows cross the memory bus once.
         """
-        ...
 
     def kept_and(self, names: Sequence[str], values: "FloatArray") -> WrittenRows:
         """Return the columns to hand on, and after them (n, K) values of the names."""
-        ...
 
 
 class Part(Protocol):
@@ -131,22 +119,18 @@ class Part(Protocol):
     @property
     def source(self) -> str:
         """Its name for messages."""
-        ...
 
     @property
     def names(self) -> tuple[str, ...]:
         """Its columns, each named once."""
-        ...
 
     @property
     def is_file(self) -> bool:
         """Whether it is read from a file, and so ahead; not from memory or a pipe."""
-        ...
 
     @property
     def num_bytes(self) -> float | None:
         """The sum of `num_bytes` of its batches; None where only the end tells."""
-        ...
 
     @property
     def size(self) -> int:
@@ -155,14 +139,12 @@ class Part(Protocol):
         Raises:
             DataError: If it can be read only once, and so not be shared.
         """
-        ...
 
     def cut(self, start: int, stop: int) -> "Part":
         """Return the pieces whose middle lies from start to stop, as sizes are counted.
 
         Their rows keep their numbers, and nothing else is parsed or decoded.
         """
-        ...
 
     def batches(self, selection: Selection) -> Iterator[Batch]:
         """Yield at least one batch, if only of no rows.
@@ -170,7 +152,6 @@ class Part(Protocol):
         Raises:
             DataError: Where the part cannot be read, or a number is text.
         """
-        ...
 
 
 class Table:
