@@ -63,7 +63,7 @@ class SettingsCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in their order; what has no heading comes last."""
         order = [section.heading for section in self.sections()]
-        options = self.get_params(ctx)
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
         for heading in dict.fromkeys((*order, "Options")):
             under = [o for o in options if getattr(o, "heading", "Options") == heading]
             records = [record for option in under if (record := option.get_help_record(ctx))]

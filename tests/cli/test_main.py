@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,6 +43,19 @@ def test_every_command_and_option_has_help(run, name):
     for parameter in command.get_params(click.Context(command)):
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{name} {parameter.opts[0]} has no help"
+
+
+def test_help_lists_options_once_under_what_they_are_for(run):
+    text = run("train-and-export", "--help").output
+    headings = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == [
+        "Data:", "Fit:", "With --solver lstsq:", "With --solver sgd:", "Parity check:",
+        "What is written:", "Options:",
+    ]  # fmt: skip
+    flags = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE)
+    assert len(flags) == len(set(flags)) > 30
+    assert "Step size.  [default: 0.03; above 0]" in text
+    assert "\n  MODEL" not in run("predict", "--help").output.partition("Options:")[2]
 
 
 @pytest.mark.parametrize("arguments", [["no-such-command"], ["verify"], ["predict", "--no-such"]])
@@ -140,6 +154,7 @@ def test_help_imports_no_engine(arguments):
 TRAIN = ["train-and-export", "--data", "rows.csv", "--target", "y"]
 EARLY = [
     (["train-and-export", "--opset", "99"], 2, "Opset 99 is not possible"),
+    (["train-and-export", "--opset", "3"], 2, "Opset 3 is not possible"),
     (["train-and-export", "--opset", "21", "--ir-version", "7"], 2, "IR version 7 is not possible"),
     (["train-and-export", "--learning-rate", "nan"], 2, "'--learning-rate': learning_rate must be"),
     (["train-and-export", "--probe-rows", "0"], 2, "'--probe-rows': probe_rows must be"),

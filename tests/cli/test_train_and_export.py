@@ -217,8 +217,6 @@ def test_bad_tables_get_one_line_and_status_3(run, tmp_path, case):
     [
         (["--data", "missing.csv", "--target", "y"], "missing.csv", 3),
         (["--target", "y"], "--data", 2),
-        (["--opset", 21, "--ir-version", 4], "IR version 4 is not possible with opset 21", 3),
-        (["--opset", 3], "Opset 3", 3),
         (["--device", "cuda:99"], "cuda", 3),
         (["--learning-rate", 100], "learning rate", 3),
         (["--unit", "nobody=m"], "nobody", 2),
