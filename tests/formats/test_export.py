@@ -72,7 +72,7 @@ def test_writing_onnx_does_not_import_torch(fresh_python):
 
 
 def test_artifacts_of_the_textbook_model_never_change():
-    """Seen with torch 2.9.1, 2.13.0 and 2.14.1, built for the CPU and for CUDA.
+    """Seen with torch 2.13.0; of 2.9.1 and 2.14.1, also for CUDA, when the class had another name.
 
     A bundle's model.pt is trusted because it can be written anew: other bytes for the same model
     would make every bundle that exists ask for --trust.
