@@ -4,6 +4,7 @@ import http.client
 import json
 import shutil
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -215,6 +216,16 @@ def test_a_server_that_stops_waits_for_half_a_body_its_time():
         server.wait_for_requests_in_flight(1)
         stop_quietly(server)
         assert [status for status, _ in answers(read_all(halfway))] == [200, 408]
+
+
+def test_a_server_that_stops_waits_for_no_client_that_does_not_take_its_answer_for_ever():
+    options = ("--client-timeout", 1, "--answer-timeout", 2)
+    with serving(TEXTBOOK, *options) as server, server.connect() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(0.5)
+        with pytest.raises(TimeoutError):  # more answers than the system's buffers hold
+            deaf.sendall(post([ROW] * 30_000) * 100)
+        assert server.stop() == 0
 
 
 def test_a_second_signal_ends_the_server_at_once():
