@@ -20,9 +20,8 @@ from linexport.parity._certificate import (
     Verdict,
 )
 from linexport.parity._config import DEFAULT_PROBE_ROWS
-from linexport.parity._expectation import Expectation, expect
+from linexport.parity._exact import DoubleReference, Expectation, expect
 from linexport.parity._probes import Probe, probes
-from linexport.parity._protocols import ExactReference
 
 __all__ = ["OpenedCanary", "check"]
 
@@ -39,7 +38,7 @@ class OpenedCanary:
 
 
 def check(
-    reference: ExactReference,
+    reference: DoubleReference,
     runtimes: Sequence[Runtime],
     canaries: Iterable[OpenedCanary] = (),
     *,
