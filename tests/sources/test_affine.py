@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linexport.errors import ModelError
-from linexport.numerics._affine import input_columns, linear_model
+from linexport.numerics._affine import input_columns, linear_model, rescaled
 from linexport.numerics._bounds import gamma
 
 WIDTH = 3
@@ -129,3 +129,15 @@ def test_targets_on_differently_scaled_features_are_refused():
     assert linear_model(joined, 2).weight.tolist() == [[1, 1], [2, 2]]
     with pytest.raises(ModelError, match="differently scaled features"):
         plain.through(weight).beside([scaled.through(weight)])
+
+
+def test_a_weight_is_rescaled_with_one_rounding_or_not_at_all():
+    weight = np.array([[0.1, 0.7], [1.0, -3.0]])
+    factor = np.array([3.0, 1e-7])
+    products = [
+        [float(w * f) for w, f in zip(fractions(row), fractions(factor), strict=True)]
+        for row in weight
+    ]
+    assert rescaled(weight, factor).tolist() == products
+    with pytest.raises(ModelError, match="is beyond float64"):
+        rescaled(weight, np.array([1.0, 1e-308]))
