@@ -38,7 +38,7 @@ LEARNING_RATE = 0.01
 PATIENCE = 1.0
 OF_GATHERING = 2.5
 """The most that we may take, as a multiple of the limit, with ten features or fewer and rows enough
-that arithmetic takes longer than calls: docs/performance.md says what a thousand rows take."""
+that arithmetic takes longer than calls: docs/training.md says what a thousand rows take."""
 CALLS_SHOW = 100_000
 """Rows up to which calls take longer."""
 SAME = {torch.float64: 1e-14, torch.float32: 1e-6}
