@@ -26,10 +26,10 @@ from ._reader import (
     Bundle as Bundle,
 )
 from ._reader import (
-    read_bundle as read_bundle,
-)
-from ._weights import (
     decode_arrays as decode_arrays,
+)
+from ._reader import (
+    read_bundle as read_bundle,
 )
 from ._writer import (
     check_destination as check_destination,

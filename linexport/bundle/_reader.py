@@ -1,4 +1,7 @@
-"""Opening a bundle that may be damaged, hostile, or replaced while it is being read."""
+"""Opening a bundle that may be damaged, hostile, or replaced while it is being read.
+
+The numbers that define what is right are in weights.safetensors.
+"""
 
 import hashlib
 import os
@@ -7,13 +10,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+
+from linexport._arrays import FloatArray, FloatDType
 from linexport._files import LARGEST_FILE
 from linexport.bundle._directory import read_at_once, read_file, read_manifest
 from linexport.bundle._manifest import WEIGHTS_FILE, FileRecord, Manifest
-from linexport.bundle._weights import LARGEST_HEADER, decode_weights
-from linexport.errors import BundleError, ModelError
+from linexport.errors import ArtifactError, BundleError, ModelError
 from linexport.model import LinearModel
+
+LARGEST_HEADER = 4096
+"""Bytes; the header names three arrays, where the safetensors format would allow 100 MB."""
+
+_DAMAGED = "The safetensors file is damaged:"
+_DTYPES: dict[str, FloatDType] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_NARROW_DTYPES: dict[str, FloatDType] = {"F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -99,3 +114,56 @@ def _read_listed(descriptor: int, name: str, record: FileRecord, limit: int) -> 
             "it was changed or damaged; export the model again."
         )
     return data
+
+
+def decode_weights(data: bytes) -> LinearModel:
+    """Read a model's numbers, under default names, from a file that may be anything.
+
+    Raises:
+        ArtifactError: If it is no safetensors file, or does not hold exactly a finite linear model.
+    """
+    try:
+        return LinearModel.from_arrays(decode_arrays(data))
+    except ModelError as error:
+        raise ArtifactError(f"The safetensors file is no linear model: {error}") from error
+
+
+def decode_arrays(
+    data: bytes, *, largest_header: int = LARGEST_HEADER, narrow: bool = False
+) -> dict[str, FloatArray]:
+    """Read arrays by name from a file that may be anything.
+
+    Args:
+        data: What it holds.
+        largest_header: Bytes.
+        narrow: Whether to take float16 and bfloat16 too, as the float32 that equals them.
+
+    Raises:
+        ArtifactError: If it is no safetensors file, or holds other numbers than these or float32
+            and float64.
+    """
+    if int.from_bytes(data[:8], "little") > largest_header:
+        raise ArtifactError(f"{_DAMAGED} its header passes {largest_header} bytes.")
+    tensors: list[tuple[str, dict[str, Any]]]
+    try:
+        tensors = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise ArtifactError(f"{_DAMAGED} {error}.") from error
+    dtypes = _DTYPES | _NARROW_DTYPES if narrow else _DTYPES
+    arrays: dict[str, FloatArray] = {}
+    for name, tensor in tensors:
+        kind = tensor["dtype"]
+        if kind not in dtypes:
+            raise ArtifactError(
+                f"The safetensors file holds {name} as {kind}; it must be {' or '.join(dtypes)}."
+            )
+        flat = _widened(np.frombuffer(tensor["data"], dtype=dtypes[kind]))
+        arrays[name] = flat.reshape(tensor["shape"])
+    return arrays
+
+
+def _widened(values: NDArray[Any]) -> FloatArray:
+    """Return float16, and the bits of bfloat16, as float32: of that, bfloat16 is the upper half."""
+    if values.dtype == np.uint16:
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32) if values.dtype == np.float16 else values

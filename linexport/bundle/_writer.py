@@ -7,6 +7,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from safetensors import numpy as safetensors_numpy
+
 from linexport._files import LARGEST_FILE
 from linexport.bundle._directory import LARGEST_MANIFEST, open_directory, read_manifest
 from linexport.bundle._manifest import (
@@ -20,7 +22,6 @@ from linexport.bundle._manifest import (
 )
 from linexport.bundle._staging import remove_abandoned, staging
 from linexport.bundle._swap import exchange
-from linexport.bundle._weights import encode_weights
 from linexport.errors import BundleError
 from linexport.fit import FitRecord
 from linexport.model import LinearModel
@@ -81,6 +82,11 @@ def write_bundle(
             f"{directory}: the bundle cannot be written: {error.strerror}."
         ) from error
     return manifest
+
+
+def encode_weights(model: LinearModel) -> bytes:
+    """Write a model's numbers: weight (K, D), bias (K,) and, where centred, mean (D,)."""
+    return bytes(safetensors_numpy.save(dict(model.arrays())))
 
 
 def check_destination(directory: str | os.PathLike[str], *, overwrite: bool = False) -> None:

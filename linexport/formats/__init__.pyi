@@ -10,16 +10,10 @@ from ._format import (
 from ._format import (
     Runtime as Runtime,
 )
-from ._inputs import (
-    as_features as as_features,
-)
-from ._inputs import (
-    as_prediction as as_prediction,
-)
-from ._module import (
+from ._pytorch import (
     Centred as Centred,
 )
-from ._module import (
+from ._pytorch import (
     Folded as Folded,
 )
 from ._pytorch import eager as eager

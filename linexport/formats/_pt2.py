@@ -33,7 +33,6 @@ class Pt2(Format):
         import torch
 
         from linexport.formats import _pytorch as pytorch
-        from linexport.formats._module import to_module
 
         # Two rows: torch.export takes a batch of 0 or 1 in the example for a constant.
         example = torch.zeros(
@@ -43,7 +42,10 @@ class Pt2(Format):
         buffer = io.BytesIO()
         with _tracer:
             program = torch.export.export(
-                to_module(model), (example,), dynamic_shapes={"features": {0: batch}}, strict=False
+                pytorch.to_module(model),
+                (example,),
+                dynamic_shapes={"features": {0: batch}},
+                strict=False,
             )
             program.example_inputs = None  # they would be saved as a pickle
             torch.export.save(program, buffer, extra_files=pytorch.extra_files(metadata))

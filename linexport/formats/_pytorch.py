@@ -1,4 +1,4 @@
-"""What PyTorch's formats share: the runtime, their zip archives, and telling ours from others.
+"""What PyTorch's formats share: the module, the runtime, zip archives, telling ours from others.
 
 PyTorch's archives are written so that the same records give the same bytes. What its own writer
 leaves open is settled here: records are sorted by name and stored without compression (the output
@@ -13,15 +13,26 @@ from dataclasses import dataclass, field
 
 import msgspec
 import torch
+from torch import nn
+from torch.nn import functional
 
-from linexport._arrays import FloatArray, FloatDType
+from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
 from linexport.errors import ArtifactError
 from linexport.formats._format import Format
-from linexport.formats._inputs import as_features, as_prediction
-from linexport.formats._module import to_module
 from linexport.model import LinearModel
 
-__all__ = ["TorchRuntime", "eager", "extra_files", "pack", "read_metadata", "reproduces", "unpack"]
+__all__ = [
+    "Centred",
+    "Folded",
+    "TorchRuntime",
+    "eager",
+    "extra_files",
+    "pack",
+    "read_metadata",
+    "reproduces",
+    "to_module",
+    "unpack",
+]
 
 FOLDER = "archive"
 """What PyTorch calls the top folder of a file that it writes to memory."""
@@ -38,6 +49,45 @@ _UNWANTED = (
     ".debug_pkl",  # where in which file of this machine each line of code stood
 )
 """Ends of the names of records that no loader needs."""
+
+
+class Folded(nn.Module):
+    """features @ weight.T + bias."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Buffer(weight)
+        self.bias = nn.Buffer(bias)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Evaluate (N, D) -> (N, K)."""
+        return functional.linear(features, self.weight, self.bias)
+
+
+class Centred(nn.Module):
+    """(features - mean) @ weight.T + bias."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor, mean: torch.Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Buffer(weight)
+        self.bias = nn.Buffer(bias)
+        self.mean = nn.Buffer(mean)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Evaluate (N, D) -> (N, K)."""
+        return functional.linear(features - self.mean, self.weight, self.bias)
+
+
+# TorchScript writes a class's full name into its file: it is the package's, wherever code moves.
+for _kind in (Folded, Centred):
+    _kind.__module__ = "linexport"
+
+
+def to_module(model: LinearModel) -> Centred | Folded:
+    """Return the model as a module on the CPU, in evaluation mode; its arrays are copied."""
+    tensors = {name: torch.tensor(array, device="cpu") for name, array in model.arrays().items()}
+    kind = Folded if model.mean is None else Centred
+    return kind(**tensors).eval()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,6 @@ class TorchScript(Format):
         from torch.jit import _recursive, _state
 
         from linexport.formats import _pytorch as pytorch
-        from linexport.formats._module import to_module
 
         if not _state._enabled:  # noqa: SLF001 - as torch.jit itself asks
             raise ExportError("PYTORCH_JIT=0 switches TorchScript off; unset it to write model.pt.")
@@ -47,7 +46,7 @@ class TorchScript(Format):
         # warnings.catch_warnings, which changes the filters of every thread.
         with _compiler:
             script = _recursive.create_script_module(  # type: ignore[no-untyped-call]
-                to_module(model), _recursive.infer_methods_to_compile
+                pytorch.to_module(model), _recursive.infer_methods_to_compile
             )
         data = script.save_to_buffer(_extra_files=pytorch.extra_files(metadata))
         return pytorch.pack(pytorch.unpack(data))

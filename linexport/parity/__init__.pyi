@@ -1,10 +1,16 @@
 from ._canaries import (
     canaries as canaries,
 )
+from ._certificate import (
+    DEFAULT_PROBE_ROWS as DEFAULT_PROBE_ROWS,
+)
 from ._certificate import CanaryReport as CanaryReport
 from ._certificate import Comparison as Comparison
 from ._certificate import (
     ParityReport as ParityReport,
+)
+from ._certificate import (
+    ProbeConfig as ProbeConfig,
 )
 from ._certificate import RuntimeReport as RuntimeReport
 from ._certificate import (
@@ -21,11 +27,5 @@ from ._check import (
 )
 from ._check import (
     check as check,
-)
-from ._config import (
-    DEFAULT_PROBE_ROWS as DEFAULT_PROBE_ROWS,
-)
-from ._config import (
-    ProbeConfig as ProbeConfig,
 )
 from ._exact import DoubleReference as DoubleReference

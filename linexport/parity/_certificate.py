@@ -1,21 +1,39 @@
-"""parity.json as typed values: what was compared, how close it came, what was caught."""
+"""What the parity check is asked, and what it says: parity.json as typed values."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
 
+from linexport._settings import setting, settings
 from linexport.errors import BundleError, ParityError
 
 __all__ = [
+    "DEFAULT_PROBE_ROWS",
     "CanaryReport",
     "Comparison",
     "ParityReport",
+    "ProbeConfig",
     "RuntimeReport",
     "Verdict",
     "decode_certificate",
     "encode_certificate",
 ]
+
+DEFAULT_PROBE_ROWS = 1024
+
+
+@settings
+class ProbeConfig:
+    """How thoroughly to check."""
+
+    probe_rows: int = setting(
+        default=DEFAULT_PROBE_ROWS,
+        minimum=1,
+        help="Rows of the largest batch that parity is checked with.",
+    )
+    probe_seed: int = setting(default=0, minimum=0, help="Of the random rows of that check.")
+
 
 Verdict = Literal["proven", "consistent", "disagrees"]
 

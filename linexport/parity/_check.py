@@ -13,13 +13,13 @@ from linexport.formats import Runtime
 from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, affine_of, precision_of
 from linexport.parity._certificate import (
+    DEFAULT_PROBE_ROWS,
     CanaryReport,
     Comparison,
     ParityReport,
     RuntimeReport,
     Verdict,
 )
-from linexport.parity._config import DEFAULT_PROBE_ROWS
 from linexport.parity._exact import DoubleReference, Expectation, expect
 from linexport.parity._probes import Probe, probes
 

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport._arrays import Float64Array, FloatArray
-from linexport.formats import as_features
+from linexport._arrays import Float64Array, FloatArray, as_features
 from linexport.model import LinearModel
 from linexport.numerics import (
     FLOAT32,

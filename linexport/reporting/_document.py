@@ -1,14 +1,16 @@
 """Results as one JSON document for programs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from linexport.bundle import ErrorBudget, Manifest
 from linexport.fit import FitRecord
-from linexport.formats.onnx import OnnxSummary
 from linexport.parity import ParityReport
+
+if TYPE_CHECKING:
+    from linexport.formats.onnx import OnnxSummary
 
 __all__ = [
     "bundle_document",
@@ -53,7 +55,7 @@ def bundle_document(path: str, manifest: Manifest, report: ParityReport | None) 
     }
 
 
-def onnx_document(path: str, summary: OnnxSummary) -> dict[str, Any]:
+def onnx_document(path: str, summary: "OnnxSummary") -> dict[str, Any]:
     """What `inspect --json` prints of an ONNX file."""
     return {"kind": "onnx", "path": _unicode(path), **msgspec.to_builtins(summary)}
 

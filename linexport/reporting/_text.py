@@ -1,15 +1,18 @@
 """Results as text for a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from linexport.bundle import ErrorBudget, Manifest
 from linexport.columns import Column
 from linexport.fit import Coefficients, FitRecord
-from linexport.formats.onnx import OnnxSummary
 from linexport.model import LinearModel
 from linexport.parity import ParityReport
 from linexport.reporting._statistics import statistics_lines
 from linexport.reporting._table import number, table
+
+if TYPE_CHECKING:
+    from linexport.formats.onnx import OnnxSummary
 
 __all__ = [
     "budget_lines",
@@ -183,7 +186,7 @@ def bundle_lines(manifest: Manifest, report: ParityReport | None) -> list[str]:
     ]
 
 
-def onnx_lines(summary: OnnxSummary) -> list[str]:
+def onnx_lines(summary: "OnnxSummary") -> list[str]:
     """What a bare ONNX file is."""
     form = f"a {summary.form} linear model" if summary.form else "not a graph that linexport writes"
     opsets = ", ".join(f"{name or 'ai.onnx'} {v}" for name, v in summary.opset_versions.items())

@@ -9,8 +9,7 @@ import pytest
 from safetensors.numpy import save
 
 from linexport.bundle import _directory
-from linexport.bundle._reader import read_bundle
-from linexport.bundle._weights import decode_weights
+from linexport.bundle._reader import decode_weights, read_bundle
 from linexport.errors import ArtifactError, BundleError
 from linexport.fit import TargetStatistics
 

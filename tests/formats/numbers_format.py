@@ -23,8 +23,7 @@ class NumbersRuntime:
         return self.structure.dtype
 
     def predict(self, features):
-        features = formats.as_features(features, self.dtype, self.structure.num_features)
-        return features @ self.structure.weight.T + self.structure.bias
+        return np.asarray(features, self.dtype) @ self.structure.weight.T + self.structure.bias
 
 
 class Numbers(formats.Format):

@@ -8,8 +8,8 @@ from linexport.errors import DataError
 from linexport.formats import FORMATS, eager
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx import wire as onnx_wire
-from linexport.formats.onnx._reference import OnnxReferenceRuntime
 from linexport.formats.onnx._runtime import OrtRuntime
+from linexport.formats.onnx.graph import OnnxReferenceRuntime
 
 
 def written(name):

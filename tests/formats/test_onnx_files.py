@@ -10,7 +10,7 @@ import torch
 from onnx import checker, helper, numpy_helper
 
 from linexport.errors import ConfigError
-from linexport.formats._module import to_module
+from linexport.formats._pytorch import to_module
 from linexport.formats.onnx import Onnx
 
 NEWEST_OPSET = onnx.defs.onnx_opset_version()

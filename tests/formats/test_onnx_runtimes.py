@@ -9,8 +9,8 @@ from onnx import TensorProto, helper
 
 from linexport.errors import ArtifactError, UnavailableError
 from linexport.formats.onnx import graph as onnx_graph
-from linexport.formats.onnx._reference import OnnxReferenceRuntime
 from linexport.formats.onnx._runtime import OrtRuntime
+from linexport.formats.onnx.graph import OnnxReferenceRuntime
 
 every_engine = pytest.mark.parametrize("engine", [OrtRuntime, OnnxReferenceRuntime])
 

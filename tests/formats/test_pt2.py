@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from linexport.formats import FORMATS
-from linexport.formats._module import to_module
+from linexport.formats._pytorch import to_module
 
 
 def export(model, metadata=None):

@@ -10,7 +10,7 @@ import torch
 
 from linexport.errors import ExportError
 from linexport.formats import FORMATS
-from linexport.formats._module import to_module
+from linexport.formats._pytorch import to_module
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 

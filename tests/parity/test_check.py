@@ -8,8 +8,8 @@ from linexport.columns import Column
 from linexport.errors import BundleError, ParityError, PrecisionError
 from linexport.formats import eager
 from linexport.formats.onnx import graph as onnx_graph
-from linexport.formats.onnx._reference import OnnxReferenceRuntime
 from linexport.formats.onnx._runtime import OrtRuntime
+from linexport.formats.onnx.graph import OnnxReferenceRuntime
 from linexport.model import LinearModel
 from linexport.parity import decode_certificate, encode_certificate
 from linexport.parity._check import OpenedCanary, check

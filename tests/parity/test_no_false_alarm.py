@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from linexport.columns import Column
 from linexport.formats import eager
 from linexport.formats.onnx import graph as onnx_graph
-from linexport.formats.onnx._reference import OnnxReferenceRuntime
 from linexport.formats.onnx._runtime import OrtRuntime
+from linexport.formats.onnx.graph import OnnxReferenceRuntime
 from linexport.model import LinearModel
 from linexport.parity._check import check
 from linexport.parity._exact import DoubleReference

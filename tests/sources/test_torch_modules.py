@@ -9,7 +9,7 @@ from torch import nn
 import linexport
 from linexport import LinearModel
 from linexport.errors import ModelError
-from linexport.formats._module import to_module
+from linexport.formats._pytorch import to_module
 from linexport.numerics._bounds import FLOAT32, FLOAT64
 
 DTYPES = {"float32": (torch.float32, FLOAT32), "float64": (torch.float64, FLOAT64)}

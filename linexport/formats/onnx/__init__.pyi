@@ -9,4 +9,4 @@ from . import (
 )
 from ._engine import OrtEngine as OrtEngine
 from ._format import Onnx as Onnx
-from .graph import OnnxSummary as OnnxSummary
+from .file import OnnxSummary as OnnxSummary

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 from linexport.formats._format import Engine, Format, Runtime
 
 if TYPE_CHECKING:
-    from linexport.formats.onnx.graph import OnnxSummary
+    from linexport.formats.onnx.file import OnnxSummary
     from linexport.model import LinearModel
 
 __all__ = ["Onnx"]
@@ -65,8 +65,8 @@ class Onnx(Format):
         Raises:
             ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
         """
-        from linexport.formats.onnx._reference import OnnxReferenceRuntime
         from linexport.formats.onnx._runtime import OrtRuntime
+        from linexport.formats.onnx.graph import OnnxReferenceRuntime
 
         for num_threads in (1, None):
             yield OrtRuntime.open(data, num_threads=num_threads)
@@ -103,9 +103,9 @@ class Onnx(Format):
         Raises:
             ArtifactError: If it is no valid and linear ONNX graph, or its names are damaged.
         """
-        from linexport.formats.onnx import graph
+        from linexport.formats.onnx import file
 
-        return graph.summarize(data)
+        return file.summarize(data)
 
     def read(self, data: bytes) -> "LinearModel | None":
         """Check a file and return the model that it states under its names, if it is as ours are.

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import onnxruntime
 
-from linexport._arrays import FloatArray, FloatDType
+from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
 from linexport.errors import ArtifactError, UnavailableError
-from linexport.formats import BoundRow, as_features, as_prediction
+from linexport.formats import BoundRow
 from linexport.formats.onnx.wire import Layout
 from linexport.model import LinearModel
 

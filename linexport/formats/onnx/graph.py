@@ -1,16 +1,19 @@
-"""Linear models in ONNX files, as the onnx package reads and checks them.
+"""Linear models in ONNX files, as the onnx package reads, checks and evaluates them.
 
 `wire` draws the graphs. `read` accepts exactly what it writes, so that what `read` returns is what
 any conforming runtime computes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, checker, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
+from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
 from linexport._files import LARGEST_FILE
 from linexport.columns import Column
 from linexport.errors import ArtifactError, ConfigError, ExportError
@@ -24,7 +27,7 @@ from linexport.formats.onnx.wire import (
 from linexport.model import LinearModel
 
 __all__ = [
-    "OnnxSummary",
+    "OnnxReferenceRuntime",
     "check",
     "check_versions",
     "parse",
@@ -32,7 +35,6 @@ __all__ = [
     "read_columns",
     "read_metadata",
     "read_named",
-    "summarize",
     "write",
 ]
 
@@ -40,6 +42,10 @@ OLDEST_OPSET_VERSION = 9
 OLDEST_IR_VERSION = 4
 """Since then an initializer need not be listed as an input too."""
 
+_DTYPES: dict[int, FloatDType] = {
+    onnx.TensorProto.FLOAT: np.dtype(np.float32),
+    onnx.TensorProto.DOUBLE: np.dtype(np.float64),
+}
 _KNOWN_OPERATORS = {
     "": {
         "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gemm",
@@ -184,63 +190,71 @@ def read_named(proto: onnx.ModelProto) -> LinearModel | None:
     return None if model is None else onnx_wire.named(model, read_metadata(proto))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OnnxSummary:
-    """What an ONNX file says of itself."""
+@dataclass(frozen=True, slots=True)
+class OnnxReferenceRuntime:
+    """onnx.reference.ReferenceEvaluator on one ONNX file."""
 
-    bytes: int
-    ir_version: int
-    opset_versions: dict[str, int]
-    """By operator domain; the standard one is the empty string."""
-    operators: tuple[str, ...]
-    inputs: dict[str, str]
-    """By name, such as float32 [batch, 2]."""
-    outputs: dict[str, str]
-    producer: str
-    form: str | None
-    """folded or centred; None where the graph is not one that `write` writes."""
-    features: tuple[Column, ...]
-    targets: tuple[Column, ...]
-    metadata: dict[str, str]
+    dtype: FloatDType
+    structure: LinearModel | None
+    _evaluator: Any = field(repr=False)
+    _input: str
+    _num_features: int
+    name: str = "onnx reference"
+    provider: str = "NumPy"
+    num_threads: int | None = None
+    version: str = onnx.__version__
+
+    @classmethod
+    def open(cls, data: bytes) -> "OnnxReferenceRuntime":
+        """Open an evaluator on a checked ONNX file.
+
+        Raises:
+            ArtifactError: If the file is not a single linear ONNX graph.
+        """
+        proto = check(data)
+        name, dtype, num_features = _only_input(proto)
+        return cls(
+            dtype=dtype,
+            structure=read(proto),
+            _evaluator=ReferenceEvaluator(proto),
+            _input=name,
+            _num_features=num_features,
+        )
+
+    def predict(self, features: FloatArray) -> FloatArray:
+        """Evaluate (N, D) -> (N, K).
+
+        Raises:
+            DataError: If the features are not (N, D) numbers.
+            ArtifactError: If the evaluator refuses the batch.
+        """
+        batch = as_features(features, self.dtype, self._num_features)
+        try:
+            with np.errstate(all="ignore"):  # NaN and infinity are legitimate inputs
+                (prediction,) = self._evaluator.run(None, {self._input: batch})
+        except Exception as error:  # an operator fails as NumPy does, or in its own way
+            raise ArtifactError(
+                f"onnx's reference refuses a batch of {len(batch)} rows: {error}"
+            ) from error
+        return as_prediction(prediction)
 
 
-def summarize(data: bytes) -> OnnxSummary:
-    """Check a file and say what it holds.
-
-    Raises:
-        ArtifactError: As `check` and `read_named`.
-    """
-    proto = check(data)
-    model = read_named(proto)
+def _only_input(proto: onnx.ModelProto) -> tuple[str, FloatDType, int]:
+    """Return the name, dtype and width of the graph's one input."""
     constants = {tensor.name for tensor in proto.graph.initializer}
-    return OnnxSummary(
-        bytes=len(data),
-        ir_version=proto.ir_version,
-        opset_versions={entry.domain: entry.version for entry in proto.opset_import},
-        operators=tuple(node.op_type for node in proto.graph.node),
-        inputs=_described(value for value in proto.graph.input if value.name not in constants),
-        outputs=_described(proto.graph.output),
-        producer=proto.producer_name,
-        form=None if model is None else model.form,
-        features=model.features if model is not None else (),
-        targets=model.targets if model is not None else (),
-        metadata=read_metadata(proto),
-    )
-
-
-def _described(values: Iterable[onnx.ValueInfoProto]) -> dict[str, str]:
-    return {value.name: _type_and_shape(value.type.tensor_type) for value in values}
-
-
-def _type_and_shape(tensor: onnx.TypeProto.Tensor) -> str:
-    # Of an optional or a sequence the tensor type is empty: it is called undefined.
-    name = TensorProto.DataType.Name(tensor.elem_type).lower()
-    name = {"float": "float32", "double": "float64"}.get(name, name)
-    sizes = [
-        str(size.dim_value) if size.HasField("dim_value") else size.dim_param or "?"
-        for size in tensor.shape.dim
-    ]
-    return f"{name} [{', '.join(sizes)}]"
+    inputs = [value for value in proto.graph.input if value.name not in constants]
+    if len(inputs) != 1 or len(proto.graph.output) != 1:
+        raise ArtifactError(
+            f"The ONNX model must have one input and one output, got {len(inputs)} and "
+            f"{len(proto.graph.output)}."
+        )
+    tensor = inputs[0].type.tensor_type
+    if tensor.elem_type not in _DTYPES:
+        raise ArtifactError("The ONNX model's input must be float32 or float64.")
+    shape = tensor.shape.dim
+    if len(shape) != 2 or shape[1].dim_value < 1:
+        raise ArtifactError("The ONNX model's input must have shape [batch, features].")
+    return inputs[0].name, _DTYPES[tensor.elem_type], shape[1].dim_value
 
 
 def _tensors(proto: onnx.ModelProto) -> Sequence[TensorProto]:

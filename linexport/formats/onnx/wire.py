@@ -20,10 +20,15 @@ To load the onnx package takes half as long as to load onnxruntime. Predicting d
 file that `read` recognises is, byte for byte, what `write` writes. Any other is for
 `graph`, which checks it, and so does parity with every file. Numbers of fields and
 types are those of onnx/onnx.proto in the ONNX repository.
+
+Protobuf's wire format is spoken as far as linear graphs take it: a message is its fields one after
+the other, each a tag, which holds the field's number and how its value lies, then a varint, or a
+length and as many bytes. Source: the protocol buffers' documentation, "Encoding"
+(protobuf.dev/programming-guides/encoding).
 """
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -31,7 +36,6 @@ import numpy as np
 from linexport._arrays import FloatArray, FloatDType
 from linexport.columns import Column
 from linexport.errors import ArtifactError, ModelError
-from linexport.formats.onnx._protobuf import fields, message
 from linexport.model import LinearModel
 
 __all__ = [
@@ -66,6 +70,18 @@ _OLDEST_IR_VERSIONS = {
 }  # fmt: skip
 """By opset: what each onnx package takes that linexport runs with. It alone knows newer ones."""
 _NEWEST_IR_VERSION = 11
+
+
+Value = int | str | bytes
+"""A number of at least 0, text, or bytes, which may be a message."""
+
+_VARINT, _LENGTH = 0, 2
+_BITS = 7
+"""Of a number in each byte of a varint."""
+_LONGEST_VARINT = 10
+"""Bytes, for 64 bits."""
+_MOST_FIELDS = 100
+"""Of a message of ours, metadata included. A hostile file could have a billion of them."""
 
 
 class Written(NamedTuple):
@@ -219,3 +235,56 @@ def _parse_tensor(data: memoryview) -> tuple[str, FloatArray]:
     shape = [size for number, size in tensor if number == 1]
     array = np.frombuffer(singles[9], _DTYPES[singles[2]])
     return str(singles[8], "utf-8"), array.reshape(shape)
+
+
+def message(*fields: tuple[int, Value]) -> bytes:
+    """Return a message of these fields, by number, in the order given."""
+    return b"".join(piece for number, value in fields for piece in _field(number, value))
+
+
+def _field(number: int, value: Value) -> tuple[bytes, ...]:
+    if isinstance(value, int):
+        return _varint(number << 3 | _VARINT), _varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return _varint(number << 3 | _LENGTH), _varint(len(data)), data
+
+
+def _varint(number: int) -> bytes:
+    parts = bytearray()
+    while number >> _BITS:
+        parts.append(number & 0x7F | 0x80)
+        number >>= _BITS
+    parts.append(number)
+    return bytes(parts)
+
+
+def fields(data: memoryview) -> Iterator[tuple[int, Any]]:
+    """Yield the number and the value of each field: an integer, or a view of bytes.
+
+    Raises:
+        ValueError: If this is no message, or has other kinds of fields or more of them than ours.
+    """
+    place = 0
+    for _ in range(_MOST_FIELDS):
+        if place == len(data):
+            return
+        tag, place = _read_varint(data, place)
+        value, place = _read_varint(data, place)
+        if tag & 7 == _VARINT:
+            yield tag >> 3, value
+        elif tag & 7 == _LENGTH and value <= len(data) - place:
+            yield tag >> 3, data[place : place + value]
+            place += value
+        else:
+            break
+    raise ValueError("This is no message of ours.")
+
+
+def _read_varint(data: memoryview, place: int) -> tuple[int, int]:
+    """Return the number that begins at a place, and where it ends."""
+    number = 0
+    for position, byte in enumerate(data[place : place + _LONGEST_VARINT]):
+        number |= (byte & 0x7F) << _BITS * position
+        if byte < 0x80:
+            return number, place + position + 1
+    raise ValueError("This is no message of ours.")

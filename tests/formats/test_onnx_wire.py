@@ -14,7 +14,7 @@ from linexport.errors import ArtifactError
 from linexport.formats.onnx import file as onnx_file
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx import wire as onnx_wire
-from linexport.formats.onnx._protobuf import fields
+from linexport.formats.onnx.wire import fields
 from linexport.model import LinearModel
 
 LAYOUTS = (None, "rows", "columns")
