@@ -8,13 +8,12 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from threaded_ranks import on_ranks
 
 from linexport.errors import ConfigError, DataError
 from linexport.rows._arrays import as_dataset
-from linexport.rows._splitting import describe_all, share_dataset
+from linexport.rows._splitting import share_dataset
 from linexport.rows._table_rows import read_rows, training_rows
 from linexport.tables import _csv_records
 from linexport.tables._opening import open_table
@@ -228,7 +227,7 @@ def test_shares_of_a_dataset_are_described_as_the_whole(num_ranks):
     whole = as_dataset(generator.normal(1e6, 1.0, (7, 2)), generator.normal(size=7))
     parts = on_ranks(
         num_ranks,
-        lambda ranks: describe_all(share_dataset(whole, ranks.rank, ranks.size), ranks.gather),
+        lambda ranks: share_dataset(whole, ranks.rank, ranks.size).described(ranks.gather),
     )
     assert np.array_equal(np.concatenate([p.feature_values for p in parts]), whole.feature_values)
     columns = whole.features + whole.targets
