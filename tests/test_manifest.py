@@ -7,8 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from linexport.bundle._manifest import (
     ErrorBudget,

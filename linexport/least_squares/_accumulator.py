@@ -10,8 +10,7 @@ import numpy as np
 from linexport._arrays import Float64Array, FloatArray
 from linexport.least_squares._factor import Factor, Frame, Gram, frame_around
 from linexport.least_squares._split import RunningSum, add_plain_gram, add_split_gram
-from linexport.numerics import FLOAT64, precision_of
-from linexport.numerics import double_double as dd
+from linexport.numerics import FLOAT64, double_double as dd, precision_of
 
 CAREFUL = 3
 """Slices that make double-double sums the limit, not the products."""

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
-from linexport.numerics import FLOAT64, DoubleDouble
-from linexport.numerics import double_double as dd
+from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 _SAFE_EXPONENT = 100
 """Numbers from 2**-100 to 2**100 can be squared and cut into slices as they are."""

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.least_squares._split import Sliced, product_error
-from linexport.numerics import FLOAT64, DoubleDouble, gamma
-from linexport.numerics import double_double as dd
+from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 
 _SMALL = 2.0**-20
 """Where F is known and below it, I + F + F**2 gives the inverse to 18 digits."""

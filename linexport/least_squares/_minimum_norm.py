@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
-from linexport.numerics import DoubleDouble
-from linexport.numerics import double_double as dd
+from linexport.numerics import DoubleDouble, double_double as dd
 
 
 def null_vectors(

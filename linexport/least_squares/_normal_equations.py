@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.least_squares._factor import Factor
-from linexport.numerics import DoubleDouble
-from linexport.numerics import double_double as dd
+from linexport.numerics import DoubleDouble, double_double as dd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

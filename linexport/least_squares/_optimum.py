@@ -15,8 +15,7 @@ from linexport.least_squares._minimum_norm import null_vectors, shorten, shorten
 from linexport.least_squares._normal_equations import Units
 from linexport.least_squares._solution import Solution
 from linexport.least_squares._uncertainty import Uncertainty, eigenvalues, uncertainty
-from linexport.numerics import FLOAT64, DoubleDouble
-from linexport.numerics import double_double as dd
+from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -21,8 +21,7 @@ from linexport._arrays import Float64Array
 from linexport.least_squares._inverse_factor import InverseFactor
 from linexport.least_squares._normal_equations import NormalEquations
 from linexport.least_squares._split import Sliced, product_error
-from linexport.numerics import FLOAT64, DoubleDouble
-from linexport.numerics import double_double as dd
+from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 NEGLIGIBLE = 2.0**-20
 """A millionth: of its standard error for a coefficient, of itself for a standard error or a

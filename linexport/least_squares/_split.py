@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
-from linexport.numerics import FLOAT64, DoubleDouble, gamma
-from linexport.numerics import double_double as dd
+from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 
 _UNIT_ROUNDOFF = FLOAT64.unit_roundoff
 _CACHED_ELEMENTS = 2**13

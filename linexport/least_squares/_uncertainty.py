@@ -17,8 +17,7 @@ from linexport._arrays import Float64Array
 from linexport.least_squares._inverse_factor import InverseFactor
 from linexport.least_squares._normal_equations import NormalEquations
 from linexport.least_squares._split import Sliced
-from linexport.numerics import DoubleDouble
-from linexport.numerics import double_double as dd
+from linexport.numerics import DoubleDouble, double_double as dd
 
 _TRUSTED = 2.0**-26
 """Eigenvalues above this share of the largest are good to about 2**-26 as computed: LAPACK's are

@@ -23,13 +23,13 @@ from linexport.numerics import (
     FlushedToZero,
     Precision,
     affine_of,
+    double_double as dd,
     error_bounds,
     flushed_to_zero,
     precision_of,
     rounded_once,
     rounding_error_bound,
 )
-from linexport.numerics import double_double as dd
 from linexport.parity._probes import Probe
 
 __all__ = ["DoubleReference", "Expectation", "expect"]

@@ -11,8 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from linexport.sources import _onnx_layers as layers
-from linexport.sources import _onnx_shapes as shapes
+from linexport.sources import _onnx_layers as layers, _onnx_shapes as shapes
 from linexport.sources._onnx_values import Batch, Inputs, Node, Value, batch_of
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)

@@ -6,8 +6,7 @@ from artifacts import true_predictions, whole_model, whole_rows
 
 from linexport.errors import DataError
 from linexport.formats import FORMATS, eager
-from linexport.formats.onnx import graph as onnx_graph
-from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx import graph as onnx_graph, wire as onnx_wire
 from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.formats.onnx.graph import OnnxReferenceRuntime
 

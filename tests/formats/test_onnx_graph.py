@@ -4,14 +4,12 @@ import hypothesis
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from linexport.columns import Column
 from linexport.errors import ArtifactError, ExportError
-from linexport.formats.onnx import file as onnx_file
-from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx import file as onnx_file, graph as onnx_graph
 from linexport.model import LinearModel
 
 FOLDED = LinearModel(weight=np.array([[2, -3.5]], np.float32), bias=np.array([4.25], np.float32))

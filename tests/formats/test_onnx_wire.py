@@ -6,14 +6,11 @@ import hypothesis
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from onnx import helper, numpy_helper
 
 from linexport.errors import ArtifactError
-from linexport.formats.onnx import file as onnx_file
-from linexport.formats.onnx import graph as onnx_graph
-from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx import file as onnx_file, graph as onnx_graph, wire as onnx_wire
 from linexport.formats.onnx.wire import fields
 from linexport.model import LinearModel
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from linexport.formats import FORMATS, export
-from linexport.formats import _pytorch as pytorch
+from linexport.formats import FORMATS, _pytorch as pytorch, export
 from linexport.model import LinearModel
 
 FILES = {"torchscript": "model.pt", "pt2": "model.pt2"}

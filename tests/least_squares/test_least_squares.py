@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from exact_least_squares import InMemory, solve_exactly
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sklearn.linear_model import LinearRegression, Ridge
 
 from linexport.errors import ConfigError, DataError, TrainingError

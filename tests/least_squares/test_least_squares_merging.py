@@ -6,8 +6,7 @@ from functools import reduce
 import numpy as np
 import pytest
 from exact_least_squares import InMemory, solve_exactly
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from linexport.least_squares._accumulator import CAREFUL, Accumulator, Plan
 from linexport.least_squares._factor import Factor, Frame

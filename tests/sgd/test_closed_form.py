@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sgd.step_rounding import below, error_bound, map_of, maps_of, trajectory
 from torch import nn
 

@@ -6,8 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from agreement import assert_agrees
-from sklearn import compose, cross_decomposition, dummy, ensemble, kernel_ridge, svm
-from sklearn import linear_model as lm
+from sklearn import (
+    compose,
+    cross_decomposition,
+    dummy,
+    ensemble,
+    kernel_ridge,
+    linear_model as lm,
+    svm,
+)
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer

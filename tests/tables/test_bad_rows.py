@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from linexport.errors import ConfigError, DataError
 from linexport.rows._table_rows import read_dataset, training_rows

@@ -6,8 +6,7 @@ import threading
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from linexport.errors import ConfigError, DataError
 from linexport.tables._opening import open_table

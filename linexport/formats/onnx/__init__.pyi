@@ -1,10 +1,6 @@
 from . import (
     file as file,
-)
-from . import (
     graph as graph,
-)
-from . import (
     wire as wire,
 )
 from ._engine import OrtEngine as OrtEngine

@@ -10,8 +10,7 @@ import numpy as np
 
 from linexport._arrays import FloatArray, FloatDType
 from linexport.formats import BoundRow
-from linexport.formats.onnx import file as onnx_file
-from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx import file as onnx_file, wire as onnx_wire
 from linexport.formats.onnx._runtime import OrtRuntime, layouts
 from linexport.formats.onnx.wire import Layout
 from linexport.model import LinearModel
