@@ -42,10 +42,10 @@ from .formats.onnx import OnnxSummary as OnnxSummary
 from .least_squares import LeastSquaresConfig as LeastSquaresConfig
 from .model import LinearModel as LinearModel
 from .parity import (
-    CanaryReport as CanaryReport,
+    CanaryResult as CanaryResult,
+    Certificate as Certificate,
     Comparison as Comparison,
-    ParityReport as ParityReport,
-    RuntimeReport as RuntimeReport,
+    RuntimeResult as RuntimeResult,
     Verdict as Verdict,
 )
 from .pipeline import (

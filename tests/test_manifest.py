@@ -31,7 +31,7 @@ EXAMPLE = Manifest(
         Column(name='"odd"\\'),
     ),
     targets=(Column(name="price"),),
-    fit=FitRecord(
+    record=FitRecord(
         solver="sgd",
         rows=1000,
         settings={"epochs": 3, "learning_rate": 0.03, "shuffle": True, "device": "cpu", "x": None},
@@ -84,7 +84,7 @@ ENCODED = """\
       "standard_deviation": null
     }
   ],
-  "fit": {
+  "record": {
     "solver": "sgd",
     "rows": 1000,
     "rows_dropped": 0,
@@ -202,7 +202,7 @@ def manifests(draw):
         form=draw(st.sampled_from(["folded", "centred"])),
         features=features,
         targets=targets,
-        fit=FitRecord(
+        record=FitRecord(
             solver=draw(st.text()),
             rows=draw(sizes),
             rows_dropped=draw(sizes),
@@ -234,8 +234,8 @@ def test_every_manifest_is_read_back_as_it_was_written(manifest):
     """Compared as text, which tells 1 from 1.0 and from True, and 0.0 from -0.0."""
     data = encode_manifest(manifest)
     assert repr(decode_manifest(data)) == repr(manifest)
-    theirs = json.loads(data)["fit"]["coefficients"]
-    ours = manifest.fit.coefficients
+    theirs = json.loads(data)["record"]["coefficients"]
+    ours = manifest.record.coefficients
     assert theirs == {
         name: {"intercept": ours[name].intercept, "features": ours[name].features} for name in ours
     }
@@ -257,12 +257,12 @@ def test_numbers_that_json_does_not_have_are_named(number):
         form="folded",
         features=EXAMPLE.features,
         targets=EXAMPLE.targets,
-        fit=fit,
+        record=fit,
         error_budget={},
         versions={},
         files={},
     )
-    with pytest.raises(BundleError, match=r"fit\.metrics\.training\.price\.rmse is not finite"):
+    with pytest.raises(BundleError, match=r"record\.metrics\.training\.price\.rmse is not finite"):
         encode_manifest(manifest)
 
 
@@ -273,7 +273,7 @@ def test_a_column_that_is_not_finite_is_named():
         form="folded",
         features=features,
         targets=EXAMPLE.targets,
-        fit=EXAMPLE.fit,
+        record=EXAMPLE.record,
         error_budget={},
         versions={},
         files={},

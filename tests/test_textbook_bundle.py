@@ -19,9 +19,9 @@ def bundle():
 
 
 def test_it_is_the_textbook_example(bundle):
-    assert bundle.manifest.fit.solver == "sgd"
-    assert bundle.manifest.fit.rows == 1000
-    coefficients = bundle.manifest.fit.coefficients["y"]
+    assert bundle.manifest.record.solver == "sgd"
+    assert bundle.manifest.record.rows == 1000
+    coefficients = bundle.manifest.record.coefficients["y"]
     # Three epochs end within the noise of single steps, 0.01, of the truth.
     assert coefficients.intercept == pytest.approx(4.2, abs=0.01)
     assert list(coefficients.features.values()) == pytest.approx([2.0, -3.4], abs=0.01)
@@ -36,7 +36,7 @@ def test_todays_code_proves_it_again():
 def test_writing_it_anew_gives_the_same_bytes(bundle):
     """Of versions other than the ones that wrote it, the bytes tell; today's go into a new file."""
     manifest = bundle.manifest
-    metadata = formats.artifact_metadata(bundle.model, manifest.fit, manifest.versions)
+    metadata = formats.artifact_metadata(bundle.model, manifest.record, manifest.versions)
     for name, data in formats.export(bundle.model, metadata=metadata).items():
         assert data == bundle.read(name), name
 
@@ -56,6 +56,6 @@ def test_training_it_anew_ends_within_the_noise_of_its_steps(bundle):
     """Bits may differ between processors; the loss may not, beyond what single steps move it."""
     result = linexport.train(linexport.synthesize())
     ours = result.record.optimum["y"]
-    theirs = bundle.manifest.fit.optimum["y"]
+    theirs = bundle.manifest.record.optimum["y"]
     assert ours.loss_at_optimum == pytest.approx(theirs.loss_at_optimum, rel=1e-9)
     assert ours.loss == pytest.approx(theirs.loss, rel=0.01)

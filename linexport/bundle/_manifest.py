@@ -83,7 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """In the order of the input."""
     targets: tuple[Column, ...]
     """In the order of the output."""
-    fit: FitRecord
+    record: FitRecord
     error_budget: dict[str, ErrorBudget]
     """By target name."""
     versions: dict[str, str]
@@ -93,24 +93,24 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         known = file_formats()
-        for name, record in self.files.items():
+        for name, file in self.files.items():
             if name not in known:
                 raise BundleError(f"'{name}' is not a file that a bundle may list")
-            if record.format != known[name]:
+            if file.format != known[name]:
                 raise BundleError(f"{name} must have the format {known[name]}")
-        fit, statistics = self.fit, self.fit.statistics
+        record, statistics = self.record, self.record.statistics
         of_targets = statistics.targets if statistics else {}
         by_target: tuple[Iterable[str], ...] = (
             self.error_budget,
-            fit.coefficients,
-            fit.optimum,
+            record.coefficients,
+            record.optimum,
             of_targets,
         )
         targets = {column.name for column in self.targets}
-        for names in (*by_target, *fit.metrics.values()):
+        for names in (*by_target, *record.metrics.values()):
             _require_among(names, targets, "targets")
         features = {column.name for column in self.features}
-        for coefficients in fit.coefficients.values():
+        for coefficients in record.coefficients.values():
             _require_among(coefficients.features, features, "features")
         for of_target in of_targets.values():
             _require_among(of_target.features, features, "features")

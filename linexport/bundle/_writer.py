@@ -34,7 +34,7 @@ def write_bundle(
     directory: str | os.PathLike[str],
     *,
     model: LinearModel,
-    fit: FitRecord,
+    record: FitRecord,
     error_budget: Mapping[str, ErrorBudget],
     versions: Mapping[str, str],
     files: Mapping[str, bytes],
@@ -45,7 +45,7 @@ def write_bundle(
     Args:
         directory: A path that names nothing, an empty directory or, to replace it, a bundle.
         model: The reference numbers, in the artifacts' dtype and form, with their columns.
-        fit: How the model came about.
+        record: How the model came about.
         error_budget: By target name.
         versions: Of the packages that wrote the artifacts.
         files: The artifacts, parity.json and README.md by name; the weights are written from the
@@ -67,7 +67,7 @@ def write_bundle(
         form=model.form,
         features=model.features,
         targets=model.targets,
-        fit=fit,
+        record=record,
         error_budget=dict(error_budget),
         versions=dict(versions),
         files={name: _record(name, contents[name]) for name in sorted(contents)},

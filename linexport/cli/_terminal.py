@@ -16,7 +16,7 @@ from linexport.errors import ConfigError, LinexportError, ParityError
 
 if TYPE_CHECKING:
     from linexport.fit import Coefficients, EpochEnd
-    from linexport.parity import ParityReport, Verdict
+    from linexport.parity import Certificate, Verdict
     from linexport.pipeline import Exported
     from linexport.tables import ReadProgress
 
@@ -61,7 +61,7 @@ def warnings_as_lines(*, quiet: bool) -> Iterator[None]:
             click.echo(f"warning: {one_line(str(warning.message))}", err=True)
 
 
-def echo_verdict(report: "ParityReport", line: str) -> None:
+def echo_verdict(report: "Certificate", line: str) -> None:
     """Print the last line, its verdict in colour where the terminal has any."""
     verdict, rest = line.split(":", 1)
     click.echo(click.style(verdict, fg=COLORS[report.verdict], bold=True) + ":" + rest)
@@ -91,17 +91,17 @@ def echo_exported(
     for warning in exported.warnings:
         click.echo(f"warning: {warning}", err=True)
     bundle = None if exported.path is None else str(exported.path)
-    outcome = (bundle, exported.fit, exported.error_budget, exported.report)
+    outcome = (bundle, exported.record, exported.error_budget, exported.certificate)
     if as_json:
         click.echo(reporting.render(reporting.training_document(*outcome, exported.warnings)))
     else:
         if quiet:
-            echo_lines(exported.report.failures)
+            echo_lines(exported.certificate.failures)
         else:
             echo_lines(before)
             echo_lines(reporting.training_lines(*outcome, exported.model, truth=truth))
-        echo_verdict(exported.report, reporting.conclusion(exported.report))
-    if not exported.report.passed:
+        echo_verdict(exported.certificate, reporting.conclusion(exported.certificate))
+    if not exported.certificate.passed:
         ctx.exit(DISAGREES)
 
 

@@ -142,7 +142,7 @@ def command(
             )
     if exported is None:  # rank 0 alone writes and prints
         return
-    trained = exported.training
+    trained = exported.fit
     assert trained is not None
     echo_exported(
         ctx,

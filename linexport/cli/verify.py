@@ -47,17 +47,17 @@ def command(
     probes = made(ProbeConfig, values)
     with collector_paused():
         from linexport.pipeline import verify  # loads torch
-    report = verify(
+    certificate = verify(
         path,
         reference=reference,
         trust=trust,
         probe_rows=probes.probe_rows,
-        seed=probes.probe_seed,
+        probe_seed=probes.probe_seed,
     )
     if as_json:
-        click.echo(reporting.render(reporting.parity_document(report)))
+        click.echo(reporting.render(reporting.certificate_document(certificate)))
     else:
-        echo_lines(report.failures if quiet else reporting.parity_lines(report))
-        echo_verdict(report, reporting.conclusion(report))
-    if not report.passed:
+        echo_lines(certificate.failures if quiet else reporting.certificate_lines(certificate))
+        echo_verdict(certificate, reporting.conclusion(certificate))
+    if not certificate.passed:
         ctx.exit(DISAGREES)

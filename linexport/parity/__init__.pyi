@@ -3,11 +3,11 @@ from ._canaries import (
 )
 from ._certificate import (
     DEFAULT_PROBE_ROWS as DEFAULT_PROBE_ROWS,
-    CanaryReport as CanaryReport,
+    CanaryResult as CanaryResult,
+    Certificate as Certificate,
     Comparison as Comparison,
-    ParityReport as ParityReport,
     ProbeConfig as ProbeConfig,
-    RuntimeReport as RuntimeReport,
+    RuntimeResult as RuntimeResult,
     Verdict as Verdict,
     decode_certificate as decode_certificate,
     encode_certificate as encode_certificate,

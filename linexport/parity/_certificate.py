@@ -10,11 +10,11 @@ from linexport.errors import BundleError, ParityError
 
 __all__ = [
     "DEFAULT_PROBE_ROWS",
-    "CanaryReport",
+    "CanaryResult",
+    "Certificate",
     "Comparison",
-    "ParityReport",
     "ProbeConfig",
-    "RuntimeReport",
+    "RuntimeResult",
     "Verdict",
     "decode_certificate",
     "encode_certificate",
@@ -56,7 +56,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RuntimeReport:
+class RuntimeResult:
     """One runtime's answers."""
 
     name: str
@@ -83,7 +83,7 @@ class RuntimeReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CanaryReport:
+class CanaryResult:
     """One known fault put into a copy of the artifact."""
 
     name: str
@@ -98,7 +98,7 @@ class CanaryReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ParityReport:
+class Certificate:
     """parity.json."""
 
     verdict: Verdict
@@ -108,9 +108,9 @@ class ParityReport:
     num_features: int
     num_targets: int
     probe_rows: int
-    seed: int
-    runtimes: tuple[RuntimeReport, ...]
-    canaries: tuple[CanaryReport, ...]
+    probe_seed: int
+    runtimes: tuple[RuntimeResult, ...]
+    canaries: tuple[CanaryResult, ...]
     artifacts: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file the certificate speaks of, by file name."""
     notes: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ class ParityReport:
     @property
     def failures(self) -> tuple[str, ...]:
         """What is wrong, once for all runtimes of which it is so; and each canary unnoticed."""
-        alike: dict[str, list[RuntimeReport]] = {}
+        alike: dict[str, list[RuntimeResult]] = {}
         for runtime in self.runtimes:
             if runtime.failure:
                 alike.setdefault(_in_kind(runtime, runtime.failure), []).append(runtime)
@@ -148,7 +148,7 @@ class ParityReport:
             raise ParityError("\n".join(self.failures))
 
 
-def _in_kind(runtime: RuntimeReport, failure: str) -> str:
+def _in_kind(runtime: RuntimeResult, failure: str) -> str:
     """Tell a failure from others, but not by what may differ in the last bits.
 
     Where a wrong answer is worst, and by how much, depends on the order in which a processor's
@@ -158,7 +158,7 @@ def _in_kind(runtime: RuntimeReport, failure: str) -> str:
     return "answer" if wrong_answer else failure.removeprefix(f"'{runtime.name}'")
 
 
-def _with_names(first: RuntimeReport, others: list[RuntimeReport]) -> str:
+def _with_names(first: RuntimeResult, others: list[RuntimeResult]) -> str:
     names = ", ".join(f"'{runtime.name}'" for runtime in others)
     if not names:
         return f"{first.failure}"
@@ -167,18 +167,18 @@ def _with_names(first: RuntimeReport, others: list[RuntimeReport]) -> str:
     return f"{first.failure} The same holds for {names}."
 
 
-def encode_certificate(report: ParityReport) -> bytes:
+def encode_certificate(certificate: Certificate) -> bytes:
     """Return parity.json: UTF-8, indented, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(certificate), indent=2) + b"\n"
 
 
-def decode_certificate(data: bytes) -> ParityReport:
+def decode_certificate(data: bytes) -> Certificate:
     """Parse parity.json.
 
     Raises:
         BundleError: If it is not a certificate.
     """
     try:
-        return msgspec.json.decode(data, type=ParityReport)
+        return msgspec.json.decode(data, type=Certificate)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BundleError(f"parity.json is not a certificate: {error}.") from error

@@ -14,10 +14,10 @@ from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, affine_of, precision_of
 from linexport.parity._certificate import (
     DEFAULT_PROBE_ROWS,
-    CanaryReport,
+    CanaryResult,
+    Certificate,
     Comparison,
-    ParityReport,
-    RuntimeReport,
+    RuntimeResult,
     Verdict,
 )
 from linexport.parity._exact import DoubleReference, Expectation, expect
@@ -43,8 +43,8 @@ def check(
     canaries: Iterable[OpenedCanary] = (),
     *,
     probe_rows: int = DEFAULT_PROBE_ROWS,
-    seed: int = 0,
-) -> ParityReport:
+    probe_seed: int = 0,
+) -> Certificate:
     """Ask every runtime the same questions and judge the answers by the derived bounds.
 
     Args:
@@ -52,7 +52,7 @@ def check(
         runtimes: Opened from the saved bytes, of the reference's dtype.
         canaries: Copies with one fault each, which must fail.
         probe_rows: Rows of the largest batch.
-        seed: Of the random rows; the same seed asks the same questions.
+        probe_seed: Of the random rows; the same seed asks the same questions.
 
     Raises:
         PrecisionError: If there are too many features for any bound, or this thread itself flushes
@@ -65,36 +65,36 @@ def check(
     planted = list(canaries)
     faulty = {c.name: _Witness(c.runtime, model) for c in planted if c.runtime is not None}
     with np.errstate(all="ignore"):  # NaN and infinity are answers here, not accidents
-        for probe in probes(model, num_rows=probe_rows, seed=seed):
+        for probe in probes(model, num_rows=probe_rows, seed=probe_seed):
             expectation = expect(reference, probe, affine=affine, precision=precision)
             for witness in (*witnesses, *faulty.values()):
                 witness.answer(probe, expectation)
-    reports = tuple(witness.report() for witness in witnesses)
-    canary_reports = tuple(
-        CanaryReport(
+    results = tuple(witness.result() for witness in witnesses)
+    canary_results = tuple(
+        CanaryResult(
             name=canary.name,
             caught_by=faulty[canary.name].caught_by() if canary.name in faulty else (),
             skipped=canary.skipped,
         )
         for canary in planted
     )
-    return ParityReport(
-        verdict=_overall(reports, canary_reports),
+    return Certificate(
+        verdict=_overall(results, canary_results),
         dtype="float32" if model.dtype == np.float32 else "float64",
         form=model.form,
         num_features=model.num_features,
         num_targets=model.num_targets,
         probe_rows=probe_rows,
-        seed=seed,
-        runtimes=reports,
-        canaries=canary_reports,
+        probe_seed=probe_seed,
+        runtimes=results,
+        canaries=canary_results,
     )
 
 
-def _overall(reports: Sequence[RuntimeReport], canaries: Sequence[CanaryReport]) -> Verdict:
+def _overall(results: Sequence[RuntimeResult], canaries: Sequence[CanaryResult]) -> Verdict:
     if not all(canary.passed for canary in canaries):
         return "disagrees"
-    return max((report.verdict for report in reports), key=_RANKS.__getitem__, default="consistent")
+    return max((result.verdict for result in results), key=_RANKS.__getitem__, default="consistent")
 
 
 def _require_gradual_underflow() -> None:
@@ -146,13 +146,13 @@ class _Witness:
             found.append("behaviour")
         return tuple(found)
 
-    def report(self) -> RuntimeReport:
+    def result(self) -> RuntimeResult:
         structure = self._structure()
         if self.failure is None and structure == "differs":
             difference = _first_difference(self.runtime.structure, self.model)
             self._fail("structure", difference)
         verdict: Verdict = "proven" if structure == "matches" else "consistent"
-        return RuntimeReport(
+        return RuntimeResult(
             name=self.runtime.name,
             version=self.runtime.version,
             provider=self.runtime.provider,

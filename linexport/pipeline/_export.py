@@ -22,7 +22,7 @@ from linexport.numerics import (
     raw_coefficients,
     rounding_budget,
 )
-from linexport.parity import ParityReport, encode_certificate
+from linexport.parity import Certificate, encode_certificate
 from linexport.pipeline._config import ExportConfig, chosen_formats
 from linexport.pipeline._verify import open_written, prove
 from linexport.sources import Imported
@@ -37,14 +37,15 @@ class Exported:
     path: Path | None
     """Where it was written; None where parity failed, and nothing was."""
     manifest: Manifest | None
-    fit: FitRecord
+    record: FitRecord
+    """How the model came about."""
     error_budget: dict[str, ErrorBudget]
     model: LinearModel
     """The artifacts' numbers."""
-    report: ParityReport
+    certificate: Certificate
     origin: Imported
     """What was exported, before it was rounded to the artifacts' dtype."""
-    training: Fit | None = None
+    fit: Fit | None = None
     """Where the model was trained here."""
     warnings: tuple[str, ...] = ()
     """Sentences for the user: what falls short and what to do about it."""
@@ -55,7 +56,7 @@ class Exported:
         Raises:
             ParityError: If nothing was written, with the reason.
         """
-        self.report.require()
+        self.certificate.require()
         return str(self.path)
 
 
@@ -93,9 +94,9 @@ def export(
         ArtifactError: If the source is a file that cannot be used.
     """
     config = config or ExportConfig()
-    training = source.training if isinstance(source, Exported) else source
-    if not isinstance(training, Fit):
-        training = None
+    fit = source.fit if isinstance(source, Exported) else source
+    if not isinstance(fit, Fit):
+        fit = None
     if isinstance(source, Fit) and (features or targets or ranges is not None):
         raise ConfigError("What train returned has its names and ranges; leave them out.")
     origin = sources.read_model(source, features=features, targets=targets)
@@ -103,48 +104,48 @@ def export(
         from linexport.pipeline._ranges import with_ranges  # it imports polars
 
         origin = replace(origin, model=with_ranges(origin.model, ranges))
-    fit_model, fit = origin.model, origin.record or _imported(origin)
+    fit_model, record = origin.model, origin.record or _imported(origin)
     bundle.check_destination(output, overwrite=overwrite)
     model = artifact_model(fit_model, np.dtype(config.dtype), config.form)
-    budgets = _error_budgets(origin, model, fit)
+    budgets = _error_budgets(origin, model, record)
     versions = _versions()
     artifacts = formats.export(
         model,
         chosen_formats(config),
-        metadata=formats.artifact_metadata(model, fit, versions),
+        metadata=formats.artifact_metadata(model, record, versions),
     )
-    report = prove(
+    certificate = prove(
         model,
         artifacts,
         opener=open_written,
         probe_rows=config.probe_rows,
-        seed=config.probe_seed,
+        probe_seed=config.probe_seed,
     )
     manifest = None
-    if report.passed:
-        card = reporting.model_card(model, fit, budgets, report)
+    if certificate.passed:
+        card = reporting.model_card(model, record, budgets, certificate)
         manifest = bundle.write_bundle(
             output,
             model=model,
-            fit=fit,
+            record=record,
             error_budget=budgets,
             versions=versions,
-            files={**artifacts, CERTIFICATE_FILE: encode_certificate(report), CARD_FILE: card},
+            files={**artifacts, CERTIFICATE_FILE: encode_certificate(certificate), CARD_FILE: card},
             overwrite=overwrite,
         )
         bundle.read_bundle(output)  # what was proven is what is on the disk
     return Exported(
         path=Path(output) if manifest else None,
         manifest=manifest,
-        fit=fit,
+        record=record,
         error_budget=budgets,
         model=model,
-        report=report,
+        certificate=certificate,
         origin=origin,
-        training=training,
+        fit=fit,
         warnings=(
-            *(() if training is None else training.warnings),
-            *_precision_warnings(origin, fit, budgets, config),
+            *(() if fit is None else fit.warnings),
+            *_precision_warnings(origin, record, budgets, config),
         ),
     )
 
@@ -161,7 +162,9 @@ def _imported(origin: Imported) -> FitRecord:
     )
 
 
-def _error_budgets(origin: Imported, model: LinearModel, fit: FitRecord) -> dict[str, ErrorBudget]:
+def _error_budgets(
+    origin: Imported, model: LinearModel, record: FitRecord
+) -> dict[str, ErrorBudget]:
     rounding = rounding_budget(origin.model, model)
     inputs = input_rounding(origin.model, model)
     budgets = {}
@@ -169,7 +172,7 @@ def _error_budgets(origin: Imported, model: LinearModel, fit: FitRecord) -> dict
         model.target_names, rounding.export, inputs, rounding.runtime, strict=True
     ):
         export_error += origin.rounded.get(target, 0.0)
-        distance = fit.optimum.get(target)
+        distance = record.optimum.get(target)
         fit_error = None if distance is None else distance.prediction
         budgets[target] = ErrorBudget(
             fit=fit_error,
@@ -187,7 +190,7 @@ def _error_budgets(origin: Imported, model: LinearModel, fit: FitRecord) -> dict
 
 
 def _precision_warnings(
-    origin: Imported, fit: FitRecord, budgets: dict[str, ErrorBudget], config: ExportConfig
+    origin: Imported, record: FitRecord, budgets: dict[str, ErrorBudget], config: ExportConfig
 ) -> Iterator[str]:
     """Say where rounding may cost more than a hundredth of what the fit leaves unexplained."""
     if config.dtype != "float32":
@@ -195,10 +198,10 @@ def _precision_warnings(
     centred = budgets
     if config.form == "folded" and origin.model.form == "centred":
         other = artifact_model(origin.model, np.dtype(np.float32), "centred")
-        centred = _error_budgets(origin, other, fit)
-    for target, metrics in fit.metrics.get("training", {}).items():
+        centred = _error_budgets(origin, other, record)
+    for target, metrics in record.metrics.get("training", {}).items():
         limit = metrics.rmse / 100
-        exact_fit = target in fit.optimum and fit.optimum[target].standard_errors is None
+        exact_fit = target in record.optimum and record.optimum[target].standard_errors is None
         if exact_fit or not _rounding(budgets[target]) > limit:
             continue
         helps = _rounding(centred[target]) <= limit

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from linexport._files import naming
 from linexport.bundle import CERTIFICATE_FILE, Bundle, Manifest
 from linexport.errors import ArtifactError
-from linexport.parity import ParityReport, decode_certificate
+from linexport.parity import Certificate, decode_certificate
 from linexport.pipeline._opening import artifacts_of, opened
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class BundleInspection:
 
     path: str
     manifest: Manifest
-    certificate: ParityReport | None
+    certificate: Certificate | None
     """What the parity check found when the bundle was written, if it covers these files."""
 
 
@@ -41,22 +41,22 @@ def inspect(given: Any) -> "BundleInspection | OnnxSummary":
         if not isinstance(found, Bundle):
             summary: OnnxSummary = found.format.summarize(found.data)
             return summary
-        report = None
+        certificate = None
         if CERTIFICATE_FILE in found.manifest.files:
-            report = decode_certificate(found.read(CERTIFICATE_FILE))
-            check_covered(found.manifest, report)
-    return BundleInspection(path=str(found.path), manifest=found.manifest, certificate=report)
+            certificate = decode_certificate(found.read(CERTIFICATE_FILE))
+            check_covered(found.manifest, certificate)
+    return BundleInspection(path=str(found.path), manifest=found.manifest, certificate=certificate)
 
 
-def check_covered(manifest: Manifest, report: ParityReport) -> None:
+def check_covered(manifest: Manifest, certificate: Certificate) -> None:
     """Refuse a certificate that speaks of other files than the ones beside it.
 
     Raises:
         ArtifactError: Naming the file.
     """
     beside = {name: record.sha256 for name, record in artifacts_of(manifest.files).items()}
-    for name in sorted(beside.keys() | report.artifacts.keys()):
-        if beside.get(name) != report.artifacts.get(name):
+    for name in sorted(beside.keys() | certificate.artifacts.keys()):
+        if beside.get(name) != certificate.artifacts.get(name):
             raise ArtifactError(
                 f"parity.json is not the proof of the {name} in this bundle; run "
                 "`linexport verify`, and export the model again."

@@ -126,9 +126,9 @@ def _require_names(sources: Sequence[_Source]) -> None:
 
 
 def _require_certificate(opened: Bundle) -> None:
-    report = decode_certificate(opened.read(CERTIFICATE_FILE))
-    check_covered(opened.manifest, report)
-    report.require()
+    certificate = decode_certificate(opened.read(CERTIFICATE_FILE))
+    check_covered(opened.manifest, certificate)
+    certificate.require()
 
 
 def _require_structure(opened: Bundle, runtime: Runtime) -> None:

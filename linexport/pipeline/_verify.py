@@ -17,7 +17,7 @@ from linexport.errors import ArtifactError, ConfigError
 from linexport.formats import Format, Runtime
 from linexport.model import LinearModel
 from linexport.numerics import Form, artifact_model
-from linexport.parity import DEFAULT_PROBE_ROWS, DoubleReference, ParityReport, ProbeConfig
+from linexport.parity import DEFAULT_PROBE_ROWS, Certificate, DoubleReference, ProbeConfig
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
 
 __all__ = ["prove", "verify"]
@@ -31,8 +31,8 @@ def verify(
     reference: Any = None,
     trust: bool = False,
     probe_rows: int = DEFAULT_PROBE_ROWS,
-    seed: int = 0,
-) -> ParityReport:
+    probe_seed: int = 0,
+) -> Certificate:
     """Check every artifact of a bundle, or a single one, against its reference model.
 
     Args:
@@ -41,17 +41,17 @@ def verify(
         reference: The model that a single artifact should be: whatever `read_model` takes.
         trust: Load TorchScript and .pt2 files even if they could run code.
         probe_rows: Rows of the largest probe batch.
-        seed: Of the random rows.
+        probe_seed: Of the random rows.
 
     Returns:
-        The verdict and what it rests on; `report.require()` raises where it is negative.
+        The verdict and what it rests on; `certificate.require()` raises where it is negative.
 
     Raises:
         ArtifactError: If something cannot be opened, or would have to be trusted and is not.
         ConfigError: If the reference is missing, of another shape, or given for a bundle, which has
             its own; or if a setting is outside what it may be.
     """
-    probes = ProbeConfig(probe_rows=probe_rows, probe_seed=seed)
+    probes = ProbeConfig(probe_rows=probe_rows, probe_seed=probe_seed)
     found, opener = opened(given), partial(open_judged, trust=trust)
     model = _reference(found, reference)
     notes: tuple[str, ...] = ()
@@ -61,15 +61,15 @@ def verify(
         else:
             artifacts = {found.path.name: found.data}
             model, notes = _as_written(found, model, opener)
-        report = prove(
+        certificate = prove(
             model,
             artifacts,
             opener=opener,
             eager=isinstance(found, Bundle),
             probe_rows=probes.probe_rows,
-            seed=probes.probe_seed,
+            probe_seed=probes.probe_seed,
         )
-    return replace(report, notes=notes)
+    return replace(certificate, notes=notes)
 
 
 def prove(
@@ -79,8 +79,8 @@ def prove(
     opener: Opener,
     eager: bool = True,
     probe_rows: int,
-    seed: int,
-) -> ParityReport:
+    probe_seed: int,
+) -> Certificate:
     """Check every artifact against a model, and that the check notices planted faults.
 
     Args:
@@ -89,20 +89,20 @@ def prove(
         opener: Opens a file in every runtime that is to be asked.
         eager: Whether to ask eager PyTorch too.
         probe_rows: Rows of the largest probe batch.
-        seed: Of the random rows.
+        probe_seed: Of the random rows.
     """
     runtimes: list[Runtime] = [formats.eager(model)] if eager else []
     for name, data in artifacts.items():
         runtimes += opener(formats.of_path(name), data, model)
-    report = parity.check(
+    certificate = parity.check(
         DoubleReference(model),
         runtimes,
         _canaries(model, artifacts),
         probe_rows=probe_rows,
-        seed=seed,
+        probe_seed=probe_seed,
     )
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
-    return replace(report, artifacts=digests)
+    return replace(certificate, artifacts=digests)
 
 
 def open_written(kind: Format, data: bytes, model: LinearModel) -> Iterator[Runtime]:

@@ -7,8 +7,8 @@ from linexport.columns import Column
 from linexport.fit import FitRecord
 from linexport.formats import FORMATS
 from linexport.model import LinearModel
-from linexport.parity import ParityReport
-from linexport.reporting._text import budget_lines, conclusion, fit_lines, parity_lines
+from linexport.parity import Certificate
+from linexport.reporting._text import budget_lines, certificate_lines, conclusion, fit_lines
 
 __all__ = ["model_card"]
 
@@ -17,7 +17,7 @@ def model_card(
     model: LinearModel,
     fit: FitRecord,
     budgets: Mapping[str, ErrorBudget],
-    report: ParityReport,
+    certificate: Certificate,
 ) -> bytes:
     """Return the card as Markdown: what it predicts, from what, how well, and how it is loaded."""
     features = ", ".join(f"`{name}`" for name in _names(model.features))
@@ -25,11 +25,11 @@ def model_card(
     lines = [
         "# Linear model",
         "",
-        f"Predicts {targets} from {features}, in this order, as {report.dtype}.",
+        f"Predicts {targets} from {features}, in this order, as {certificate.dtype}.",
         "",
-        f"Parity: {conclusion(report)}.",
+        f"Parity: {conclusion(certificate)}.",
         "",
-        *_code("python", _example(model, report)),
+        *_code("python", _example(model, certificate)),
         "",
         "## Fit",
         "",
@@ -37,7 +37,7 @@ def model_card(
         "",
         "## Parity",
         "",
-        *_code("text", parity_lines(report)),
+        *_code("text", certificate_lines(certificate)),
         "",
         "## Error budget",
         "",
@@ -56,7 +56,7 @@ def _code(language: str, lines: Sequence[str]) -> list[str]:
     return [f"```{language}", *lines, "```"]
 
 
-def _example(model: LinearModel, report: ParityReport) -> list[str]:
+def _example(model: LinearModel, certificate: Certificate) -> list[str]:
     """Show the artifact that linexport itself would predict with, else the first."""
-    used = [known for known in FORMATS.values() if known.file_name in report.artifacts]
+    used = [known for known in FORMATS.values() if known.file_name in certificate.artifacts]
     return min(used, key=lambda known: not known.predicts).example(model)

@@ -7,15 +7,15 @@ import msgspec
 
 from linexport.bundle import ErrorBudget, Manifest
 from linexport.fit import FitRecord
-from linexport.parity import ParityReport
+from linexport.parity import Certificate
 
 if TYPE_CHECKING:
     from linexport.formats.onnx import OnnxSummary
 
 __all__ = [
     "bundle_document",
+    "certificate_document",
     "onnx_document",
-    "parity_document",
     "render",
     "training_document",
 ]
@@ -25,33 +25,35 @@ def training_document(
     bundle: str | None,
     fit: FitRecord,
     budgets: Mapping[str, ErrorBudget],
-    report: ParityReport,
+    certificate: Certificate,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     """What `train-and-export --json` prints; `bundle` is null where parity failed."""
     return {
         "bundle": None if bundle is None else _unicode(bundle),
-        **parity_document(report),
+        **certificate_document(certificate),
         **msgspec.to_builtins(fit),
         "error_budget": msgspec.to_builtins(dict(budgets)),
         "warnings": list(warnings),
     }
 
 
-def parity_document(report: ParityReport) -> dict[str, Any]:
+def certificate_document(certificate: Certificate) -> dict[str, Any]:
     """What `verify --json` prints: the certificate, and what failed in sentences."""
-    return {**msgspec.to_builtins(report), "failures": list(report.failures)}
+    return {**msgspec.to_builtins(certificate), "failures": list(certificate.failures)}
 
 
-def bundle_document(path: str, manifest: Manifest, report: ParityReport | None) -> dict[str, Any]:
+def bundle_document(
+    path: str, manifest: Manifest, certificate: Certificate | None
+) -> dict[str, Any]:
     """What `inspect --json` prints of a bundle; `verdict` is null where there is no certificate."""
     return {
         "kind": "bundle",
         "path": _unicode(path),
-        "verdict": None if report is None else report.verdict,
+        "verdict": None if certificate is None else certificate.verdict,
         "digests_checked": True,  # a bundle whose digests differ is not opened
         "manifest": msgspec.to_builtins(manifest),
-        "certificate": msgspec.to_builtins(report),
+        "certificate": msgspec.to_builtins(certificate),
     }
 
 

@@ -7,7 +7,7 @@ from linexport.bundle import ErrorBudget, Manifest
 from linexport.columns import Column
 from linexport.fit import Coefficients, FitRecord
 from linexport.model import LinearModel
-from linexport.parity import ParityReport
+from linexport.parity import Certificate
 from linexport.reporting._statistics import statistics_lines
 from linexport.reporting._table import number, table
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = [
     "budget_lines",
     "bundle_lines",
+    "certificate_lines",
     "conclusion",
     "fit_lines",
     "onnx_lines",
-    "parity_lines",
     "training_lines",
 ]
 
@@ -32,7 +32,7 @@ def training_lines(
     bundle: str | None,
     fit: FitRecord,
     budgets: Mapping[str, ErrorBudget],
-    report: ParityReport,
+    certificate: Certificate,
     model: LinearModel,
     *,
     truth: Mapping[str, Coefficients] | None = None,
@@ -41,7 +41,7 @@ def training_lines(
     return [
         *fit_lines(fit, model.targets, truth),
         *budget_lines(budgets, fit, model.features, model.targets),
-        *parity_lines(report),
+        *certificate_lines(certificate),
         f"Bundle: {bundle}" if bundle else "No bundle was written.",
     ]
 
@@ -113,7 +113,7 @@ def budget_lines(
     return lines
 
 
-def parity_lines(report: ParityReport) -> list[str]:
+def certificate_lines(certificate: Certificate) -> list[str]:
     """Runtimes, canaries, and a paragraph for each failure."""
     rows = [
         [
@@ -125,46 +125,48 @@ def parity_lines(report: ParityReport) -> list[str]:
             _fraction(runtime.worst_fraction),
             runtime.worst.probe if runtime.worst else "-",
         ]
-        for runtime in report.runtimes
+        for runtime in certificate.runtimes
     ]
     header = ["runtime", "version", "provider", "threads", "verdict", "worst/bound", "at probe"]
-    lines = [f"Parity with the exact reference ({report.dtype}, {report.form})"]
+    lines = [f"Parity with the exact reference ({certificate.dtype}, {certificate.form})"]
     lines += table(header, rows)
     lines += [f"  {runtime.name} flushes subnormal numbers to zero, as allowed for."
-              for runtime in report.runtimes if runtime.subnormals == "flushed"]  # fmt: skip
-    if report.passed:
-        likely = max((r.probabilistic_fraction for r in report.runtimes), default=0.0)
+              for runtime in certificate.runtimes if runtime.subnormals == "flushed"]  # fmt: skip
+    if certificate.passed:
+        likely = max((r.probabilistic_fraction for r in certificate.runtimes), default=0.0)
         lines += [f"  For information: {likely:.3f} of the bound that grows with sqrt(D) only."]
-    tried = [canary for canary in report.canaries if canary.skipped is None]
+    tried = [canary for canary in certificate.canaries if canary.skipped is None]
     caught = [canary for canary in tried if canary.passed]
-    if report.canaries:
-        skipped = len(report.canaries) - len(tried)
+    if certificate.canaries:
+        skipped = len(certificate.canaries) - len(tried)
         do = "does" if skipped == 1 else "do"
         rest = f"; {skipped} {do} not apply to this model" if skipped else ""
         lines += [f"  Canaries: {len(caught)} of {len(tried)} planted faults caught{rest}."]
-    lines += [f"  {note}" for note in report.notes]
-    return [*lines, *report.failures]
+    lines += [f"  {note}" for note in certificate.notes]
+    return [*lines, *certificate.failures]
 
 
-def conclusion(report: ParityReport) -> str:
+def conclusion(certificate: Certificate) -> str:
     """One line: the verdict, for which runtimes, how close, what was caught."""
-    by_verdict: dict[str, dict[str, None]] = {report.verdict: {}}  # the keys are an ordered set
-    for runtime in report.runtimes:
+    by_verdict: dict[str, dict[str, None]] = {
+        certificate.verdict: {}
+    }  # the keys are an ordered set
+    for runtime in certificate.runtimes:
         by_verdict.setdefault(runtime.verdict, {})[runtime.name.split(",")[0]] = None
     parts = [
         f"{verdict}: {', '.join(names) or 'a planted fault went unnoticed'}"
         for verdict, names in by_verdict.items()
     ]
-    if report.passed or report.worst_fraction > 1:
-        parts += [f"worst error {_fraction(report.worst_fraction)} of the bound"]
-    tried = [canary for canary in report.canaries if canary.skipped is None]
+    if certificate.passed or certificate.worst_fraction > 1:
+        parts += [f"worst error {_fraction(certificate.worst_fraction)} of the bound"]
+    tried = [canary for canary in certificate.canaries if canary.skipped is None]
     if tried:
         caught = sum(canary.passed for canary in tried)
         parts += [f"{caught} of {len(tried)} canaries caught"]
     return "; ".join(parts)
 
 
-def bundle_lines(manifest: Manifest, report: ParityReport | None) -> list[str]:
+def bundle_lines(manifest: Manifest, certificate: Certificate | None) -> list[str]:
     """What a bundle is: inputs, outputs, fit, files, proof."""
     files = [
         [name, record.format, str(record.bytes), record.sha256]
@@ -177,12 +179,12 @@ def bundle_lines(manifest: Manifest, report: ParityReport | None) -> list[str]:
         f"prediction [batch, {len(manifest.targets)}]",
         *_column_lines("feature", manifest.features),
         *_column_lines("target", manifest.targets),
-        *fit_lines(manifest.fit, manifest.targets),
-        *budget_lines(manifest.error_budget, manifest.fit, manifest.features, manifest.targets),
+        *fit_lines(manifest.record, manifest.targets),
+        *budget_lines(manifest.error_budget, manifest.record, manifest.features, manifest.targets),
         "Files, their sizes and digests checked",
         *table(["file", "format", "bytes", "SHA-256"], files),
         f"Written by {versions}",
-        "No certificate." if report is None else f"Certificate: {conclusion(report)}",
+        "No certificate." if certificate is None else f"Certificate: {conclusion(certificate)}",
     ]
 
 

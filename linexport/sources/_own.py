@@ -28,7 +28,7 @@ def read(thing: Any) -> Imported:
         case Bundle():
             manifest = thing.manifest
             rounded = {name: budget.export for name, budget in manifest.error_budget.items()}
-            return _named(thing.model, "linexport bundle", record=manifest.fit, rounded=rounded)
+            return _named(thing.model, "linexport bundle", record=manifest.record, rounded=rounded)
     raise ModelError(f"A {type(thing).__name__} of linexport holds no model.")
 
 

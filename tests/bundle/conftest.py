@@ -48,7 +48,7 @@ class Draft:
         budget = ErrorBudget(fit=None, export=0.0, runtime=1e-6, total=1e-6)
         return {
             "model": self.model,
-            "fit": FitRecord(solver="sgd", rows=8, coefficients={"price": coefficients}),
+            "record": FitRecord(solver="sgd", rows=8, coefficients={"price": coefficients}),
             "error_budget": {"price": budget},
             "versions": {"linexport": "0.1.0"},
             "files": self.files,

@@ -27,7 +27,7 @@ def test_what_was_written_is_read_back(tmp_path, draft, dtype, centred):
     assert bundle.model.targets == written.model.targets
     assert {name: bundle.read(name) for name in written.files} == written.files
     assert (manifest.dtype, manifest.form == "centred") == (dtype, centred)
-    assert manifest.fit == written.arguments()["fit"]
+    assert manifest.record == written.arguments()["record"]
 
 
 def test_the_manifest_lists_every_file_with_its_size_and_digest(bundle):

@@ -133,7 +133,7 @@ MANIFESTS = {
     ),
     "format version 0": (lambda b: edit(b, lambda m: m.update(format_version=0)), ">= 1"),
     "missing field": (lambda b: edit(b, lambda m: m.pop("dtype")), "missing required field"),
-    "wrong type": (lambda b: edit(b, lambda m: m["fit"].update(rows="8")), r"\$.fit.rows"),
+    "wrong type": (lambda b: edit(b, lambda m: m["record"].update(rows="8")), r"\$.record.rows"),
     "unknown dtype": (lambda b: edit(b, lambda m: m.update(dtype="float16")), "float16"),
     "unprintable name": (
         lambda b: edit(b, lambda m: m["features"][0].update(name="a\x1b[2J")),
@@ -141,7 +141,7 @@ MANIFESTS = {
     ),
     "two columns of a name": (
         lambda b: edit(
-            b, lambda m: (m["features"][0].update(name="age"), m["fit"].update(coefficients={}))
+            b, lambda m: (m["features"][0].update(name="age"), m["record"].update(coefficients={}))
         ),
         "Two features are named 'age'",
     ),
@@ -154,13 +154,13 @@ MANIFESTS = {
         "'cost' is not one of the targets",
     ),
     "statistics of an unknown target": (
-        lambda b: edit(b, lambda m: m["fit"].update(statistics=STATISTICS)),
+        lambda b: edit(b, lambda m: m["record"].update(statistics=STATISTICS)),
         "'cost' is not one of the targets",
     ),
     "a coefficient of an unknown feature": (
         lambda b: edit(
             b,
-            lambda m: m["fit"].update(
+            lambda m: m["record"].update(
                 coefficients={"price": {"intercept": 1.0, "features": {"height": 2.0}}}
             ),
         ),

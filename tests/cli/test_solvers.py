@@ -79,7 +79,7 @@ def test_the_command_line_the_manifest_and_the_card_know_it(run, tmp_path, table
     )  # fmt: skip
     assert outcome.status == 0, outcome.errors
     assert "Coefficients of 'y' (mean, 40 rows)" in outcome.output
-    fit = json.loads((bundle / "manifest.json").read_text())["fit"]
+    fit = json.loads((bundle / "manifest.json").read_text())["record"]
     assert (fit["solver"], fit["settings"]) == ("mean", {"shrinkage": 0.25})
     assert fit["metrics"]["test"]["y"]["rows"] == 10
     assert "Coefficients of 'y' (mean, 40 rows)" in (bundle / "README.md").read_text()

@@ -57,8 +57,8 @@ def test_json_is_one_document_and_nothing_else(run, tmp_path):
     assert all(0 < runtime["worst_fraction"] <= 1 for runtime in document["runtimes"])
     assert document["metrics"]["training"]["y"]["rows"] == 1000
     manifest = read_json(tmp_path / "bundle" / "manifest.json")
-    assert document["coefficients"] == manifest["fit"]["coefficients"]
-    assert set(manifest["fit"]["coefficients"]["y"]["features"]) == {"x1", "x2"}
+    assert document["coefficients"] == manifest["record"]["coefficients"]
+    assert set(manifest["record"]["coefficients"]["y"]["features"]) == {"x1", "x2"}
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run, tmp_path):

@@ -176,7 +176,7 @@ def test_rows_that_determine_such_a_fit_are_fitted(run, tmp_path, table, options
     assert fitted.status == 0
     rows = pl.read_csv(path)
     features = rows.drop("y").to_numpy().astype(float)
-    record = read_bundle(tmp_path / "bundle").manifest.fit.coefficients["y"]
+    record = read_bundle(tmp_path / "bundle").manifest.record.coefficients["y"]
     found = [record.intercept, *record.features.values()]
     assert found == pytest.approx(reference(features, rows["y"].to_numpy(), options), rel=DIGITS)
 

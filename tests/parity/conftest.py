@@ -11,7 +11,7 @@ from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel
 from linexport.parity._canaries import canaries
-from linexport.parity._certificate import ParityReport
+from linexport.parity._certificate import Certificate
 from linexport.parity._check import OpenedCanary, check
 from linexport.parity._exact import DoubleReference
 
@@ -46,10 +46,10 @@ def make_model() -> Callable[..., LinearModel]:
 
 
 @pytest.fixture(scope="session")
-def judge() -> Callable[..., ParityReport]:
+def judge() -> Callable[..., Certificate]:
     """Check runtimes against a model, without canaries."""
 
-    def run(model: LinearModel, *runtimes: Runtime, **options) -> ParityReport:
+    def run(model: LinearModel, *runtimes: Runtime, **options) -> Certificate:
         return check(DoubleReference(model), runtimes, **{"probe_rows": 64, **options})
 
     return run

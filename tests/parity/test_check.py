@@ -350,7 +350,7 @@ def test_the_same_seed_gives_the_same_report(make_model, judge, open_canaries):
     runtime = OrtRuntime.open(onnx_graph.write(model), num_threads=1)
 
     def report(seed):
-        return judge(model, runtime, canaries=open_canaries(model), seed=seed)
+        return judge(model, runtime, canaries=open_canaries(model), probe_seed=seed)
 
     assert report(3) == report(3)
     assert report(3).runtimes[0].worst_fraction != report(4).runtimes[0].worst_fraction

@@ -77,7 +77,11 @@ def test_no_runtime_leaves_the_bound_and_no_fault_goes_unnoticed(
         seed=seed,
     )
     report = check(
-        DoubleReference(model), runtimes(model), open_canaries(model), probe_rows=100, seed=seed
+        DoubleReference(model),
+        runtimes(model),
+        open_canaries(model),
+        probe_rows=100,
+        probe_seed=seed,
     )
     assert report.failures == ()
     assert report.verdict == "proven"

@@ -44,15 +44,15 @@ def test_a_fit_is_exported_alike_from_wherever_it_is_taken(fit, exported, given,
     source = {"exported": exported, "imported": linexport.read_model(fit), "fit": fit}[given]
     again = linexport.export(source, tmp_path / "again", config=CONFIG)
     assert len(same_files(exported, again)) == 6
-    assert again.training is (None if given == "imported" else fit)
+    assert again.fit is (None if given == "imported" else fit)
 
 
 @pytest.mark.parametrize("given", [linexport.read_bundle, str])
 def test_a_bundle_keeps_its_names_its_record_and_what_it_lost(exported, given, tmp_path):
     config = ExportConfig(formats=("onnx",), dtype="float64", probe_rows=16)
     again = linexport.export(given(exported.path), tmp_path / "again", config=config)
-    assert again.fit == exported.fit
-    assert again.fit.metrics["training"]["price"].rmse > 0
+    assert again.record == exported.record
+    assert again.record.metrics["training"]["price"].rmse > 0
     assert again.model.features == exported.model.features
     assert again.model.targets == exported.model.targets
     assert again.model.features[0].unit == "m2"
@@ -75,11 +75,11 @@ def test_the_digits_of_a_fit_are_there_as_long_as_it_is(exported, tmp_path):
 def test_a_model_from_elsewhere_keeps_its_source_and_may_be_named_late(tmp_path):
     imported = linexport.read_model({"weight": [2.0, -3.4], "bias": 4.2})
     first = linexport.export(imported, tmp_path / "a", config=CONFIG)
-    assert first.fit.settings == {"source": "arrays"}
+    assert first.record.settings == {"source": "arrays"}
     named = [Column(name="area", unit="m2"), "age"]
     second = linexport.export(first, tmp_path / "b", config=CONFIG, features=named)
     assert second.model.feature_names == ("area", "age")
-    assert second.fit.settings == {"source": "arrays"}
+    assert second.record.settings == {"source": "arrays"}
     with pytest.raises(ModelError, match="names its features 'area', 'age'"):
         linexport.export(second, tmp_path / "c", features=["a", "b"])
 
@@ -144,7 +144,7 @@ def test_what_is_neither_a_bundle_nor_a_path_is_said(verb, exported):
 def test_what_was_not_written_says_why_wherever_it_is_used(exported):
     import dataclasses
 
-    report = dataclasses.replace(exported.report, verdict="disagrees")
-    failed = dataclasses.replace(exported, path=None, report=report)
+    report = dataclasses.replace(exported.certificate, verdict="disagrees")
+    failed = dataclasses.replace(exported, path=None, certificate=report)
     with pytest.raises(ParityError):
         linexport.verify(failed)

@@ -21,9 +21,9 @@ ROWS = [[64, 3, 2], [20.5, 1, -1], [199, 9, 0]]
 def test_a_model_from_elsewhere_becomes_a_proven_bundle(model, bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert (manifest["dtype"], manifest["form"]) == ("float32", "folded")
-    assert manifest["fit"]["solver"] == "imported"
+    assert manifest["record"]["solver"] == "imported"
     assert json.loads((bundle / "parity.json").read_text())["verdict"] == "proven"
-    price, rent = (manifest["fit"]["coefficients"][name] for name in ("price", "rent"))
+    price, rent = (manifest["record"]["coefficients"][name] for name in ("price", "rent"))
     assert price["intercept"] == 1000.0
     assert rent["features"] == {"area": 12.25, "rooms": 7.0, "floor, from the ground": -0.5}
     area, rooms, _ = manifest["features"]
@@ -45,8 +45,8 @@ def test_onnxruntime_alone_predicts_the_models_meaning(model, bundle, exact):
 def test_what_is_returned_is_what_is_written(model, tmp_path):
     exported = linexport.export(model, tmp_path / "bundle")
     assert exported.path == tmp_path / "bundle"
-    assert exported.report.verdict == "proven"
-    assert exported.training is None
+    assert exported.certificate.verdict == "proven"
+    assert exported.fit is None
     read = linexport.read_bundle(tmp_path / "bundle")
     assert read.manifest == exported.manifest
     assert read.model.same_numbers(exported.model)
@@ -86,7 +86,7 @@ def test_a_mean_is_folded_or_kept_and_means_the_same(tmp_path, exact, form):
     )
     exported = linexport.export(source, tmp_path / "bundle", config=ExportConfig(form=form))
     assert exported.manifest.form == form
-    coefficients = exported.manifest.fit.coefficients["y"]
+    coefficients = exported.manifest.record.coefficients["y"]
     # 7 - 16 * 0.75 + -0.5 * 40.
     assert (coefficients.features, coefficients.intercept) == ({"x1": 0.75, "x2": -40.0}, -25.0)
     rows = [[1, 2], [16, -0.5], [-3, 0.125]]
@@ -116,8 +116,8 @@ def test_what_training_returns_is_exported_as_the_main_job_does_it(tmp_path):
     rows = linexport.read_data(seed=4)
     result = linexport.train(rows)
     exported = linexport.export(result, tmp_path / "in-two-steps")
-    assert exported.training is result
-    assert exported.report.verdict == "proven"
+    assert exported.fit is result
+    assert exported.certificate.verdict == "proven"
     at_once = linexport.train_and_export(rows, tmp_path / "at-once")
     files = {path.name for path in at_once.path.iterdir()}
     assert files == {path.name for path in exported.path.iterdir()}
@@ -141,10 +141,10 @@ def test_nothing_is_written_where_parity_fails(model, tmp_path, monkeypatch):
     monkeypatch.setattr(_export.formats, "export", faulty)
     exported = linexport.export(model, tmp_path / "bundle")
     assert (exported.path, exported.manifest) == (None, None)
-    verdicts = {runtime.name: runtime.verdict for runtime in exported.report.runtimes}
+    verdicts = {runtime.name: runtime.verdict for runtime in exported.certificate.runtimes}
     assert (verdicts["torchscript"], verdicts["onnxruntime"]) == ("proven", "disagrees")
     with pytest.raises(ParityError, match=r"'onnxruntime.*' disagrees .* target 'rent': got"):
-        exported.report.require()
+        exported.certificate.require()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -168,7 +168,7 @@ def test_a_number_too_large_for_the_dtype_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
     config = ExportConfig(dtype="float64")
     wide = linexport.export(LinearModel(**arrays), tmp_path / "bundle", config=config)
-    assert wide.report.verdict == "proven"
+    assert wide.certificate.verdict == "proven"
 
 
 @pytest.mark.parametrize(

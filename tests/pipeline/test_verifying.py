@@ -41,7 +41,7 @@ def test_a_float64_bundle_is_a_reference_for_its_float32_twin(tmp_path):
     assert (widened.verdict, widened.dtype) == ("disagrees", "float64")
 
 
-@pytest.mark.parametrize("settings", [{"probe_rows": 0}, {"seed": -1}])
+@pytest.mark.parametrize("settings", [{"probe_rows": 0}, {"probe_seed": -1}])
 def test_settings_that_cannot_be_are_refused(bundle, settings):
     with pytest.raises(ConfigError, match=f"{next(iter(settings))} must"):
         linexport.verify(bundle, **settings)

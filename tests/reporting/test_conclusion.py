@@ -2,16 +2,16 @@
 
 import pytest
 
-from linexport.parity._certificate import CanaryReport, ParityReport, RuntimeReport
-from linexport.reporting._text import conclusion, parity_lines
+from linexport.parity._certificate import CanaryResult, Certificate, RuntimeResult
+from linexport.reporting._text import certificate_lines, conclusion
 
-CAUGHT = CanaryReport(name="bias dropped", caught_by=("behaviour",))
-MISSED = CanaryReport(name="NaN hidden")
-SKIPPED = CanaryReport(name="targets swapped", skipped="There is one target only.")
+CAUGHT = CanaryResult(name="bias dropped", caught_by=("behaviour",))
+MISSED = CanaryResult(name="NaN hidden")
+SKIPPED = CanaryResult(name="targets swapped", skipped="There is one target only.")
 
 
 def runtime(name, verdict="proven", fraction=0.25):
-    return RuntimeReport(
+    return RuntimeResult(
         name=name,
         version="1.2",
         provider="cpu",
@@ -29,7 +29,7 @@ def runtime(name, verdict="proven", fraction=0.25):
 
 
 def report(verdict, runtimes, canaries=()):
-    return ParityReport(
+    return Certificate(
         verdict=verdict,
         dtype="float32",
         form="folded",
@@ -73,7 +73,7 @@ def test_the_verdict_comes_first_then_who_and_how_close(checked, line):
 
 
 def test_every_failure_is_a_sentence_of_its_own():
-    lines = parity_lines(report("disagrees", [runtime("a", "disagrees")], [MISSED, SKIPPED]))
+    lines = certificate_lines(report("disagrees", [runtime("a", "disagrees")], [MISSED, SKIPPED]))
     assert lines[-2:] == [
         "'a' is wrong.",
         "The check did not notice the planted fault 'NaN hidden'.",
@@ -82,6 +82,6 @@ def test_every_failure_is_a_sentence_of_its_own():
 
 
 def test_a_huge_fraction_does_not_stretch_the_table():
-    lines = parity_lines(report("disagrees", [runtime("a", "disagrees", 1.7e308)]))
+    lines = certificate_lines(report("disagrees", [runtime("a", "disagrees", 1.7e308)]))
     assert max(len(line) for line in lines) < 100
     assert "1.70e+308" in lines[2]

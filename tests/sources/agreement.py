@@ -19,7 +19,7 @@ from linexport.numerics._bounds import FLOAT64, Precision, gamma
 def export(source, path: Path, *, dtype="float32", ranges=None, **settings) -> Exported:
     config = ExportConfig(formats=("onnx",), dtype=dtype, probe_rows=8)
     exported = linexport.export(source, path, config=config, ranges=ranges, **settings)
-    assert exported.report.verdict == "proven"
+    assert exported.certificate.verdict == "proven"
     return exported
 
 

@@ -24,14 +24,15 @@ def test_objects_and_files_of_the_kind_are_exported(run, tmp_path):
     (tmp_path / "fit.slope").write_text("-3.5 0.25")
     said = run(
         f"exported = linexport.export(slope_source.Slope(2.0, 4.0), {str(tmp_path / 'a')!r})\n"
-        "print(exported.report.verdict, exported.model.weight.tolist())\n"
+        "print(exported.certificate.verdict, exported.model.weight.tolist())\n"
         f"linexport.cli.main(['export', '-q', {str(tmp_path / 'fit.slope')!r},"
         f" '-o', {str(tmp_path / 'b')!r}])"
     )
     assert said.startswith("proven [[2.0]]\nproven: ")
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
-    assert manifest["fit"]["settings"] == {"source": "Slope"}
-    assert manifest["fit"]["coefficients"] == {"y": {"intercept": 0.25, "features": {"x1": -3.5}}}
+    assert manifest["record"]["settings"] == {"source": "Slope"}
+    coefficients = {"intercept": 0.25, "features": {"x1": -3.5}}
+    assert manifest["record"]["coefficients"] == {"y": coefficients}
 
 
 def test_the_command_line_tells_of_its_files(run):

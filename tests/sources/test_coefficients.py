@@ -81,7 +81,7 @@ def test_a_mapping_is_a_source_with_numpys_numbers_too(tmp_path):
     source = {"intercept": np.float32(0.1), "coefficients": {"a": np.float64(2), "b": np.int64(3)}}
     expected = rows @ [2.0, 3.0] + float(np.float32(0.1))
     exported = assert_agrees(source, expected, rows, tmp_path / "bundle")
-    assert exported.fit.settings == {"source": "named coefficients"}
+    assert exported.record.settings == {"source": "named coefficients"}
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_a_bundle_is_exported_again_in_other_formats(tiny, tmp_path):
     first = linexport.export(tiny, tmp_path / "first", ranges={"x1": [0, 9], "x2": [-1, 1]})
     config = linexport.ExportConfig(formats=("onnx",), dtype="float64")
     second = linexport.export(tmp_path / "first", tmp_path / "second", config=config)
-    assert second.fit == first.fit  # it is the same model, however often it is exported
+    assert second.record == first.record  # it is the same model, however often it is exported
     assert second.model.features == first.model.features
     assert np.array_equal(second.model.weight, first.model.weight)
     with pytest.raises(BundleError, match=r"manifest\.json is missing"):
@@ -118,7 +118,7 @@ def test_the_manifest_says_where_a_model_came_from_and_no_path(tmp_path):
     path.write_text('{"intercept": 1, "coefficients": {"a": 2}}')
     bundle = linexport.export(path, tmp_path / "bundle").path
     manifest = json.loads((bundle / "manifest.json").read_text())
-    assert manifest["fit"]["solver"] == "imported"
-    assert manifest["fit"]["settings"] == {"source": "named coefficients"}
+    assert manifest["record"]["solver"] == "imported"
+    assert manifest["record"]["settings"] == {"source": "named coefficients"}
     for file in bundle.iterdir():
         assert b"secret-name" not in file.read_bytes()

@@ -128,7 +128,7 @@ def test_what_torch_exports_is_read_back(rows, tmp_path, dynamo, normalised, bia
     linear = module[1] if normalised else module
     if not normalised:
         assert np.array_equal(exported.model.weight, linear.weight.detach().numpy())
-    assert (exported.fit.settings["source"]).startswith("ONNX graph of ")
+    assert (exported.record.settings["source"]).startswith("ONNX graph of ")
     by_module = linexport.read_model(module).model
     by_file = linexport.read_model(file).model
     # The file's epsilon is 1e-5 in float32: the scale differs by less than half an ulp of it.

@@ -76,7 +76,7 @@ def test_every_regressor_predicts_the_same_behind_a_scaler(rows, target, tmp_pat
     exported = assert_agrees(
         estimator, estimator.predict(rows), rows, tmp_path / "bundle", dtype=dtype, sizes=sizes
     )
-    assert exported.manifest.fit.settings["source"] == (
+    assert exported.manifest.record.settings["source"] == (
         f"scikit-learn Pipeline of StandardScaler, {name}"
     )
 

@@ -24,7 +24,7 @@ def test_arrays_are_a_model(tmp_path, kept):
     inputs = rows - mean if "mean" in kept else rows
     expected = (inputs * scale if "scale" in kept else inputs) @ WEIGHT.T + BIAS
     exported = assert_agrees(source, expected, rows, tmp_path / "bundle")
-    assert exported.fit.settings == {"source": "arrays"}
+    assert exported.record.settings == {"source": "arrays"}
 
 
 @pytest.mark.parametrize(

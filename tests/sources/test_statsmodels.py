@@ -38,10 +38,10 @@ def test_every_linear_result_predicts_the_same(table, tmp_path, name):
     exported = assert_agrees(
         results, results.predict(design), features.to_numpy(), tmp_path / "bundle"
     )
-    assert exported.fit.settings["source"] == f"statsmodels {name.split(',')[0]}"
+    assert exported.record.settings["source"] == f"statsmodels {name.split(',')[0]}"
     assert exported.model.feature_names == ("b", "a", "c")
     assert exported.model.target_names == ("y",)
-    assert exported.fit.coefficients["y"].intercept == np.asarray(results.params)[0]
+    assert exported.record.coefficients["y"].intercept == np.asarray(results.params)[0]
 
 
 @pytest.mark.parametrize("prepend", [True, False])
@@ -59,7 +59,7 @@ def test_without_a_constant_there_is_no_intercept(table, tmp_path):
     exported = assert_agrees(
         results, results.predict(features), features.to_numpy(), tmp_path / "bundle"
     )
-    assert exported.fit.coefficients["y"].intercept == 0.0
+    assert exported.record.coefficients["y"].intercept == 0.0
 
 
 def test_a_formula_of_plain_columns_is_taken(table, tmp_path):
@@ -68,7 +68,7 @@ def test_a_formula_of_plain_columns_is_taken(table, tmp_path):
         results, results.predict(table), table[["c", "a"]].to_numpy(), tmp_path / "bundle"
     )
     assert exported.model.feature_names == ("c", "a")
-    assert exported.fit.coefficients["y"].intercept == results.params["Intercept"]
+    assert exported.record.coefficients["y"].intercept == results.params["Intercept"]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_a_linear_layer_keeps_its_bits(rows, tmp_path, dtype, bias):
         dtype=dtype,
         precision=precision,
     )
-    assert exported.fit.settings["source"] == "PyTorch Linear"
+    assert exported.record.settings["source"] == "PyTorch Linear"
     assert np.array_equal(exported.model.weight, module.weight.detach().numpy())
     assert np.array_equal(
         exported.model.bias, module.bias.detach().numpy() if bias else np.zeros(2)
@@ -70,7 +70,7 @@ def test_a_normalising_layer_is_a_scaler(rows, tmp_path, dtype, settings):
         module, predicted(module, rows, kind), rows, tmp_path / "b",
         dtype=dtype, precision=precision, sizes=sizes,
     )  # fmt: skip
-    assert exported.fit.settings["source"] == "PyTorch Sequential of BatchNorm1d, Linear"
+    assert exported.record.settings["source"] == "PyTorch Sequential of BatchNorm1d, Linear"
     model = linexport.read_model(module).model
     assert np.array_equal(model.mean, module[0].running_mean.numpy())
 

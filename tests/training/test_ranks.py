@@ -113,7 +113,7 @@ def test_torchrun_fits_exports_and_proves_once(parts, tmp_path):
     assert document["coefficients"]["y"]["intercept"] == alone.coefficients["y"].intercept
     assert document["coefficients"]["y"]["features"] == alone.coefficients["y"].features
     manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
-    assert manifest["fit"]["rows"] == 567
+    assert manifest["record"]["rows"] == 567
 
 
 @pytest.mark.parametrize("solver", ["lstsq", "sgd"])
