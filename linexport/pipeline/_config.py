@@ -7,7 +7,7 @@ from linexport import formats
 from linexport._settings import setting, settings
 from linexport.formats import Format
 from linexport.parity import ProbeConfig
-from linexport.tables import MissingInFit
+from linexport.rows import MissingInFit
 
 __all__ = ["DataConfig", "ExportConfig", "FitConfig"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from linexport import bundle, predicting, tables
 from linexport._files import naming
 from linexport.bundle import MANIFEST_FILE
+from linexport.columns import split_names
 from linexport.errors import ArtifactError, ConfigError
 from linexport.pipeline._opening import Artifact, opened, predicting_artifact
 
@@ -112,7 +113,7 @@ def predict_table(
         )
     num_threads, source = _threads(num_threads), _Source(given)
     rows = tables.open_table(table, delimiter=delimiter, on_read=on_read)
-    kept = tables.split_names(keep, rows.names)
+    kept = split_names(keep, rows.names)
     batches = _begin(source, rows, kept) if directory is None else None
     predictor = source.predictor(num_threads=num_threads, check_range=check_range)
     if directory is None:

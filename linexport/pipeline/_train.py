@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linexport import bundle, tables, training
-from linexport.columns import Column
+from linexport.columns import Column, split_names
 from linexport.errors import ConfigError
 from linexport.fit import OnEpoch
 from linexport.pipeline._config import DataConfig, ExportConfig, FitConfig
@@ -14,8 +14,8 @@ from linexport.pipeline._export import Exported, export
 from linexport.rows import ONE, Dataset, Ranks, in_memory, share_dataset, split, synthesize
 
 if TYPE_CHECKING:
-    from linexport.rows import TableRows
-    from linexport.tables import MissingInFit, OnRead
+    from linexport.rows import MissingInFit, TableRows
+    from linexport.tables import OnRead
     from linexport.training import Solver
 
 __all__ = ["read_data", "train_and_export", "train_together"]
@@ -73,9 +73,9 @@ def read_data(
     table = tables.open_table(source, delimiter=delimiter, on_read=on_read)
     table_rows = training_rows(
         table,
-        targets=tables.split_names(targets, table.names),
-        features=tables.split_names(features, table.names) or None,
-        exclude=tables.split_names(exclude, table.names),
+        targets=split_names(targets, table.names),
+        features=split_names(features, table.names) or None,
+        exclude=split_names(exclude, table.names),
         weights=weights,
         missing=missing,
     )

@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from linexport.columns import require_known
 from linexport.errors import DataError
 from linexport.predicting._config import Missing
+from linexport.predicting._policy import check_missing
 from linexport.predicting._predictor import Predictor
 from linexport.predicting._stream import check_kept
-from linexport.tables import check_missing, require_known
-
-__all__ = ["RecordBatchPredictor", "record_batch_predictor"]
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
@@ -80,7 +79,7 @@ def record_batch_predictor(
         DataError: If a column is kept twice, or under the name of a target.
         ConfigError: If missing is neither.
     """
-    check_missing(missing, "nan")
+    check_missing(missing)
     kept = (keep,) if isinstance(keep, str) else tuple(keep)
     check_kept(kept, predictor.target_names, "keep")
     return RecordBatchPredictor(predictor, kept, missing)

@@ -4,8 +4,6 @@ from typing import Literal, TypeAlias
 
 from linexport._settings import setting, settings
 
-__all__ = ["CheckRange", "Missing", "PredictConfig"]
-
 CheckRange: TypeAlias = Literal["off", "warn", "error"]
 """What becomes of a row outside the range of the training data, where a linear model extrapolates:
 nothing that was proven about the fit holds there, however exactly the prediction is computed."""

@@ -16,6 +16,7 @@ import msgspec
 
 from linexport.errors import ConfigError, DataError
 from linexport.predicting._config import Missing
+from linexport.predicting._policy import check_missing
 from linexport.predicting._predictor import Predictor
 from linexport.predicting._stream import (
     Predicted,
@@ -24,9 +25,7 @@ from linexport.predicting._stream import (
     require_no_input,
     write_batches,
 )
-from linexport.tables import Batch, File, Table, check_missing, check_output, write_file
-
-__all__ = ["write_parts"]
+from linexport.tables import Batch, File, Table, check_output, write_file
 
 _RECORDS = "_linexport"
 """Spark, Hive and `open_table` take what begins with _ for no data."""
@@ -90,7 +89,7 @@ def write_parts(
     Raises:
         DataError, ConfigError: As `write_predictions`. Parts before the one at fault are done then.
     """
-    check_missing(missing, "nan")
+    check_missing(missing)
     check_kept(keep, predictor.target_names, table.source)
     plans = _plan(
         table,

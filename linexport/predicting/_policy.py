@@ -17,17 +17,6 @@ from linexport.columns import Column, listed
 from linexport.errors import ConfigError, DataError, ExtrapolationWarning
 from linexport.predicting._config import CheckRange, Missing
 
-__all__ = [
-    "Faults",
-    "Given",
-    "OutsideRange",
-    "TrainingRange",
-    "all_finite",
-    "check_mode",
-    "misnamed",
-    "warn",
-]
-
 _LONGEST_NAME = 100
 """Characters of a name that a message repeats: strangers may send any."""
 
@@ -203,6 +192,12 @@ def all_finite(values: FloatArray) -> bool:
         if math.isfinite(flat.dot(flat)):  # BLAS, in all threads; NaN and infinity spread
             return True
     return bool(np.isfinite(values).all())  # or a square was beyond the range
+
+
+def check_missing(missing: str) -> None:
+    """Raise ConfigError unless it is one of the two."""
+    if missing not in ("error", "nan"):
+        raise ConfigError(f"missing must be 'error' or 'nan', got {missing!r}.")
 
 
 def check_mode(check_range: str) -> None:

@@ -23,16 +23,15 @@ from linexport.predicting._policy import (
     OutsideRange,
     TrainingRange,
     all_finite,
+    check_missing,
     check_mode,
     misnamed,
     warn,
 )
-from linexport.tables import check_missing
 
 if TYPE_CHECKING:
     from linexport.tables import Batch
 
-__all__ = ["Predictor"]
 
 Report: TypeAlias = Callable[[OutsideRange], None]
 """Is told of rows outside the training range."""
@@ -124,7 +123,7 @@ class Predictor:
                 beyond it, or a row is outside the training range and check_range is 'error'.
             ConfigError: If missing is neither.
         """
-        check_missing(missing, "nan")
+        check_missing(missing)
         if type(features) is np.ndarray:
             return self.predict_array(features, missing=missing)
         if isinstance(features, Mapping) and (row := self._one_row(features)) is not None:

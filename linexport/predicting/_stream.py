@@ -11,26 +11,16 @@ import numpy as np
 
 from linexport.errors import ConfigError, DataError
 from linexport.predicting._config import Missing
-from linexport.predicting._policy import OutsideRange, warn
+from linexport.predicting._policy import OutsideRange, check_missing, warn
 from linexport.predicting._predictor import Predictor
 from linexport.tables import (
     Batch,
     File,
     Table,
     WrittenRows,
-    check_missing,
     check_output,
     write_table,
 )
-
-__all__ = [
-    "Predicted",
-    "PredictedPart",
-    "check_kept",
-    "require_no_input",
-    "write_batches",
-    "write_predictions",
-]
 
 
 class Predicted(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +77,7 @@ def write_predictions(
         ConfigError: If the output's name or missing is none of these, or the output is a file of
             the table.
     """
-    check_missing(missing, "nan")
+    check_missing(missing)
     check_kept(keep, predictor.target_names, table.source)
     check_output(output)
     if str(output) != "-":

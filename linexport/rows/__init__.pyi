@@ -1,12 +1,17 @@
-from ._arrays import (
-    as_array as as_array,
+from ._config import (
+    MissingInFit as MissingInFit,
+    SyntheticConfig as SyntheticConfig,
 )
-from ._config import SyntheticConfig as SyntheticConfig
 from ._dataset import (
     Dataset as Dataset,
     Rows as Rows,
+    require_rows as require_rows,
+    share_dataset as share_dataset,
+    split as split,
+    write_dataset as write_dataset,
 )
 from ._inputs import (
+    as_array as as_array,
     check_test_rows as check_test_rows,
     in_memory as in_memory,
     training_data as training_data,
@@ -20,7 +25,6 @@ from ._ranks import (
     Ranks as Ranks,
     open_ranks as open_ranks,
 )
-from ._splitting import share_dataset as share_dataset, split as split
 from ._synthetic import (
     synthesize as synthesize,
     synthetic_data as synthetic_data,
@@ -29,4 +33,3 @@ from ._table_rows import (
     TableRows as TableRows,
     training_rows as training_rows,
 )
-from ._writing import write_dataset as write_dataset

@@ -1,22 +1,24 @@
 """Rows to train on, held in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
-from linexport.columns import Column
-from linexport.errors import DataError
-from linexport.tables import Gather, alone
+from linexport.columns import Column, require_unique
+from linexport.errors import ConfigError, DataError
+from linexport.tables import Gather, alone, span, write_table
 
 if TYPE_CHECKING:
     from linexport.rows._loaders import Minibatches  # they import torch
 
-__all__ = ["Dataset", "Rows"]
 
 _BLOCK_ROWS = 1 << 14
+_DROP = "leave such rows out with --missing drop (missing='drop')"
 
 
 class Rows(Protocol):
@@ -148,3 +150,92 @@ def _describe(
         replace(column, minimum=low, maximum=high, mean=mean, standard_deviation=deviation)
         for column, (low, high, mean, deviation) in zip(columns, statistics, strict=True)
     )
+
+
+def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Return a training and a test part: round(N * test_fraction) rows of a shuffle are the test.
+
+    The same seed gives the same parts. Both carry the columns as the training part describes them,
+    since that is all that a fit may know.
+
+    Args:
+        dataset: N rows.
+        test_fraction: Between 0 and 1, both excluded.
+        seed: Of NumPy's PCG64.
+
+    Raises:
+        ConfigError: If no row would be left for one of them.
+    """
+    if not 0 < test_fraction < 1:
+        raise ConfigError(f"The test fraction must be between 0 and 1, got {test_fraction}.")
+    if not seed >= 0:
+        raise ConfigError(f"The seed must not be negative, got {seed}.")
+    num_test = round(dataset.num_rows * test_fraction)
+    num_training = dataset.num_rows - num_test
+    if num_test < 1 or num_training < 1:
+        raise ConfigError(
+            f"A test fraction of {test_fraction} splits {dataset.num_rows} rows into "
+            f"{num_training} for training and {num_test} for the test; each needs one."
+        )
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(dataset.num_rows)
+    training = _take(dataset, order[num_test:]).described()
+    test = _take(dataset, order[:num_test])
+    return training, replace(test, features=training.features, targets=training.targets)
+
+
+def share_dataset(dataset: Dataset, rank: int, num_ranks: int) -> Dataset:
+    """Return the rows of a rank; the columns keep the description of all rows."""
+    return _take(dataset, slice(*span(dataset.num_rows, rank, num_ranks)))
+
+
+def _take(dataset: Dataset, rows: NDArray[np.int64] | slice) -> Dataset:
+    return replace(
+        dataset,
+        feature_values=dataset.feature_values[rows],
+        target_values=dataset.target_values[rows],
+    )
+
+
+def write_dataset(dataset: Dataset, output: str | Path) -> None:
+    """Write the rows of a dataset, features first, as float64.
+
+    Raises:
+        ConfigError, DataError: As `write_table`; if a feature and a target have one name.
+    """
+    import polars as pl  # which rows in memory do without
+
+    names = [column.name for column in dataset.features + dataset.targets]
+    require_unique(names, dataset.source)
+    values = np.concatenate([dataset.feature_values, dataset.target_values], axis=1)
+    write_table([pl.DataFrame(values, schema=names)], output)
+
+
+def finite_rows(
+    values: Float64Array, names: Sequence[str], *, source: str, first_row: int, missing: str
+) -> Float64Array:
+    """Return the rows of (N, C) values in which every value is finite.
+
+    Raises:
+        DataError: At the first other row, unless missing is 'drop'.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):  # half the time of asking each value: NaN and infinity spread
+            return values
+    finite = np.isfinite(values)
+    if finite.all():  # it was the sum that overflowed
+        return values
+    if missing == "drop":
+        return values[finite.all(axis=1)]
+    row, column = np.argwhere(~finite)[0]
+    value = values[row, column]
+    seen = "There is no value; fill it in" if np.isnan(value) else f"{value} is given; correct it"
+    raise DataError(
+        f"{seen}, or {_DROP}.", source=source, column=names[column], row=first_row + int(row)
+    )
+
+
+def require_rows(num_rows: int, source: str, *, rows_dropped: int = 0) -> None:
+    """Raise DataError if there are none."""
+    if num_rows == 0:
+        left = f" after {rows_dropped} were left out" if rows_dropped else ""
+        raise DataError(f"There are no rows{left}.", source=source)

@@ -3,14 +3,23 @@
 N rows, D features, K targets.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport._arrays import Float64Array, has_masked
+from linexport.columns import Column, default_columns, named_columns, require_unique
 from linexport.errors import DataError
-from linexport.rows._arrays import as_dataset, pair
-from linexport.rows._dataset import Dataset, Rows
+from linexport.rows._config import MissingInFit, check_missing
+from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
 from linexport.rows._ranks import ONE, Ranks
+from linexport.rows._table_rows import read_dataset, read_rows
+from linexport.tables import open_table, tensor_to_numpy
 
-__all__ = ["check_test_rows", "in_memory", "training_data"]
+if TYPE_CHECKING:
+    from linexport.rows._loaders import Minibatches  # they import torch
 
 
 def training_data(data: Any, target: Any = None) -> Rows:
@@ -49,12 +58,7 @@ def in_memory(rows: Rows, ranks: Ranks = ONE) -> Dataset:
         ConfigError: If they have weights.
         DataError: As a pass over them.
     """
-    if isinstance(rows, Dataset):
-        dataset = rows
-    else:
-        from linexport.rows._table_rows import read_rows  # it imports polars
-
-        dataset = read_rows(rows)
+    dataset = rows if isinstance(rows, Dataset) else read_rows(rows)
     if ranks.size == 1 and dataset.is_described:
         return dataset
     return dataset.described(ranks.gather)
@@ -96,7 +100,128 @@ def _are_names(target: Any) -> bool:
 
 
 def _read_table(source: Any, targets: Any) -> Dataset:
-    from linexport.rows._table_rows import read_dataset  # they import polars
-    from linexport.tables import open_table
-
     return read_dataset(open_table(source), targets=targets)
+
+
+def as_array(values: Any, what: str) -> NDArray[Any]:
+    """Return an array, tensor or nested list as an array of booleans, integers or floats.
+
+    Args:
+        values: Anything that NumPy takes; a tensor may need gradients and be on any device.
+        what: Its name in messages.
+
+    Raises:
+        DataError: If it holds anything but real numbers, rows of unequal length or masked values.
+    """
+    if hasattr(values, "detach"):
+        values = tensor_to_numpy(values, what)
+    if has_masked(values):  # what they hide is often a number that means none
+        raise DataError("It has masked values; fill them, as with .filled(np.nan).", source=what)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise DataError("Its rows differ in length.", source=what) from error
+    except (RuntimeError, TypeError) as error:  # of a list of tensors, for instance
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"It cannot be made an array: {reason}.", source=what) from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"It must hold real numbers, got {array.dtype}.", source=what)
+    return array
+
+
+def as_dataset(
+    features: Any,
+    target: Any,
+    *,
+    feature_names: Sequence[str] | None = None,
+    target_names: Sequence[str] | None = None,
+    missing: MissingInFit = "error",
+    source: str = "the arrays",
+    minibatches: "Minibatches | None" = None,
+) -> Dataset:
+    """Take arrays or tensors as rows to train on.
+
+    Args:
+        features: Shape (N, D).
+        target: Shape (N,) or (N, K).
+        feature_names: D names; those of a data frame if it has any, else x1, x2, ...
+        target_names: K names; that of a series if it has one, else y, or y1, y2, ...
+        missing: Whether a row with a NaN or infinity is an error or is left out.
+        source: What messages call the arrays.
+        minibatches: The DataLoader's that brought them.
+
+    Raises:
+        DataError: If shapes or names do not fit, a value is not finite, or there is no row.
+        ConfigError: If missing is neither.
+    """
+    check_missing(missing)
+    feature_values = _matrix(features, "features", source)
+    target_values = _matrix(target, "target", source)
+    if len(feature_values) != len(target_values):
+        raise DataError(
+            f"{len(feature_values)} rows of features, but {len(target_values)} of the target.",
+            source=source,
+        )
+    num_features = feature_values.shape[1]
+    feature_columns = _columns(feature_names or _names_of(features), "x", num_features, source)
+    target_columns = _columns(
+        target_names or _names_of(target), "y", target_values.shape[1], source
+    )
+    names = [column.name for column in feature_columns + target_columns]
+    values = np.concatenate([feature_values, target_values], axis=1)
+    num_read = len(values)
+    values = finite_rows(values, names, source=source, first_row=1, missing=missing)
+    rows_dropped = num_read - len(values)
+    require_rows(len(values), source, rows_dropped=rows_dropped)
+    return Dataset(
+        feature_values=values[:, :num_features],
+        target_values=values[:, num_features:],
+        features=feature_columns,
+        targets=target_columns,
+        source=source,
+        rows_dropped=rows_dropped,
+        minibatches=minibatches,
+    ).described()
+
+
+def pair(values: object) -> tuple[Any, Any]:
+    """Return features and target of a tuple or list of the two.
+
+    Raises:
+        DataError: If it is anything else.
+    """
+    if not (isinstance(values, tuple | list) and len(values) == 2):
+        size = f" of {len(values)}" if isinstance(values, tuple | list) else ""
+        raise DataError(
+            f"Expected a pair, features and target, got a {type(values).__name__}{size}."
+        )
+    return values[0], values[1]
+
+
+def _matrix(values: Any, what: str, source: str) -> Float64Array:
+    array = as_array(values, f"{source}, {what}")
+    if array.ndim == 1 and what == "target":
+        array = array[:, np.newaxis]
+    if array.ndim == 2 and array.shape[1]:
+        return array.astype(np.float64)
+    allowed = "(rows, features)" if what == "features" else "(rows,) or (rows, targets)"
+    hint = "; one feature is values.reshape(-1, 1)" if array.ndim == 1 else ""
+    raise DataError(f"{what} must have shape {allowed}, got {array.shape}{hint}.", source=source)
+
+
+def _names_of(values: Any) -> list[str] | None:
+    """Return the names that a data frame or a series carries, if they are text."""
+    columns = getattr(values, "columns", None)
+    found = [getattr(values, "name", None)] if columns is None else list(columns)
+    names = [name for name in found if isinstance(name, str) and name]
+    return names if len(names) == len(found) else None
+
+
+def _columns(
+    names: Sequence[str] | None, prefix: str, count: int, source: str
+) -> tuple[Column, ...]:
+    if names is None:
+        return default_columns(prefix, count)
+    if len(names) != count:
+        raise DataError(f"{len(names)} names for {count} columns.", source=source)
+    return named_columns(require_unique(names, source), source)

@@ -10,10 +10,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from linexport._arrays import has_masked
 from linexport.errors import ConfigError, DataError
-from linexport.rows._arrays import as_dataset, pair
 from linexport.rows._dataset import Dataset
-
-__all__ = ["Minibatches", "load_array", "read_loader"]
+from linexport.rows._inputs import as_dataset, pair
 
 
 def load_array(

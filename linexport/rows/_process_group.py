@@ -12,8 +12,7 @@ from torch import Tensor, distributed
 from linexport import errors
 from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import LinexportError, TrainingError
-
-__all__ = ["joined"]
+from linexport.rows._ranks import Ranks
 
 TIMEOUT = timedelta(minutes=30)
 """How long an exchange waits for the slowest rank: PyTorch's own for gloo. Shares differ by one
@@ -39,7 +38,7 @@ def joined() -> "Iterator[_ProcessGroup]":
         distributed.destroy_process_group()
 
 
-class _ProcessGroup:
+class _ProcessGroup(Ranks):
     """Ranks that talk through torch.distributed's default group."""
 
     def __init__(self) -> None:

@@ -9,78 +9,45 @@ of them then raise its error. Numbers travel as arrays and messages as text: not
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
 
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import ConfigError
 
-__all__ = ["ONE", "Ranks", "open_ranks"]
 
+class Ranks:
+    """The processes that train together, as one of them sees them: here, a process by itself."""
 
-class Ranks(Protocol):
-    """The processes that train together, as one of them sees them."""
-
-    @property
-    def rank(self) -> int:
-        """This process's number, from 0."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        ...
-
-    @property
-    def local_rank(self) -> int:
-        """This process's number among those of this machine."""
-        ...
-
-    @property
-    def local_size(self) -> int:
-        """How many are on this machine."""
-        ...
+    rank: int = 0
+    """This process's number."""
+    size: int = 1
+    """How many there are."""
+    local_rank: int = 0
+    """This process's number among those of this machine."""
+    local_size: int = 1
+    """How many are on this machine."""
 
     def gather(self, values: Float64Array) -> Float64Array:
-        """Return the arrays of all ranks, stacked in their order.
-
-        Args:
-            values: Of the same shape on every rank.
+        """Return the arrays of all ranks, which are of one shape, stacked in their order.
 
         Raises:
             LinexportError: What a rank failed with, on all of them.
         """
-        ...
-
-    def sum(self, values: FloatArray) -> FloatArray:
-        """Return the sum over the ranks of arrays of one shape and dtype, without a roll call."""
-        ...
-
-    def together(self) -> Any:
-        """Return a context at whose end all ranks have succeeded, or raise the same error."""
-        ...
-
-
-class _One:
-    """A process by itself."""
-
-    rank = local_rank = 0
-    size = local_size = 1
-
-    def gather(self, values: Float64Array) -> Float64Array:
         return values[np.newaxis]
 
     def sum(self, values: FloatArray) -> FloatArray:
+        """Return the sum over the ranks of arrays of one shape and dtype, without a roll call."""
         return values
 
     @contextmanager
     def together(self) -> Iterator[None]:
+        """Return a context at whose end all ranks have succeeded, or raise the same error."""
         yield
 
 
-ONE: Ranks = _One()
-"""For a process by itself."""
+ONE = Ranks()
+"""A process by itself."""
 
 
 @contextmanager

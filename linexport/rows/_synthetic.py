@@ -12,14 +12,12 @@ import numpy as np
 from linexport._arrays import Float64Array
 from linexport.columns import default_columns
 from linexport.errors import ConfigError, DataError
-from linexport.rows._arrays import as_array
 from linexport.rows._config import SyntheticConfig
 from linexport.rows._dataset import Dataset
+from linexport.rows._inputs import as_array
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = ["synthesize", "synthetic_data"]
 
 
 def synthesize(

@@ -1,57 +1,44 @@
 """From a table to rows to train on."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from linexport._arrays import Float64Array
-from linexport.columns import Column
+from linexport.columns import Column, named_columns, require_known
 from linexport.errors import ConfigError, DataError
-from linexport.rows._dataset import Dataset, Rows
-from linexport.tables import (
-    Gather,
-    MissingInFit,
-    Table,
-    alone,
-    check_missing,
-    finite_rows,
-    named_columns,
-    require_known,
-    require_rows,
-)
-
-__all__ = ["TableRows", "read_dataset", "read_rows", "training_rows"]
+from linexport.rows._config import MissingInFit, check_missing
+from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
+from linexport.tables import Gather, Table, alone
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class TableRows:
     """The rows of a table, read anew in each pass, so that memory does not grow with them."""
 
-    def __init__(
-        self,
-        table: Table,
-        *,
-        features: tuple[Column, ...],
-        targets: tuple[Column, ...],
-        missing: MissingInFit,
-        weights: str | None = None,
-        gather: Gather = alone,
-    ) -> None:
-        """Take a table, or a rank's share of it and what gathers from all ranks."""
-        self.source = table.source
+    features: tuple[Column, ...]
+    """D columns, in the order of the batches."""
+    targets: tuple[Column, ...]
+    """K columns."""
+    rows_dropped: int = field(default=0, init=False)
+    """Rows that the last complete pass left out for a missing or non-finite value."""
+    _table: Table
+    """All of it, or a rank's share."""
+    _missing: MissingInFit
+    _weights: str | None
+    _gather: Gather = alone
+    """From all ranks that share the table."""
+
+    @property
+    def source(self) -> str:
         """Where the rows come from, for messages."""
-        self.features = features
-        """D columns, in the order of the batches."""
-        self.targets = targets
-        """K columns."""
-        self.read_once = table.num_bytes is None
+        return self._table.source
+
+    @property
+    def read_once(self) -> bool:
         """Whether they can be read but once, as from a pipe."""
-        self.rows_dropped = 0
-        """Rows that the last complete pass left out for a missing or non-finite value."""
-        self._table = table
-        self._missing = missing
-        self._weights = weights
-        self._gather = gather
+        return self._table.num_bytes is None
 
     def share(self, rank: int, num_ranks: int, gather: Gather) -> "TableRows":
         """Return what one of several ranks reads; see linexport.tables.
@@ -62,13 +49,13 @@ class TableRows:
         Raises:
             DataError: If the table can be read only once.
         """
-        return self._like(table=self._table.share(rank, num_ranks, gather), gather=gather)
+        return replace(self, _table=self._table.share(rank, num_ranks, gather), _gather=gather)
 
     def with_columns(
         self, features: tuple[Column, ...], targets: tuple[Column, ...]
     ) -> "TableRows":
         """Return the same rows under columns that say more of them; names stay as they are."""
-        return self._like(features=features, targets=targets)
+        return replace(self, features=features, targets=targets)
 
     def batches(self) -> Iterator[tuple[Float64Array, ...]]:
         """Yield finite features (n, D), targets (n, K) and, where rows have weights, these (n,).
@@ -113,17 +100,6 @@ class TableRows:
                 row=first_row + row,
             )
 
-    def _like(self, **changes: Any) -> "TableRows":
-        settings: dict[str, Any] = {
-            "table": self._table,
-            "features": self.features,
-            "targets": self.targets,
-            "missing": self._missing,
-            "weights": self._weights,
-            "gather": self._gather,
-        }
-        return TableRows(**(settings | changes))
-
     def _text_remedy(self, name: str) -> str:
         if any(column.name == name for column in self.targets):
             return "correct it, or choose a target of numbers"
@@ -155,17 +131,17 @@ def training_rows(
         DataError: If a name is unknown, given twice or in two roles, or no feature is left.
         ConfigError: If missing is neither.
     """
-    check_missing(missing, "drop")
+    check_missing(missing)
     chosen_targets = [targets] if isinstance(targets, str) else list(targets)
     chosen_features = _choose_features(
         table, chosen_targets, features, exclude, [] if weights is None else [weights]
     )
     return TableRows(
-        table,
+        _table=table,
         features=named_columns(chosen_features, table.source),
         targets=named_columns(chosen_targets, table.source),
-        missing=missing,
-        weights=weights,
+        _missing=missing,
+        _weights=weights,
     )
 
 

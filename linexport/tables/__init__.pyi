@@ -1,14 +1,3 @@
-from ._checks import (
-    MissingInFit as MissingInFit,
-    check_missing as check_missing,
-    finite_rows as finite_rows,
-    named_columns as named_columns,
-    require_known as require_known,
-    require_rows as require_rows,
-    require_unique as require_unique,
-    split_names as split_names,
-    tensor_to_numpy as tensor_to_numpy,
-)
 from ._opening import (
     File as File,
     open_table as open_table,
@@ -25,6 +14,7 @@ from ._tables import (
     Table as Table,
     WrittenRows as WrittenRows,
 )
+from ._tensors import tensor_to_numpy as tensor_to_numpy
 from ._writing import (
     check_output as check_output,
     write_file as write_file,

@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 import polars as pl
 
+from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables import _csv_records
-from linexport.tables._checks import require_unique
 from linexport.tables._numbers import FrameBatch, Kind, is_plain, not_a_number, parse_numbers
 from linexport.tables._tables import Selection
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from linexport.columns import require_unique
 from linexport.errors import DataError
-from linexport.tables._checks import require_unique
 from linexport.tables._numbers import FrameBatch, require_numbers
 from linexport.tables._opening import PARQUET_MAGIC
 from linexport.tables._parquet_footer import row_group_rows

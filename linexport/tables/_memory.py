@@ -9,10 +9,11 @@ from typing import Any
 
 import polars as pl
 
+from linexport.columns import require_unique
 from linexport.errors import DataError
-from linexport.tables._checks import require_unique, tensor_to_numpy
 from linexport.tables._frames import Frame, unreadable
 from linexport.tables._tables import Batch, Part, Selection
+from linexport.tables._tensors import tensor_to_numpy
 
 Choose = Callable[[list[str]], Any]
 """Returns a table of some of the columns."""

@@ -13,8 +13,6 @@ from linexport.errors import ConfigError, DataError
 from linexport.tables._plain import read_plain
 from linexport.tables._tables import OnRead, Part, Table, unreadable
 
-__all__ = ["File", "open_table"]
-
 TAB_SUFFIXES = (".tsv", ".tab")
 CSV_SUFFIXES = (".csv", ".txt", *TAB_SUFFIXES)
 PARQUET_SUFFIXES = (".parquet", ".pq")

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import msgspec
 
+from linexport.columns import require_unique
 from linexport.tables import _csv_records
-from linexport.tables._checks import require_unique
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,7 +24,6 @@ from linexport.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from linexport.tables._tables import Part
 
-__all__ = ["Gather", "alone", "share_parts", "span"]
 
 Gather: TypeAlias = Callable[[Float64Array], Float64Array]
 """From an array to those of all ranks, stacked in the order of the ranks: shape (S, ...). Every

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 import msgspec
 
+from linexport.columns import require_known
 from linexport.errors import DataError
-from linexport.tables._checks import require_known
 
 if TYPE_CHECKING:
     from linexport._arrays import Float64Array, FloatArray, FloatDType
@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     from linexport.tables._opening import File
     from linexport.tables._sharing import Gather
 
-__all__ = [
-    "Batch",
-    "OnRead",
-    "Part",
-    "ReadProgress",
-    "Selection",
-    "Table",
-    "WrittenRows",
-    "unreadable",
-]
 
 _BYTES_AHEAD = 96 << 20
 """Of rows read and not yet used: what a core reads while NumPy and onnxruntime are loaded."""

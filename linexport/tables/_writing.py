@@ -15,7 +15,6 @@ from linexport.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from linexport.tables._tables import WrittenRows
 
-__all__ = ["check_output", "write_file", "write_table"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 """Between the fields of CSV, by the output's suffix."""

@@ -16,8 +16,8 @@ from hypothesis.extra import numpy as hnp
 
 from linexport.errors import ConfigError, DataError
 from linexport.predicting._stream import Predicted, write_predictions
+from linexport.rows._dataset import write_dataset
 from linexport.rows._synthetic import synthesize
-from linexport.rows._writing import write_dataset
 from linexport.tables._opening import open_table
 from linexport.tables._writing import write_table
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from linexport.errors import ConfigError, DataError
-from linexport.rows._arrays import as_array, as_dataset
+from linexport.rows._inputs import as_array, as_dataset
 from linexport.rows._loaders import load_array
 
 X = np.array([[1.0, 2.0], [3.0, 5.0], [5.0, 7.0], [7.0, 1.0]])

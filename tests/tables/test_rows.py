@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from linexport.errors import ConfigError, DataError
-from linexport.rows._splitting import split
+from linexport.rows._dataset import split
 from linexport.rows._table_rows import read_dataset, training_rows
 from linexport.tables._opening import open_table
 

@@ -12,8 +12,8 @@ from hypothesis import given, strategies as st
 from threaded_ranks import on_ranks
 
 from linexport.errors import ConfigError, DataError
-from linexport.rows._arrays import as_dataset
-from linexport.rows._splitting import share_dataset
+from linexport.rows._dataset import share_dataset
+from linexport.rows._inputs import as_dataset
 from linexport.rows._table_rows import read_rows, training_rows
 from linexport.tables import _csv_records
 from linexport.tables._opening import open_table

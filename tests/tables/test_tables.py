@@ -399,7 +399,7 @@ def test_the_columns_of_a_data_frame_can_be_fitted():
 
 
 def test_importing_the_package_loads_neither_torch_nor_polars(fresh_python):
-    code = "import sys, linexport.rows._arrays, linexport.rows._synthetic as _; "
+    code = "import sys, linexport.rows._inputs, linexport.rows._synthetic as _; "
     code += "print({'numpy', 'torch', 'polars'} & set(sys.modules))"
     assert fresh_python(code) == "{'numpy'}"
 

@@ -7,9 +7,8 @@ from threaded_ranks import on_ranks
 from linexport.errors import TrainingError
 from linexport.least_squares._solver import LeastSquaresConfig
 from linexport.numerics._bounds import gamma
-from linexport.rows._arrays import as_dataset
-from linexport.rows._dataset import Dataset
-from linexport.rows._splitting import share_dataset
+from linexport.rows._dataset import Dataset, share_dataset
+from linexport.rows._inputs import as_dataset
 from linexport.sgd._config import SGDConfig
 from linexport.training._train import train
 

@@ -8,12 +8,11 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from linexport.errors import ConfigError, DataError, TrainingError
 from linexport.numerics._forms import affine_of, raw_coefficients
-from linexport.rows._arrays import as_dataset
+from linexport.rows._dataset import split, write_dataset
+from linexport.rows._inputs import as_dataset
 from linexport.rows._loaders import load_array
-from linexport.rows._splitting import split
 from linexport.rows._synthetic import synthesize, synthetic_data
 from linexport.rows._table_rows import training_rows
-from linexport.rows._writing import write_dataset
 from linexport.sgd._config import SGDConfig
 from linexport.tables import open_table
 from linexport.training._train import train
