@@ -34,7 +34,7 @@ format: setup  ## rewrite the sources in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup  ## every benchmark, each failing when its target is missed; serving needs wrk
+bench: setup  ## every benchmark, each failing when its target is missed; ROUNDS=1 for the short form; serving needs wrk
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	status=0; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || status=1; done; exit $$status
 

@@ -1,9 +1,11 @@
 """Calls and processes timed in alternation: a drift of the machine's speed hits all alike."""
 
 import compileall
+import os
 import resource
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,11 @@ class Timing:
     def median(self) -> float:
         """Of the wall clock."""
         return statistics.median(self.wall)
+
+
+def rounds_asked(default: int) -> int:
+    """Return how many rounds to take: the first argument, or `make bench ROUNDS=1`'s."""
+    return int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("ROUNDS", default))
 
 
 def compile_modules() -> None:

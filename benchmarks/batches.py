@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 from _processes import Calls, Prepare, alternate_processes
+from _timing import rounds_asked
 
 SIZES = ((10_000_000, 2), (2_000_000, 10), (200_000, 100))
 """80 MB of features each, beyond a cache of 32 MiB."""
@@ -52,7 +53,7 @@ Call = Callable[[], object]
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    rounds = rounds_asked(15)
     missed = [line for size in SIZES for line in run(*size, rounds)]
     print(f"targets: {PEER_TARGET} of the best peer, and by columns {MEMORY_TARGET} of the limit")
     if missed:

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 import polars_ds
 import statsmodels.api
+from _timing import rounds_asked
 from sklearn.linear_model import LinearRegression, Ridge
 
 from linexport.columns import default_columns
@@ -141,7 +142,7 @@ def digits(found: np.ndarray, true: np.ndarray) -> float:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    rounds = rounds_asked(3)
     missed = []
     for num_rows, num_features in SIZES:
         for dtype in ("float64", "float32"):

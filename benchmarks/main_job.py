@@ -11,14 +11,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from _timing import alternate, report
+from _timing import alternate, report, rounds_asked
 
 TARGET = 1.2
 """Room for onnx (0.1 of the floor), training, both exports and the proof."""
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    rounds = rounds_asked(7)
     hand_script = Path(__file__).parent / "peers" / "hand_script.py"
     scratch = Path(tempfile.mkdtemp())
     ours, floor, peer = "linexport train-and-export", "import torch, onnxruntime", "by hand"

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from _tables import write_parquet
-from _timing import alternate_calls, report
+from _timing import alternate_calls, report, rounds_asked
 
 from linexport import pipeline
 from linexport.least_squares import LeastSquaresConfig
@@ -27,7 +27,7 @@ TARGET = 1.5
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    rounds = rounds_asked(5)
     ours, limit = "linexport, least squares", "pl.read_parquet"
     with tempfile.TemporaryDirectory() as scratch:
         plain, path = Path(scratch) / "plain.parquet", Path(scratch) / "rows.parquet"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _timing import Timing, alternate_calls
+from _timing import Timing, alternate_calls, rounds_asked
 
 import linexport
 
@@ -39,7 +39,7 @@ WIDE_ROUNDS = 3
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+    rounds = rounds_asked(9)
     warnings.simplefilter("ignore")  # TorchScript is deprecated
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
     timings = measure(rounds)

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _timing import rounds_asked
 
 NUM_ROWS, NUM_FEATURES = 20_000_000, 10
 TARGET = 1.7
@@ -26,7 +27,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_M
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    rounds = rounds_asked(5)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "rows.parquet"
         write = f"from _tables import write_parquet; from pathlib import Path; write_parquet(Path({str(path)!r}), num_rows={NUM_ROWS}, num_features={NUM_FEATURES})"  # noqa: E501

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from _scorers import BIAS, FEATURES, PEERS, WEIGHT, write_skl2onnx
-from _timing import alternate_calls, compile_modules, report
+from _timing import alternate_calls, compile_modules, report, rounds_asked
 
 TARGET = 1.4
 TARGET_MB = 300
@@ -29,7 +29,7 @@ START = ", one row"
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    rounds = rounds_asked(5)
     missed: list[str] = []
     compile_modules()
     with tempfile.TemporaryDirectory() as scratch:

@@ -13,6 +13,7 @@ loaded if an interpreter that is named has it; peers/requirements-*.txt say what
 """
 
 import argparse
+import os
 import re
 import shutil
 import statistics
@@ -55,7 +56,7 @@ class Load(NamedTuple):
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("rounds", type=int, nargs="?", default=3)
+    arguments.add_argument("rounds", type=int, nargs="?", default=os.environ.get("ROUNDS", 3))
     arguments.add_argument("--peer-python", action="append", default=[sys.executable])
     given = arguments.parse_args()
     if shutil.which("wrk") is None:

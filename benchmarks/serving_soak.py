@@ -25,8 +25,9 @@ from pathlib import Path
 import numpy as np
 from _servers import ours
 from _soak_requests import BUNDLE, Kind, bad_requests, good_requests
+from _timing import rounds_asked
 
-SECONDS, CLIENTS, PAUSE = 600.0, 8, 0.005
+MINUTES, CLIENTS, PAUSE = 10, 8, 0.005
 PATIENCE_SECONDS = 30.0
 """Without an answer, which end the run; the server's own limits are shorter."""
 SAMPLE_SECONDS = 0.25
@@ -36,7 +37,7 @@ requests of 400 s. In runs of one to three minutes the line showed -1.0 to +0.7 
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0 * rounds_asked(MINUTES)
     kinds = good_requests() | bad_requests()
     with ours(BUNDLE) as (server, process):
         answers, memory = soak(kinds, server.port, process, seconds)

@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is import
 
 import numpy as np
 import torch
+from _timing import rounds_asked
 from sklearn.linear_model import SGDRegressor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -241,7 +242,7 @@ def judge(size: Size, ratios: dict[str, float]) -> Iterator[str]:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    rounds = rounds_asked(3)
     rows = [int(row) for row in sys.argv[2:]] or range(1, len(SIZES) + 1)
     missed = []
     for size in (SIZES[row - 1] for row in rows):

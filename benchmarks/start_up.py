@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from _timing import alternate, report
+from _timing import alternate, report, rounds_asked
 
 EXTRA_SECONDS = 0.03
 """Too little to be noticed, also by a shell that starts the command to complete its options."""
@@ -23,7 +23,7 @@ BUNDLE = Path(__file__).parent.parent / "models" / "textbook"
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    rounds = rounds_asked(15)
     program = [sys.executable, "-m", "linexport"]
     script = str(Path(sys.executable).with_name("linexport"))
     click, engine = "import click", "import onnxruntime, numpy"
