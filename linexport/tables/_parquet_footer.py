@@ -5,8 +5,8 @@ they begin. The file's footer does: FileMetaData of parquet-format's parquet.thr
 protocol of Apache Thrift (thrift-compact-protocol.md), of which this reads as much as it takes.
 """
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from linexport.errors import DataError
 from linexport.tables._opening import PARQUET_MAGIC
@@ -16,7 +16,10 @@ _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
     0, 1, 2, 3, 7, 8, 9, 10, 11, 12,
 )  # fmt: skip
 _INTEGERS = (4, 5, 6)
+_SIZES = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}
+"""Bytes of a field of a type that is not looked at."""
 _DEEPEST = 32  # parquet.thrift nests a quarter as deep; a hostile file could nest without end
+_DEPTH_OF_ROW_GROUPS = 2  # within a list within FileMetaData
 _ROW_GROUPS, _NUM_ROWS = 4, 3  # fields of FileMetaData; RowGroup has the second too
 
 
@@ -36,11 +39,12 @@ def row_group_rows(path: Path, source: str) -> list[int]:
         file.seek(size - _TAIL - length)
         reader = _CompactReader(file.read(length))
     try:
-        rows, total = reader.rows()
-    except (IndexError, ValueError) as error:
+        fields = reader.struct()
+        total, rows = fields[_NUM_ROWS], [group[_NUM_ROWS] for group in fields[_ROW_GROUPS]]
+        if not all(isinstance(count, int) and count >= 0 for count in (total, *rows)):
+            raise _unreadable(source)
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(source) from error
-    if min(rows, default=0) < 0:
-        raise _unreadable(source)
     if sum(rows) != total:
         raise DataError(
             f"Its footer tells of {total} rows in all, but of {sum(rows)} in its row groups; write "
@@ -61,71 +65,49 @@ class _CompactReader:
         self._data = data
         self._position = 0
 
-    def rows(self) -> tuple[list[int], int]:
-        """Read FileMetaData: the rows of each row group, and of the file."""
-        rows: list[int] = []
-        total = 0
-
-        def read_row_group() -> None:
-            def read_field(number: int, kind: int) -> None:
-                if number == _NUM_ROWS and kind in _INTEGERS:
-                    rows.append(self._integer())
-                else:
-                    self._skip(kind, depth=0)
-
-            self._struct(read_field)
-
-        def read_field(number: int, kind: int) -> None:
-            nonlocal total
-            if number == _ROW_GROUPS and kind == _LIST:
-                for _ in range(self._list_header()[0]):
-                    read_row_group()
-            elif number == _NUM_ROWS and kind in _INTEGERS:
-                total = self._integer()
-            else:
-                self._skip(kind, depth=0)
-
-        self._struct(read_field)
-        return rows, total
-
-    def _struct(self, read_field: Callable[[int, int], None]) -> None:
+    def struct(self, depth: int = 0) -> dict[int, Any]:
+        """Return the integers, lists and structures among a structure's fields, by number."""
+        fields = {}
         number = 0
         while (header := self._byte()) != _STOP:
             delta, kind = header >> 4, header & 15
             number = number + delta if delta else self._integer()
-            read_field(number, kind)
+            value = self._value(kind, depth + 1)
+            if depth <= _DEPTH_OF_ROW_GROUPS:  # there is much below
+                fields[number] = value
+        return fields
 
-    def _skip(self, kind: int, *, depth: int) -> None:
+    def _value(self, kind: int, depth: int) -> Any:
         if depth > _DEEPEST:
             raise ValueError("nested too deeply")
         if kind in _INTEGERS:
-            self._varint()
-        elif kind == _BINARY:
-            self._advance(self._varint())
-        elif kind in (_BYTE, _DOUBLE):
-            self._advance(1 if kind == _BYTE else 8)
-        elif kind == _STRUCT:
-            self._struct(lambda _, inner: self._skip(inner, depth=depth + 1))
-        elif kind in (_LIST, _SET):
+            return self._integer()
+        if kind == _STRUCT:
+            return self.struct(depth)
+        if kind in (_LIST, _SET):
             size, inner = self._list_header()
-            for _ in range(size):
-                self._skip_element(inner, depth=depth + 1)
-        elif kind == _MAP:
-            self._skip_map(depth=depth + 1)
-        elif kind not in (_TRUE, _FALSE):  # a boolean field is its own value
+            return [self._element(inner, depth + 1) for _ in range(size)]
+        if kind == _MAP:
+            self._skip_map(depth + 1)
+        elif kind == _BINARY:
+            length = self._varint()
+            self._position += length
+        elif kind in _SIZES:
+            self._position += _SIZES[kind]
+        else:
             raise ValueError(f"unknown type {kind}")
+        return None
 
-    def _skip_map(self, *, depth: int) -> None:
+    def _element(self, kind: int, depth: int) -> Any:
+        """Read one of a list, where a truth value takes a byte; in a field, the type says it."""
+        return self._value(_BYTE if kind in (_TRUE, _FALSE) else kind, depth)
+
+    def _skip_map(self, depth: int) -> None:
         size = self._varint()
         kinds = self._byte() if size else 0
         for _ in range(size):
-            self._skip_element(kinds >> 4, depth=depth)
-            self._skip_element(kinds & 15, depth=depth)
-
-    def _skip_element(self, kind: int, *, depth: int) -> None:
-        if kind in (_TRUE, _FALSE):  # unlike a field, an element takes a byte
-            kind = _BYTE
-        self._skip(kind, depth=depth)
+            self._element(kinds >> 4, depth)
+            self._element(kinds & 15, depth)
 
     def _list_header(self) -> tuple[int, int]:
         """Return the number of elements and their type."""
@@ -149,6 +131,3 @@ class _CompactReader:
     def _byte(self) -> int:
         self._position += 1
         return self._data[self._position - 1]
-
-    def _advance(self, count: int) -> None:
-        self._position += count
