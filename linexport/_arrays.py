@@ -11,6 +11,8 @@ Float64Array: TypeAlias = NDArray[np.float64]
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 FloatDType: TypeAlias = np.dtype[Any]  # float32 or float64
 
+_NARROWEST = 4  # bytes of float32, which holds narrower numbers exactly
+
 
 def has_masked(values: Any) -> bool:
     """Tell whether an array, or one in a list of them, hides some of its values."""
@@ -19,6 +21,27 @@ def has_masked(values: Any) -> bool:
         isinstance(array, np.ndarray) and hasattr(array, "mask") and np.any(array.mask)
         for array in arrays
     )
+
+
+def tensor_to_numpy(tensor: Any, source: str, column: str | None = None) -> NDArray[Any]:
+    """Return the numbers of a tensor, which may need gradients and be on any device.
+
+    Raises:
+        DataError: If it has none, or NumPy has no array for them: of a meta or a sparse tensor.
+    """
+    try:
+        values = tensor.detach().cpu()
+        if values.is_floating_point() and values.element_size() < _NARROWEST:
+            values = values.float()  # NumPy has neither bfloat16 nor float8
+        array: NDArray[Any] = values.resolve_neg().numpy()
+    except (RuntimeError, TypeError) as error:
+        raise DataError(
+            f"A tensor of {tensor.dtype} ({tensor.layout}, on {tensor.device}) is no array; make "
+            "it a dense one of float32 first.",
+            source=source,
+            column=column,
+        ) from error
+    return array
 
 
 def as_features(

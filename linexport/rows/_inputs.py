@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport._arrays import Float64Array, has_masked
+from linexport._arrays import Float64Array, has_masked, tensor_to_numpy
 from linexport.columns import Column, default_columns, named_columns, require_unique
 from linexport.errors import DataError
 from linexport.rows._config import MissingInFit, check_missing
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
 from linexport.rows._ranks import ONE, Ranks
 from linexport.rows._table_rows import read_dataset, read_rows
-from linexport.tables import open_table, tensor_to_numpy
+from linexport.tables import open_table
 
 if TYPE_CHECKING:
     from linexport.rows._loaders import Minibatches  # they import torch

@@ -14,7 +14,6 @@ from ._tables import (
     Table as Table,
     WrittenRows as WrittenRows,
 )
-from ._tensors import tensor_to_numpy as tensor_to_numpy
 from ._writing import (
     check_output as check_output,
     write_file as write_file,

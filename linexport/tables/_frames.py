@@ -56,12 +56,10 @@ class Frame:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is; see Part."""
         return self._row_groups is not None
 
     @property
     def num_bytes(self) -> float:
-        """Of the file, or of the share; see Part."""
         if self._row_groups is None or self._share is None:
             return self._file_bytes
         bounds = self._bounds(self._row_groups())
@@ -69,13 +67,11 @@ class Frame:
 
     @property
     def size(self) -> int:
-        """Rows; see Part."""
         if self._row_groups is not None:
             return sum(self._row_groups())
         return int(self._frame.select(pl.len()).collect().item())
 
     def cut(self, start: int, stop: int) -> "Frame":
-        """Return the row groups, or else the rows, whose middle is there; see Part."""
         share = (max(start, 0), max(start, stop, 0))
         return Frame(
             self._frame,
@@ -86,7 +82,6 @@ class Frame:
         )
 
     def batches(self, selection: Selection) -> Iterator[FrameBatch]:
-        """Yield the rows; see Part."""
         names = list(dict.fromkeys(selection.numbers + selection.kept))
         num_rows = min(max(_VALUES_PER_BATCH // len(names), _FEWEST_ROWS), _MOST_ROWS)
         bytes_per_row = self._bytes_per_row()

@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
+from linexport._arrays import tensor_to_numpy
 from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._frames import Frame, unreadable
 from linexport.tables._tables import Batch, Part, Selection
-from linexport.tables._tensors import tensor_to_numpy
 
 Choose = Callable[[list[str]], Any]
 """Returns a table of some of the columns."""
@@ -64,11 +64,9 @@ class Columns:
         self._share = share
 
     def cut(self, start: int, stop: int) -> "Columns":
-        """Return the rows whose middle is there; see Part."""
         return Columns(self.names, self._convert, self.size, self.source, share=(start, stop))
 
     def batches(self, selection: Selection) -> Iterator[Batch]:
-        """Yield the rows; see Part."""
         names = list(dict.fromkeys(selection.numbers + selection.kept))
         frame = Frame(self._convert(names).lazy(), self.source)
         return (frame if self._share is None else frame.cut(*self._share)).batches(selection)

@@ -52,12 +52,10 @@ class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return [str(dtype) for dtype in self.kept.dtypes]
 
     def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":
-        """Return the numbers; see Batch."""
         wanted = pl.Float32() if dtype is not None and dtype.itemsize == 4 else pl.Float64()
         return _cast(self.frame, wanted).to_numpy(order="fortran")
 
     def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
-        """Yield blocks of the numbers; see Batch."""
         import numpy as np  # see linexport.tables
 
         columns = [column.to_numpy() for column in _cast(self.frame, pl.Float64()).iter_columns()]
@@ -67,7 +65,6 @@ class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             yield start, np.stack(parts).T
 
     def kept_and(self, names: Sequence[str], values: "FloatArray") -> pl.DataFrame:
-        """Return the columns to hand on, and others; see Batch."""
         columns = [pl.Series(name, values[:, place]) for place, name in enumerate(names)]
         return pl.DataFrame([*self.kept.iter_columns(), *columns])
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from linexport.errors import ConfigError, DataError
-from linexport.tables._plain import read_plain
+from linexport.tables._csv import read_plain
 from linexport.tables._tables import OnRead, Part, Table, unreadable
 
 TAB_SUFFIXES = (".tsv", ".tab")
@@ -58,7 +58,7 @@ def open_table(
     delimiter = _check_delimiter(delimiter)
     names = _names_of_files(source)
     if names == ["-"]:
-        from linexport.tables._csv import CsvStream
+        from linexport.tables._csv_frames import CsvStream
 
         if sys.stdin is None:
             raise DataError("It is closed.", source="standard input")
@@ -111,7 +111,7 @@ def _open_file(file: File, delimiter: str | None, *, is_alone: bool) -> Part:
     # A small file alone does not pay for polars, and among others would be held in memory.
     if is_alone and not is_pipe and (plain := read_plain(file.path, source, delimiter)):
         return plain
-    from linexport.tables._csv import CsvFile, CsvStream
+    from linexport.tables._csv_frames import CsvFile, CsvStream
 
     if is_pipe:  # `linexport predict M <(zcat F)`
         return CsvStream(file.path.open("rb"), source, delimiter)

@@ -14,9 +14,9 @@ from linexport.formats.onnx._engine import OrtEngine
 from linexport.model import LinearModel
 from linexport.predicting._predictor import Predictor
 from linexport.predicting._stream import write_predictions
-from linexport.tables._csv import CsvFile
+from linexport.tables._csv import PlainFile
+from linexport.tables._csv_frames import CsvFile
 from linexport.tables._opening import File, open_table
-from linexport.tables._plain import PlainFile
 from linexport.tables._tables import Table
 
 

@@ -153,7 +153,7 @@ def test_what_pythons_csv_module_writes_is_read_back(
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     path.write_bytes(out.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("linexport.tables._csv_records._BLOCK_BYTES", block)
+        patch.setattr("linexport.tables._csv._BLOCK_BYTES", block)
         found = [(first or "", last or "") for first, last in kept(path, ["first", "last"])]
         assert found == [(first, last) for first, _, last in rows]
         values = numbers(path, ["x"]).ravel()
@@ -177,8 +177,8 @@ def test_every_value_counts_for_the_type_not_a_sample_of_them(write):
 
 
 def test_a_quote_that_is_never_closed_does_not_swallow_a_large_file(write, monkeypatch):
-    monkeypatch.setattr("linexport.tables._csv_records._BLOCK_BYTES", 64)
-    monkeypatch.setattr("linexport.tables._csv_records._LARGEST_RECORD", 1000)
+    monkeypatch.setattr("linexport.tables._csv._BLOCK_BYTES", 64)
+    monkeypatch.setattr("linexport.tables._csv._LARGEST_RECORD", 1000)
     source = write("\n".join(["x,note", "1,a", '2,"b"', '3,"c', *["4,d"] * 10_000]))
     rows = open_table(source).batches(["x"], ["note"])
     with pytest.raises(DataError, match=r"^t.csv, row 3: A quote is never closed"):

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from linexport.errors import DataError
-from linexport.tables._csv import CsvFile
+from linexport.tables._csv import LARGEST, PlainFile, PlainRows, read_plain
+from linexport.tables._csv_frames import CsvFile
 from linexport.tables._opening import open_table
-from linexport.tables._plain import LARGEST, PlainFile, PlainRows, read_plain
 from linexport.tables._tables import Selection
 
 
@@ -168,7 +168,7 @@ PLAIN = {
 @pytest.mark.parametrize("block_bytes", [4, 8 << 20])
 @pytest.mark.parametrize("case", PLAIN)
 def test_plain_tables_are_those_that_polars_reads(tmp_path, monkeypatch, case, block_bytes):
-    monkeypatch.setattr("linexport.tables._csv_records._BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("linexport.tables._csv._BLOCK_BYTES", block_bytes)
     path = tmp_path / "rows.csv"
     path.write_bytes(PLAIN[case].encode())
     plain, general = read_plain(path, "rows.csv"), CsvFile(path, "rows.csv", None)

@@ -1,0 +1,291 @@
+"""CSV as polars parses it.
+
+The file is read in blocks of whole records, each parsed by polars: memory stays constant, every
+value counts for the type of its column, and every message can name the row.
+"""
+
+import copy
+import math
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from linexport.columns import require_unique
+from linexport.errors import DataError
+from linexport.tables._csv import not_utf8, parse_header, records
+from linexport.tables._numbers import FrameBatch, Kind, is_plain, not_a_number, parse_numbers
+from linexport.tables._tables import Selection
+
+
+class CsvFile:
+    """A CSV file on disk, which can be read any number of times."""
+
+    is_file = True
+
+    def __init__(self, path: Path, source: str, delimiter: str | None) -> None:
+        self._path = path
+        self._share: tuple[float, float] = (0, math.inf)
+        self.source = source
+        with path.open("rb") as stream:
+            header, _ = records(stream, source)
+        names, self._delimiter = parse_header(header, source, delimiter)
+        self.names = require_unique(names, source)
+
+    @property
+    def num_bytes(self) -> float:
+        start, stop = self._share
+        return max(min(self.size, stop) - max(start, 0), 0)
+
+    @property
+    def size(self) -> int:
+        return self._path.stat().st_size
+
+    def cut(self, start: int, stop: int) -> "CsvFile":
+        """Return the blocks whose middle is there; see Part.
+
+        Where a record begins cannot be told from the middle of a file, as there may be newlines
+        in quotes. So what comes before the share is read too, but only its newlines and quotes
+        are counted: two fifths of the time that parsing takes, or most of it among many quotes.
+        """
+        part = copy.copy(self)
+        part._share = (start, stop)  # noqa: SLF001 - its own class
+        return part
+
+    def batches(self, selection: Selection) -> Iterator[FrameBatch]:
+        with self._path.open("rb") as stream:
+            _, blocks = records(stream, self.source)
+            parser = _Parser(self.names, self._delimiter, self.source, selection)
+            yield from parser.batches(blocks, self._share)
+
+
+class CsvStream:
+    """CSV that can be read only once: standard input, or a pipe, which is closed at the end."""
+
+    is_file = False
+    num_bytes = None
+
+    def __init__(self, stream: BinaryIO, source: str, delimiter: str | None) -> None:
+        self._stream = stream
+        self.source = source
+        # Importing polars makes the system go on with a read that Ctrl-C has interrupted; this
+        # undoes it, so that waiting for a pipe can be ended.
+        signal.siginterrupt(signal.SIGINT, True)
+        header, blocks = records(stream, source)
+        self._blocks: Iterator[bytes] | None = blocks
+        names, self._delimiter = parse_header(header, source, delimiter)
+        self.names = require_unique(names, source)
+
+    @property
+    def size(self) -> int:
+        raise DataError(
+            "It can be read only once, and so not be shared between ranks; save it to a file.",
+            source=self.source,
+        )
+
+    def cut(self, start: int, stop: int) -> "CsvStream":  # noqa: ARG002
+        raise AssertionError("what has no size is not cut")
+
+    def batches(self, selection: Selection) -> Iterator[FrameBatch]:
+        if self._blocks is None:
+            raise DataError("It can be read only once; save it to a file.", source=self.source)
+        blocks, self._blocks = self._blocks, None
+        parser = _Parser(self.names, self._delimiter, self.source, selection)
+        yield from parser.batches(blocks)
+        if self._stream is not sys.stdin.buffer:
+            self._stream.close()
+
+
+class _Parser:
+    """Parses the blocks of one file, in order."""
+
+    def __init__(
+        self, names: tuple[str, ...], delimiter: str, source: str, selection: Selection
+    ) -> None:
+        self._names = names
+        self._delimiter = delimiter
+        self._source = source
+        self._selection = selection
+        self._kinds: dict[str, Kind | None] = dict.fromkeys(selection.numbers)
+        # polars parses a number fastest while it splits the line, but then knows no missing value
+        # other than an empty one and no boolean. A column that shows one is read as text, as are
+        # kept columns, from there on.
+        self._parsed_by_polars = set(selection.numbers) - set(selection.kept)
+
+    def batches(
+        self, blocks: Iterator[bytes], share: tuple[float, float] = (0, math.inf)
+    ) -> Iterator[FrameBatch]:
+        """Parse each block whose middle is in the share, in bytes from the first record."""
+        next_row, start, first_block, is_empty = 1, 0, b"", True
+        for block in blocks:
+            middle, start = start + len(block) / 2, start + len(block)
+            if middle >= share[1]:
+                break
+            if middle < share[0]:
+                first_block = first_block or block
+                next_row += _count_records(block)
+                continue
+            if is_empty and first_block:  # it says which columns hold booleans
+                self._batch(self._split(first_block, 1), 1, 0)
+            frame = self._split(block, next_row)
+            yield self._batch(frame, next_row, len(block))
+            next_row += frame.height
+            is_empty = False
+        if is_empty:
+            yield self._batch(pl.DataFrame(schema=self._schema()), next_row, 0)
+
+    def _split(self, block: bytes, first_row: int) -> pl.DataFrame:
+        """Return the block's fields, as numbers where polars can parse them, else as text."""
+        _check_encoding(block, self._source, first_row)
+        try:
+            frame = self._read(block)
+        except pl.exceptions.PolarsError:
+            return self._split_as_text(block, first_row)
+        if frame.to_series(-1).has_nulls():  # as a line that is too short leaves it
+            self._check_structure(block, first_row)
+        return frame
+
+    def _split_as_text(self, block: bytes, first_row: int) -> pl.DataFrame:
+        self._check_structure(block, first_row)
+        plain, self._parsed_by_polars = self._parsed_by_polars, set()
+        try:
+            frame = self._read(block)
+        except pl.exceptions.PolarsError as error:
+            raise self._malformed(block, first_row) from error
+        self._parsed_by_polars = {name for name in plain if is_plain(frame.get_column(name))}
+        return frame
+
+    def _read(self, block: bytes) -> pl.DataFrame:
+        return pl.read_csv(
+            block,
+            has_header=False,
+            schema=self._schema(),
+            separator=self._delimiter,
+        )
+
+    def _schema(self) -> dict[str, type[pl.DataType]]:
+        return {
+            name: pl.Float64 if name in self._parsed_by_polars else pl.String
+            for name in self._names
+        }
+
+    def _check_structure(self, block: bytes, first_row: int) -> None:
+        _check_field_counts(
+            block,
+            self._source,
+            first_row,
+            delimiter=self._delimiter,
+            num_columns=len(self._names),
+        )
+        _check_quotes(block, self._source, first_row)
+
+    def _malformed(self, block: bytes, first_row: int) -> DataError:
+        """Find the first record that polars refuses; all of them have the right width."""
+        ends = _record_ends(block)
+        good, bad = 0, len(ends)  # so many records can be read, and cannot
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            try:
+                self._read(block[: int(ends[middle - 1]) + 1])
+            except pl.exceptions.PolarsError:
+                bad = middle
+            else:
+                good = middle
+        return DataError(
+            "Its quotes do not match; quote the whole field and double the quotes inside it.",
+            source=self._source,
+            row=first_row + good,
+        )
+
+    def _batch(self, frame: pl.DataFrame, first_row: int, num_bytes: int) -> FrameBatch:
+        numbers = [
+            self._parse(frame.get_column(name), first_row) for name in self._selection.numbers
+        ]
+        return FrameBatch(
+            frame=pl.DataFrame(numbers),
+            kept=frame.select(self._selection.kept),
+            source=self._source,
+            first_row=first_row,
+            num_bytes=num_bytes,
+        )
+
+    def _parse(self, column: pl.Series, first_row: int) -> pl.Series:
+        numbers, kind, wrong = parse_numbers(column, self._kinds[column.name])
+        if wrong is not None:
+            raise not_a_number(
+                column, wrong, self._source, first_row, self._selection.text_remedy, kind=kind
+            )
+        self._kinds[column.name] = kind
+        return numbers
+
+
+def _check_encoding(block: bytes, source: str, first_row: int) -> None:
+    """Raise DataError at the first byte that is not UTF-8."""
+    if block.isascii():
+        return
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        row = first_row + int(_record_ends(block).searchsorted(error.start))
+        raise DataError(not_utf8(block[error.start]), source=source, row=row) from error
+
+
+def _check_quotes(block: bytes, source: str, first_row: int) -> None:
+    """Raise DataError if a quote is never closed."""
+    if block.count(b'"') % 2:
+        raise DataError(
+            "A quote is never closed; close it, or double it inside a quoted field.",
+            source=source,
+            row=first_row + len(_record_ends(block)),
+        )
+
+
+def _check_field_counts(
+    block: bytes, source: str, first_row: int, *, delimiter: str, num_columns: int
+) -> None:
+    """Raise DataError at the first record that has not one field for each column."""
+    (separators,) = _outside_quotes(block, delimiter).nonzero()
+    ends = _record_ends(block)
+    num_fields = np.diff(separators.searchsorted(ends), prepend=0) + 1
+    wrong = np.flatnonzero(num_fields != num_columns)
+    if not len(wrong):
+        return
+    row = int(wrong[0])
+    record = block[int(ends[row - 1]) + 1 if row else 0 : int(ends[row])]
+    if not record.strip():
+        message = "The line is empty; delete it."
+    else:
+        if b'"' in record:
+            remedy = "check its quotes"
+        elif num_fields[row] < num_columns:
+            remedy = "complete it"
+        else:
+            remedy = f"quote fields that contain {delimiter!r}"
+        message = (
+            f"The header names {num_columns} columns, but this row has {num_fields[row]}; {remedy}."
+        )
+    raise DataError(message, source=source, row=first_row + row)
+
+
+def _count_records(block: bytes) -> int:
+    """Return how many records a block of whole ones holds."""
+    return b"".join(block.split(b'"')[::2]).count(b"\n")  # every other part is within quotes
+
+
+def _record_ends(block: bytes) -> NDArray[np.intp]:
+    """Return where the newlines are that end a record."""
+    (ends,) = _outside_quotes(block, "\n").nonzero()
+    return ends
+
+
+def _outside_quotes(block: bytes, character: str) -> NDArray[np.bool_]:
+    characters = np.frombuffer(block, dtype=np.uint8)
+    found: NDArray[np.bool_] = characters == ord(character)
+    if b'"' in block:
+        found &= ~np.logical_xor.accumulate(characters == ord('"'))
+    return found
