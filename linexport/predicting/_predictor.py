@@ -171,11 +171,7 @@ class Predictor:
                 plain = as_array(features, source)
             with np.errstate(over="ignore"):
                 rounded = plain.astype(self._dtype, order="K")
-        prediction = self._predicted(rounded)
-        if self.check_range == "off" and all_finite(prediction):
-            return prediction
-        given = Given(rounded, lambda: features, source, 1)
-        return self._judged(given, prediction, missing, report)
+        return self._judged(Given(rounded, lambda: features, source, 1), missing, report)
 
     def from_rows(
         self, rows: Sequence[Mapping[str, float | None]], *, source: str = "features"
@@ -263,11 +259,8 @@ class Predictor:
             DataError: As `predict`.
         """
         rounded = batch.numbers(self._dtype)
-        prediction = self._predicted(rounded)
-        if self.check_range == "off" and all_finite(prediction):
-            return prediction
         given = Given(rounded, batch.numbers, batch.source, batch.first_row)
-        return self._judged(given, prediction, missing, report)
+        return self._judged(given, missing, report)
 
     def _predict_table(self, table: Any, missing: Missing) -> FloatArray:
         from linexport.tables import open_table  # with polars, which arrays do not need
@@ -286,14 +279,13 @@ class Predictor:
         numbers = [values.get(name) for name in self.feature_names]
         return np.array([numbers], np.float64) if all(map(_is_exact, numbers)) else None
 
-    def _judged(
-        self, given: Given, prediction: FloatArray, missing: Missing, report: Report
-    ) -> FloatArray:
+    def _judged(self, given: Given, missing: Missing, report: Report) -> FloatArray:
         """Return the prediction, or what becomes of it under the policy.
 
         NaN or infinity in a row makes its predictions so (IEEE 754, and the parity check asks for
         it): unless one is not finite, there is nothing to look for among the values.
         """
+        prediction = self._predicted(given.rounded)
         if not all_finite(prediction):
             given, prediction = self._faults.look(given, prediction, missing)
         if self.check_range != "off":

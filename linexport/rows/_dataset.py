@@ -27,34 +27,28 @@ class Rows(Protocol):
     @property
     def source(self) -> str:
         """Where they come from, for messages."""
-        ...
 
     @property
     def rows_dropped(self) -> int:
         """Rows left out for a missing or non-finite value, as asked; known once all are read."""
-        ...
 
     @property
     def read_once(self) -> bool:
         """Whether they can be read but once, as from a pipe; others any number of times."""
-        ...
 
     @property
     def features(self) -> tuple[Column, ...]:
         """D columns, in the order of the batches."""
-        ...
 
     @property
     def targets(self) -> tuple[Column, ...]:
         """K columns."""
-        ...
 
     def batches(self) -> Iterator[tuple[FloatArray, ...]]:
         """Yield finite features (n, D), targets (n, K) and, if rows have weights, these (n,).
 
         Float32 or float64, in their own units.
         """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -47,7 +47,7 @@ def training_data(data: Any, target: Any = None) -> Rows:
             "The target is missing: train(features, target), or train(table, 'column to predict')."
         )
     elif _are_names(target):
-        return _read_table(data, target)
+        return read_dataset(open_table(data), targets=target)
     return as_dataset(data, target)
 
 
@@ -97,10 +97,6 @@ def _is_torchs(data: Any, name: str) -> bool:
 def _are_names(target: Any) -> bool:
     names = [target] if isinstance(target, str) else target
     return isinstance(names, list) and all(isinstance(name, str) for name in names)
-
-
-def _read_table(source: Any, targets: Any) -> Dataset:
-    return read_dataset(open_table(source), targets=targets)
 
 
 def as_array(values: Any, what: str) -> NDArray[Any]:

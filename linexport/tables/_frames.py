@@ -1,5 +1,6 @@
 """Parquet files, and frames of polars."""
 
+import copy
 import functools
 import itertools
 from bisect import bisect_left
@@ -13,14 +14,12 @@ from linexport.errors import DataError
 from linexport.tables._numbers import FrameBatch, require_numbers
 from linexport.tables._opening import PARQUET_MAGIC
 from linexport.tables._parquet_footer import row_group_rows
-from linexport.tables._tables import Selection
+from linexport.tables._tables import Selection, unreadable
 
 _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
 _BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 3 to 5 ms by itself
 _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
 _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
-
-
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)  # of a damaged file
 
 
@@ -37,7 +36,6 @@ class Frame:
         *,
         row_groups: Callable[[], list[int]] | None = None,
         file_bytes: int = 0,
-        share: tuple[int, int] | None = None,
     ) -> None:
         """Take rows, and what tells the sizes of the pieces that they can only be read in.
 
@@ -47,7 +45,7 @@ class Frame:
         self.source = source
         self._file_bytes = file_bytes
         self._row_groups = row_groups
-        self._share = share
+        self._share: tuple[int, int] | None = None
         try:
             self._schema = frame.collect_schema()
         except _FAULTS as error:
@@ -72,14 +70,9 @@ class Frame:
         return int(self._frame.select(pl.len()).collect().item())
 
     def cut(self, start: int, stop: int) -> "Frame":
-        share = (max(start, 0), max(start, stop, 0))
-        return Frame(
-            self._frame,
-            self.source,
-            row_groups=self._row_groups,
-            file_bytes=self._file_bytes,
-            share=share,
-        )
+        part = copy.copy(self)
+        part._share = (max(start, 0), max(start, stop, 0))  # noqa: SLF001 - its own class
+        return part
 
     def batches(self, selection: Selection) -> Iterator[FrameBatch]:
         names = list(dict.fromkeys(selection.numbers + selection.kept))
@@ -172,11 +165,3 @@ def parquet_file(path: Path, source: str) -> Frame:
         row_groups=functools.cache(lambda: row_group_rows(path, source)),
         file_bytes=path.stat().st_size,
     )
-
-
-def unreadable(error: BaseException, source: str, column: str | None = None) -> DataError:
-    """Say in one line why something cannot be read, as whatever failed has it."""
-    reason = next(iter(str(error).splitlines()), "").strip().rstrip(".") or type(error).__name__
-    if isinstance(error, pl.exceptions.DuplicateError):
-        return DataError(f"Two columns have one name: {reason}; rename one.", source=source)
-    return DataError(f"It cannot be read: {reason}.", source=source, column=column)

@@ -12,8 +12,8 @@ import polars as pl
 from linexport._arrays import tensor_to_numpy
 from linexport.columns import require_unique
 from linexport.errors import DataError
-from linexport.tables._frames import Frame, unreadable
-from linexport.tables._tables import Batch, Part, Selection
+from linexport.tables._frames import Frame
+from linexport.tables._tables import Batch, Part, Selection, unreadable
 
 Choose = Callable[[list[str]], Any]
 """Returns a table of some of the columns."""

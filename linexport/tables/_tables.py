@@ -310,6 +310,10 @@ def _size_of(batch: Batch | None) -> float:
     return batch.held_bytes if batch else 0
 
 
-def unreadable(error: OSError, source: str) -> DataError:
-    """Return what to raise for an error of the system met while reading."""
-    return DataError(f"It cannot be read: {error.strerror or error}.", source=source)
+def unreadable(error: BaseException, source: str, column: str | None = None) -> DataError:
+    """Say in one line why something cannot be read, as whatever failed has it."""
+    text = getattr(error, "strerror", None) or str(error)
+    reason = next(iter(text.splitlines()), "").strip().rstrip(".") or type(error).__name__
+    if type(error).__name__ == "DuplicateError":  # of polars, which may not be loaded
+        return DataError(f"Two columns have one name: {reason}; rename one.", source=source)
+    return DataError(f"It cannot be read: {reason}.", source=source, column=column)
