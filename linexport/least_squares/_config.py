@@ -42,7 +42,6 @@ class LeastSquaresConfig:
             TrainingError: If the features are linearly dependent and that was not allowed, or sums
                 of squares are beyond float64.
         """
-        from linexport.least_squares._merging import merging
         from linexport.least_squares._solver import fit_least_squares
 
-        return fit_least_squares(rows, self, combine=merging(ranks))
+        return fit_least_squares(rows, self, ranks=ranks)

@@ -10,6 +10,7 @@ twice the digits of mean / deviation.
 """
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +18,14 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
+from linexport.rows import Ranks
 
 _SAFE_EXPONENT = 100
 """Numbers from 2**-100 to 2**100 can be squared and cut into slices as they are."""
 _SMALLEST_SPREAD = 2.0**-400
 _SQUARED_ROUNDOFF = FLOAT64.unit_roundoff**2
+_NUM_SCALARS = 5
+"""In an encoded factor."""
 
 
 class Frame(NamedTuple):
@@ -50,11 +54,10 @@ class Gram(NamedTuple):
         """Return what the rows z * 2**exponent + offset give; both of shape (P - 1,)."""
         scales = np.append(exponent, np.int32(0))
         scaled = dd.scale_by_power_of_two(self.matrix, scales[:, None] + scales)
-        sums = DoubleDouble(scaled.high[:-1, -1], scaled.low[:-1, -1])
-        count = DoubleDouble(scaled.high[-1, -1], scaled.low[-1, -1])
+        sums, count = dd.part(scaled, np.s_[:-1, -1]), dd.part(scaled, np.s_[-1, -1])
         half = dd.multiply(DoubleDouble(count.high / 2, count.low / 2), offset)
-        cross = dd.multiply(_column(offset), dd.add(sums, half))
-        inner = DoubleDouble(scaled.high[:-1, :-1], scaled.low[:-1, :-1])
+        cross = dd.multiply(dd.part(offset, np.s_[:, None]), dd.add(sums, half))
+        inner = dd.part(scaled, np.s_[:-1, :-1])
         moved = dd.add(inner, dd.add(cross, DoubleDouble(cross.high.T, cross.low.T)))
         border = dd.add(sums, dd.multiply(count, offset))
         for part, block, edge in zip(scaled, moved, border, strict=True):
@@ -154,5 +157,47 @@ def frame_around(mean: Float64Array, deviation: Float64Array, largest: Float64Ar
     return Frame(shift, np.where(unfit, exponent, 0).astype(np.int32))
 
 
-def _column(values: DoubleDouble) -> DoubleDouble:
-    return DoubleDouble(values.high[:, None], values.low[:, None])
+def merged(factor: Factor, ranks: Ranks) -> Factor:
+    """Return the factor of all ranks' rows from that of this one's, the same bits on each rank.
+
+    All merge all factors, in the order of the ranks.
+    """
+    if ranks.size == 1:
+        return factor
+    arrays = ranks.gather(_encoded(factor))
+    return reduce(Factor.merge, (_decoded(array, factor.num_features) for array in arrays))
+
+
+def _encoded(factor: Factor) -> Float64Array:
+    """Return one array that holds every number exactly: row counts are below 2**53."""
+    matrix = factor.gram.matrix
+    scalars = [
+        float(len(factor.gram.error)),
+        float(factor.num_slices),
+        float(factor.num_rows),
+        factor.log_weight_sum,
+        factor.unit_roundoff,
+    ]
+    columns = (*factor.frame, factor.minimum, factor.maximum, factor.gram.error)
+    return np.concatenate([scalars, *columns, matrix.high.ravel(), matrix.low.ravel()])
+
+
+def _decoded(array: Float64Array, num_features: int) -> Factor:
+    size, num_slices, num_rows, log_weight_sum, unit_roundoff = array[:_NUM_SCALARS].tolist()
+    order = int(size)
+    lengths = [order - 1] * 4 + [order, order**2, order**2]
+    shift, exponent, minimum, maximum, error, high, low = np.split(
+        array[_NUM_SCALARS:], np.cumsum(lengths)[:-1]
+    )
+    shape = (order, order)
+    return Factor(
+        num_features=num_features,
+        frame=Frame(shift, exponent.astype(np.int32)),
+        gram=Gram(DoubleDouble(high.reshape(shape), low.reshape(shape)), error),
+        num_slices=int(num_slices),
+        num_rows=int(num_rows),
+        log_weight_sum=log_weight_sum,
+        minimum=minimum,
+        maximum=maximum,
+        unit_roundoff=unit_roundoff,
+    )

@@ -1,6 +1,9 @@
 """The least-squares optimum in the data's own units.
 
-N rows, D features, K targets.
+N rows, D features, K targets. Where some features are combinations of others, each such combination
+is a vector of coefficients that changes no prediction. Least squares without them gives one
+solution; the part of it along those vectors is what the shortest one leaves out. Length is in the
+features' own units, as in numpy.linalg.lstsq and scikit-learn.
 """
 
 from dataclasses import dataclass, replace
@@ -9,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
-from linexport.least_squares._dependence import combinations
 from linexport.least_squares._factor import Factor
-from linexport.least_squares._minimum_norm import null_vectors, shorten, shorten_rows
 from linexport.least_squares._normal_equations import Units
-from linexport.least_squares._solution import Solution
-from linexport.least_squares._uncertainty import Uncertainty, eigenvalues, uncertainty
+from linexport.least_squares._solution import (
+    Solution,
+    Uncertainty,
+    combinations,
+    eigenvalues,
+    uncertainty,
+)
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 
@@ -99,7 +105,7 @@ def describe_optimum(
     inflation = _variance_inflation(solution, spread, dependent, factor.unit_roundoff)
     if null is not None:
         spread = _shortened(spread, null, feature_unit)
-    mean, target_mean = _part(units.mean, slice(0, size)), _part(units.mean, slice(size, None))
+    mean, target_mean = dd.part(units.mean, np.s_[:size]), dd.part(units.mean, np.s_[size:])
     bias = dd.subtract(target_mean, _at(mean, weight))
     level = dd.add(bias, _at(dd.exact(mean.high), weight))
     freedom = factor.num_rows - int(intercept) - spread.degrees_of_freedom
@@ -159,10 +165,54 @@ def _weight(
     for whole, part in zip(weight, raw, strict=True):
         whole[independent] = part[:, :num_targets]
     if len(dependent):
-        made_of = DoubleDouble(raw.high[:, num_targets:], raw.low[:, num_targets:])
-        null = null_vectors(made_of, independent, dependent)
-        weight = shorten(weight, null)
+        made_of = dd.part(raw, np.s_[:, num_targets:])
+        null = _null_vectors(made_of, independent, dependent)
+        weight = _shorten(weight, null)
     return DoubleDouble(np.ascontiguousarray(weight.high.T), weight.low.T.copy()), null
+
+
+def _null_vectors(
+    combinations: DoubleDouble, independent: NDArray[np.intp], dependent: NDArray[np.intp]
+) -> DoubleDouble:
+    """Return the vectors of coefficients that change no prediction, shape (D, dependent).
+
+    Args:
+        combinations: Shape (independent, dependent): what each dependent feature is made of, in
+            the features' own units.
+        independent: Which features they are made of.
+        dependent: The others.
+    """
+    size = len(independent) + len(dependent)
+    vectors = dd.exact(np.zeros((size, len(dependent))))
+    for part, coefficients in zip(vectors, dd.negative(combinations), strict=True):
+        part[independent] = coefficients
+    vectors.high[dependent, np.arange(len(dependent))] = 1.0
+    return vectors
+
+
+def _shorten(weight: DoubleDouble, vectors: DoubleDouble) -> DoubleDouble:
+    """Return weight (D, K) without its part along the vectors.
+
+    The multiples are rounded to float64, which moves along the vectors and so no prediction; they
+    are subtracted in double-double.
+    """
+    multiples = np.linalg.lstsq(_unit(vectors.high), weight.high, rcond=None)[0]
+    multiples /= np.linalg.norm(vectors.high, axis=0)[:, None]
+    shortened = weight
+    for index, multiple in enumerate(multiples):
+        column = dd.part(vectors, np.s_[:, index, None])
+        shortened = dd.subtract(shortened, dd.multiply(column, dd.exact(multiple[None])))
+    return shortened
+
+
+def _shorten_rows(loadings: Float64Array, vectors: Float64Array) -> Float64Array:
+    """Return what `_shorten` does to the coefficients' deviations, shape (D, r)."""
+    basis, _ = np.linalg.qr(_unit(vectors))
+    return np.asarray(loadings - basis @ (basis.T @ loadings))
+
+
+def _unit(vectors: Float64Array) -> Float64Array:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=0))
 
 
 def _shortened(
@@ -170,7 +220,7 @@ def _shortened(
 ) -> Uncertainty:
     """Return the uncertainty of the shortest weight."""
     column = feature_unit[:, None]
-    loadings = shorten_rows(np.ldexp(spread.loadings, -column), null.high)
+    loadings = _shorten_rows(np.ldexp(spread.loadings, -column), null.high)
     return replace(spread, loadings=np.ldexp(loadings, column))
 
 
@@ -178,10 +228,6 @@ def _scaled(squares: Float64Array, exponent: NDArray[np.int32]) -> Float64Array:
     """Return squares in the targets' own units; 0 or infinity beyond float64."""
     with np.errstate(over="ignore", under="ignore"):
         return np.asarray(np.ldexp(squares, exponent))
-
-
-def _part(values: DoubleDouble, chosen: slice) -> DoubleDouble:
-    return DoubleDouble(values.high[chosen], values.low[chosen])
 
 
 def _at(point: DoubleDouble, weight: DoubleDouble) -> DoubleDouble:

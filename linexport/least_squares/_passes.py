@@ -1,33 +1,195 @@
-"""As many passes over the rows as the answer needs: one, unless its error bound says otherwise.
+"""From rows to their solution, in as many passes as the answer needs and in constant memory.
 
-The first rows are summed carefully, all others as fast as BLAS can. If then the bound on the error
-of the answer is not negligible, the rows are read again, more carefully.
+N rows, D features, K targets, P = D + K + 1. The first rows are summed carefully, all others as
+fast as BLAS can. If then the bound on the error of the answer is not negligible, the rows are read
+again, more carefully.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import DataError, TrainingError
-from linexport.least_squares._accumulator import CAREFUL, Accumulator, Plan
-from linexport.least_squares._dependence import solve_independent, try_solve
-from linexport.least_squares._factor import Factor
+from linexport.least_squares._factor import Factor, Frame, Gram, frame_around, merged
 from linexport.least_squares._normal_equations import Units, normal_equations
-from linexport.least_squares._solution import Solution
-from linexport.rows import Rows
+from linexport.least_squares._solution import Solution, solve_independent, try_solve
+from linexport.least_squares._split import RunningSum, add_plain_gram, add_split_gram
+from linexport.numerics import FLOAT64, double_double as dd, precision_of
+from linexport.rows import Ranks, Rows
 
-__all__ = ["Combine", "Solved", "fit_rows"]
-
+CAREFUL = 3
+"""Slices that make double-double sums the limit, not the products."""
+_CAREFUL_START = 2**20
+"""The first rows, up to so many products of two columns, are summed carefully in any case: that
+takes some milliseconds, and small data never need a second pass. Measured, as are the sizes of
+blocks below: about 1 MB, with rows enough that adding up the blocks' results costs little."""
+_BLOCK_ELEMENTS = 2**17
+_BLOCK_ROWS = (2048, 8192)
+_CAREFUL_BLOCK_ROWS = (1024, 2048)
+_TERMS = (512, 1024)
+"""Products summed within BLAS: fewer cost speed, more cost the bound on its error. The second is
+for tables wider than _FEW_COLUMNS, whose sums take as long to add up as to compute."""
+_FEW_COLUMNS = 128
 _SPLIT_GAIN = 2.0**-13
 """By how much one slice lowers the bound on the error of sums of products, at least: from 512 u or
 more to 2 * 2048 u * 2**-21, where a column's largest number is up to 2**5 times its deviation."""
 
 
-Combine: TypeAlias = Callable[[Factor], Factor]
-"""From the factor of this process's rows to that of all processes' rows, the same in each."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How to read the rows."""
+
+    frame: Frame | None = None
+    """None to derive it from the first rows."""
+    num_slices: int = 0
+    """See `add_split_gram`; 0 for BLAS's own products, but for the first rows."""
+
+
+class Accumulator:
+    """Adds up batches of rows into a factor."""
+
+    def __init__(self, num_features: int, num_targets: int, plan: Plan) -> None:
+        self._num_features = num_features
+        self._num_columns = num_columns = num_features + num_targets + 1
+        self._plan = plan
+        self._frame = plan.frame
+        self._total = RunningSum((num_columns, num_columns))
+        self._squared_error = np.zeros(num_columns)
+        self._num_slices = CAREFUL
+        self._num_rows = 0
+        self._log_weight_sum = 0.0
+        self._minimum = np.full(num_columns - 1, np.inf)
+        self._maximum = np.full(num_columns - 1, -np.inf)
+        self._unit_roundoff = 0.0
+        careful_rows = _CAREFUL_START // num_columns**2
+        self._careful_start = careful_rows if careful_rows >= num_columns else 0
+        size = _BLOCK_ELEMENTS // num_columns
+        self._block_rows = _clamp(size, _BLOCK_ROWS)
+        self._careful_block_rows = _clamp(size, _CAREFUL_BLOCK_ROWS)
+        self._terms = _TERMS[num_columns > _FEW_COLUMNS]
+        self._buffer = np.empty((num_columns, self._block_rows))
+
+    def add(
+        self, features: FloatArray, targets: FloatArray, weights: FloatArray | None = None
+    ) -> None:
+        """Add finite rows: features (n, D), targets (n, K), weights (n,) that are not negative."""
+        if weights is not None and not weights.all():
+            kept = weights != 0
+            features, targets, weights = features[kept], targets[kept], weights[kept]
+        if not len(features):
+            return
+        for values in (features, targets):
+            roundoff = precision_of(values.dtype).unit_roundoff
+            self._unit_roundoff = max(self._unit_roundoff, roundoff)
+        start = 0
+        while start < len(features):
+            num_slices, size = self._next_block()
+            block = slice(start, start + size)
+            self._add_block(
+                features[block],
+                targets[block],
+                None if weights is None else weights[block],
+                num_slices,
+            )
+            start += size
+
+    def factor(self) -> Factor:
+        """Return the factor of the rows added so far."""
+        zeros = np.zeros(self._num_columns - 1)
+        matrix = self._total.total
+        # The bound on the rounding of the running sum, as RunningSum states it.
+        rounding = 2.01 * self._total.num_terms * FLOAT64.unit_roundoff**2
+        error = np.sqrt(self._squared_error + rounding * matrix.high.diagonal())
+        return Factor(
+            num_features=self._num_features,
+            num_slices=self._num_slices,
+            frame=self._frame or Frame(zeros, zeros.astype(np.int32)),
+            gram=Gram(matrix, error),
+            num_rows=self._num_rows,
+            log_weight_sum=self._log_weight_sum,
+            minimum=self._minimum,
+            maximum=self._maximum,
+            unit_roundoff=self._unit_roundoff,
+        )
+
+    def _next_block(self) -> tuple[int, int]:
+        """Return slices and rows of the next block."""
+        if self._plan.num_slices == 0 and self._num_rows >= self._careful_start:
+            return 0, self._block_rows
+        rows = self._careful_block_rows
+        if self._num_rows < self._careful_start:
+            return CAREFUL, min(rows, self._careful_start - self._num_rows)
+        return self._plan.num_slices, rows
+
+    def _add_block(
+        self,
+        features: FloatArray,
+        targets: FloatArray,
+        weights: FloatArray | None,
+        num_slices: int,
+    ) -> None:
+        num_rows = len(features)
+        values = self._buffer[:, :num_rows]
+        values[: self._num_features] = features.T
+        values[self._num_features : -1] = targets.T
+        columns = values[:-1]
+        np.minimum(self._minimum, columns.min(axis=1), out=self._minimum)
+        np.maximum(self._maximum, columns.max(axis=1), out=self._maximum)
+        self._num_rows += num_rows
+        self._num_slices = min(self._num_slices, num_slices)
+        if self._frame is None:
+            self._frame = _first_frame(columns)
+        root = None if weights is None else np.sqrt(weights.astype(np.float64))
+        if weights is not None:
+            self._log_weight_sum += float(np.log(weights.astype(np.float64)).sum())
+        # Where the frame turns out not to fit, sums overflow; Factor.in_range() tells.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if num_slices == 0:
+                self._add_plain(values, root)
+            else:
+                self._add_split(values, root, num_slices)
+
+    def _add_plain(self, values: Float64Array, root: Float64Array | None) -> None:
+        assert self._frame is not None
+        columns = values[:-1]
+        np.subtract(columns, self._frame.shift[:, None], out=columns)
+        if self._frame.exponent.any():
+            np.ldexp(columns, -self._frame.exponent[:, None], out=columns)
+        values[-1] = 1.0
+        if root is not None:
+            np.multiply(values, root, out=values)
+        self._squared_error += add_plain_gram(self._total, values, self._terms)
+
+    def _add_split(self, values: Float64Array, root: Float64Array | None, num_slices: int) -> None:
+        assert self._frame is not None
+        shift, exponent = self._frame.shift[:, None], -self._frame.exponent[:, None]
+        columns = dd.scale_by_power_of_two(dd.two_sum(values[:-1], -shift), exponent)
+        ones = np.ones((1, values.shape[1]))
+        high = np.vstack([columns.high, ones])
+        tail = np.vstack([columns.low, 0 * ones])
+        if root is not None:
+            high, low = dd.two_product(high, np.broadcast_to(root, high.shape))
+            tail = tail * root + low
+        exact = None if not tail.any() else tail
+        self._squared_error += add_split_gram(self._total, high, exact, num_slices)
+
+
+def _first_frame(columns: Float64Array) -> Frame:
+    """Return a frame for columns of which these are some rows; shape (D + K, n)."""
+    largest = np.maximum(columns.max(axis=1), -columns.min(axis=1))
+    exponent = np.frexp(largest)[1]
+    scaled = np.ldexp(columns, -exponent[:, None])  # its squares neither overflow nor vanish
+    mean, deviation = (np.ldexp(part(axis=1), exponent) for part in (scaled.mean, scaled.std))
+    varies = (columns != columns[:, :1]).any(axis=1)
+    return frame_around(
+        np.where(varies, mean, columns[:, 0]), np.where(varies, deviation, 0.0), largest
+    )
+
+
+def _clamp(size: int, limits: tuple[int, int]) -> int:
+    return min(max(size, limits[0]), limits[1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -48,7 +210,7 @@ def fit_rows(
     *,
     intercept: bool,
     l2: float,
-    combine: Combine | None = None,
+    ranks: Ranks,
 ) -> Solved:
     """Read the rows, and again until the distance from the optimum is known to be negligible.
 
@@ -56,7 +218,7 @@ def fit_rows(
         rows: What to fit; summed up carefully from the first if they can be read only once.
         intercept: Whether columns are taken from their mean.
         l2: Weight of the squared coefficients, in the features' own units.
-        combine: How to merge the factors of several processes.
+        ranks: Who holds rows.
 
     Raises:
         DataError: If there are no rows, or a weight is negative or not finite.
@@ -64,9 +226,7 @@ def fit_rows(
     """
     plan = Plan(num_slices=CAREFUL if rows.read_once else 0)
     while True:
-        factor = _read(rows, plan)
-        if combine is not None:
-            factor = combine(factor)
+        factor = merged(_read(rows, plan), ranks)
         if not factor.num_rows:
             raise DataError("There are no rows to fit.", source=rows.source)
         num_slices = plan.num_slices

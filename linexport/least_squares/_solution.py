@@ -11,15 +11,35 @@ deviation s, distance / s counts standard errors, of every coefficient and of ev
 
 Derivation: M'(A + E) M = I - (F - M'E M), so (A + E)**-1 = M (I - ...)**-1 M'; and the gradient of
 the exact data is g + (E's column for y) - E w.
+
+A combination v of columns may be 0 if rounding each number of the data to its format could make it
+so. A column computed from others in m roundings carries their sum; as these are about independent,
+it grows like sqrt(m) (Higham and Mary, SIAM J. Sci. Comput. 41, 2019), which gives the criterion
+
+    |X v| <= sqrt(D + 1) u sum_k |v_k| |x_k|,
+
+with u of the format that the data came in and |x_k| from 0, since that is what was rounded.
+
+Where r of the features are independent, coefficients have the covariance s**2 L C L' with the
+residual variance s**2 and
+
+    L = M, with rows of zeros for dependent features    C = P - P (M' ridge M) P    P = (I - F)**-1,
+
+which is A**-1 S A**-1, the covariance of the ridge estimator about its own mean (Hoerl and Kennard,
+Technometrics 12, 1970), and (X'X)**-1 without a ridge.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
-from linexport.least_squares._inverse_factor import InverseFactor
-from linexport.least_squares._normal_equations import NormalEquations
+from linexport.least_squares._normal_equations import (
+    InverseFactor,
+    NormalEquations,
+    inverse_factor,
+)
 from linexport.least_squares._split import Sliced, product_error
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
@@ -28,6 +48,9 @@ NEGLIGIBLE = 2.0**-20
 residual sum of squares. Nothing that is done with a fit shows errors below it."""
 _MOST_STEPS = 64
 """More than double-double can be approached in, where each step at least halves the distance."""
+_TRUSTED = 2.0**-26
+"""Eigenvalues above this share of the largest are good to about 2**-26 as computed: LAPACK's are
+off by u times the largest, times a modest number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -172,3 +195,125 @@ def _residual_squares(
     roundings = 20 + 3 * len(ridge).bit_length()
     value = dd.subtract(squares, explained).high
     return value, roundings * FLOAT64.unit_roundoff**2 * magnitude
+
+
+def try_solve(equations: NormalEquations, *, unit_roundoff: float) -> Solution | None:
+    """Return the solution; None if some feature may be a combination of others."""
+    factor = inverse_factor(equations.gram, _doubt(equations, unit_roundoff))
+    return None if _doubtful(equations, factor).any() else solve(equations, factor)
+
+
+def solve_independent(
+    equations: NormalEquations, *, unit_roundoff: float
+) -> tuple[Solution | None, NDArray[np.intp]]:
+    """Set features aside until the others are independent, and solve for these.
+
+    Each feature that is set aside is a combination of features before it.
+
+    Returns:
+        The solution, in which the features set aside are the last targets; None if no feature is
+        left. The features set aside.
+    """
+    dependent: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)]
+    while len(equations.features):
+        factor = inverse_factor(equations.gram, _doubt(equations, unit_roundoff))
+        doubtful = equations.features[_doubtful(equations, factor)]
+        if not len(doubtful):
+            return solve(equations, factor), np.concatenate(dependent)
+        dependent.append(doubtful)
+        equations = equations.without(doubtful)
+    return None, np.concatenate(dependent)
+
+
+def combinations(solution: Solution, num_dependent: int, unit_roundoff: float) -> NDArray[np.bool_]:
+    """Tell what each dependent feature is a combination of, shape (independent, dependent).
+
+    A coefficient is told from 0 by the same criterion: what rounding the data may do to it.
+    """
+    size = solution.weight.high.shape[1]
+    chosen = slice(size - num_dependent, size)
+    coefficients = np.abs(solution.weight.high[:, chosen])
+    rows = np.linalg.norm(solution.factor.matrix, axis=1)
+    factor = np.sqrt(len(rows) + 1)
+    rounding = factor * solution.data_rounding(unit_roundoff)[chosen]
+    return np.asarray(coefficients > rows[:, None] * rounding)
+
+
+def _doubt(equations: NormalEquations, unit_roundoff: float) -> Float64Array:
+    """Return the length below which columns may be 0, per unit of each column."""
+    features = equations.features
+    rounding = np.sqrt(len(features) + 1) * unit_roundoff * equations.norms[features]
+    rounding[equations.ridge[features] > 0] = 0.0  # with a ridge they are independent
+    return np.asarray(np.maximum(rounding, _sum_doubt(equations)))
+
+
+def _sum_doubt(equations: NormalEquations) -> Float64Array:
+    """The same for the error of the sums: phi would be 1/2."""
+    return np.asarray(np.sqrt(2) * equations.error[equations.features])
+
+
+def _doubtful(equations: NormalEquations, factor: InverseFactor) -> NDArray[np.bool_]:
+    """Return the features in doubt; if the factor proves nothing, the one most in doubt."""
+    spread = np.abs(factor.matrix).T @ _sum_doubt(equations)
+    if factor.doubtful.any() or factor.distance + (spread**2).sum() / 2 <= 0.5:
+        return factor.doubtful
+    return np.asarray(np.arange(len(spread)) == spread.argmax())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Uncertainty:
+    """The covariance of the coefficients over s**2, as L and C."""
+
+    loadings: Float64Array
+    """L, shape (D, r)."""
+    core: Float64Array
+    """C, shape (r, r)."""
+    degrees_of_freedom: float
+    """That the coefficients take up: the trace of S A**-1; r without a ridge."""
+
+    def variances(self) -> Float64Array:
+        """Return those of the coefficients, over s**2; shape (D,)."""
+        return np.asarray(((self.loadings @ self.core) * self.loadings).sum(axis=1))
+
+    def variance_at(self, point: DoubleDouble) -> float:
+        """Return that of the prediction at a point, shape (D,), taken from the mean; over s**2.
+
+        In twice the working precision, since far from the mean L'x cancels.
+        """
+        column = dd.part(point, np.s_[:, None])
+        direction = (Sliced(dd.exact(np.ascontiguousarray(self.loadings.T))) @ column).high[:, 0]
+        return float(direction @ self.core @ direction)
+
+
+def uncertainty(equations: NormalEquations, factor: InverseFactor) -> Uncertainty:
+    """Return the covariance that belongs to a factor of the equations."""
+    matrix, remainder = factor.matrix, factor.remainder
+    identity = np.eye(len(matrix))
+    inverse = identity + remainder + remainder @ remainder  # F**3 is below 2**-60
+    shrinkage = (matrix.T * equations.ridge[equations.features]) @ matrix
+    loadings = np.zeros((len(equations.all_features), len(matrix)))
+    loadings[equations.features] = matrix
+    return Uncertainty(
+        loadings=loadings,
+        core=inverse - inverse @ shrinkage @ inverse,
+        degrees_of_freedom=len(matrix) - float(np.sum(inverse * shrinkage)),
+    )
+
+
+def eigenvalues(equations: NormalEquations, factor: InverseFactor) -> Float64Array:
+    """Return those of the correlation matrix of all features, ascending; shape (D,).
+
+    Where they are apart by more than float64 resolves, the small ones are the inverse squares of
+    the large singular values of M, which it does resolve.
+    """
+    deviations, features = equations.deviations, equations.all_features
+    inverse = 1 / np.where(deviations > 0, deviations, 1.0)[features]
+    squares = equations.squares.high[np.ix_(features, features)]
+    values = np.linalg.eigvalsh(squares * inverse[:, None] * inverse)
+    unresolved = values < _TRUSTED * values[-1]
+    independent = len(factor.matrix) == len(features) and not equations.ridge.any()
+    if unresolved.any() and independent:
+        scaled = factor.matrix * deviations[features, None]
+        singular_values = np.linalg.svd(scaled, compute_uv=False)
+        values[unresolved] = singular_values[unresolved] ** -2.0
+    return np.asarray(np.maximum(values, 0.0))

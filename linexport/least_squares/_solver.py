@@ -10,19 +10,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from linexport._arrays import Float64Array
 from linexport.columns import Column
 from linexport.errors import TrainingError
-from linexport.fit import Fit, FitRecord, OptimumDistance, coefficients_by_target
+from linexport.fit import Fit, FitRecord, Metrics, OptimumDistance, coefficients_by_target
 from linexport.least_squares._config import LeastSquaresConfig, RankDeficient
-from linexport.least_squares._dependence import combinations
 from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._optimum import Optimum, describe_optimum
-from linexport.least_squares._passes import Combine, Solved, fit_rows
-from linexport.least_squares._solution import Solution
+from linexport.least_squares._passes import Solved, fit_rows
+from linexport.least_squares._solution import Solution, combinations
 from linexport.model import LinearModel
-from linexport.rows import Rows
+from linexport.numerics import FLOAT64, affine_of, gamma
+from linexport.rows import ONE, Ranks, Rows
 
-__all__ = ["Optimum", "fit_least_squares", "optimum"]
+__all__ = ["Optimum", "fit_least_squares", "optimum", "optimum_distances"]
 
 
 def optimum(
@@ -31,9 +32,9 @@ def optimum(
     intercept: bool = True,
     l2: float = 0.0,
     rank_deficient: RankDeficient = "error",
-    combine: Combine | None = None,
+    ranks: Ranks = ONE,
 ) -> Optimum:
-    """Find the least-squares optimum; `combine` as in `fit_least_squares`.
+    """Find the least-squares optimum of the rows of all ranks.
 
     Raises:
         ConfigError: If l2 is negative.
@@ -42,15 +43,10 @@ def optimum(
             squares are beyond float64.
     """
     config = LeastSquaresConfig(l2=l2, intercept=intercept, rank_deficient=rank_deficient)
-    return _fit(rows, config, combine=combine)[1]
+    return _fit(rows, config, ranks)[1]
 
 
-def fit_least_squares(
-    rows: Rows,
-    config: LeastSquaresConfig,
-    *,
-    combine: Combine | None = None,
-) -> Fit:
+def fit_least_squares(rows: Rows, config: LeastSquaresConfig, *, ranks: Ranks = ONE) -> Fit:
     """Fit a linear regression by least squares.
 
     The model is centred, so that its numbers are the optimum's to the last bit: weight, mean, and
@@ -60,21 +56,18 @@ def fit_least_squares(
         rows: Features, targets and, as an optional third array of a batch, weights: row i counts
             weight[i] times. Float32 rows are added up in float64.
         config: What to minimize.
-        combine: Merges the factors of several processes that each read a part of the rows; must
-            return the same factor in each.
+        ranks: Who holds rows; the fit is the same on each.
 
     Raises:
         DataError: If there are no rows, or a weight is negative or not finite.
         TrainingError: If the features are linearly dependent and that was not allowed, or sums of
             squares are beyond float64.
     """
-    from linexport.least_squares._statistics import (
-        fit_statistics,  # with scipy, which SGD does not need
-    )
+    # It imports scipy, which SGD does not need.
+    from linexport.least_squares._statistics import fit_statistics
 
-    fit, best = _fit(rows, config, combine=combine)
-    model = _model(fit, best, rows.features, rows.targets, config)
-    names = [column.name for column in rows.features]
+    fit, best = _fit(rows, config, ranks)
+    model = _model(fit, best, rows, config)
     warnings: tuple[str, ...] = ()
     if len(fit.dependent):
         warnings = (
@@ -87,34 +80,19 @@ def fit_least_squares(
             solver=config.name,
             rows=best.num_rows,
             coefficients=coefficients_by_target(
-                names,
-                [column.name for column in rows.targets],
-                best.weight.tolist(),
-                best.bias.tolist(),
+                model.feature_names, model.target_names, best.weight.tolist(), best.bias.tolist()
             ),
-            optimum={target.name: _distance(best, k) for k, target in enumerate(rows.targets)},
+            optimum={name: _distance(best, k) for k, name in enumerate(model.target_names)},
             statistics=fit_statistics(
-                best,
-                feature_names=names,
-                target_names=[column.name for column in rows.targets],
+                best, feature_names=model.feature_names, target_names=model.target_names
             ),
         ),
         warnings=warnings,
     )
 
 
-def _fit(
-    rows: Rows,
-    config: LeastSquaresConfig,
-    *,
-    combine: Combine | None = None,
-) -> tuple[Solved, Optimum]:
-    fit = fit_rows(
-        rows,
-        intercept=config.intercept,
-        l2=config.l2,
-        combine=combine,
-    )
+def _fit(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> tuple[Solved, Optimum]:
+    fit = fit_rows(rows, intercept=config.intercept, l2=config.l2, ranks=ranks)
     if len(fit.dependent) and config.rank_deficient == "error":
         raise TrainingError(
             f"{_dependence(fit, rows, config)} {_remedy(fit, rows)}, or use --solver lstsq "
@@ -209,23 +187,15 @@ def _listed(names: list[str]) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _model(
-    fit: Solved,
-    best: Optimum,
-    features: tuple[Column, ...],
-    targets: tuple[Column, ...],
-    config: LeastSquaresConfig,
-) -> LinearModel:
-    described = _described(fit, (*features, *targets))
-    features, targets = described[: len(features)], described[len(features) :]
-    if not config.intercept:
-        return LinearModel(weight=best.weight, bias=best.bias, features=features, targets=targets)
+def _model(fit: Solved, best: Optimum, rows: Rows, config: LeastSquaresConfig) -> LinearModel:
+    columns = _described(fit, (*rows.features, *rows.targets))
+    size = len(rows.features)
     return LinearModel(
         weight=best.weight,
-        bias=best.level,
-        mean=best.mean,
-        features=features,
-        targets=targets,
+        bias=best.level if config.intercept else best.bias,
+        mean=best.mean if config.intercept else None,
+        features=columns[:size],
+        targets=columns[size:],
     )
 
 
@@ -256,3 +226,107 @@ def _distance(best: Optimum, target: int) -> OptimumDistance:
         standard_errors=None if math.isnan(standard_errors) else standard_errors,
         prediction=float(best.distance_bound[target]),
     )
+
+
+def optimum_distances(
+    model: LinearModel, optimum: Optimum, metrics: dict[str, Metrics]
+) -> dict[str, OptimumDistance]:
+    """Return how far a float64 fit is from the optimum on its training rows, by target name.
+
+    Coefficients are compared as slopes per standardized feature, the *level* (the prediction at the
+    mean of the features) and the intercept (that where every feature is 0), all in target units:
+    D + 2 columns. The slopes' distances in standard errors are those of the raw coefficients. The
+    level is there because a feature at 1e6 +- 1 makes the intercept's standard error so large that
+    an intercept within one of it would say nothing of the predictions.
+
+    Args:
+        model: The fit, its columns with their training ranges.
+        optimum: Theirs.
+        metrics: The fit's, on them.
+    """
+    slopes, level = _slopes_and_level(model, optimum)
+    slopes -= optimum.weight / optimum.scale
+    level -= optimum.target_mean  # which least squares predicts at the mean of the features
+    intercept = level - slopes @ (optimum.mean * optimum.scale)
+    ratios = _largest_ratio(
+        np.column_stack([slopes, level, intercept]), _resolved_standard_errors(optimum)
+    )
+    predictions = _largest_prediction_gap(slopes, level, model, optimum)
+    losses = optimum.residual_sum_of_squares / optimum.num_rows
+    return {
+        name: OptimumDistance(
+            loss=metrics[name].rmse ** 2,
+            loss_at_optimum=float(losses[k]),
+            standard_errors=None if math.isnan(ratios[k]) else float(ratios[k]),
+            prediction=float(predictions[k]),
+        )
+        for k, name in enumerate(model.target_names)
+    }
+
+
+def _slopes_and_level(model: LinearModel, optimum: Optimum) -> tuple[Float64Array, Float64Array]:
+    affine = affine_of(model)
+    level = affine.bias + affine.weight @ affine.differences(optimum.mean)
+    return affine.weight / optimum.scale, level
+
+
+def _largest_ratio(distance: Float64Array, unit: Float64Array) -> Float64Array:
+    """Return the largest of |distance| / unit (K, D + 2) of each target; 0 / 0 is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(distance == 0, 0 * unit, np.abs(distance) / unit)
+    return np.asarray(ratios.max(axis=1))
+
+
+def _largest_prediction_gap(
+    slopes: Float64Array, level: Float64Array, model: LinearModel, optimum: Optimum
+) -> Float64Array:
+    """An affine function on a box is largest at a corner: its middle, and half its width."""
+    lower, upper = (
+        (np.array(ends, dtype=np.float64) - optimum.mean) * optimum.scale
+        for ends in (
+            [column.minimum for column in model.features],
+            [column.maximum for column in model.features],
+        )
+    )
+    at_middle = level + slopes @ ((lower + upper) / 2)
+    return np.asarray(np.abs(at_middle) + np.abs(slopes) @ ((upper - lower) / 2))
+
+
+def _resolved_standard_errors(optimum: Optimum) -> Float64Array:
+    """Return the standard errors, shape (K, D + 2).
+
+    nan for a target without degrees of freedom, or where the data fit exactly: there the standard
+    errors are no more than rounding.
+    """
+    freedom = optimum.num_rows - optimum.rank - 1
+    residual_sum = optimum.residual_sum_of_squares
+    variance = residual_sum / freedom if freedom > 0 else np.full(residual_sum.shape, np.nan)
+    errors = np.column_stack(
+        [
+            optimum.weight_standard_errors / optimum.scale,
+            np.sqrt(variance / optimum.num_rows),
+            optimum.bias_standard_errors,
+        ]
+    )
+    resolved = np.asarray((errors[:, :-1] > _resolution(optimum)).all(axis=1))
+    return np.where(resolved[:, None], errors, np.nan)
+
+
+def _resolution(optimum: Optimum) -> Float64Array:
+    """How far rounding in float64 may move slopes and level of data that fit exactly, (K, D + 1).
+
+    Each row's residual is rounded: in standardizing (3 roundings, the mean itself one in log2(N)
+    sums), in the D + 1 products and sums of its prediction, in taking the difference. In root
+    mean square that is at most gamma * (|slopes| summed + the target's deviation), as every
+    standardized feature has root mean square 1; the least-squares solution moves by at most that
+    over the smallest singular value. The means' own rounding shifts the level.
+    """
+    num_features = optimum.weight.shape[1]
+    num_roundings = num_features + 8 + math.ceil(math.log2(optimum.num_rows))
+    relative = gamma(num_roundings, unit_roundoff=FLOAT64.unit_roundoff)
+    slopes = np.abs(optimum.weight / optimum.scale)
+    size = slopes.sum(axis=1) + 1 / optimum.target_scale
+    moved = relative * size / math.sqrt(optimum.gram_eigenvalues[-optimum.rank])
+    offset = slopes @ np.abs(optimum.mean * optimum.scale)
+    level = relative * (size + offset + np.abs(optimum.target_mean))
+    return np.column_stack([*[moved] * num_features, level])

@@ -17,7 +17,7 @@ Tight and rigorous error bounds for basic building blocks of double-word arithme
 (2017), algorithms 4, 6, 10 and 17 (whose product errs by 3 u**2 here, not by 1.5 u**2).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = [
     "exact",
     "multiply",
     "negative",
+    "part",
     "scale_by_power_of_two",
     "subtract",
     "total",
@@ -104,6 +105,11 @@ def divide(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
 def scale_by_power_of_two(a: DoubleDouble, exponent: NDArray[np.int32]) -> DoubleDouble:
     """Return a * 2**exponent without error, exponents int32."""
     return DoubleDouble(np.ldexp(a.high, exponent), np.ldexp(a.low, exponent))
+
+
+def part(a: DoubleDouble, place: Any) -> DoubleDouble:
+    """Return a[place], which may be anything that NumPy takes as an index."""
+    return DoubleDouble(a.high[place], a.low[place])
 
 
 def negative(a: DoubleDouble) -> DoubleDouble:

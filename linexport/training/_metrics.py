@@ -11,8 +11,7 @@ from linexport.errors import DataError
 from linexport.fit import FitStatistics, Metrics
 from linexport.model import LinearModel
 from linexport.numerics import affine_of
-from linexport.rows import Rows
-from linexport.tables import Gather, alone
+from linexport.rows import ONE, Ranks, Rows
 
 __all__ = ["evaluate", "metrics_of"]
 
@@ -20,7 +19,7 @@ CHUNK_ROWS = 65_536
 """Rows predicted at a time: keeps the standardized copy of a long batch small."""
 
 
-def evaluate(model: LinearModel, rows: Rows, gather: Gather = alone) -> dict[str, Metrics]:
+def evaluate(model: LinearModel, rows: Rows, ranks: Ranks = ONE) -> dict[str, Metrics]:
     """Return the metrics of a float64 fit on the rows of all ranks, by target name.
 
     R2 is 1 - SSE / SST, with SST around the mean of these rows' own target; None where the target
@@ -30,14 +29,14 @@ def evaluate(model: LinearModel, rows: Rows, gather: Gather = alone) -> dict[str
         DataError: If there are no rows.
     """
     affine = affine_of(model)
-    count, mean, varies = _target_means(rows, gather)
+    count, mean, varies = _target_means(rows, ranks)
     squared, absolute, total = (np.zeros(model.num_targets) for _ in range(3))
     for features, targets in _chunks(rows):
         errors = affine.evaluate(features) - targets
         squared += (errors**2).sum(axis=0)
         absolute += np.abs(errors).sum(axis=0)
         total += ((targets - mean) ** 2).sum(axis=0)
-    squared, absolute, total = gather(np.stack([squared, absolute, total])).sum(axis=0)
+    squared, absolute, total = ranks.gather(np.stack([squared, absolute, total])).sum(axis=0)
     return {
         name: Metrics(
             rows=count,
@@ -64,7 +63,7 @@ def metrics_of(statistics: FitStatistics | None) -> dict[str, Metrics]:
     }
 
 
-def _target_means(rows: Rows, gather: Gather) -> tuple[int, Float64Array, NDArray[np.bool_]]:
+def _target_means(rows: Rows, ranks: Ranks) -> tuple[int, Float64Array, NDArray[np.bool_]]:
     """Return the number of rows and, of shape (K,), the targets' means and whether they vary."""
     num_targets = len(rows.targets)
     count, total, varies = 0, np.zeros(num_targets), np.zeros(num_targets, dtype=bool)
@@ -76,7 +75,7 @@ def _target_means(rows: Rows, gather: Gather) -> tuple[int, Float64Array, NDArra
         total += shifted.sum(axis=0)
         varies |= shifted.any(axis=0)
     own = [np.array([count]), np.zeros(num_targets) if origin is None else origin, total, varies]
-    stacked = gather(np.concatenate(own))
+    stacked = ranks.gather(np.concatenate(own))
     stacked = stacked[stacked[:, 0] > 0]
     if not len(stacked):
         raise DataError("There are no rows to evaluate on.", source=rows.source)

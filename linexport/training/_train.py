@@ -14,7 +14,7 @@ from linexport.fit import (
     OptimumDistance,
     coefficients_by_target,
 )
-from linexport.least_squares import LeastSquaresConfig, merging, optimum, optimum_distances
+from linexport.least_squares import LeastSquaresConfig, optimum, optimum_distances
 from linexport.model import LinearModel
 from linexport.numerics import raw_coefficients
 from linexport.rows import (
@@ -72,7 +72,7 @@ def train(
     if test is not None:
         check_test_rows(test, rows)
     # Before training, which may take long: rows without an optimum are refused.
-    best = None if chosen.exact else optimum(rows, combine=merging(ranks))
+    best = None if chosen.exact else optimum(rows, ranks=ranks)
     fit = chosen.fit(rows, ranks=ranks, on_epoch=on_epoch)
     record = fit.record
     metrics = _metrics(fit, rows, test, ranks)
@@ -96,11 +96,11 @@ def _metrics(
     """Return the metrics of each part; rows that are a stream are not read again if avoidable."""
     statistics = fit.record.statistics
     if statistics is None or isinstance(rows, Dataset):
-        metrics = {"training": evaluate(fit.model, rows, ranks.gather)}
+        metrics = {"training": evaluate(fit.model, rows, ranks)}
     else:
         metrics = {"training": metrics_of(statistics)}
     if test is not None:
-        metrics["test"] = evaluate(fit.model, test, ranks.gather)
+        metrics["test"] = evaluate(fit.model, test, ranks)
     return metrics
 
 

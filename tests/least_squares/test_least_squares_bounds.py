@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from rational import exactly
 
-from linexport.least_squares._inverse_factor import inverse_factor
+from linexport.least_squares._normal_equations import inverse_factor
 from linexport.least_squares._split import (
     RunningSum,
     Sliced,

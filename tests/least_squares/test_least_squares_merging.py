@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from exact_least_squares import InMemory, solve_exactly
 from hypothesis import given, strategies as st
+from threaded_ranks import on_ranks
 
-from linexport.least_squares._accumulator import CAREFUL, Accumulator, Plan
 from linexport.least_squares._factor import Factor, Frame
+from linexport.least_squares._passes import CAREFUL, Accumulator, Plan
 from linexport.least_squares._solver import LeastSquaresConfig, fit_least_squares, optimum
 
 U = 2.0**-53
@@ -164,15 +165,17 @@ def test_ranks_with_any_share_of_the_rows_give_the_result_of_one_process(num_ran
     generator = np.random.default_rng(num_ranks)
     ends = np.sort(generator.integers(0, 60_001, num_ranks - 1))
     shares = np.split(np.arange(60_000), ends)
-    others = [factor_of(features[share], target[share]) for share in shares[1:]]
-    result = fit_least_squares(
-        InMemory(features[shares[0]], target[shares[0]]),
-        LeastSquaresConfig(),
-        combine=lambda factor: reduce(Factor.merge, others, factor),
-    )
-    apart = np.abs(list(result.record.coefficients["y"].features.values()) - alone.weight[0])
-    within = result.record.optimum["y"].standard_errors + alone.distance_in_standard_errors[0]
-    assert (apart <= within * alone.weight_standard_errors[0] + U * np.abs(alone.weight[0])).all()
+
+    def fit(ranks):
+        share = shares[ranks.rank]
+        rows = InMemory(features[share], target[share])
+        return fit_least_squares(rows, LeastSquaresConfig(), ranks=ranks)
+
+    for result in on_ranks(num_ranks, fit):
+        apart = np.abs(list(result.record.coefficients["y"].features.values()) - alone.weight[0])
+        within = result.record.optimum["y"].standard_errors + alone.distance_in_standard_errors[0]
+        rounding = U * np.abs(alone.weight[0])
+        assert (apart <= within * alone.weight_standard_errors[0] + rounding).all()
 
 
 def test_a_rank_without_rows_changes_nothing():
