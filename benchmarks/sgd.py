@@ -31,8 +31,7 @@ from sklearn.linear_model import SGDRegressor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from linexport.sgd._closed_form import ClosedForm
-from linexport.sgd._shuffling import ShuffledRows, augment
+from linexport.sgd._closed_form import ClosedForm, ShuffledRows, augment
 from linexport.sgd._stepping import Autograd, Pace
 
 LEARNING_RATE = 0.01

@@ -4,7 +4,7 @@ N rows, D features, K targets, B rows in a batch.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -23,7 +23,6 @@ __all__ = [
     "Scaler",
     "SharedBatches",
     "Update",
-    "gradients",
     "new_module",
     "threads_for",
 ]
@@ -143,11 +142,6 @@ class SharedBatches:
             yield self._features.index_select(0, rows), self._targets.index_select(0, rows)
 
 
-def gradients(module: nn.Module) -> dict[str, Tensor]:
-    """Return a copy of the last minibatch's gradients, by parameter name."""
-    return {name: _gradient(parameter).clone() for name, parameter in module.named_parameters()}
-
-
 def new_module(
     num_features: int,
     num_targets: int,
@@ -196,7 +190,8 @@ class Autograd:
 
     def gradients(self) -> dict[str, Tensor]:
         """Return the last minibatch's, by parameter name."""
-        return gradients(self._module)
+        named = self._module.named_parameters()
+        return {name: _gradient(parameter).clone() for name, parameter in named}
 
     def _average(self, num_rows: int) -> None:
         """Replace the gradients of this rank's sum by those of the mean over the batch."""
@@ -253,9 +248,8 @@ def _gradient(parameter: nn.Parameter) -> Tensor:
     return parameter.grad
 
 
-def threads_for(
-    num_values: int, *, alone: int = SINGLE_THREAD_VALUES
-) -> AbstractContextManager[None]:
+@contextmanager
+def threads_for(num_values: int, *, alone: int = SINGLE_THREAD_VALUES) -> Iterator[None]:
     """Compute with one thread where operations take so few values that more are not faster.
 
     Args:
@@ -264,13 +258,8 @@ def threads_for(
     """
     num_threads = torch.get_num_threads()
     if num_threads == 1 or num_values > alone:
-        return nullcontext()
-    return _one_thread(num_threads)
-
-
-@contextmanager
-def _one_thread(num_threads: int) -> Iterator[None]:
-    """Compute with one thread, and then with so many."""
+        yield
+        return
     torch.set_num_threads(1)
     try:
         yield

@@ -11,9 +11,8 @@ from torch import nn
 
 from linexport.numerics._bounds import gamma
 from linexport.rows._synthetic import synthesize
-from linexport.sgd._closed_form import ClosedForm, composed
+from linexport.sgd._closed_form import ClosedForm, ShuffledRows, augment, composed
 from linexport.sgd._config import SGDConfig
-from linexport.sgd._shuffling import ShuffledRows, augment
 from linexport.sgd._stepping import Autograd, Pace
 from linexport.training._train import train
 

@@ -11,7 +11,7 @@ from sklearn.datasets import load_diabetes
 from linexport.errors import TrainingError
 from linexport.rows._synthetic import synthesize
 from linexport.sgd._config import SGDConfig
-from linexport.sgd._descent import half_stable_step, mean_batch_size
+from linexport.sgd._solver import half_stable_step, mean_batch_size
 from linexport.training._train import train
 
 
