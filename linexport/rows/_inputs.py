@@ -3,7 +3,6 @@
 N rows, D features, K targets.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +11,9 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array, has_masked, tensor_to_numpy
 from linexport.columns import Column, default_columns, named_columns, require_unique
 from linexport.errors import DataError
-from linexport.rows._config import MissingInFit, check_missing
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
 from linexport.rows._ranks import ONE, Ranks
-from linexport.rows._table_rows import read_dataset, read_rows
+from linexport.rows._table_rows import read_rows, training_rows
 from linexport.tables import open_table
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ def training_data(data: Any, target: Any = None) -> Rows:
             "The target is missing: train(features, target), or train(table, 'column to predict')."
         )
     elif _are_names(target):
-        return read_dataset(open_table(data), targets=target)
+        return read_rows(training_rows(open_table(data), targets=target)).described()
     return as_dataset(data, target)
 
 
@@ -129,28 +127,20 @@ def as_dataset(
     features: Any,
     target: Any,
     *,
-    feature_names: Sequence[str] | None = None,
-    target_names: Sequence[str] | None = None,
-    missing: MissingInFit = "error",
     source: str = "the arrays",
     minibatches: "Minibatches | None" = None,
 ) -> Dataset:
     """Take arrays or tensors as rows to train on.
 
     Args:
-        features: Shape (N, D).
-        target: Shape (N,) or (N, K).
-        feature_names: D names; those of a data frame if it has any, else x1, x2, ...
-        target_names: K names; that of a series if it has one, else y, or y1, y2, ...
-        missing: Whether a row with a NaN or infinity is an error or is left out.
+        features: Shape (N, D). Columns are named as those of a data frame, else x1, x2, ...
+        target: Shape (N,) or (N, K). Named as a series or data frame, else y, or y1, y2, ...
         source: What messages call the arrays.
         minibatches: The DataLoader's that brought them.
 
     Raises:
         DataError: If shapes or names do not fit, a value is not finite, or there is no row.
-        ConfigError: If missing is neither.
     """
-    check_missing(missing)
     feature_values = _matrix(features, "features", source)
     target_values = _matrix(target, "target", source)
     if len(feature_values) != len(target_values):
@@ -159,23 +149,18 @@ def as_dataset(
             source=source,
         )
     num_features = feature_values.shape[1]
-    feature_columns = _columns(feature_names or _names_of(features), "x", num_features, source)
-    target_columns = _columns(
-        target_names or _names_of(target), "y", target_values.shape[1], source
-    )
+    feature_columns = _columns(features, "x", num_features, source)
+    target_columns = _columns(target, "y", target_values.shape[1], source)
     names = [column.name for column in feature_columns + target_columns]
     values = np.concatenate([feature_values, target_values], axis=1)
-    num_read = len(values)
-    values = finite_rows(values, names, source=source, first_row=1, missing=missing)
-    rows_dropped = num_read - len(values)
-    require_rows(len(values), source, rows_dropped=rows_dropped)
+    finite_rows(values, names, source=source, first_row=1, missing="error")
+    require_rows(len(values), source)
     return Dataset(
         feature_values=values[:, :num_features],
         target_values=values[:, num_features:],
         features=feature_columns,
         targets=target_columns,
         source=source,
-        rows_dropped=rows_dropped,
         minibatches=minibatches,
     ).described()
 
@@ -205,19 +190,11 @@ def _matrix(values: Any, what: str, source: str) -> Float64Array:
     raise DataError(f"{what} must have shape {allowed}, got {array.shape}{hint}.", source=source)
 
 
-def _names_of(values: Any) -> list[str] | None:
-    """Return the names that a data frame or a series carries, if they are text."""
+def _columns(values: Any, prefix: str, count: int, source: str) -> tuple[Column, ...]:
+    """Name columns as a data frame or a series does, if all of its names are text."""
     columns = getattr(values, "columns", None)
     found = [getattr(values, "name", None)] if columns is None else list(columns)
     names = [name for name in found if isinstance(name, str) and name]
-    return names if len(names) == len(found) else None
-
-
-def _columns(
-    names: Sequence[str] | None, prefix: str, count: int, source: str
-) -> tuple[Column, ...]:
-    if names is None:
+    if not len(names) == len(found) == count:
         return default_columns(prefix, count)
-    if len(names) != count:
-        raise DataError(f"{len(names)} names for {count} columns.", source=source)
     return named_columns(require_unique(names, source), source)

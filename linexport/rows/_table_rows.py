@@ -145,28 +145,6 @@ def training_rows(
     )
 
 
-def read_dataset(
-    table: Table,
-    *,
-    targets: str | Sequence[str],
-    features: Sequence[str] | None = None,
-    exclude: Sequence[str] = (),
-    missing: MissingInFit = "error",
-) -> Dataset:
-    """Read the columns to fit into memory, with their ranges.
-
-    Takes the arguments of `training_rows` but for the weights.
-
-    Raises:
-        DataError: As `training_rows`, and as one pass over its rows.
-        ConfigError: If missing is neither.
-    """
-    rows = training_rows(
-        table, targets=targets, features=features, exclude=exclude, missing=missing
-    )
-    return read_rows(rows).described()
-
-
 def read_rows(rows: Rows) -> Dataset:
     """Read rows into memory in one pass; their columns stay as described.
 

@@ -40,9 +40,9 @@ def test_whatever_holds_the_numbers_makes_the_same_dataset(convert):
     assert dataset.features[1].maximum == 7.0
 
 
-def test_columns_are_named_by_data_frames_by_the_caller_or_by_number():
-    def names(*arguments, **options):
-        dataset = as_dataset(*arguments, **options)
+def test_columns_are_named_by_data_frames_or_by_number():
+    def names(*arguments):
+        dataset = as_dataset(*arguments)
         return [column.name for column in dataset.features + dataset.targets]
 
     assert names(X, Y) == ["x1", "x2", "y"]
@@ -50,7 +50,6 @@ def test_columns_are_named_by_data_frames_by_the_caller_or_by_number():
     frame = pd.DataFrame(X, columns=["area", "rooms"])
     assert names(frame, pd.Series(Y, name="price")) == ["area", "rooms", "price"]
     assert names(pl.DataFrame(X, schema=["a", "b"]), pl.Series("p", Y)) == ["a", "b", "p"]
-    assert names(frame, Y, feature_names=["u", "v"], target_names=["w"]) == ["u", "v", "w"]
     assert names(pd.DataFrame(X), Y) == ["x1", "x2", "y"]  # its columns are 0 and 1
 
 
@@ -104,11 +103,10 @@ def test_columns_are_named_by_data_frames_by_the_caller_or_by_number():
             "--missing drop (missing='drop').",
         ),
         (X[:0], Y[:0], {"source": "batch"}, "batch: There are no rows."),
-        (X, Y, {"feature_names": ["a"]}, "the arrays: 1 names for 2 columns."),
         (
-            X,
+            pd.DataFrame(X, columns=["a", "a"]),
             Y,
-            {"feature_names": ["a", "a"]},
+            {},
             "the arrays: Columns 1 and 2 are both named 'a'; rename one.",
         ),
     ],
@@ -117,15 +115,6 @@ def test_arrays_that_cannot_be_fitted_are_refused_in_one_line(features, target, 
     with pytest.raises(DataError) as caught:
         as_dataset(features, target, **options)
     assert str(caught.value) == message
-
-
-def test_rows_without_a_value_can_be_dropped():
-    x, y = np.vstack([X, [np.nan, 1.0], [1.0, np.inf]]), np.append(Y, [1.0, 1.0])
-    dataset = as_dataset(x, y, missing="drop")
-    assert dataset.feature_values.tolist() == X.tolist()
-    assert dataset.rows_dropped == 2
-    with pytest.raises(ConfigError, match="missing must be 'error' or 'drop'"):
-        as_dataset(X, Y, missing="keep")
 
 
 def test_the_dataset_is_a_copy():

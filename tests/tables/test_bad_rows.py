@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, strategies as st
+from reading import read_dataset
 
 from linexport.errors import ConfigError, DataError
-from linexport.rows._table_rows import read_dataset, training_rows
+from linexport.rows._table_rows import training_rows
 from linexport.tables._opening import open_table
 
 TEXT = "correct it, or exclude a column of text with --exclude {}."

@@ -1,10 +1,11 @@
 import numpy as np
 import polars as pl
 import pytest
+from reading import read_dataset
 
 from linexport.errors import ConfigError, DataError
 from linexport.rows._dataset import split
-from linexport.rows._table_rows import read_dataset, training_rows
+from linexport.rows._table_rows import training_rows
 from linexport.tables._opening import open_table
 
 HOUSES = (

@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
+from reading import read_dataset
 
 from linexport.errors import ConfigError, DataError
-from linexport.rows._table_rows import read_dataset
 from linexport.tables._opening import open_table
 
 POLARS = pl.DataFrame({"x": [1, 2, 4], "b": [True, False, None], "y": [0.5, None, 2.5]})

@@ -206,7 +206,8 @@ def test_rows_that_were_dropped_are_counted(arrays):
     features, target = arrays
     target = target.copy()
     target[3] = np.nan
-    result = train(as_dataset(features, target, missing="drop"))
+    table = open_table({"x1": features[:, 0], "x2": features[:, 1], "y": target})
+    result = train(training_rows(table, targets="y", missing="drop"))
     assert (result.record.rows, result.record.rows_dropped) == (119, 1)
 
 

@@ -1,0 +1,10 @@
+"""A table in memory, for tests that look at its rows."""
+
+from typing import Any
+
+from linexport.rows import Dataset, in_memory, training_rows
+from linexport.tables import Table
+
+
+def read_dataset(table: Table, **options: Any) -> Dataset:
+    return in_memory(training_rows(table, **options))
