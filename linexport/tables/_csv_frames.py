@@ -141,7 +141,7 @@ class _Parser:
 
     def _split(self, block: bytes, first_row: int) -> pl.DataFrame:
         """Return the block's fields, as numbers where polars can parse them, else as text."""
-        _check_encoding(block, self._source, first_row)
+        self._check_encoding(block, first_row)
         try:
             frame = self._read(block)
         except pl.exceptions.PolarsError:
@@ -175,14 +175,52 @@ class _Parser:
         }
 
     def _check_structure(self, block: bytes, first_row: int) -> None:
-        _check_field_counts(
-            block,
-            self._source,
-            first_row,
-            delimiter=self._delimiter,
-            num_columns=len(self._names),
-        )
-        _check_quotes(block, self._source, first_row)
+        self._check_field_counts(block, first_row)
+        self._check_quotes(block, first_row)
+
+    def _check_encoding(self, block: bytes, first_row: int) -> None:
+        """Raise DataError at the first byte that is not UTF-8."""
+        if block.isascii():
+            return
+        try:
+            block.decode("utf-8")
+        except UnicodeDecodeError as error:
+            row = first_row + int(_record_ends(block).searchsorted(error.start))
+            raise DataError(not_utf8(block[error.start]), source=self._source, row=row) from error
+
+    def _check_quotes(self, block: bytes, first_row: int) -> None:
+        """Raise DataError if a quote is never closed."""
+        if block.count(b'"') % 2:
+            raise DataError(
+                "A quote is never closed; close it, or double it inside a quoted field.",
+                source=self._source,
+                row=first_row + len(_record_ends(block)),
+            )
+
+    def _check_field_counts(self, block: bytes, first_row: int) -> None:
+        """Raise DataError at the first record that has not one field for each column."""
+        (separators,) = _outside_quotes(block, self._delimiter).nonzero()
+        num_columns, ends = len(self._names), _record_ends(block)
+        num_fields = np.diff(separators.searchsorted(ends), prepend=0) + 1
+        wrong = np.flatnonzero(num_fields != num_columns)
+        if not len(wrong):
+            return
+        row = int(wrong[0])
+        record = block[int(ends[row - 1]) + 1 if row else 0 : int(ends[row])]
+        if not record.strip():
+            message = "The line is empty; delete it."
+        else:
+            if b'"' in record:
+                remedy = "check its quotes"
+            elif num_fields[row] < num_columns:
+                remedy = "complete it"
+            else:
+                remedy = f"quote fields that contain {self._delimiter!r}"
+            message = (
+                f"The header names {num_columns} columns, but this row has {num_fields[row]}; "
+                f"{remedy}."
+            )
+        raise DataError(message, source=self._source, row=first_row + row)
 
     def _malformed(self, block: bytes, first_row: int) -> DataError:
         """Find the first record that polars refuses; all of them have the right width."""
@@ -222,54 +260,6 @@ class _Parser:
             )
         self._kinds[column.name] = kind
         return numbers
-
-
-def _check_encoding(block: bytes, source: str, first_row: int) -> None:
-    """Raise DataError at the first byte that is not UTF-8."""
-    if block.isascii():
-        return
-    try:
-        block.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = first_row + int(_record_ends(block).searchsorted(error.start))
-        raise DataError(not_utf8(block[error.start]), source=source, row=row) from error
-
-
-def _check_quotes(block: bytes, source: str, first_row: int) -> None:
-    """Raise DataError if a quote is never closed."""
-    if block.count(b'"') % 2:
-        raise DataError(
-            "A quote is never closed; close it, or double it inside a quoted field.",
-            source=source,
-            row=first_row + len(_record_ends(block)),
-        )
-
-
-def _check_field_counts(
-    block: bytes, source: str, first_row: int, *, delimiter: str, num_columns: int
-) -> None:
-    """Raise DataError at the first record that has not one field for each column."""
-    (separators,) = _outside_quotes(block, delimiter).nonzero()
-    ends = _record_ends(block)
-    num_fields = np.diff(separators.searchsorted(ends), prepend=0) + 1
-    wrong = np.flatnonzero(num_fields != num_columns)
-    if not len(wrong):
-        return
-    row = int(wrong[0])
-    record = block[int(ends[row - 1]) + 1 if row else 0 : int(ends[row])]
-    if not record.strip():
-        message = "The line is empty; delete it."
-    else:
-        if b'"' in record:
-            remedy = "check its quotes"
-        elif num_fields[row] < num_columns:
-            remedy = "complete it"
-        else:
-            remedy = f"quote fields that contain {delimiter!r}"
-        message = (
-            f"The header names {num_columns} columns, but this row has {num_fields[row]}; {remedy}."
-        )
-    raise DataError(message, source=source, row=first_row + row)
 
 
 def _count_records(block: bytes) -> int:
