@@ -10,17 +10,19 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._csv import not_utf8, parse_header, records
 from linexport.tables._numbers import FrameBatch, Kind, is_plain, not_a_number, parse_numbers
 from linexport.tables._tables import Selection
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class CsvFile:
@@ -199,6 +201,8 @@ class _Parser:
 
     def _check_field_counts(self, block: bytes, first_row: int) -> None:
         """Raise DataError at the first record that has not one field for each column."""
+        import numpy as np  # see linexport.tables
+
         (separators,) = _outside_quotes(block, self._delimiter).nonzero()
         num_columns, ends = len(self._names), _record_ends(block)
         num_fields = np.diff(separators.searchsorted(ends), prepend=0) + 1
@@ -267,13 +271,15 @@ def _count_records(block: bytes) -> int:
     return b"".join(block.split(b'"')[::2]).count(b"\n")  # every other part is within quotes
 
 
-def _record_ends(block: bytes) -> NDArray[np.intp]:
+def _record_ends(block: bytes) -> "NDArray[np.intp]":
     """Return where the newlines are that end a record."""
     (ends,) = _outside_quotes(block, "\n").nonzero()
     return ends
 
 
-def _outside_quotes(block: bytes, character: str) -> NDArray[np.bool_]:
+def _outside_quotes(block: bytes, character: str) -> "NDArray[np.bool_]":
+    import numpy as np  # see linexport.tables
+
     characters = np.frombuffer(block, dtype=np.uint8)
     found: NDArray[np.bool_] = characters == ord(character)
     if b'"' in block:
