@@ -36,7 +36,7 @@ def report(verdict, runtimes, canaries=()):
         num_features=2,
         num_targets=1,
         probe_rows=64,
-        seed=0,
+        probe_seed=0,
         runtimes=tuple(runtimes),
         canaries=tuple(canaries),
     )
