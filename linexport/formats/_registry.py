@@ -32,7 +32,7 @@ __all__ = [
     "register",
 ]
 
-FORMATS: dict[str, Format] = {}
+FORMATS: dict[str, Format] = {"torchscript": TorchScript(), "onnx": Onnx(), "pt2": Pt2()}
 """By name, in the order in which their runtimes are asked."""
 DEFAULT_FORMATS = ("torchscript", "onnx")
 
@@ -47,10 +47,6 @@ def register(new: Format) -> None:
         if new.name == known.name or Path(new.file_name).suffix == Path(known.file_name).suffix:
             raise ConfigError(f"There is a format '{known.name}' already, for {known.file_name}.")
     FORMATS[new.name] = new
-
-
-for _format in (TorchScript(), Onnx(), Pt2()):
-    register(_format)
 
 
 def configured(names: Iterable[str], **settings: Any) -> list[Format]:

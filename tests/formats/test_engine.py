@@ -12,8 +12,7 @@ import pytest
 from artifacts import FOREIGN, true_predictions, whole_model, whole_rows
 
 from linexport.errors import ArtifactError, UnavailableError
-from linexport.formats.onnx import graph as onnx_graph
-from linexport.formats.onnx._engine import OrtEngine
+from linexport.formats.onnx import OrtEngine, graph as onnx_graph
 from linexport.formats.onnx._runtime import OrtRuntime
 
 
@@ -50,10 +49,8 @@ def test_a_batch_is_evaluated_as_it_lies_in_memory(num_targets, centred):
 
         return replace(runtime, session=SimpleNamespace(run=run))
 
-    opened = engine._opened
-    engine._opened = opened._replace(
-        by_rows=listen(opened.by_rows), by_columns=listen(opened.by_columns)
-    )
+    by_rows, by_columns = engine._opened
+    engine._opened = listen(by_rows), listen(by_columns)
     rows = whole_rows(model)
     columns = np.ascontiguousarray(rows.T)
     for batch in (rows, columns.T, np.repeat(rows, 2, axis=0)[::2]):
@@ -163,18 +160,18 @@ model = LinearModel(weight=np.ones((2, 3), np.float32), bias=np.zeros(2, np.floa
 engines = [OrtEngine(onnx_graph.write(model), num_threads=4) for _ in range(4)]
 # So large that it is shared between threads, which do not live in the child.
 batches = [np.ones((200_000, 3), np.float32), np.ones((3, 200_000), np.float32).T]
-parents = [engine._here().by_rows.session for engine in engines]
+parents = [engine._here()[0].session for engine in engines]
 for engine in engines:
     assert all((engine.predict(batch) == 3).all() for batch in batches)
 if child := os.fork():
     assert all((engine.predict(batch) == 3).all() for engine in engines for batch in batches)
-    assert parents == [engine._here().by_rows.session for engine in engines]
+    assert parents == [engine._here()[0].session for engine in engines]
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 signal.alarm(60)  # a child that hangs is killed
 unused = engines.pop()
 for engine in engines:
     assert all((engine.predict(batch) == 3).all() for batch in batches)
-    assert engine._here().by_rows.session not in parents
+    assert engine._here()[0].session not in parents
 del parents, engine, engines, unused  # also the sessions whose threads are not here
 """
 

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from linexport.columns import Column
 from linexport.errors import ArtifactError, ExportError
-from linexport.formats.onnx import file as onnx_file, graph as onnx_graph
+from linexport.formats.onnx import Onnx, graph as onnx_graph
 from linexport.model import LinearModel
 
 FOLDED = LinearModel(weight=np.array([[2, -3.5]], np.float32), bias=np.array([4.25], np.float32))
@@ -113,7 +113,7 @@ def test_columns_that_do_not_fit_are_refused(features):
 
 def test_a_summary_says_what_a_file_holds():
     data = onnx_graph.write(CENTRED, opset_version=15, ir_version=8, metadata={"a": "1"})
-    summary = onnx_file.summarize(data)
+    summary = Onnx().summarize(data)
     assert summary.bytes == len(data)
     assert (summary.opset_versions, summary.ir_version) == ({"": 15}, 8)
     assert summary.operators == ("Sub", "Gemm")

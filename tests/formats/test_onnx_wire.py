@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from onnx import helper, numpy_helper
 
 from linexport.errors import ArtifactError
-from linexport.formats.onnx import file as onnx_file, graph as onnx_graph, wire as onnx_wire
+from linexport.formats.onnx import Onnx, graph as onnx_graph, wire as onnx_wire
 from linexport.formats.onnx.wire import fields
 from linexport.model import LinearModel
 
@@ -195,7 +195,7 @@ def test_every_byte_that_changes_is_judged_as_by_the_onnx_package(form):
             if onnx_wire.read(changed) is None:
                 continue
             num_recognised += 1
-            assert verdict(onnx_file.read_named, changed) == verdict(
+            assert verdict(Onnx().read, changed) == verdict(
                 lambda mutated: onnx_graph.read_named(onnx_graph.check(mutated)), changed
             )
     assert num_recognised > len(make_model(form, 1, 2).weight.tobytes())
@@ -267,7 +267,7 @@ def test_damaged_names_are_refused_with_the_same_words(features):
     metadata = METADATA | {"features": features}
     data = onnx_wire.write(make_model(("float32", False), 1, 2), metadata=metadata)
     assert onnx_wire.read(data) is not None
-    said = verdict(onnx_file.read_named, data)
+    said = verdict(Onnx().read, data)
     assert said == verdict(lambda proto: onnx_graph.read_named(onnx_graph.check(proto)), data)
     assert said.startswith("The ONNX file's names of columns are damaged")
 
@@ -278,6 +278,6 @@ def test_only_files_that_are_not_recognised_load_the_onnx_package(monkeypatch):
 
     data = onnx_wire.write(make_model(("float32", False)))
     monkeypatch.setattr(onnx_graph, "check", refuse)
-    assert onnx_file.read(data) is not None
+    assert Onnx().read(data) is not None
     with pytest.raises(AssertionError):
-        onnx_file.read(data + b" ")
+        Onnx().read(data + b" ")

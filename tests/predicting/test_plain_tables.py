@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from linexport.errors import ConfigError, DataError
-from linexport.formats.onnx import graph as onnx_graph
-from linexport.formats.onnx._engine import OrtEngine
+from linexport.formats.onnx import OrtEngine, graph as onnx_graph
 from linexport.model import LinearModel
 from linexport.predicting._predictor import Predictor
 from linexport.predicting._stream import write_predictions

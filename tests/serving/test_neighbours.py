@@ -9,8 +9,7 @@ from running_server import answers, post, serving
 
 import linexport
 from linexport import ExportConfig
-from linexport.formats.onnx import graph as onnx_graph
-from linexport.formats.onnx._engine import OrtEngine
+from linexport.formats.onnx import OrtEngine, graph as onnx_graph
 from linexport.model import LinearModel
 from linexport.numerics._bounds import precision_of, rounding_error_bound
 from linexport.numerics._forms import affine_of

@@ -1,15 +1,38 @@
 """ONNX: `model.onnx`, a single file that any ONNX runtime reads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, final
 
+import msgspec
+
+from linexport.columns import Column
 from linexport.formats._format import Engine, Format, Runtime
 
 if TYPE_CHECKING:
-    from linexport.formats.onnx.file import OnnxSummary
+    import onnx
+
     from linexport.model import LinearModel
 
-__all__ = ["Onnx"]
+__all__ = ["Onnx", "OnnxSummary"]
+
+
+class OnnxSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What an ONNX file says of itself."""
+
+    bytes: int
+    ir_version: int
+    opset_versions: dict[str, int]
+    """By operator domain; the standard one is the empty string."""
+    operators: tuple[str, ...]
+    inputs: dict[str, str]
+    """By name, such as float32 [batch, 2]."""
+    outputs: dict[str, str]
+    producer: str
+    form: str | None
+    """folded or centred; None where the graph is not one that `write` writes."""
+    features: tuple[Column, ...]
+    targets: tuple[Column, ...]
+    metadata: dict[str, str]
 
 
 @final
@@ -97,15 +120,31 @@ class Onnx(Format):
         states_targets = len(outputs) == 2 and isinstance(outputs[1], int)
         return inputs[1], outputs[1] if states_targets else None
 
-    def summarize(self, data: bytes) -> "OnnxSummary":
+    def summarize(self, data: bytes) -> OnnxSummary:
         """Check a file and say what it holds.
 
         Raises:
             ArtifactError: If it is no valid and linear ONNX graph, or its names are damaged.
         """
-        from linexport.formats.onnx import file
+        from linexport.formats.onnx import graph
 
-        return file.summarize(data)
+        proto = graph.check(data)
+        model = graph.read_named(proto)
+        constants = {tensor.name for tensor in proto.graph.initializer}
+        inputs = [value for value in proto.graph.input if value.name not in constants]
+        return OnnxSummary(
+            bytes=len(data),
+            ir_version=proto.ir_version,
+            opset_versions={entry.domain: entry.version for entry in proto.opset_import},
+            operators=tuple(node.op_type for node in proto.graph.node),
+            inputs=_described(inputs),
+            outputs=_described(proto.graph.output),
+            producer=proto.producer_name,
+            form=None if model is None else model.form,
+            features=() if model is None else model.features,
+            targets=() if model is None else model.targets,
+            metadata=graph.read_metadata(proto),
+        )
 
     def read(self, data: bytes) -> "LinearModel | None":
         """Check a file and return the model that it states under its names, if it is as ours are.
@@ -113,9 +152,10 @@ class Onnx(Format):
         Raises:
             ArtifactError: If it is no valid and linear ONNX graph, or its names are damaged.
         """
-        from linexport.formats.onnx import file
+        from linexport.formats.onnx import wire
 
-        return file.read_named(data)
+        stated = wire.stated(data)
+        return None if stated is None else wire.named(*stated)
 
     def engine(self, data: bytes, *, num_threads: int | None, provider: str = "cpu") -> Engine:
         """Open sessions on a file in whichever process predicts.
@@ -124,7 +164,7 @@ class Onnx(Format):
             ArtifactError: As `open`.
             UnavailableError: If onnxruntime would not really use the provider.
         """
-        from linexport.formats.onnx._engine import OrtEngine
+        from linexport.formats.onnx._runtime import OrtEngine
 
         return OrtEngine(data, num_threads=num_threads, provider=provider)
 
@@ -132,11 +172,28 @@ class Onnx(Format):
 def _laid_out(data: bytes, num_threads: int | None) -> Iterator[Runtime]:
     """Yield the other graphs that the predictor evaluates for the same file, if there are any."""
     from linexport.formats.onnx import graph, wire
-    from linexport.formats.onnx._runtime import OrtRuntime, layouts
+    from linexport.formats.onnx._runtime import OrtRuntime
 
     stated = graph.read(graph.parse(data))
-    for layout in layouts(stated):
+    for layout in wire.layouts(stated):
         if stated is not None and layout is not None:
             turned = wire.write(stated, layout)
             structure = graph.read(graph.check(turned), layout)
             yield OrtRuntime.start(turned, structure, layout, num_threads=num_threads)
+
+
+def _described(values: "Iterable[onnx.ValueInfoProto]") -> dict[str, str]:
+    return {value.name: _type_and_shape(value.type.tensor_type) for value in values}
+
+
+def _type_and_shape(tensor: "onnx.TypeProto.Tensor") -> str:
+    from onnx import TensorProto
+
+    # Of an optional or a sequence the tensor type is empty: it is called undefined.
+    name = TensorProto.DataType.Name(tensor.elem_type).lower()
+    name = {"float": "float32", "double": "float64"}.get(name, name)
+    sizes = [
+        str(size.dim_value) if size.HasField("dim_value") else size.dim_param or "?"
+        for size in tensor.shape.dim
+    ]
+    return f"{name} [{', '.join(sizes)}]"

@@ -45,8 +45,10 @@ __all__ = [
     "Layout",
     "Written",
     "columns_in",
+    "layouts",
     "named",
     "read",
+    "stated",
     "write",
 ]
 
@@ -130,6 +132,35 @@ def read(data: bytes) -> Written | None:
     except (KeyError, TypeError, ValueError):  # it is none of ours, wherever that shows
         return None
     return Written(model, metadata) if again == data else None
+
+
+def stated(data: bytes) -> Written | None:
+    """Check a file that may be anything, and return what its graph states, if it is as ours are.
+
+    The onnx package is loaded for files only that `read` does not recognise.
+
+    Raises:
+        ArtifactError: As `graph.check`.
+    """
+    written = read(data)
+    if written is not None:
+        return written
+    from linexport.formats.onnx import graph
+
+    proto = graph.check(data)
+    model = graph.read(proto)
+    return None if model is None else Written(model, graph.read_metadata(proto))
+
+
+def layouts(model: LinearModel | None) -> tuple[Layout | None, Layout | None]:
+    """Tell which graphs predict for batches by rows and by columns; None is the file's own.
+
+    By rows a graph of one target is better turned round, and its predictions lie in memory as
+    those of the file's do. With more targets neither is so.
+    """
+    if model is None:
+        return None, None
+    return ("rows" if model.num_targets == 1 else None), "columns"
 
 
 def columns_in(
