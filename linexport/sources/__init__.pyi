@@ -1,5 +1,5 @@
-from ._found import Imported as Imported
 from ._reading import (
+    Imported as Imported,
     read_model as read_model,
     read_reference as read_reference,
 )

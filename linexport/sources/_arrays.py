@@ -18,7 +18,7 @@ from linexport._arrays import Float64Array, has_masked
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.numerics import input_columns, linear_model
-from linexport.sources._found import Imported
+from linexport.sources._reading import Imported
 
 __all__ = ["as_float64", "decode", "read"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.model import LinearModel
-from linexport.sources._found import Imported
+from linexport.sources._reading import Imported
 from linexport.sources._registry import R_INTERCEPT
 
 __all__ = ["decode", "read"]

@@ -16,9 +16,9 @@ from onnx import numpy_helper
 from linexport.errors import ModelError
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.numerics import input_columns, linear_model
-from linexport.sources._found import Imported
 from linexport.sources._onnx_operators import apply
 from linexport.sources._onnx_values import Batch, Value
+from linexport.sources._reading import Imported
 
 __all__ = ["decode", "read"]
 

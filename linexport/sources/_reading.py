@@ -1,6 +1,7 @@
-"""Telling what a source is, and having it read."""
+"""Telling what a source is, having it read, and what is found; our own values are read here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,65 @@ import numpy as np
 
 from linexport import bundle
 from linexport._files import naming, read_artifact
-from linexport.columns import Column
+from linexport.columns import Column, listed
 from linexport.errors import ArtifactError, ModelError
+from linexport.fit import Fit, FitRecord
 from linexport.model import LinearModel
-from linexport.sources._found import Imported
 from linexport.sources._registry import SOURCES, Source
 
-__all__ = ["read_model", "read_reference"]
+__all__ = ["Imported", "read", "read_model", "read_reference"]
 
-PICKLES = frozenset({".cloudpickle", ".dill", ".joblib", ".pickle", ".pkl", ".skops"})
+_PICKLE = (
+    "loading a pickled object runs the code in it: load it in Python, where you know where it "
+    "comes from, and call linexport.export(model, ...) there."
+)
+_PROGRAM = (
+    "a torch.export archive is a program, and loading it may run code: pass the state_dict, or the "
+    "module from Python."
+)
+_REFUSED = {
+    ".cloudpickle": _PICKLE, ".dill": _PICKLE, ".joblib": _PICKLE, ".pickle": _PICKLE,
+    ".pkl": _PICKLE, ".pt2": _PROGRAM, ".skops": _PICKLE,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Imported:
+    """A model from elsewhere."""
+
+    model: LinearModel
+    """From `read_model` in float64, which holds a source's float32 numbers exactly; with a mean
+    where it has one."""
+    source: str
+    """What it came from, such as "scikit-learn Ridge"; no path."""
+    features_named: bool = False
+    """Whether the names of the features are the source's own, not x1, x2, ..."""
+    targets_named: bool = False
+    """Likewise of the targets."""
+    record: FitRecord | None = None
+    """How the model came about, where it was fitted or exported here before."""
+    rounded: Mapping[str, float] = field(default_factory=dict)
+    """By target name, how far rounding has moved predictions from that fit's already, over the
+    training range, in target units."""
+
+    def named(
+        self, features: Sequence[Column | str], targets: Sequence[Column | str]
+    ) -> "Imported":
+        """Return the model in float64, under names given where the source has none or the same.
+
+        Raises:
+            ModelError: If they are not the source's, or not as many as there are.
+        """
+        model = self.model.widened().with_columns(
+            _columns("features", self.model.features, features, own=self.features_named),
+            _columns("targets", self.model.targets, targets, own=self.targets_named),
+        )
+        return replace(
+            self,
+            model=model,
+            features_named=self.features_named or bool(features),
+            targets_named=self.targets_named or bool(targets),
+        )
 
 
 def read_model(
@@ -88,16 +139,8 @@ def _read_path(path: Path) -> Imported:
 
 
 def _by_suffix(suffix: str) -> Source:
-    if suffix in PICKLES:
-        raise ArtifactError(
-            "loading a pickled object runs the code in it: load it in Python, where you know "
-            "where it comes from, and call linexport.export(model, ...) there."
-        )
-    if suffix == ".pt2":
-        raise ArtifactError(
-            "a torch.export archive is a program, and loading it may run code: pass the "
-            "state_dict, or the module from Python."
-        )
+    if suffix in _REFUSED:
+        raise ArtifactError(_REFUSED[suffix])
     for known in SOURCES:
         if suffix in known.suffixes:
             return known
@@ -105,3 +148,49 @@ def _by_suffix(suffix: str) -> Source:
     raise ArtifactError(
         f"the suffix does not say what it holds: {', '.join(suffixes)}, or a bundle's directory."
     )
+
+
+def read(thing: Any) -> Imported:
+    """Read a model from a value that a verb returned, with the record of its fit.
+
+    Raises:
+        ModelError: If it holds no model.
+    """
+    thing = getattr(thing, "origin", thing)  # what export returned states what it exported
+    match thing:
+        case Imported():
+            return thing
+        case LinearModel():
+            return _named(thing, "LinearModel")
+        case Fit():
+            return _named(thing.model, f"linexport {thing.record.solver}", record=thing.record)
+        case bundle.Bundle():
+            manifest = thing.manifest
+            rounded = {name: budget.export for name, budget in manifest.error_budget.items()}
+            return _named(thing.model, "linexport bundle", record=manifest.record, rounded=rounded)
+    raise ModelError(f"A {type(thing).__name__} of linexport holds no model.")
+
+
+def _named(model: LinearModel, source: str, **known: Any) -> Imported:
+    return Imported(model=model, source=source, features_named=True, targets_named=True, **known)
+
+
+def _columns(
+    what: str, columns: tuple[Column, ...], given: Sequence[Column | str], *, own: bool
+) -> tuple[Column, ...]:
+    if not given:
+        return columns
+    if len(given) != len(columns):
+        raise ModelError(f"The model has {len(columns)} {what}, but {len(given)} names are given.")
+    # A name leaves what is known of the column, such as its range; a Column states all of it.
+    renamed = tuple(
+        replace(column, name=part) if isinstance(part, str) else part
+        for column, part in zip(columns, given, strict=True)
+    )
+    names, wanted = ([column.name for column in part] for part in (columns, renamed))
+    if own and names != wanted:
+        raise ModelError(
+            f"The source names its {what} {listed(names)}, not {listed(wanted)}: leave the names "
+            "out, or give them as they are, in this order."
+        )
+    return renamed

@@ -82,6 +82,6 @@ SOURCES = [
     Source(f"{_ROOM}._onnx", made_by("onnx"), (".onnx",)),
     Source(f"{_ROOM}._scikit_learn", made_by("sklearn")),
     Source(f"{_ROOM}._statsmodels", made_by("statsmodels")),
-    Source(f"{_ROOM}._own", made_by("linexport")),
+    Source(f"{_ROOM}._reading", made_by("linexport")),
 ]
 """In the order in which they are asked."""

@@ -13,9 +13,16 @@ import numpy as np
 from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.numerics import Mixed, Values, input_columns, linear_model
-from linexport.sources._estimators import fitted, is_passed_through, kind_of, numbers
-from linexport.sources._found import Imported
-from linexport.sources._scalers import require_scaler, restored, transformed
+from linexport.sources._estimators import (
+    fitted,
+    is_passed_through,
+    kind_of,
+    numbers,
+    require_scaler,
+    restored,
+    transformed,
+)
+from linexport.sources._reading import Imported
 
 __all__ = ["INNER", "REGRESSORS", "read"]
 

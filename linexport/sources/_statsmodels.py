@@ -12,7 +12,7 @@ from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.sources._arrays import as_float64
-from linexport.sources._found import Imported
+from linexport.sources._reading import Imported
 
 __all__ = ["read"]
 

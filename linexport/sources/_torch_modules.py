@@ -20,7 +20,7 @@ from linexport.errors import ArtifactError, ModelError
 from linexport.formats import Centred, Folded
 from linexport.numerics import Values, batch_normalized, input_columns, linear_model
 from linexport.sources import _arrays as arrays
-from linexport.sources._found import Imported
+from linexport.sources._reading import Imported
 
 __all__ = ["decode", "read"]
 
