@@ -119,44 +119,38 @@ class _Line:
         if self.live:
             click.echo("\r" + " " * 79 + "\r", nl=False, err=True)
 
-
-class EpochDisplay:
-    """Prints each epoch's loss; on a terminal it says on stderr what is to come."""
-
-    def __init__(self, *, as_text: bool, standardized: bool) -> None:
-        self.as_text = as_text
-        self.unit = " of the target's variance" if standardized else ""
-        self.line = _Line()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.line.clear()
+        self.clear()
+
+
+class EpochDisplay(_Line):
+    """Prints each epoch's loss; on a terminal it says on stderr what is to come."""
+
+    def __init__(self, *, as_text: bool, standardized: bool) -> None:
+        super().__init__()
+        self.as_text = as_text
+        self.unit = " of the target's variance" if standardized else ""
 
     def __call__(self, epoch: "EpochEnd") -> None:
-        self.line.clear()
+        self.clear()
         if self.as_text:
             click.echo(f"epoch {epoch.epoch}, loss {epoch.loss:f}{self.unit}")
-        self.line.show(
+        self.show(
             f"epoch {epoch.epoch} of {epoch.epochs}, loss {epoch.loss:.6g}, "
             f"{epoch.rows_per_second:,.0f} rows/s, {epoch.seconds_left:.0f} s left"
         )
 
 
-class ReadDisplay:
+class ReadDisplay(_Line):
     """Shows rows, rows/s, bytes and time left while a table is read, at most ten times a second."""
 
     def __init__(self) -> None:
-        self.line = _Line()
+        super().__init__()
         self.began = self.shown = time.monotonic()
         self.rows = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.line.clear()
 
     def __call__(self, progress: "ReadProgress") -> None:
         now = time.monotonic()
@@ -165,7 +159,7 @@ class ReadDisplay:
         self.rows = progress.rows
         if now - self.shown > SECONDS_BETWEEN_LOOKS:
             self.shown = now
-            self.line.show(_reading(progress, now - self.began))
+            self.show(_reading(progress, now - self.began))
 
 
 def _reading(progress: "ReadProgress", seconds: float) -> str:

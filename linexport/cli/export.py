@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from linexport import pipeline
-from linexport.cli._main import collector_paused
+from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     SettingsCommand,
     export_sections,
@@ -59,17 +59,16 @@ def command(
     Exit status: 0 proven, 1 a runtime disagrees, 2 misuse, 3 could not be done.
     """
     config = made(pipeline.ExportConfig, values)
-    with collector_paused():
-        from linexport.pipeline import export  # loads torch
-    exported = export(
-        source,
-        output,
-        config=config,
-        features=_split(features),
-        targets=_split(target),
-        ranges=ranges,
-        overwrite=overwrite,
-    )
+    with collector_patient():
+        exported = pipeline.export(
+            source,
+            output,
+            config=config,
+            features=_split(features),
+            targets=_split(target),
+            ranges=ranges,
+            overwrite=overwrite,
+        )
     echo_exported(ctx, exported, as_json=as_json, quiet=quiet)
 
 

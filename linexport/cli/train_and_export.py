@@ -108,8 +108,8 @@ def command(
 
     Exit status: 0 proven, 1 a runtime disagrees, 2 misuse, 3 could not be done.
     """
-    fit = made(pipeline.FitConfig, values)
-    name = fit.solver or default_solver(textbook=data is None)
+    settings = made(pipeline.FitConfig, values)
+    name = settings.solver or default_solver(textbook=data is None)
     solver, config = _solver(name, values), made(pipeline.ExportConfig, values)
     with collector_patient(), _joined_ranks() as ranks, ReadDisplay() as reading:
         with ranks.together():
@@ -121,7 +121,7 @@ def command(
                 weights=weights,
                 **given(pipeline.DataConfig, values),
                 units=units,
-                seed=fit.seed,
+                seed=settings.seed,
                 ranks=ranks,
                 stream=True,
                 on_read=None if ranks.rank else reading,
@@ -129,27 +129,25 @@ def command(
         standardize = values["standardize"]
         standardized = data is not None if standardize is None else standardize
         with EpochDisplay(as_text=not (as_json or quiet), standardized=standardized) as epochs:
-            exported = pipeline.train_together(
+            fit = pipeline.train_together(
                 rows,
                 output,
                 ranks=ranks,
                 solver=solver,
-                test_fraction=fit.test_fraction,
-                config=config,
+                test_fraction=settings.test_fraction,
                 overwrite=overwrite,
-                seed=fit.seed,
+                seed=settings.seed,
                 on_epoch=None if ranks.rank else epochs,
             )
-    if exported is None:  # rank 0 alone writes and prints
-        return
-    trained = exported.fit
-    assert trained is not None
+        if ranks.rank:  # rank 0 alone writes and prints
+            return
+        exported = pipeline.export(fit, output, config=config, overwrite=overwrite)
     echo_exported(
         ctx,
         exported,
         as_json=as_json,
         quiet=quiet,
-        before=_module_lines(trained),
+        before=_module_lines(fit),
         truth=_truth(rows),
     )
 
@@ -189,10 +187,10 @@ def _solver(name: str, values: dict[str, Any]) -> Any:
     return made(cls, values)
 
 
-def _module_lines(trained: "Fit") -> list[str]:
+def _module_lines(fit: "Fit") -> list[str]:
     """The module that was trained and its last gradients, as the textbook prints them."""
-    lines = [f"Module: {trained.module}"] if trained.module is not None else []
-    for name, gradient in (trained.gradients or {}).items():
+    lines = [f"Module: {fit.module}"] if fit.module is not None else []
+    for name, gradient in (fit.gradients or {}).items():
         numbers = ", ".join(f"{g:.6g}" for g in gradient.flatten().tolist()[:MOST_GRADIENTS])
         lines.append(f"Last gradient of {name}, shape {tuple(gradient.shape)}: {numbers}")
     return lines

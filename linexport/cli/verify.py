@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from linexport import reporting
-from linexport.cli._main import collector_paused
-from linexport.cli._options import Section, SettingsCommand, json_option, made, quiet_option
+from linexport import pipeline, reporting
+from linexport.cli._main import collector_patient
+from linexport.cli._options import Section, SettingsCommand, given, json_option, quiet_option
 from linexport.cli._terminal import DISAGREES, echo_lines, echo_verdict
 from linexport.parity import ProbeConfig
 
@@ -44,16 +44,10 @@ def command(
 
     Exit status: 0 all agree, 1 one disagrees, 2 misuse, 3 could not be checked.
     """
-    probes = made(ProbeConfig, values)
-    with collector_paused():
-        from linexport.pipeline import verify  # loads torch
-    certificate = verify(
-        path,
-        reference=reference,
-        trust=trust,
-        probe_rows=probes.probe_rows,
-        probe_seed=probes.probe_seed,
-    )
+    with collector_patient():
+        certificate = pipeline.verify(
+            path, reference=reference, trust=trust, **given(ProbeConfig, values)
+        )
     if as_json:
         click.echo(reporting.render(reporting.certificate_document(certificate)))
     else:

@@ -7,7 +7,7 @@ from ._export import (
     Exported as Exported,
     export as export,
 )
-from ._inspect import (
+from ._opening import (
     BundleInspection as BundleInspection,
     inspect as inspect,
 )

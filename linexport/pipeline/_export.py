@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from linexport import bundle, formats, reporting, sources
+from linexport import bundle, formats, reporting, sources, tables
 from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
 from linexport.columns import Column
-from linexport.errors import ConfigError, ModelError
+from linexport.errors import ConfigError, DataError, ModelError
 from linexport.fit import Fit, FitRecord, coefficients_by_target
 from linexport.model import LinearModel
 from linexport.numerics import (
@@ -101,9 +101,7 @@ def export(
         raise ConfigError("What train returned has its names and ranges; leave them out.")
     origin = sources.read_model(source, features=features, targets=targets)
     if ranges is not None:
-        from linexport.pipeline._ranges import with_ranges  # it imports polars
-
-        origin = replace(origin, model=with_ranges(origin.model, ranges))
+        origin = replace(origin, model=_with_ranges(origin.model, ranges))
     fit_model, record = origin.model, origin.record or _imported(origin)
     bundle.check_destination(output, overwrite=overwrite)
     model = artifact_model(fit_model, np.dtype(config.dtype), config.form)
@@ -148,6 +146,32 @@ def export(
             *_precision_warnings(origin, record, budgets, config),
         ),
     )
+
+
+def _with_ranges(model: LinearModel, source: Any) -> LinearModel:
+    """Return the model with its features' ranges as a table has them; read in constant memory.
+
+    Missing and non-finite values are left out.
+
+    Raises:
+        DataError: If the table cannot be read, lacks a feature, or has no value of one.
+    """
+    table = tables.open_table(source)
+    lower, upper = (np.full(model.num_features, end) for end in (np.inf, -np.inf))
+    for batch in table.batches(model.feature_names):
+        values = batch.numbers()
+        values = np.where(np.isfinite(values), values, np.nan)
+        # fmin and fmax pass over NaN.
+        lower = np.fmin(lower, np.fmin.reduce(values, axis=0, initial=np.inf))
+        upper = np.fmax(upper, np.fmax.reduce(values, axis=0, initial=-np.inf))
+    for name, low, high in zip(model.feature_names, lower, upper, strict=True):
+        if low > high:
+            raise DataError("there is no number, so no range.", source=table.source, column=name)
+    features = tuple(
+        replace(column, minimum=low, maximum=high)
+        for column, low, high in zip(model.features, lower.tolist(), upper.tolist(), strict=True)
+    )
+    return model.with_columns(features, model.targets)
 
 
 def _imported(origin: Imported) -> FitRecord:

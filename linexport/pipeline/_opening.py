@@ -1,16 +1,21 @@
-"""What a verb is given: a bundle, in whichever guise, or one artifact. No engine is loaded."""
+"""What a verb is given, a bundle or one artifact, and what that holds. No engine is loaded."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from linexport import bundle, formats
-from linexport._files import read_artifact
+from linexport import bundle, formats, parity
+from linexport._files import naming, read_artifact
 from linexport.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
-    from linexport.bundle import Bundle
+    from linexport.bundle import Bundle, Manifest
     from linexport.formats import Format
+    from linexport.formats.onnx import OnnxSummary
+    from linexport.parity import Certificate
+
+__all__ = ["BundleInspection", "inspect"]
 
 
 class Artifact(NamedTuple):
@@ -62,3 +67,51 @@ def predicting_artifact(opened: "Bundle") -> "tuple[Format, bytes]":
         f"{opened.path}: the bundle has no {' or '.join(known.file_name for known in usable)}, "
         f"which predicting needs; export the model with --format {usable[0].name} too."
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleInspection:
+    """A bundle whose sizes, digests and numbers were checked."""
+
+    path: str
+    manifest: "Manifest"
+    certificate: "Certificate | None"
+    """What the parity check found when the bundle was written, if it covers these files."""
+
+
+def inspect(given: Any) -> "BundleInspection | OnnxSummary":
+    """Say what a bundle or an artifact is.
+
+    Args:
+        given: A bundle: what `read_bundle` or `export` returned, or its directory; or the path of
+            an ONNX file.
+
+    Raises:
+        ArtifactError: If it is neither, damaged or hostile.
+        ConfigError: If it is no path.
+    """
+    found = opened(given)
+    with naming(found.path):
+        if not isinstance(found, bundle.Bundle):
+            summary: OnnxSummary = found.format.summarize(found.data)
+            return summary
+        certificate = None
+        if bundle.CERTIFICATE_FILE in found.manifest.files:
+            certificate = parity.decode_certificate(found.read(bundle.CERTIFICATE_FILE))
+            check_covered(found.manifest, certificate)
+    return BundleInspection(path=str(found.path), manifest=found.manifest, certificate=certificate)
+
+
+def check_covered(manifest: "Manifest", certificate: "Certificate") -> None:
+    """Refuse a certificate that speaks of other files than the ones beside it.
+
+    Raises:
+        ArtifactError: Naming the file.
+    """
+    beside = {name: record.sha256 for name, record in artifacts_of(manifest.files).items()}
+    for name in sorted(beside.keys() | certificate.artifacts.keys()):
+        if beside.get(name) != certificate.artifacts.get(name):
+            raise ArtifactError(
+                f"parity.json is not the proof of the {name} in this bundle; run "
+                "`linexport verify`, and export the model again."
+            )

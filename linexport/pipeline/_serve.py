@@ -13,8 +13,7 @@ from linexport.bundle import CERTIFICATE_FILE, Bundle
 from linexport.errors import ArtifactError, ConfigError, UnavailableError
 from linexport.formats import Runtime
 from linexport.parity import DoubleReference, decode_certificate
-from linexport.pipeline._inspect import check_covered
-from linexport.pipeline._opening import predicting_artifact
+from linexport.pipeline._opening import check_covered, predicting_artifact
 from linexport.predicting import Predictor
 from linexport.serving import Limits, ServeConfig, ServedModel
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from linexport import bundle, tables, training
 from linexport.columns import Column, split_names
 from linexport.errors import ConfigError
-from linexport.fit import OnEpoch
+from linexport.fit import Fit, OnEpoch
 from linexport.pipeline._config import DataConfig, ExportConfig, FitConfig
 from linexport.pipeline._export import Exported, export
 from linexport.rows import ONE, Dataset, Ranks, in_memory, share_dataset, split, synthesize
@@ -112,19 +112,17 @@ def train_and_export(
         ConfigError: If a setting is outside what it may be.
         LinexportError: As the steps do: `train`, `export`.
     """
-    exported = train_together(
+    fit = train_together(
         rows,
         output,
         ranks=ONE,
         solver=solver,
         test_fraction=test_fraction,
-        config=config,
         overwrite=overwrite,
         seed=seed,
         on_epoch=on_epoch,
     )
-    assert exported is not None, "rank 0 exports"
-    return exported
+    return export(fit, output, config=config, overwrite=overwrite)
 
 
 def train_together(
@@ -134,17 +132,11 @@ def train_together(
     ranks: Ranks,
     solver: "str | Solver | None" = None,
     test_fraction: float = 0.0,
-    config: ExportConfig | None = None,
     overwrite: bool = False,
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
-) -> Exported | None:
-    """Do as `train_and_export`, on every rank with its share of the rows; rank 0 exports.
-
-    Returns:
-        On rank 0 the bundle and its proof, on the others nothing.
-    """
-    config = config or ExportConfig()
+) -> Fit:
+    """Fit as `train_and_export`, on every rank with its share of the rows; rank 0 may export it."""
     FitConfig(test_fraction=test_fraction, seed=seed)
     with ranks.together():
         if ranks.rank == 0:  # before training, which may take long
@@ -154,10 +146,7 @@ def train_together(
             if ranks.size > 1:
                 raise ConfigError("Several ranks keep no test rows: leave the test fraction out.")
             rows, test = split(in_memory(rows), test_fraction, seed)
-        result = training.train(rows, solver=solver, test=test, on_epoch=on_epoch, ranks=ranks)
-    if ranks.rank:
-        return None
-    return export(result, output, config=config, overwrite=overwrite)
+        return training.train(rows, solver=solver, test=test, on_epoch=on_epoch, ranks=ranks)
 
 
 def _with_units(rows: "Dataset | TableRows", units: Mapping[str, str]) -> "Dataset | TableRows":

@@ -24,7 +24,7 @@ def lines_of(monkeypatch):
         )
         lines = []
         with _terminal.ReadDisplay() as display:
-            monkeypatch.setattr(display.line, "show", lines.append)
+            monkeypatch.setattr(display, "show", lines.append)
             for step in progress:
                 display(step)
         return lines
