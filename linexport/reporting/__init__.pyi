@@ -6,10 +6,12 @@ from ._document import (
     render as render,
     training_document as training_document,
 )
-from ._text import (
+from ._inspection import (
     bundle_lines as bundle_lines,
+    onnx_lines as onnx_lines,
+)
+from ._text import (
     certificate_lines as certificate_lines,
     conclusion as conclusion,
-    onnx_lines as onnx_lines,
     training_lines as training_lines,
 )

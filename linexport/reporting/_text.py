@@ -1,26 +1,24 @@
 """Results as text for a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from linexport.bundle import ErrorBudget, Manifest
+from linexport.bundle import ErrorBudget
 from linexport.columns import Column
-from linexport.fit import Coefficients, FitRecord
+from linexport.fit import (
+    Coefficients,
+    CoefficientStatistics,
+    FitRecord,
+    FitStatistics,
+    TargetStatistics,
+)
 from linexport.model import LinearModel
 from linexport.parity import Certificate
-from linexport.reporting._statistics import statistics_lines
-from linexport.reporting._table import number, table
-
-if TYPE_CHECKING:
-    from linexport.formats.onnx import OnnxSummary
 
 __all__ = [
     "budget_lines",
-    "bundle_lines",
     "certificate_lines",
     "conclusion",
     "fit_lines",
-    "onnx_lines",
     "training_lines",
 ]
 
@@ -58,23 +56,60 @@ def fit_lines(
 
 
 def _coefficient_lines(fit: FitRecord, truth: Mapping[str, Coefficients] | None) -> list[str]:
-    """One table per target, beside the true values where they are known."""
-    if fit.statistics is not None and truth is None:
-        return statistics_lines(fit.statistics, origin=_origin(fit), most=MOST_COEFFICIENTS)
+    """One table per target, with what a statistician expects or the true values, where known."""
     lines = []
     for target, estimated in fit.coefficients.items():
-        values = {"(intercept)": estimated.intercept, **estimated.features}
-        header, rows = ["", "estimated"], [[name, f"{value:.9g}"] for name, value in values.items()]
-        if truth:
-            header += ["true", "error"]
-            known = {"(intercept)": truth[target].intercept, **truth[target].features}
-            for row, (name, value) in zip(rows, values.items(), strict=True):
-                row += [f"{known[name]:.9g}", f"{value - known[name]:.2e}"]
         lines += [f"Coefficients of '{target}' ({_origin(fit)})"]
-        lines += table(header, rows[:MOST_COEFFICIENTS])
-        if len(rows) > MOST_COEFFICIENTS:
-            lines += [f"  ... and {len(rows) - MOST_COEFFICIENTS} more in manifest.json"]
+        if fit.statistics is not None and target in fit.statistics.targets and truth is None:
+            lines += _statistics_lines(fit.statistics, fit.statistics.targets[target])
+        else:
+            lines += _estimate_lines(estimated, truth[target] if truth else None)
     return lines
+
+
+def _estimate_lines(estimated: Coefficients, truth: Coefficients | None) -> list[str]:
+    header, values = ["", "estimated"], _named(estimated)
+    rows = [[name, f"{value:.9g}"] for name, value in values.items()]
+    if truth:
+        header += ["true", "error"]
+        known = _named(truth)
+        for row, (name, value) in zip(rows, values.items(), strict=True):
+            row += [f"{known[name]:.9g}", f"{value - known[name]:.2e}"]
+    return cut(header, rows, " in manifest.json")
+
+
+def _named(coefficients: Coefficients) -> dict[str, float]:
+    return {"(intercept)": coefficients.intercept, **coefficients.features}
+
+
+def _statistics_lines(statistics: FitStatistics, target: TargetStatistics) -> list[str]:
+    named = {} if target.intercept is None else {"(intercept)": target.intercept}
+    percent = f"{100 * statistics.confidence:.3g} %"
+    header = ["", "estimated", "std. error", "t", "p", f"{percent} from", "to", "VIF"]
+    rows = [_statistics_row(name, value) for name, value in (named | target.features).items()]
+    spread = number(target.residual_standard_deviation)
+    around = "the mean" if target.intercept is not None else "0, for lack of an intercept"
+    return [
+        *cut(header, rows, " in manifest.json"),
+        f"  residual std. deviation {spread} with {target.degrees_of_freedom:g} degrees of freedom",
+        f"  R2 {number(target.r2)} around {around}, adjusted {number(target.adjusted_r2)}",
+        f"  F {number(target.f)} (p {number(target.f_p_value, digits=3)}), "
+        f"AIC {number(target.aic)}, BIC {number(target.bic)}",
+        f"  condition number {number(statistics.condition_number)}, rank {statistics.rank}",
+    ]
+
+
+def _statistics_row(name: str, value: CoefficientStatistics) -> list[str]:
+    return [
+        name,
+        f"{value.estimate:.9g}",
+        number(value.standard_error),
+        number(value.t, digits=4),
+        number(value.p_value, digits=3),
+        number(value.lower),
+        number(value.upper),
+        number(value.variance_inflation, digits=4),
+    ]
 
 
 def budget_lines(
@@ -88,7 +123,7 @@ def budget_lines(
     units = {column.name: column.unit for column in targets}
     rows = [
         [
-            _with_unit(target, units[target]),
+            with_unit(target, units[target]),
             "-" if budget.fit is None else f"{budget.fit:.2e}",
             f"{budget.export:.2e}",
             f"{budget.inputs:.2e}",
@@ -135,22 +170,20 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     if certificate.passed:
         likely = max((r.probabilistic_fraction for r in certificate.runtimes), default=0.0)
         lines += [f"  For information: {likely:.3f} of the bound that grows with sqrt(D) only."]
-    tried = [canary for canary in certificate.canaries if canary.skipped is None]
-    caught = [canary for canary in tried if canary.passed]
+    caught, tried = _caught(certificate)
     if certificate.canaries:
-        skipped = len(certificate.canaries) - len(tried)
+        skipped = len(certificate.canaries) - tried
         do = "does" if skipped == 1 else "do"
         rest = f"; {skipped} {do} not apply to this model" if skipped else ""
-        lines += [f"  Canaries: {len(caught)} of {len(tried)} planted faults caught{rest}."]
+        lines += [f"  Canaries: {caught} of {tried} planted faults caught{rest}."]
     lines += [f"  {note}" for note in certificate.notes]
     return [*lines, *certificate.failures]
 
 
 def conclusion(certificate: Certificate) -> str:
     """One line: the verdict, for which runtimes, how close, what was caught."""
-    by_verdict: dict[str, dict[str, None]] = {
-        certificate.verdict: {}
-    }  # the keys are an ordered set
+    # The keys of the inner dictionaries are ordered sets.
+    by_verdict: dict[str, dict[str, None]] = {certificate.verdict: {}}
     for runtime in certificate.runtimes:
         by_verdict.setdefault(runtime.verdict, {})[runtime.name.split(",")[0]] = None
     parts = [
@@ -159,73 +192,22 @@ def conclusion(certificate: Certificate) -> str:
     ]
     if certificate.passed or certificate.worst_fraction > 1:
         parts += [f"worst error {_fraction(certificate.worst_fraction)} of the bound"]
-    tried = [canary for canary in certificate.canaries if canary.skipped is None]
+    caught, tried = _caught(certificate)
     if tried:
-        caught = sum(canary.passed for canary in tried)
-        parts += [f"{caught} of {len(tried)} canaries caught"]
+        parts += [f"{caught} of {tried} canaries caught"]
     return "; ".join(parts)
 
 
-def bundle_lines(manifest: Manifest, certificate: Certificate | None) -> list[str]:
-    """What a bundle is: inputs, outputs, fit, files, proof."""
-    files = [
-        [name, record.format, str(record.bytes), record.sha256]
-        for name, record in manifest.files.items()
-    ]
-    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    return [
-        f"Bundle of a {manifest.form} {manifest.dtype} linear model: "
-        f"features [batch, {len(manifest.features)}] -> "
-        f"prediction [batch, {len(manifest.targets)}]",
-        *_column_lines("feature", manifest.features),
-        *_column_lines("target", manifest.targets),
-        *fit_lines(manifest.record, manifest.targets),
-        *budget_lines(manifest.error_budget, manifest.record, manifest.features, manifest.targets),
-        "Files, their sizes and digests checked",
-        *table(["file", "format", "bytes", "SHA-256"], files),
-        f"Written by {versions}",
-        "No certificate." if certificate is None else f"Certificate: {conclusion(certificate)}",
-    ]
+def _caught(certificate: Certificate) -> tuple[int, int]:
+    """Count the planted faults that were noticed, and those that apply to the model."""
+    passed = [canary.passed for canary in certificate.canaries if canary.skipped is None]
+    return sum(passed), len(passed)
 
 
-def onnx_lines(summary: "OnnxSummary") -> list[str]:
-    """What a bare ONNX file is."""
-    form = f"a {summary.form} linear model" if summary.form else "not a graph that linexport writes"
-    opsets = ", ".join(f"{name or 'ai.onnx'} {v}" for name, v in summary.opset_versions.items())
-    return [
-        f"ONNX file of {summary.bytes} bytes: {form}",
-        *(f"  input {name}: {kind}" for name, kind in summary.inputs.items()),
-        *(f"  output {name}: {kind}" for name, kind in summary.outputs.items()),
-        f"  IR version {summary.ir_version}, opset {opsets}, by {summary.producer or 'unknown'}",
-        f"  operators: {', '.join(summary.operators)}",
-        *_column_lines("feature", summary.features),
-        *_column_lines("target", summary.targets),
-        *(
-            f"  {key}: {value}"
-            for key, value in summary.metadata.items()
-            if key not in ("features", "targets")
-        ),
-    ]
-
-
-def _column_lines(title: str, columns: Sequence[Column]) -> list[str]:
-    rows = [
-        [
-            _with_unit(column.name, column.unit),
-            number(column.minimum),
-            number(column.maximum),
-            number(column.mean),
-            number(column.standard_deviation),
-        ]
-        for column in columns[:MOST_COEFFICIENTS]
-    ]
-    if not rows:
-        return []
-    more = len(columns) - len(rows)
-    return [
-        *table([title, "minimum", "maximum", "mean", "std"], rows),
-        *([f"  ... and {more} more"] if more else []),
-    ]
+def cut(header: Sequence[str], rows: Sequence[Sequence[str]], where: str = "") -> list[str]:
+    """A table of the first rows, and how many more there are."""
+    lines, more = table(header, rows[:MOST_COEFFICIENTS]), len(rows) - MOST_COEFFICIENTS
+    return [*lines, f"  ... and {more} more{where}"] if more > 0 else lines
 
 
 def _origin(fit: FitRecord) -> str:
@@ -257,7 +239,7 @@ def _optimum_lines(fit: FitRecord, targets: Iterable[Column]) -> list[str]:
         apart = "" if errors is None else f"; coefficients within {errors:.2g} standard errors"
         lines.append(
             f"  {target}: loss {distance.loss:.6g}, least possible {distance.loss_at_optimum:.6g}"
-            f"{apart}; predictions within {_with_unit(f'{distance.prediction:.2g}', units[target])}"
+            f"{apart}; predictions within {with_unit(f'{distance.prediction:.2g}', units[target])}"
         )
     return lines
 
@@ -271,5 +253,33 @@ def _fraction(value: float) -> str:
     return f"{value:.3f}" if value < 1000 else f"{value:.2e}"
 
 
-def _with_unit(text: str, unit: str) -> str:
+def with_unit(text: str, unit: str) -> str:
     return f"{text} {unit}".rstrip()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, indent: int = 2) -> list[str]:
+    """Align cells: the first column to the left, the others to the right where all are numbers."""
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numeric = [all(_is_number(cell) for cell in column[1:]) for column in columns]
+    lines = []
+    for row in (header, *rows):
+        cells = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        lines.append((" " * indent + "  ".join(cells)).rstrip())
+    return lines
+
+
+def number(value: float | None, *, digits: int = 6) -> str:
+    """Return a number in so many digits; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.removesuffix(" %"))
+    except ValueError:
+        return cell in ("", "-")
+    return True
