@@ -158,19 +158,12 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     format_version: Annotated[int, msgspec.Meta(ge=1)]
 
 
-def _find_non_finite(value: Any) -> str | None:
+def _find_non_finite(value: Any, place: str = "") -> str | None:
     """Return the first place of a number that is not finite, as .field[index].field."""
-    match value:
-        case float():
-            return None if math.isfinite(value) else ""
-        case dict():
-            parts = ((f".{key}", item) for key, item in value.items())
-        case list() | tuple():
-            parts = ((f"[{index}]", item) for index, item in enumerate(value))
-        case _:
-            return None
-    for place, item in parts:
-        inner = _find_non_finite(item)
-        if inner is not None:
-            return place + inner
-    return None
+    if isinstance(value, dict):
+        parts = ((item, f"{place}.{key}") for key, item in value.items())
+    elif isinstance(value, list | tuple):
+        parts = ((item, f"{place}[{index}]") for index, item in enumerate(value))
+    else:
+        return place if isinstance(value, float) and not math.isfinite(value) else None
+    return next((found for part in parts if (found := _find_non_finite(*part))), None)

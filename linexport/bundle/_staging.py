@@ -4,12 +4,23 @@ A writer holds a lock on its directory for as long as it lives, and the system l
 when the writer is killed: a directory that can be locked is abandoned, and the next writer removes
 it. Only files that a bundle may have are ever removed; anything else stays, and so does the
 directory that holds it.
+
+The next bundle is put in the last one's place so that the path always names one of the two:
+
+    Linux    renameat2(RENAME_EXCHANGE)    atomic
+    macOS    renamex_np(RENAME_SWAP)       atomic
+    else     two renames; between them the path names nothing
+
+The last way is also taken on file systems that cannot exchange, such as NFS.
 """
 
+import ctypes
+import errno
 import fcntl
 import os
 import re
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +31,11 @@ from linexport.bundle._manifest import MANIFEST_FILE, file_formats
 
 _NEW, _OLD = "linexport-new", "linexport-old"
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_RENAME_SWAP = 2
+_CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+"""What the system or the file system says if it cannot exchange."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,3 +118,46 @@ def _remove(directory: Path) -> None:
         finally:
             os.close(descriptor)
         directory.rmdir()
+
+
+def exchange(staged: Path, path: Path, aside: Path) -> None:
+    """Put one directory in another's place.
+
+    Args:
+        staged: Holds the new content; afterwards the old, or nothing.
+        path: Holds the old content, and afterwards the new.
+        aside: A free name; afterwards nothing, or the old content.
+
+    Raises:
+        OSError: If that cannot be; both are then where they were.
+    """
+    try:
+        _exchange_atomically(staged, path)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        _replace_in_two_steps(staged, path, aside)
+
+
+def _replace_in_two_steps(staged: Path, path: Path, aside: Path) -> None:
+    path.rename(aside)
+    try:
+        staged.rename(path)
+    except BaseException:  # Ctrl-C too
+        with suppress(OSError):
+            aside.rename(path)
+        raise
+
+
+def _exchange_atomically(first: Path, second: Path) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(first), os.fsencode(second)
+    if sys.platform == "linux" and hasattr(library, "renameat2"):
+        failed = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    elif sys.platform == "darwin" and hasattr(library, "renamex_np"):
+        failed = library.renamex_np(*names, _RENAME_SWAP)
+    else:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if failed:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(first), None, str(second))

@@ -20,8 +20,7 @@ from linexport.bundle._manifest import (
     encode_manifest,
     file_formats,
 )
-from linexport.bundle._staging import remove_abandoned, staging
-from linexport.bundle._swap import exchange
+from linexport.bundle._staging import exchange, remove_abandoned, staging
 from linexport.errors import BundleError
 from linexport.fit import FitRecord
 from linexport.model import LinearModel

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from linexport.bundle import _swap
+from linexport.bundle import _staging
 from linexport.bundle._reader import read_bundle
 from linexport.errors import BundleError
 
@@ -63,8 +63,8 @@ def failing(monkeypatch, step, code, after):
             case "rename":
                 patch.setattr(Path, "rename", fail_late(Path.rename))
             case "exchange":
-                exchange = fail_late(_swap._exchange_atomically)
-                patch.setattr(_swap, "_exchange_atomically", exchange)
+                exchange = fail_late(_staging._exchange_atomically)
+                patch.setattr(_staging, "_exchange_atomically", exchange)
         yield
 
 
@@ -109,7 +109,7 @@ def test_a_step_that_fails_leaves_nothing_where_nothing_was(tmp_path, draft, mon
 
 def test_everything_is_on_the_disk_before_it_is_in_place(bundle, draft, monkeypatch):
     """Otherwise a power cut could leave a bundle of empty files."""
-    fsync, exchange = os.fsync, _swap._exchange_atomically
+    fsync, exchange = os.fsync, _staging._exchange_atomically
     synced, needed = [], []
 
     def note_sync(descriptor):
@@ -123,7 +123,7 @@ def test_everything_is_on_the_disk_before_it_is_in_place(bundle, draft, monkeypa
         exchange(staged, path)
 
     monkeypatch.setattr(os, "fsync", note_sync)
-    monkeypatch.setattr(_swap, "_exchange_atomically", note_exchange)
+    monkeypatch.setattr(_staging, "_exchange_atomically", note_exchange)
     draft(2).write(bundle, overwrite=True)
     assert len(needed) == 1 + len(draft(2).files) + 2  # the directory, weights and manifest
     assert synced == [bundle.parent.stat().st_ino]
@@ -165,7 +165,7 @@ def no_exchange(monkeypatch):
     def refuse(*_):
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
-    monkeypatch.setattr(_swap, "_exchange_atomically", refuse)
+    monkeypatch.setattr(_staging, "_exchange_atomically", refuse)
 
 
 def test_a_system_that_cannot_exchange_renames_twice(bundle, draft, no_exchange):
@@ -247,13 +247,13 @@ def test_a_bundle_that_appears_meanwhile_is_not_replaced(tmp_path, draft, monkey
 
 
 def test_a_bundle_that_disappears_meanwhile_is_written_anew(bundle, draft, monkeypatch):
-    exchange = _swap._exchange_atomically
+    exchange = _staging._exchange_atomically
 
     def disappear_first(staged, path):
-        monkeypatch.setattr(_swap, "_exchange_atomically", exchange)
+        monkeypatch.setattr(_staging, "_exchange_atomically", exchange)
         path.rename(path.with_name("elsewhere"))
         exchange(staged, path)
 
-    monkeypatch.setattr(_swap, "_exchange_atomically", disappear_first)
+    monkeypatch.setattr(_staging, "_exchange_atomically", disappear_first)
     draft(2).write(bundle, overwrite=True)
     assert read_bundle(bundle).read("model.onnx") == b"onnx 2"
