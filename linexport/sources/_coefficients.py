@@ -6,7 +6,7 @@ occur once, and numbers are finite.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -68,16 +68,15 @@ def read(document: Mapping[str, Any]) -> Imported:
     Raises:
         ModelError: If it is in none of them.
     """
-    targets = list(_targets(_converted(document)))
-    _, first = targets[0]
-    features = tuple(first.coefficients)
+    targets = _targets(document)
+    features = tuple(targets[0][1].coefficients)
     if not features:
         raise ModelError("There are no coefficients; a linear model has at least one feature.")
     for name, target in targets:
         _check(name, target, features)
     model = LinearModel(
-        weight=np.array([[target.coefficients[f] for f in features] for _, target in targets]),
-        bias=np.array([target.intercept for _, target in targets]),
+        weight=np.array([[part.coefficients[f] for f in features] for _, part in targets]),
+        bias=np.array([part.intercept for _, part in targets]),
         features=tuple(Column(name=name) for name in features),
         targets=tuple(Column(name=name) for name, _ in targets if name is not None),
     )
@@ -89,17 +88,29 @@ def read(document: Mapping[str, Any]) -> Imported:
     )
 
 
-def _converted(document: Mapping[str, Any]) -> _Single | _Listed | _Several:
+def _targets(document: Mapping[str, Any]) -> Sequence[tuple[str | None, _Target]]:
     plain = _plain(document)
     if "targets" in plain:
         several = plain["targets"]
         if isinstance(several, dict):
             plain["targets"] = {name: _with_intercept(part) for name, part in several.items()}
-        return _typed(plain, _Several)
+        targets = _typed(plain, _Several).targets
+        if not targets:
+            raise ModelError("There are no targets.")
+        return tuple(targets.items())
     plain = _with_intercept(plain)
-    if isinstance(plain.get("coefficients"), list):
-        return _typed(plain, _Listed)
-    return _typed(plain, _Single)
+    if not isinstance(plain.get("coefficients"), list):
+        single = _typed(plain, _Single)
+        return [(single.target, single)]
+    listed = _typed(plain, _Listed)
+    if len(listed.features) != len(listed.coefficients):
+        raise ModelError(
+            f"{len(listed.coefficients)} coefficients need as many names in features, got "
+            f"{len(listed.features)}."
+        )
+    pairs = zip(listed.features, listed.coefficients, strict=True)
+    coefficients = _without_duplicates(list(pairs))
+    return [(listed.target, _Target(intercept=listed.intercept, coefficients=coefficients))]
 
 
 def _typed(plain: dict[str, Any], form: type[Form]) -> Form:
@@ -124,24 +135,6 @@ def _with_intercept(plain: Any) -> Any:
         raise ModelError(f"There are two intercepts: intercept, and {R_INTERCEPT}.")
     rest = {name: value for name, value in coefficients.items() if name != R_INTERCEPT}
     return {**plain, "intercept": coefficients[R_INTERCEPT], "coefficients": rest}
-
-
-def _targets(form: _Single | _Listed | _Several) -> Iterator[tuple[str | None, _Target]]:
-    if isinstance(form, _Several):
-        if not form.targets:
-            raise ModelError("There are no targets.")
-        yield from form.targets.items()
-    elif isinstance(form, _Listed):
-        if len(form.features) != len(form.coefficients):
-            raise ModelError(
-                f"{len(form.coefficients)} coefficients need as many names in features, got "
-                f"{len(form.features)}."
-            )
-        pairs = zip(form.features, form.coefficients, strict=True)
-        coefficients = _without_duplicates(list(pairs))
-        yield form.target, _Target(intercept=form.intercept, coefficients=coefficients)
-    else:
-        yield form.target, form
 
 
 def _check(name: str | None, target: _Target, features: Sequence[str]) -> None:

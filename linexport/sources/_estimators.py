@@ -1,8 +1,6 @@
 """What is asked of any scikit-learn estimator, and what scalers make of features and targets."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,38 +57,50 @@ def is_passed_through(step: Any) -> bool:
     return type(step).__name__ == "FunctionTransformer" and step.func is None
 
 
-class _Scaler(Protocol):
-    def transform(self, values: Values) -> Values: ...
+class _Scaler(NamedTuple):
+    """How a kind of scaler names its numbers, and the settings that leave them out.
 
-    def inverse_transform(self, values: Mixed) -> Mixed: ...
+    x becomes (x - center) / divisor; or the other way round x * divisor + center.
+    """
+
+    center: str | None
+    divisor: str
+    with_center: str = ""
+    with_divisor: str = ""
+    stretches: bool = False
+
+    def applied(self, scaler: Any, values: Values, *, back: bool = False) -> Values:
+        """Return what a scaler makes of values, or what it made them of.
+
+        Raises:
+            ModelError: If it is not fitted, or not linear.
+        """
+        if getattr(scaler, "clip", False):
+            raise ModelError(
+                f"{kind_of(scaler)}(clip=True) is not linear: it holds values at the ends of the "
+                "range."
+            )
+        # A step left out may have left numbers nevertheless.
+        width = int(fitted(scaler, "n_features_in_"))
+        has_center = getattr(scaler, self.with_center, True)
+        center = np.zeros(width)
+        if self.center and has_center:
+            center = numbers(scaler, self.center)
+        has_divisor = getattr(scaler, self.with_divisor, True)
+        divisor = numbers(scaler, self.divisor) if has_divisor else np.ones(width)
+        if back != self.stretches:
+            return values.times(divisor).plus(center)
+        if not np.all(divisor):
+            raise ModelError("A scaler divides by 0.")
+        return values.plus(-center).times(np.asarray(1 / divisor))
 
 
-@dataclass(frozen=True, slots=True)
-class _Centering:
-    """(x - center) / divisor."""
-
-    center: Float64Array
-    divisor: Float64Array
-
-    def transform(self, values: Values) -> Values:
-        return values.plus(-self.center).times(_reciprocal(self.divisor))
-
-    def inverse_transform(self, values: Mixed) -> Mixed:
-        return values.times(self.divisor).plus(self.center)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretching:
-    """x * factor + term."""
-
-    factor: Float64Array
-    term: Float64Array
-
-    def transform(self, values: Values) -> Values:
-        return values.times(self.factor).plus(self.term)
-
-    def inverse_transform(self, values: Mixed) -> Mixed:
-        return values.plus(-self.term).times(_reciprocal(self.factor))
+_SCALERS = {
+    "StandardScaler": _Scaler("mean_", "scale_", "with_mean", "with_std"),
+    "MinMaxScaler": _Scaler("min_", "scale_", stretches=True),
+    "MaxAbsScaler": _Scaler(None, "scale_"),
+    "RobustScaler": _Scaler("center_", "scale_", "with_centering", "with_scaling"),
+}
 
 
 def transformed(step: Any, values: Values) -> Values:
@@ -107,7 +117,7 @@ def transformed(step: Any, values: Values) -> Values:
             values = transformed(inner, values)
         return values
     require_scaler(step)
-    return _SCALERS[kind](step).transform(values)
+    return _SCALERS[kind].applied(step, values)
 
 
 def require_scaler(step: Any) -> None:
@@ -139,52 +149,4 @@ def restored(transformer: Any, values: Mixed) -> Mixed:
             f"TransformedTargetRegressor predicts through {how}, which is not known to be linear: "
             "pass its regressor_, which predicts the transformed target."
         )
-    return _SCALERS[kind](transformer).inverse_transform(values)
-
-
-def _standard(scaler: Any) -> _Scaler:
-    return _centering(scaler, scaler.with_mean and "mean_", scaler.with_std and "scale_")
-
-
-def _robust(scaler: Any) -> _Scaler:
-    return _centering(scaler, scaler.with_centering and "center_", scaler.with_scaling and "scale_")
-
-
-def _max_abs(scaler: Any) -> _Scaler:
-    _require_unclipped(scaler)
-    return _centering(scaler, False, "scale_")
-
-
-def _min_max(scaler: Any) -> _Scaler:
-    _require_unclipped(scaler)
-    return _Stretching(numbers(scaler, "scale_"), numbers(scaler, "min_"))
-
-
-def _centering(scaler: Any, center: Any, divisor: Any) -> _Scaler:
-    """Take the attributes that are named; a step left out may have left numbers nevertheless."""
-    width = int(fitted(scaler, "n_features_in_"))
-    return _Centering(
-        numbers(scaler, center) if center else np.zeros(width),
-        numbers(scaler, divisor) if divisor else np.ones(width),
-    )
-
-
-_SCALERS: dict[str, Callable[[Any], _Scaler]] = {
-    "StandardScaler": _standard,
-    "MinMaxScaler": _min_max,
-    "MaxAbsScaler": _max_abs,
-    "RobustScaler": _robust,
-}
-
-
-def _require_unclipped(scaler: Any) -> None:
-    if getattr(scaler, "clip", False):
-        raise ModelError(
-            f"{kind_of(scaler)}(clip=True) is not linear: it holds values at the ends of the range."
-        )
-
-
-def _reciprocal(divisor: Float64Array) -> Float64Array:
-    if not np.all(divisor):
-        raise ModelError("A scaler divides by 0.")
-    return np.asarray(1 / divisor)
+    return _SCALERS[kind].applied(transformer, values, back=True).mixed()
