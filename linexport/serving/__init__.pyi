@@ -1,6 +1,6 @@
-from ._limits import Limits as Limits
-from ._models import (
-    ServedModel as ServedModel,
+from ._models import ServedModel as ServedModel
+from ._settings import (
+    Limits as Limits,
+    ServeConfig as ServeConfig,
 )
-from ._settings import ServeConfig as ServeConfig
 from ._workers import run as run

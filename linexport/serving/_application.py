@@ -7,10 +7,9 @@ millisecond or two is answered in threads instead.
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import pairwise
 from time import perf_counter
 from typing import Any, TypeAlias, cast
 
@@ -19,19 +18,17 @@ from granian.rsgi import HTTPProtocol, ProtocolClosed, ProtocolError, Scope
 
 from linexport._arrays import FloatArray
 from linexport.errors import DataError
-from linexport.serving._http import CLIENT_LEFT, Answer, Refusal
-from linexport.serving._infer import HEADER_LENGTH
-from linexport.serving._limits import Limits
+from linexport.serving._http import CLIENT_LEFT, HEADER_LENGTH, Answer, Refusal
 from linexport.serving._log import Log
 from linexport.serving._metrics import Metrics
 from linexport.serving._models import ServedModel
 from linexport.serving._routes import NOWHERE, Inference, Route, Routes, all_routes, unknown
+from linexport.serving._settings import Limits
 
 _CLOSE = ("connection", "close")
 _RETRY = ("retry-after", "1")
 
-Outside: TypeAlias = Callable[[ServedModel, int], None]
-"""Is told how many rows are outside a model's training range."""
+Predict: TypeAlias = Callable[[ServedModel, FloatArray], FloatArray]
 
 
 class Application:
@@ -57,7 +54,7 @@ class Application:
         self._version = version
         self._models: dict[str, ServedModel] = {}
         self._routes: Routes = {}
-        self._gatherer = _Gatherer(self._outside)
+        self._gatherer = Gatherer(self._predicted)
         self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="answer")
         metrics.in_flight = lambda: self.in_flight
         self.serve_from_now_on(models)
@@ -108,12 +105,8 @@ class Application:
 
     async def _predict(self, inference: Inference, headers: Any, exchange: HTTPProtocol) -> Answer:
         if self.in_flight >= self.limits.requests:
-            raise Refusal(
-                429,
-                f"As many requests as the server takes at the same time, {self.in_flight}, are "
-                "being answered; try again.",
-                [_RETRY],
-            )
+            told = f"As many requests as the server takes at the same time, {self.in_flight}, are "
+            raise Refusal(f"{told}being answered; try again.", 429, [_RETRY])
         self.in_flight += 1
         try:
             body = await self._read(headers, exchange)
@@ -123,6 +116,8 @@ class Application:
             if len(body) > inference.small_bytes:
                 return await self._in_thread(inference, body, length)
             asked = inference.ask(body, length)
+            if self.in_flight == 1:  # a turn of the event loop would bring no other
+                return asked.answer(self._predicted(inference.model, asked.features))
             return asked.answer(await self._gatherer.predict(inference.model, asked.features))
         finally:
             self.in_flight -= 1
@@ -154,30 +149,25 @@ class Application:
             if not late:
                 raise
             task.uncancel()
-            raise Refusal(408, f"The request was not there within {seconds:g} s.") from None
+            raise Refusal(f"The request was not there within {seconds:g} s.", 408) from None
         except ProtocolError as error:
-            raise Refusal(400, "The connection ended before the request was whole.") from error
+            raise Refusal("The connection ended before the request was whole.") from error
         finally:
             timer.cancel()
 
     async def _in_thread(self, inference: Inference, body: bytes, length: str | None) -> Answer:
-        loop = asyncio.get_running_loop()
+        def answer() -> Answer:
+            asked = inference.ask(body, length)
+            return asked.answer(self._predicted(inference.model, asked.features))
 
-        def outside(model: ServedModel, num_rows: int) -> None:
-            loop.call_soon_threadsafe(self._outside, model, num_rows)
-
-        working = loop.run_in_executor(self._pool, _answer, inference, body, length, outside)
+        working = asyncio.get_running_loop().run_in_executor(self._pool, answer)
         done, _ = await asyncio.wait((working,), timeout=self.limits.answer_seconds)
         if done:
             return working.result()
         self.in_flight += 1  # until it is done, though nobody waits for it any more
         working.add_done_callback(self._release)
-        raise Refusal(
-            503,
-            f"The answer was not there within {self.limits.answer_seconds:g} s, so busy is the "
-            "server; try again.",
-            [_RETRY],
-        )
+        told = f"The answer was not there within {self.limits.answer_seconds:g} s, so busy is the "
+        raise Refusal(f"{told}server; try again.", 503, [_RETRY])
 
     def _release(self, working: "asyncio.Future[Answer]") -> None:
         self.in_flight -= 1
@@ -190,17 +180,21 @@ class Application:
                 async for _ in exchange:
                     pass
 
-    def _outside(self, model: ServedModel, num_rows: int) -> None:
-        self.metrics.outside_range(model.name, num_rows)
+    def _predicted(self, model: ServedModel, features: FloatArray) -> FloatArray:
+        return model.predictor.predict_array(
+            features,
+            missing=model.missing,
+            report=lambda found: self.metrics.outside_range(model.name, found.num_rows),
+        )
 
     def _failed(self, path: str, error: Exception) -> Answer:
         """Return what a client is told of an error; log one that is ours."""
         if isinstance(error, Refusal):
             return error.answer()
         if isinstance(error, DataError):
-            return Refusal(400, str(error)).answer()
+            return Refusal(str(error)).answer()
         self.log.failure(path, error)
-        return Refusal(500, "The server failed; its log says where.").answer()
+        return Refusal("The server failed; its log says where.", 500).answer()
 
     def _refuse(self, route: Route, method: str, path: str) -> Answer:
         if route is NOWHERE:
@@ -208,14 +202,15 @@ class Application:
         if method == "HEAD" and route.method == "GET":
             return route.show()
         message = f"This address takes {route.method}, not {method}."
-        return Refusal(405, message, [("allow", route.method)]).answer()
+        return Refusal(message, 405, [("allow", route.method)]).answer()
 
 
-class _Gatherer:
+class Gatherer:
     """Predicts in one call of the engine for what came in one turn of the event loop."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, predict: Predict) -> None:
+        """Take what predicts (n, K) for features (n, D)."""
+        self._predict = predict
         self._waiting: dict[ServedModel, list[tuple[FloatArray, asyncio.Future[FloatArray]]]] = {}
 
     def predict(self, model: ServedModel, features: FloatArray) -> asyncio.Future[FloatArray]:
@@ -230,49 +225,32 @@ class _Gatherer:
     def _predict_all(self) -> None:
         of_model, self._waiting = self._waiting, {}
         for model, waiting in of_model.items():
-            made = self._each(model, [features for features, _ in waiting])
-            for (_, prediction), values in zip(waiting, made, strict=True):
-                if prediction.done():  # cancelled: nobody is there for it
-                    continue
-                if isinstance(values, Exception):
-                    prediction.set_exception(values)
-                else:
-                    prediction.set_result(values)
+            self._answer(model, waiting)
 
-    def _each(
-        self, model: ServedModel, requests: Sequence[FloatArray]
-    ) -> list[FloatArray | Exception]:
-        """Return for each its predictions, or why it has none, whatever becomes of the others."""
-        if len(requests) > 1:
-            with suppress(Exception):  # whose it is, is found out by asking each alone
-                together = _predicted(
-                    model, cast(FloatArray, np.concatenate(requests)), self._outside
-                )
-                ends = np.cumsum([len(request) for request in requests]).tolist()
-                return [together[start:end] for start, end in pairwise([0, *ends])]
-        return [self._attempt(model, request) for request in requests]
-
-    def _attempt(self, model: ServedModel, features: FloatArray) -> FloatArray | Exception:
+    def _answer(
+        self, model: ServedModel, waiting: list[tuple[FloatArray, asyncio.Future[FloatArray]]]
+    ) -> None:
+        asked = [features for features, _ in waiting]
         try:
-            return _predicted(model, features, self._outside)
+            together = cast(FloatArray, np.concatenate(asked)) if len(asked) > 1 else asked[0]
+            made = self._predict(model, together)
         except Exception as error:
-            return error
-
-
-def _predicted(model: ServedModel, features: FloatArray, outside: Outside) -> FloatArray:
-    return model.predictor.predict_array(
-        features, missing=model.missing, report=lambda found: outside(model, found.num_rows)
-    )
-
-
-def _answer(inference: Inference, body: bytes, length: str | None, outside: Outside) -> Answer:
-    asked = inference.ask(body, length)
-    return asked.answer(_predicted(inference.model, asked.features, outside))
+            if len(waiting) > 1:  # whose it is, is found out by asking for each alone
+                for one in waiting:
+                    self._answer(model, [one])
+            elif not waiting[0][1].done():
+                waiting[0][1].set_exception(error)
+            return
+        end = 0
+        for features, prediction in waiting:
+            start, end = end, end + len(features)
+            if not prediction.done():  # or else it is cancelled: nobody is there for it
+                prediction.set_result(made[start:end])
 
 
 def _require_plain(headers: Any) -> None:
     if any(value.lower() != "identity" for value in headers.get_all("content-encoding")):
-        raise Refusal(415, "A compressed body is not accepted; send it without Content-Encoding.")
+        raise Refusal("A compressed body is not accepted; send it without Content-Encoding.", 415)
 
 
 async def _whole(exchange: HTTPProtocol, limits: Limits) -> bytes:
@@ -288,7 +266,7 @@ async def _whole(exchange: HTTPProtocol, limits: Limits) -> bytes:
 
 def _too_large(limits: Limits) -> Refusal:
     return Refusal(
-        413,
         f"The body is larger than the {limits.body_bytes} bytes allowed; send fewer rows at a "
         "time, or use `linexport predict` for a whole table.",
+        413,
     )

@@ -13,6 +13,7 @@ T = TypeVar("T")
 Header = tuple[str, str]
 
 JSON, OCTETS = "application/json", "application/octet-stream"
+HEADER_LENGTH = "inference-header-content-length"
 CLIENT_LEFT = 499
 """In the log only, as nginx has it: nobody was there to take an answer."""
 
@@ -58,7 +59,7 @@ Ask = Callable[[bytes, str | None], Asked]
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
     """A request that is not served: the status and a sentence that says why, and what to do."""
 
-    def __init__(self, status: int, message: str, headers: Sequence[Header] = ()) -> None:
+    def __init__(self, message: str, status: int = 400, headers: Sequence[Header] = ()) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
@@ -108,4 +109,4 @@ def _refusal(error: Exception, data: bytes) -> Refusal:
         told = "The request's JSON is nested too deeply."
     else:
         told = f"The request's body is not valid JSON: {told}."
-    return Refusal(400, told)
+    return Refusal(told)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
 from linexport.serving._http import (
-    JSON,
+    HEADER_LENGTH,
     OCTETS,
     UNREADABLE,
     Answer,
@@ -24,13 +24,12 @@ from linexport.serving._http import (
     encode_json,
     shortened,
 )
-from linexport.serving._limits import Limits
 from linexport.serving._models import ServedModel
+from linexport.serving._settings import Limits
 
 INPUT, OUTPUT = "features", "prediction"
 DATATYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
 """The protocol's names; binary data are little-endian."""
-HEADER_LENGTH = "inference-header-content-length"
 
 Parameters = dict[str, str | int | float | bool | None] | msgspec.UnsetType
 
@@ -117,7 +116,6 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     length = int(header_length) if header_length.isdecimal() and len(header_length) < 20 else -1
     if not 0 < length <= len(body):
         raise Refusal(
-            400,
             "Inference-Header-Content-Length is "
             f"{shortened(header_length)!r}, but must be the size of the JSON "
             f"object within the body's {len(body)} bytes.",
@@ -130,11 +128,11 @@ def _single_input(request: InferRequest, model: ServedModel) -> InferInput:
     _require_address("model_version", request.model_version, model.version)
     if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
         names = _listed(request.inputs)
-        raise Refusal(400, f"inputs must be one tensor, '{INPUT}', got {names}.")
+        raise Refusal(f"inputs must be one tensor, '{INPUT}', got {names}.")
     (tensor,) = request.inputs
     if tensor.datatype not in DATATYPES:
         given = shortened(tensor.datatype)
-        raise Refusal(400, f"The datatype of '{INPUT}' must be FP32 or FP64, got '{given}'.")
+        raise Refusal(f"The datatype of '{INPUT}' must be FP32 or FP64, got '{given}'.")
     if tensor.parameters:
         _require_supported(tensor)
     return tensor
@@ -142,14 +140,13 @@ def _single_input(request: InferRequest, model: ServedModel) -> InferInput:
 
 def _require_address(what: str, given: str | msgspec.UnsetType | None, meant: str) -> None:
     if given and given != meant:
-        raise Refusal(400, f"{what} is '{shortened(given)}', but the address is that of '{meant}'.")
+        raise Refusal(f"{what} is '{shortened(given)}', but the address is that of '{meant}'.")
 
 
 def _require_supported(tensor: InferInput | InferOutput) -> None:
     for key in _UNSUPPORTED:
         if key in (tensor.parameters or ()):
             raise Refusal(
-                400,
                 f"The parameter {key} of '{tensor.name}' is of an extension that the server does "
                 "not have; leave it out.",
             )
@@ -161,7 +158,6 @@ def _features(tensor: InferInput, binary: bytes, model: ServedModel, limits: Lim
     if len(shape) != 2 or shape[1] != num_features or shape[0] < 0:
         hint = f"; one row is [1, {num_features}]" if len(shape) == 1 else ""
         raise Refusal(
-            400,
             f"The shape of '{INPUT}' must be [rows, {num_features}], got "
             f"{shortened(str(list(shape)))}{hint}.",
         )
@@ -171,7 +167,6 @@ def _features(tensor: InferInput, binary: bytes, model: ServedModel, limits: Lim
         return _from_binary(tensor, binary, size)
     if binary:
         raise Refusal(
-            400,
             f"{len(binary)} bytes follow the JSON object, but '{INPUT}' has no parameter "
             "binary_data_size.",
         )
@@ -186,17 +181,17 @@ def require_rows(num_rows: int, model: ServedModel, limits: Limits) -> None:
     """
     if num_rows > limits.rows:
         raise Refusal(
-            413,
             f"{shortened(str(num_rows))} rows are more than the {limits.rows} allowed in one "
             "request; send them in several, or use `linexport predict` for a whole table.",
+            413,
         )
     num_targets = len(model.predictor.targets)
     if num_rows * num_targets > limits.values:
         raise Refusal(
-            413,
             f"{num_rows} rows of {num_targets} targets are {num_rows * num_targets} values, more "
             f"than the {limits.values} allowed in one answer; send fewer rows at a time, or use "
             "`linexport predict` for a whole table.",
+            413,
         )
 
 
@@ -205,17 +200,15 @@ def _from_binary(tensor: InferInput, binary: bytes, size: object) -> NDArray[Any
     num_rows, num_features = tensor.shape
     expected = num_rows * num_features * dtype.itemsize
     if tensor.data is not msgspec.UNSET:
-        raise Refusal(400, f"'{INPUT}' has both data and binary_data_size; send one of them.")
+        raise Refusal(f"'{INPUT}' has both data and binary_data_size; send one of them.")
     if type(size) is not int or size != expected:
         raise Refusal(
-            400,
             f"binary_data_size of '{INPUT}' must be {expected} for {tensor.datatype} of shape "
             f"{list(tensor.shape)}, got {shortened(repr(size))}.",
         )
     if len(binary) != expected:
         fault = "truncated" if len(binary) < expected else "followed by more"
         raise Refusal(
-            400,
             f"The binary data are {fault}: {len(binary)} bytes follow the JSON object, and "
             f"'{INPUT}' needs {expected}.",
         )
@@ -225,22 +218,20 @@ def _from_binary(tensor: InferInput, binary: bytes, size: object) -> NDArray[Any
 
 def _from_json(tensor: InferInput) -> FloatArray:
     if tensor.data is msgspec.UNSET:
-        raise Refusal(400, f"'{INPUT}' has neither data nor the parameter binary_data_size.")
+        raise Refusal(f"'{INPUT}' has neither data nor the parameter binary_data_size.")
     num_rows, num_features = tensor.shape
     try:
         values = np.array(tensor.data, np.float64)
     except ValueError as error:
         raise Refusal(
-            400,
             f"data of '{INPUT}' must be numbers alone, or rows of {num_features} numbers each.",
         ) from error
     if values.ndim == 2 and values.shape[1] != num_features:
         raise Refusal(
-            400, f"data of '{INPUT}' has rows of {values.shape[1]} numbers, not {num_features}."
+            f"data of '{INPUT}' has rows of {values.shape[1]} numbers, not {num_features}."
         )
     if values.size != num_rows * num_features:
         raise Refusal(
-            400,
             f"data of '{INPUT}' holds {values.size} numbers, but its shape {list(tensor.shape)} "
             f"means {num_rows * num_features}.",
         )
@@ -254,7 +245,7 @@ def _wants_binary(request: InferRequest) -> bool:
     if not request.outputs:
         return wanted
     if len(request.outputs) != 1 or request.outputs[0].name != OUTPUT:
-        raise Refusal(400, f"outputs must be '{OUTPUT}' alone, got {_listed(request.outputs)}.")
+        raise Refusal(f"outputs must be '{OUTPUT}' alone, got {_listed(request.outputs)}.")
     (output,) = request.outputs
     _require_supported(output)
     return _flag(output.parameters, "binary_data", "parameters of outputs", default=wanted)
@@ -265,7 +256,7 @@ def _flag(
 ) -> bool:
     flag = parameters.get(key, default) if parameters else default
     if not isinstance(flag, bool):
-        raise Refusal(400, f"{key} in {place} must be true or false.")
+        raise Refusal(f"{key} in {place} must be true or false.")
     return flag
 
 
@@ -275,7 +266,7 @@ def _json_response(
     data = prediction.ravel().tolist()
     tensor = _Tensor(OUTPUT, datatype_of(model), prediction.shape, data=data)
     response = _Response(model.name, model.version, [tensor], request_id)
-    return Answer(200, encode_json(response), JSON, (), len(prediction))
+    return Answer(200, encode_json(response), rows=len(prediction))
 
 
 def _binary_response(

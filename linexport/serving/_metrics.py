@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import threading
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -21,8 +23,6 @@ from prometheus_client.registry import Collector
 
 from linexport.serving._http import Answer
 
-K = TypeVar("K")
-
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SHARE_SECONDS = 0.5
 """Scrapes are many seconds apart; a file of a few kilobytes takes 0.1 ms to write."""
@@ -35,7 +35,7 @@ _SECONDS = (
 class _Served(msgspec.Struct):
     """What was answered at one endpoint of one model."""
 
-    statuses: dict[int, int] = {}
+    statuses: Counter[int] = msgspec.field(default_factory=Counter)
     within: list[int] = msgspec.field(default_factory=lambda: [0] * (len(_SECONDS) + 1))
     """Requests by the first of _SECONDS that they did not pass; the last passed all."""
     seconds: float = 0.0
@@ -43,7 +43,7 @@ class _Served(msgspec.Struct):
 
 
 class _Counts(msgspec.Struct):
-    """What one process counted. Counted by the event loop's thread alone.
+    """What one process counted: requests and loads in the event loop's thread alone.
 
     The client library's own counters take a lock each: together a tenth of what a row costs.
     """
@@ -51,15 +51,15 @@ class _Counts(msgspec.Struct):
     processes: list[int] = []
     served: dict[tuple[str, str], _Served] = {}
     """By endpoint and model."""
-    loads: dict[tuple[str, str], int] = {}
+    loads: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     """By model and outcome."""
-    outside: dict[str, int] = {}
+    outside: Counter[str] = msgspec.field(default_factory=Counter)
     """Rows outside the training range, by model."""
     versions: dict[str, str] = {}
     in_flight: int = 0
 
 
-_decode_counts = msgspec.msgpack.Decoder(_Counts).decode
+_decode_counts = msgspec.msgpack.Decoder(_Counts, dec_hook=lambda _, plain: Counter(plain)).decode
 
 
 class Metrics(Collector):
@@ -74,6 +74,7 @@ class Metrics(Collector):
         self.in_flight: Callable[[], int] = int
         """Tells the number of requests being answered."""
         self._counts = _Counts(processes=[os.getpid()])
+        self._lock = threading.Lock()
         self._shared = shared
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -83,18 +84,19 @@ class Metrics(Collector):
         served = self._counts.served.get((endpoint, model))
         if served is None:
             served = self._counts.served[endpoint, model] = _Served()
-        served.statuses[status] = served.statuses.get(status, 0) + 1
+        served.statuses[status] += 1
         served.within[bisect_left(_SECONDS, seconds)] += 1
         served.seconds += seconds
         served.rows += rows
 
     def outside_range(self, model: str, rows: int) -> None:
         """Count rows outside the training range that were predicted all the same."""
-        _add(self._counts.outside, {model: rows})
+        with self._lock:  # large requests are predicted in threads
+            self._counts.outside[model] += rows
 
     def loaded(self, model: str, *, succeeded: bool) -> None:
         """Count an attempt to load a model."""
-        _add(self._counts.loads, {(model, "loaded" if succeeded else "refused"): 1})
+        self._counts.loads[model, "loaded" if succeeded else "refused"] += 1
 
     def serving(self, versions: Mapping[str, str]) -> None:
         """State the versions that are served from now on, by model."""
@@ -152,21 +154,16 @@ class Metrics(Collector):
                     yield _decode_counts(path.read_bytes())
 
 
-def _add(total: dict[K, int], more: Mapping[K, int]) -> None:
-    for key, number in more.items():
-        total[key] = total.get(key, 0) + number
-
-
 def _total(counts: Iterable[_Counts]) -> _Counts:
     total = _Counts()
     for part in counts:
         total.processes += part.processes
         total.in_flight += part.in_flight
-        _add(total.loads, part.loads)
-        _add(total.outside, part.outside)
+        total.loads.update(part.loads)
+        total.outside.update(part.outside)
         for place, served in part.served.items():
             summed = total.served.setdefault(place, _Served())
-            _add(summed.statuses, served.statuses)
+            summed.statuses.update(served.statuses)
             summed.within = [a + b for a, b in zip(summed.within, served.within, strict=True)]
             summed.seconds += served.seconds
             summed.rows += served.rows
@@ -180,7 +177,7 @@ def _requests(table: Mapping[tuple[str, str], _Served]) -> Iterator[Metric]:
         labels=place,
     )  # fmt: skip
     requests: dict[tuple[str, ...], int] = {}
-    rows: dict[tuple[str], int] = {}
+    rows: Counter[tuple[str]] = Counter()
     bounds = [*map(str, _SECONDS), "+Inf"]
     for (endpoint, model), served in table.items():
         for status, number in served.statuses.items():
@@ -188,7 +185,7 @@ def _requests(table: Mapping[tuple[str, str], _Served]) -> Iterator[Metric]:
         buckets = list(zip(bounds, accumulate(served.within), strict=True))
         durations.add_metric([endpoint, model], buckets, served.seconds)
         if model:
-            _add(rows, {(model,): served.rows})
+            rows[(model,)] += served.rows
     yield _counter("linexport_requests", "Requests answered.", [*place, "status"], requests)
     yield durations
     yield _counter("linexport_rows", "Rows predicted.", ["model"], rows)

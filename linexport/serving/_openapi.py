@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from linexport.serving._http import HEADER_LENGTH
 from linexport.serving._infer import (
     DATATYPES,
-    HEADER_LENGTH,
     INPUT,
     OUTPUT,
     InferRequest,

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from linexport.serving import _infer, _openapi, _rows
 from linexport.serving._http import Answer, Ask, Refusal, encode_json, shortened
 from linexport.serving._infer import INPUT, OUTPUT, datatype_of
-from linexport.serving._limits import Limits
 from linexport.serving._models import ServedModel
+from linexport.serving._settings import Limits
 
 SERVER_NAME = "linexport"
 EXTENSIONS = ["binary_tensor_data"]
@@ -127,16 +127,15 @@ def unknown(path: str, models: Mapping[str, ServedModel]) -> Refusal:
     parts = path.split("/")
     if parts[:3] == ["", "v2", "models"] and len(parts) > 3:
         if parts[3] not in models:
-            return Refusal(
-                404, f"There is no model '{shortened(parts[3])}'; there is {_listed(models)}."
-            )
+            listed = ", ".join(f"'{name}'" for name in models)
+            return Refusal(f"There is no model '{shortened(parts[3])}'; there is {listed}.", 404)
         version = models[parts[3]].version
         if len(parts) > 5 and parts[4] == "versions" and parts[5] != version:
             return Refusal(
-                404,
                 f"Version '{shortened(parts[5])}' of '{parts[3]}' is not served; '{version}' is.",
+                404,
             )
-    return Refusal(404, "There is nothing at this address; /openapi.json lists what there is.")
+    return Refusal("There is nothing at this address; /openapi.json lists what there is.", 404)
 
 
 def _metadata(model: ServedModel) -> dict[str, object]:
@@ -172,7 +171,3 @@ def _metadata(model: ServedModel) -> dict[str, object]:
 
 def _json(document: object, status: int = 200) -> Answer:
     return Answer(status, encode_json(document))
-
-
-def _listed(models: Mapping[str, ServedModel]) -> str:
-    return ", ".join(f"'{name}'" for name in models)

@@ -17,8 +17,8 @@ from linexport.serving._http import (
     shortened,
 )
 from linexport.serving._infer import require_rows
-from linexport.serving._limits import Limits
 from linexport.serving._models import ServedModel
+from linexport.serving._settings import Limits
 
 _ROWS: "msgspec.json.Decoder[dict[str, float | None] | list[dict[str, float | None]]]" = (
     msgspec.json.Decoder(dict[str, float | None] | list[dict[str, float | None]])
@@ -63,7 +63,6 @@ def _explain(document: Any, model: ServedModel) -> None:
     for number, row in enumerate(listed, start=1):
         if not isinstance(row, dict):
             raise Refusal(
-                400,
                 f"Row {number} must be an object of names and numbers, such as "
                 f'{{"{model.predictor.feature_names[0]}": 1.5}}, got {_shown(row)}.',
             )
@@ -71,7 +70,7 @@ def _explain(document: Any, model: ServedModel) -> None:
             fault = _fault(value)
             if fault:
                 told = f"Row {number}, '{shortened(name)}': {_shown(value)} is {fault}."
-                raise Refusal(400, told)
+                raise Refusal(told)
 
 
 def _fault(value: Any) -> str | None:

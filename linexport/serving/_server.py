@@ -17,12 +17,10 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from linexport.serving._application import Application
-from linexport.serving._limits import Limits
 from linexport.serving._log import Log
 from linexport.serving._metrics import Metrics
-from linexport.serving._models import ModelSource
-from linexport.serving._reloading import Reloader
-from linexport.serving._settings import Address, ServeConfig, allow_files
+from linexport.serving._models import ModelSource, Reloader
+from linexport.serving._settings import Address, Limits, ServeConfig, allow_files
 
 HEADER_BYTES = 2**16
 """Of a request's headers, past which it is 431; requests have a few hundred."""

@@ -14,11 +14,10 @@ from pathlib import Path
 from types import FrameType
 
 from linexport.errors import LinexportError, UnavailableError
-from linexport.serving._limits import Limits
 from linexport.serving._log import logging_to_stderr
 from linexport.serving._models import ModelSource
 from linexport.serving._server import run_one
-from linexport.serving._settings import ServeConfig, holding
+from linexport.serving._settings import Limits, ServeConfig, holding
 
 
 def run(

@@ -1,5 +1,6 @@
 """A row's answer, whatever other requests are answered together with it."""
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +17,7 @@ from linexport.numerics._forms import affine_of
 from linexport.parity._exact import DoubleReference
 from linexport.predicting import Predictor
 from linexport.serving import ServedModel
-from linexport.serving._application import _Gatherer
+from linexport.serving._application import Gatherer
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -36,11 +37,16 @@ def test_a_row_is_predicted_within_the_bound_alone_and_among_others(
             OrtEngine(onnx_graph.write(model), num_threads=1), model.features, model.targets
         ),
     )
-    gatherer = _Gatherer(lambda *_: None)
+    gatherer = Gatherer(lambda model, features: model.predictor.predict_array(features))
     requests = [random.normal(size=(rows, num_features)).astype(dtype) for rows in (1, 3, 1, 0, 9)]
     for together in ([requests[0]], [requests[2]], requests, requests[::-1], requests * 20):
-        for asked, prediction in zip(together, gatherer._each(served, together), strict=True):
+        predictions = asyncio.run(predict_all(gatherer, served, together))
+        for asked, prediction in zip(together, predictions, strict=True):
             assert_within_the_bound(model, asked, prediction)
+
+
+async def predict_all(gatherer, served, requests):
+    return await asyncio.gather(*(gatherer.predict(served, request) for request in requests))
 
 
 def assert_within_the_bound(model, asked, prediction):

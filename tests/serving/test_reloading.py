@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from linexport.errors import BundleError
-from linexport.serving._reloading import Reloader
+from linexport.serving._models import Reloader
 
 
 class Source:
