@@ -1,6 +1,6 @@
 from ._models import ServedModel as ServedModel
+from ._server import run as run
 from ._settings import (
     Limits as Limits,
     ServeConfig as ServeConfig,
 )
-from ._workers import run as run

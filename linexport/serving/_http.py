@@ -22,9 +22,6 @@ encode_json = msgspec.json.Encoder().encode
 ANYTHING: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder(float_hook=float)
 """For what is to be looked at closely; a number beyond float64 becomes infinity."""
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoders raise."""
-
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONSTANT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|NaN|Infinity', re.DOTALL)
 """A string, or one of two numbers outside strings. An open string is one too: what follows its
@@ -95,7 +92,7 @@ def decode(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T:
                 raise
         standard = _CONSTANT.sub(lambda found: _STANDARD.get(found[0], found[0]), data)
         return msgspec.convert(ANYTHING.decode(standard), decoder.type)
-    except UNREADABLE as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _refusal(error, data) from error
 
 

@@ -16,7 +16,6 @@ from linexport._arrays import FloatArray
 from linexport.serving._http import (
     HEADER_LENGTH,
     OCTETS,
-    UNREADABLE,
     Answer,
     Asked,
     Refusal,
@@ -34,7 +33,7 @@ DATATYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype
 Parameters = dict[str, str | int | float | bool | None] | msgspec.UnsetType
 
 
-class InferInput(msgspec.Struct, forbid_unknown_fields=True):
+class InferInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """The tensor of features: rows of numbers, flat or nested, or binary data after the JSON."""
 
     name: str
@@ -44,14 +43,14 @@ class InferInput(msgspec.Struct, forbid_unknown_fields=True):
     data: list[float | list[float | None] | None] | msgspec.UnsetType = msgspec.UNSET
 
 
-class InferOutput(msgspec.Struct, forbid_unknown_fields=True):
+class InferOutput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """The tensor of predictions, and how it is wanted."""
 
     name: str
     parameters: Parameters = msgspec.UNSET
 
 
-class InferRequest(msgspec.Struct, forbid_unknown_fields=True):
+class InferRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A request by the protocol; what is optional in it may be left out."""
 
     inputs: list[InferInput]
@@ -62,7 +61,7 @@ class InferRequest(msgspec.Struct, forbid_unknown_fields=True):
     model_version: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class _Tensor(msgspec.Struct):
+class _Tensor(msgspec.Struct, gc=False):
     name: str
     datatype: str
     shape: tuple[int, ...]
@@ -70,7 +69,7 @@ class _Tensor(msgspec.Struct):
     data: list[float] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Response(msgspec.Struct):
+class _Response(msgspec.Struct, gc=False):
     model_name: str
     model_version: str
     outputs: list[_Tensor]
@@ -88,14 +87,10 @@ def ask_infer(model: ServedModel, limits: Limits, body: bytes, header_length: st
     Raises:
         Refusal: 400 if it is malformed, 413 if it has too many rows.
     """
-    document, binary = _split(body, header_length)
-    try:
-        request = _REQUEST.decode(document)
-    except UNREADABLE:
-        request = decode(_REQUEST, document)  # as Python writes it, or refused in a sentence
+    document, binary = (body, b"") if header_length is None else _split(body, header_length)
+    request = decode(_REQUEST, document)
     features = _features(_single_input(request, model), binary, model, limits)
-    respond = _binary_response if _wants_binary(request) else _json_response
-    return Asked(features, partial(respond, model, request.id))
+    return Asked(features, partial(_response, model, request.id, _wants_binary(request)))
 
 
 def row_bytes(model: ServedModel) -> int:
@@ -108,10 +103,8 @@ def datatype_of(model: ServedModel) -> str:
     return "FP32" if model.predictor.runtime.dtype.itemsize == 4 else "FP64"  # quicker to ask for
 
 
-def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
+def _split(body: bytes, header_length: str) -> tuple[bytes, bytes]:
     """Return the JSON object and the binary data after it."""
-    if header_length is None:
-        return body, b""
     # int() refuses thousands of digits.
     length = int(header_length) if header_length.isdecimal() and len(header_length) < 20 else -1
     if not 0 < length <= len(body):
@@ -260,24 +253,23 @@ def _flag(
     return flag
 
 
-def _json_response(
-    model: ServedModel, request_id: str | msgspec.UnsetType, prediction: FloatArray
+def _response(
+    model: ServedModel,
+    request_id: str | msgspec.UnsetType,
+    is_binary: bool,
+    prediction: FloatArray,
 ) -> Answer:
-    data = prediction.ravel().tolist()
-    tensor = _Tensor(OUTPUT, datatype_of(model), prediction.shape, data=data)
+    datatype, num_rows = datatype_of(model), len(prediction)
+    tensor = _Tensor(OUTPUT, datatype, prediction.shape)
     response = _Response(model.name, model.version, [tensor], request_id)
-    return Answer(200, encode_json(response), rows=len(prediction))
-
-
-def _binary_response(
-    model: ServedModel, request_id: str | msgspec.UnsetType, prediction: FloatArray
-) -> Answer:
-    datatype = datatype_of(model)
+    if not is_binary:
+        tensor.data = prediction.ravel().tolist()
+        return Answer(200, encode_json(response), rows=num_rows)
     data = prediction.astype(DATATYPES[datatype], copy=False).tobytes()
-    tensor = _Tensor(OUTPUT, datatype, prediction.shape, {"binary_data_size": len(data)})
-    document = encode_json(_Response(model.name, model.version, [tensor], request_id))
+    tensor.parameters = {"binary_data_size": len(data)}
+    document = encode_json(response)
     length = (HEADER_LENGTH, str(len(document)))
-    return Answer(200, document + data, OCTETS, (length,), len(prediction))
+    return Answer(200, document + data, OCTETS, (length,), num_rows)
 
 
 def _listed(tensors: Sequence[InferInput | InferOutput]) -> str:

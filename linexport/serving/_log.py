@@ -21,13 +21,13 @@ LONGEST_PATH = 200
 WRITE_SECONDS = 0.1
 """For which lines of requests are collected: writing each by itself takes as long as all the rest
 of a small request. A reader notices no delay, a crash loses few."""
-MOST_BYTES = 8 << 20
-"""Waiting to be written: some 50,000 lines, which a reader who is merely slow catches up with."""
+MOST_LINES = 50_000
+"""Waiting to be written, some 8 MiB: a reader who is merely slow catches up with them."""
 PATIENCE_SECONDS = 2.0
 """For the reader to take what is left at the end."""
 
 
-class _Request(msgspec.Struct):
+class _Request(msgspec.Struct, gc=False):
     time: datetime
     event: str
     method: str
@@ -42,7 +42,7 @@ class Log:
     """Takes lines at once, and writes them in a thread of its own.
 
     A pipe that nobody reads makes whoever writes wait for ever; that is no reason to stop serving.
-    Lines that find MOST_BYTES before them are dropped, and how many is said where they are missing.
+    Lines that find MOST_LINES before them are dropped, and how many is said where they are missing.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Log:
         self._requests = requests
         self._worker = msgspec.UNSET if worker is None else worker
         self._waiting: deque[bytes] = deque()
-        self._added_bytes = self._written_bytes = self._num_dropped = 0
+        self._num_dropped = 0
         self._urgent = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="linexport-log", daemon=True)
@@ -68,11 +68,8 @@ class Log:
     def request(self, method: str, path: str, status: int, rows: int, seconds: float) -> None:
         """Note a request that was answered."""
         if self._requests:
-            now, milliseconds = datetime.now(UTC), round(1000 * seconds, 3)
-            path = path[:LONGEST_PATH]
-            self._add(
-                _Request(now, "request", method, path, status, rows, milliseconds, self._worker)
-            )
+            now, path, took = datetime.now(UTC), path[:LONGEST_PATH], round(1000 * seconds, 3)
+            self._add(_Request(now, "request", method, path, status, rows, took, self._worker))
 
     def event(self, event: str, **facts: Any) -> None:
         """Note what happened to the server, to be written now."""
@@ -87,10 +84,6 @@ class Log:
         places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         self.event("failure", where=where, error=type(error).__name__, trace=places)
 
-    def handler(self) -> logging.Handler:
-        """Return a handler that brings the lines of other libraries into the same form."""
-        return _Handler(self)
-
     def close(self) -> None:
         """Write what is left, if there is somebody to read it."""
         self._closed = True
@@ -98,20 +91,17 @@ class Log:
         self._thread.join(PATIENCE_SECONDS)
 
     def _add(self, entry: Any) -> None:
+        if len(self._waiting) >= MOST_LINES:
+            self._num_dropped += 1
+            return
         with suppress(ValueError):  # text that is no text
-            line = encode_json(entry) + b"\n"
-            if self._added_bytes + len(line) - self._written_bytes > MOST_BYTES:
-                self._num_dropped += 1
-                return
-            self._added_bytes += len(line)
-            self._waiting.append(line)
+            self._waiting.append(encode_json(entry) + b"\n")
 
     def _run(self) -> None:
         while not self._closed or self._waiting:
             self._urgent.wait(WRITE_SECONDS)
             self._urgent.clear()
             lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            num_bytes = sum(map(len, lines))
             if self._num_dropped:
                 number, self._num_dropped = self._num_dropped, 0
                 told = {"time": datetime.now(UTC), "event": "dropped", "lines": number}
@@ -119,15 +109,18 @@ class Log:
             if lines:
                 with suppress(OSError, ValueError):  # nobody is there any more
                     self._write(b"".join(lines))
-            self._written_bytes += num_bytes
 
 
-class _Handler(logging.Handler):
+class LogHandler(logging.Handler):
+    """Brings the lines of other libraries into the same form."""
+
     def __init__(self, log: Log) -> None:
+        """Take where they go."""
         super().__init__(logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Note one."""
         self._log.event(record.levelname.lower(), logger=record.name, message=record.getMessage())
 
 

@@ -1,14 +1,20 @@
-"""One process that answers: granian, signals, and the models that are loaded anew."""
+"""The process that answers, by granian, and the one that keeps several such."""
 
 import asyncio
 import gc
 import logging
+import multiprocessing
+import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
@@ -16,11 +22,12 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
+from linexport.errors import LinexportError, UnavailableError
 from linexport.serving._application import Application
-from linexport.serving._log import Log
+from linexport.serving._log import Log, LogHandler, logging_to_stderr
 from linexport.serving._metrics import Metrics
 from linexport.serving._models import ModelSource, Reloader
-from linexport.serving._settings import Address, Limits, ServeConfig, allow_files
+from linexport.serving._settings import Address, Limits, ServeConfig, allow_files, holding
 
 HEADER_BYTES = 2**16
 """Of a request's headers, past which it is 431; requests have a few hundred."""
@@ -32,7 +39,97 @@ STARTED_SECONDS = 0.01
 """Between two looks at whether the port is open, which takes a few milliseconds."""
 
 
-def run_one(
+def run(
+    sources: Sequence[ModelSource], config: ServeConfig, limits: Limits, *, version: str
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests that are being answered.
+
+    SIGHUP has every model loaded anew. To be called in the main thread. With several workers, what
+    is sent to this process reaches all of them; each loads and verifies the models for itself.
+
+    Args:
+        sources: Of the models; all must load at first.
+        config: How to serve.
+        limits: What each worker takes on.
+        version: The server's, for its metadata.
+
+    Raises:
+        LinexportError: If a model must not be served.
+        UnavailableError: If the port cannot be had, or a worker ends that was not asked to.
+        ConfigError: If the system allows fewer open files than there may be connections.
+        SystemExit: With status 0, if it is to stop before it serves.
+    """
+    with holding(config.host, config.port) as address:
+        serve = partial(_run_one, sources, config, limits, address, version=version)
+        if config.workers == 1:
+            with logging_to_stderr(requests=config.access_log) as log:
+                serve(log)
+        else:
+            with tempfile.TemporaryDirectory() as shared:
+                serve = partial(serve, shared=Path(shared))
+                _Workers(serve, config).run()
+
+
+class _Workers:
+    """The processes, from their start to their end."""
+
+    def __init__(self, serve: Callable[..., None], config: ServeConfig) -> None:
+        self._stopping = False
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as it is for them too, until they load
+        context = multiprocessing.get_context("spawn")
+        self._keeping, theirs = context.Pipe()
+        self._processes: list[BaseProcess] = [
+            context.Process(target=_work, args=(serve, config.access_log, number, theirs))
+            for number in range(1, config.workers + 1)
+        ]
+        for process in self._processes:
+            process.start()
+        theirs.close()
+
+    def run(self) -> None:
+        """Hand signals on until all have ended."""
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sig, self._stop)
+        signal.signal(signal.SIGHUP, self._hand_on)
+        ended = wait([process.sentinel for process in self._processes])
+        first = next(p for p in self._processes if p.sentinel in ended)
+        unasked = not self._stopping
+        if unasked:
+            self._stop()
+        for process in self._processes:
+            process.join()
+        if unasked:
+            raise self._reason(first.exitcode)
+
+    def _reason(self, status: int | None) -> LinexportError:
+        with suppress(EOFError):
+            if self._keeping.poll():
+                error: LinexportError = self._keeping.recv()
+                return error
+        return UnavailableError(f"A worker ended with status {status}; its log says why.")
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        self._hand_on(signal.SIGTERM)
+
+    def _hand_on(self, sig: int, _: FrameType | None = None) -> None:
+        for process in self._processes:
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, sig)
+
+
+def _work(serve: Callable[..., None], requests: bool, number: int, parent: Connection) -> None:
+    """Be one of several processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; one hands it on
+    try:
+        with logging_to_stderr(requests=requests, worker=number) as log:
+            serve(log, parent=parent.fileno())
+    except LinexportError as error:
+        parent.send(error)
+        sys.exit(3)
+
+
+def _run_one(
     sources: Sequence[ModelSource],
     config: ServeConfig,
     limits: Limits,
@@ -43,48 +140,24 @@ def run_one(
     shared: Path | None = None,
     parent: int | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests that are being answered.
+    """Be the only process that answers, or one of several.
 
-    SIGHUP has every model loaded anew. To be called in the main thread.
-
-    Args:
-        sources: Of the models; all must load at first.
-        config: How to serve.
-        limits: What to take on.
-        address: Where to listen.
-        log: Where to note requests and events.
-        version: The server's, for its metadata.
-        shared: A directory in which several processes share what they count.
-        parent: A file descriptor that can be read from once the process that started this one has
-            ended: then it is to stop too.
-
-    Raises:
-        LinexportError: If a model must not be served.
-        ConfigError: If the system allows fewer open files than there may be connections.
-        SystemExit: With status 0, if it is to stop before it serves.
+    These share what they count in a directory. `parent` is a file descriptor that can be read from
+    once the process that started this one has ended: then it is to stop too.
     """
     signal.signal(signal.SIGTERM, _stop_before_serving)
     reloader = Reloader(sources)
     signal.signal(signal.SIGHUP, reloader.ask)
     allow_files(limits)
     application = Application(
-        reloader.load_all(),
-        version=version,
-        limits=limits,
-        log=log,
-        metrics=Metrics(shared),
+        reloader.load_all(), version=version, limits=limits, log=log, metrics=Metrics(shared)
     )
     server = _server(application, config, address)
-    logging.getLogger().addHandler(log.handler())
+    logging.getLogger().addHandler(LogHandler(log))
     gc.collect()
     gc.freeze()  # what is here stays: later collections need not walk it
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        stopping = asyncio.Event()
-        if parent is not None:
-            runner.get_loop().add_reader(parent, stopping.set)
-        url = address.url(secure=config.tls_cert is not None)
-        serving = _serve(application, server, stopping, address, url)
-        runner.run(_beside(serving, application, reloader, watch=config.watch))
+        runner.run(_serve(application, server, reloader, address, config, parent))
     log.event("stopped")
 
 
@@ -119,30 +192,39 @@ def _server(application: Application, config: ServeConfig, address: Address) -> 
     )
 
 
-async def _beside(
-    serving: Coroutine[Any, Any, None], application: Application, reloader: Reloader, *, watch: bool
+async def _serve(
+    application: Application,
+    server: Server,
+    reloader: Reloader,
+    address: Address,
+    config: ServeConfig,
+    parent: int | None,
 ) -> None:
     """Serve, and do what is done beside it until that has ended."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+    beside = [reloader.reload_when_asked(application), application.metrics.share_for_ever()]
+    if config.watch:
+        beside.append(reloader.watch(application))
     async with asyncio.TaskGroup() as tasks:
-        background = [
-            tasks.create_task(reloader.reload_when_asked(application)),
-            tasks.create_task(application.metrics.share_for_ever()),
-        ]
-        if watch:
-            background.append(tasks.create_task(reloader.watch(application)))
-        try:
-            await serving
-        finally:
-            for task in background:
-                task.cancel()
+        background = [tasks.create_task(each) for each in beside]
+        stopping = _stopping(application.log, parent)
+        running = loop.create_task(server.serve())
+        await _until_open(address, running)
+        urls = [address.url(secure=config.tls_cert is not None)]
+        application.log.event("serving", urls=urls, models=application.versions)
+        told = loop.create_task(stopping.wait())
+        await asyncio.wait((told, running), return_when=asyncio.FIRST_COMPLETED)
+        await _stop(application, server, running)
+        for task in (told, *background):
+            task.cancel()
+    if running.done():  # or else it waits for clients that do not take their answers
+        running.result()
 
 
-async def _serve(
-    application: Application, server: Server, stopping: asyncio.Event, address: Address, url: str
-) -> None:
-    loop, log, limits = asyncio.get_running_loop(), application.log, application.limits
+def _stopping(log: Log, parent: int | None) -> asyncio.Event:
+    """Return what is set once the process is to stop."""
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 
     def stop(sig: signal.Signals) -> None:
         stopping.set()
@@ -155,19 +237,18 @@ async def _serve(
     obeyed = [signal.SIGTERM] if ignored else [signal.SIGTERM, signal.SIGINT]
     for sig in obeyed:
         loop.add_signal_handler(sig, stop, sig)
-    running = loop.create_task(server.serve())
-    await _until_open(address, running)
-    log.event("serving", urls=[url], models=application.versions)
-    told = loop.create_task(stopping.wait())
-    await asyncio.wait((told, running), return_when=asyncio.FIRST_COMPLETED)
+    if parent is not None:
+        loop.add_reader(parent, stopping.set)
+    return stopping
+
+
+async def _stop(application: Application, server: Server, running: "asyncio.Task[None]") -> None:
+    """Finish what is being answered, unless the server has ended by itself."""
     application.ready = False
     if not running.done():
-        await asyncio.sleep(min(GRACE_SECONDS, limits.client_seconds))
+        await asyncio.sleep(min(GRACE_SECONDS, application.limits.client_seconds))
         server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait((running,), timeout=limits.shutdown_seconds)
-    told.cancel()
-    if running.done():  # or else it waits for clients that do not take their answers
-        running.result()
+        await asyncio.wait((running,), timeout=application.limits.shutdown_seconds)
 
 
 async def _until_open(address: Address, running: "asyncio.Task[None]") -> None:

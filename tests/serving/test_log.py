@@ -44,7 +44,7 @@ def test_lines_that_nobody_takes_are_dropped_and_counted(reader, monkeypatch):
     log.event("1")
     assert reader.begun.wait(60)
     log.event("2")
-    monkeypatch.setattr(_log, "MOST_BYTES", 0)
+    monkeypatch.setattr(_log, "MOST_LINES", 0)
     for _ in range(3):
         log.event("lost")
     monkeypatch.undo()
