@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -49,8 +50,9 @@ class Server:
 
     def wait_for_requests_in_flight(self, number: int) -> None:
         line = f"linexport_requests_in_flight {number}.0".encode()
+        deadline = time.monotonic() + PATIENCE
         while line not in urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics").read():
-            pass
+            assert time.monotonic() < deadline, f"there are never {number} requests in flight"
 
     def stop(self) -> int:
         """Ask the server to stop, and return its exit status."""

@@ -24,7 +24,15 @@ CLOSE = b"connection: close"
 @pytest.fixture(scope="module")
 def server():
     """One for all tests, nothing of which is worth more to its log than the lines of requests."""
-    with serving(TEXTBOOK, "--client-timeout", 1, "--idle-timeout", 1) as started:
+    with serving(TEXTBOOK) as started:
+        yield started
+        stop_quietly(started)
+
+
+@pytest.fixture(scope="module")
+def hasty():
+    """One for the tests that wait for its patience to end."""
+    with serving(TEXTBOOK, "--client-timeout", 2, "--idle-timeout", 2) as started:
         yield started
         stop_quietly(started)
 
@@ -107,14 +115,14 @@ def test_long_headers_are_taken_up_to_the_limit_and_not_past_it(server):
         assert greedy.recv(12) == b"HTTP/1.1 431"
 
 
-def test_half_a_body_that_came_with_another_request_is_not_waited_for(server):
-    assert statuses(server, SMALL + LARGE[:-3]) == [200, 408]
-    assert statuses(server, GET + SMALL[:20]) == [200]
-    server.wait_for_requests_in_flight(0)
+def test_half_a_body_that_came_with_another_request_is_not_waited_for(hasty):
+    assert statuses(hasty, SMALL + LARGE[:-3]) == [200, 408]
+    assert statuses(hasty, GET + SMALL[:20]) == [200]
+    hasty.wait_for_requests_in_flight(0)
 
 
-def test_the_rest_of_a_refused_body_is_not_waited_for_for_ever(server):
-    assert statuses(server, post(ROW, b"content-encoding: gzip")[:-3]) == [415]
+def test_the_rest_of_a_refused_body_is_not_waited_for_for_ever(hasty):
+    assert statuses(hasty, post(ROW, b"content-encoding: gzip")[:-3]) == [415]
 
 
 def test_another_protocol_that_is_asked_for_is_ignored(server):
@@ -155,8 +163,8 @@ def test_a_client_that_leaves_is_noted_and_its_place_is_free_again(server):
     server.wait_for_requests_in_flight(0)
 
 
-def test_a_connection_without_requests_is_closed(server):
-    assert statuses(server, SMALL) == [200]
+def test_a_connection_without_requests_is_closed(hasty):
+    assert statuses(hasty, SMALL) == [200]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +219,7 @@ def test_a_server_that_stops_waits_for_no_client_that_asks_nothing():
 
 
 def test_a_server_that_stops_waits_for_half_a_body_its_time():
-    with serving(TEXTBOOK, "--client-timeout", 2) as server, server.connect() as halfway:
+    with serving(TEXTBOOK, "--client-timeout", 5) as server, server.connect() as halfway:
         halfway.sendall(GET + LARGE[:-3])
         server.wait_for_requests_in_flight(1)
         stop_quietly(server)
