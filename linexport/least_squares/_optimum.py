@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport.least_squares._config import LeastSquaresConfig
 from linexport.least_squares._factor import Factor
 from linexport.least_squares._normal_equations import Units
+from linexport.least_squares._passes import Solved
 from linexport.least_squares._solution import (
     Solution,
     Uncertainty,
@@ -79,25 +81,9 @@ class Optimum:
     to float64; nan without degrees of freedom or where the fit is exact."""
 
 
-def describe_optimum(
-    factor: Factor,
-    units: Units,
-    solution: Solution,
-    dependent: NDArray[np.intp],
-    *,
-    intercept: bool,
-    l2: float,
-) -> Optimum:
-    """Bring a solution to the data's own units.
-
-    Args:
-        factor: Of all rows.
-        units: Of the normal equations.
-        solution: Theirs; its last targets are the dependent features.
-        dependent: Which those are.
-        intercept: Whether columns were taken from their mean.
-        l2: The weight of the squared coefficients.
-    """
+def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig) -> Optimum:
+    """Bring the solution of a fit to the data's own units."""
+    factor, units, dependent = fit.factor, fit.units, fit.dependent
     size, equations = factor.num_features, solution.equations
     feature_unit, target_unit = units.exponent[:size], units.exponent[size:]
     weight, null = _weight(solution, units, dependent)
@@ -108,17 +94,19 @@ def describe_optimum(
     mean, target_mean = dd.part(units.mean, np.s_[:size]), dd.part(units.mean, np.s_[size:])
     bias = dd.subtract(target_mean, _at(mean, weight))
     level = dd.add(bias, _at(dd.exact(mean.high), weight))
-    freedom = factor.num_rows - int(intercept) - spread.degrees_of_freedom
+    freedom = factor.num_rows - int(config.intercept) - spread.degrees_of_freedom
     squares = solution.residual_squares[: len(target_unit)]
     deviation = np.sqrt(squares / freedom) if freedom > 0 else np.full_like(squares, np.nan)
     weight_errors = np.outer(deviation, np.sqrt(spread.variances()))
-    bias_errors = deviation * np.sqrt(_bias_variance(units, spread, mean) if intercept else np.nan)
+    bias_errors = deviation * np.sqrt(
+        _bias_variance(units, spread, mean) if config.intercept else np.nan
+    )
     distance = solution.distance()[: len(target_unit)]
     scales = _scales(equations.deviations, units)
     values = eigenvalues(equations, solution.factor)
     return Optimum(
-        intercept=intercept,
-        l2=l2,
+        intercept=config.intercept,
+        l2=config.l2,
         weight=weight.high,
         bias=bias.high,
         level=level.high,
@@ -172,19 +160,16 @@ def _weight(
 
 
 def _null_vectors(
-    combinations: DoubleDouble, independent: NDArray[np.intp], dependent: NDArray[np.intp]
+    made_of: DoubleDouble, independent: NDArray[np.intp], dependent: NDArray[np.intp]
 ) -> DoubleDouble:
     """Return the vectors of coefficients that change no prediction, shape (D, dependent).
 
-    Args:
-        combinations: Shape (independent, dependent): what each dependent feature is made of, in
-            the features' own units.
-        independent: Which features they are made of.
-        dependent: The others.
+    `made_of`, shape (independent, dependent), makes dependent features of independent ones, in the
+    features' own units.
     """
     size = len(independent) + len(dependent)
     vectors = dd.exact(np.zeros((size, len(dependent))))
-    for part, coefficients in zip(vectors, dd.negative(combinations), strict=True):
+    for part, coefficients in zip(vectors, dd.negative(made_of), strict=True):
         part[independent] = coefficients
     vectors.high[dependent, np.arange(len(dependent))] = 1.0
     return vectors
@@ -205,12 +190,6 @@ def _shorten(weight: DoubleDouble, vectors: DoubleDouble) -> DoubleDouble:
     return shortened
 
 
-def _shorten_rows(loadings: Float64Array, vectors: Float64Array) -> Float64Array:
-    """Return what `_shorten` does to the coefficients' deviations, shape (D, r)."""
-    basis, _ = np.linalg.qr(_unit(vectors))
-    return np.asarray(loadings - basis @ (basis.T @ loadings))
-
-
 def _unit(vectors: Float64Array) -> Float64Array:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=0))
 
@@ -218,9 +197,11 @@ def _unit(vectors: Float64Array) -> Float64Array:
 def _shortened(
     spread: Uncertainty, null: DoubleDouble, feature_unit: NDArray[np.int32]
 ) -> Uncertainty:
-    """Return the uncertainty of the shortest weight."""
+    """Return the uncertainty of the shortest weight: its deviations without that part."""
     column = feature_unit[:, None]
-    loadings = _shorten_rows(np.ldexp(spread.loadings, -column), null.high)
+    loadings = np.ldexp(spread.loadings, -column)
+    basis, _ = np.linalg.qr(_unit(null.high))
+    loadings = loadings - basis @ (basis.T @ loadings)
     return replace(spread, loadings=np.ldexp(loadings, column))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import DataError, TrainingError
+from linexport.least_squares._config import LeastSquaresConfig
 from linexport.least_squares._factor import Factor, Frame, Gram, frame_around, merged
 from linexport.least_squares._normal_equations import Units, normal_equations
 from linexport.least_squares._solution import Solution, solve_independent, try_solve
@@ -66,8 +67,8 @@ class Accumulator:
         careful_rows = _CAREFUL_START // num_columns**2
         self._careful_start = careful_rows if careful_rows >= num_columns else 0
         size = _BLOCK_ELEMENTS // num_columns
-        self._block_rows = _clamp(size, _BLOCK_ROWS)
-        self._careful_block_rows = _clamp(size, _CAREFUL_BLOCK_ROWS)
+        self._block_rows = int(np.clip(size, *_BLOCK_ROWS))
+        self._careful_block_rows = int(np.clip(size, *_CAREFUL_BLOCK_ROWS))
         self._terms = _TERMS[num_columns > _FEW_COLUMNS]
         self._buffer = np.empty((num_columns, self._block_rows))
 
@@ -141,9 +142,11 @@ class Accumulator:
         self._num_slices = min(self._num_slices, num_slices)
         if self._frame is None:
             self._frame = _first_frame(columns)
-        root = None if weights is None else np.sqrt(weights.astype(np.float64))
+        root = None
         if weights is not None:
-            self._log_weight_sum += float(np.log(weights.astype(np.float64)).sum())
+            weights = weights.astype(np.float64)
+            root = np.sqrt(weights)
+            self._log_weight_sum += float(np.log(weights).sum())
         # Where the frame turns out not to fit, sums overflow; Factor.in_range() tells.
         with np.errstate(over="ignore", invalid="ignore"):
             if num_slices == 0:
@@ -188,10 +191,6 @@ def _first_frame(columns: Float64Array) -> Frame:
     )
 
 
-def _clamp(size: int, limits: tuple[int, int]) -> int:
-    return min(max(size, limits[0]), limits[1])
-
-
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Solved:
     """What was found of the rows, once it is good enough."""
@@ -205,20 +204,10 @@ class Solved:
     so that its weight tells which."""
 
 
-def fit_rows(
-    rows: Rows,
-    *,
-    intercept: bool,
-    l2: float,
-    ranks: Ranks,
-) -> Solved:
+def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
     """Read the rows, and again until the distance from the optimum is known to be negligible.
 
-    Args:
-        rows: What to fit; summed up carefully from the first if they can be read only once.
-        intercept: Whether columns are taken from their mean.
-        l2: Weight of the squared coefficients, in the features' own units.
-        ranks: Who holds rows.
+    Rows that can be read but once are summed carefully from the first.
 
     Raises:
         DataError: If there are no rows, or a weight is negative or not finite.
@@ -231,19 +220,15 @@ def fit_rows(
             raise DataError("There are no rows to fit.", source=rows.source)
         num_slices = plan.num_slices
         if factor.in_range():
-            equations, units = normal_equations(factor, intercept=intercept, l2=l2)
+            equations, units = normal_equations(factor, intercept=config.intercept, l2=config.l2)
             if factor.num_slices == CAREFUL:
-                solution, dependent = solve_independent(
-                    equations, unit_roundoff=factor.unit_roundoff
-                )
+                solution, dependent = solve_independent(equations, factor.unit_roundoff)
                 return Solved(factor=factor, units=units, solution=solution, dependent=dependent)
-            attempt = try_solve(equations, unit_roundoff=factor.unit_roundoff)
-            if attempt is not None and _accurate(attempt, factor, intercept):
+            attempt = try_solve(equations, factor.unit_roundoff)
+            if attempt is not None and _accurate(attempt, factor, config):
                 none = np.empty(0, dtype=np.intp)
                 return Solved(factor=factor, units=units, solution=attempt, dependent=none)
-            one_slice = attempt is not None and _accurate(
-                attempt, factor, intercept, error_scale=_SPLIT_GAIN
-            )
+            one_slice = attempt is not None and _accurate(attempt, factor, config, _SPLIT_GAIN)
             num_slices = 1 if one_slice and plan.num_slices == 0 else CAREFUL
         elif plan.frame is not None:
             raise TrainingError(
@@ -254,9 +239,9 @@ def fit_rows(
 
 
 def _accurate(
-    solution: Solution, factor: Factor, intercept: bool, *, error_scale: float = 1.0
+    solution: Solution, factor: Factor, config: LeastSquaresConfig, error_scale: float = 1.0
 ) -> bool:
-    freedom = factor.num_rows - len(solution.factor.matrix) - int(intercept)
+    freedom = factor.num_rows - len(solution.factor.matrix) - int(config.intercept)
     return solution.is_accurate(
         degrees_of_freedom=freedom, unit_roundoff=factor.unit_roundoff, error_scale=error_scale
     )

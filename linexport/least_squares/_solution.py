@@ -70,7 +70,9 @@ class Solution:
 
     def gram_error(self) -> float:
         """Return the norm of |M|'e, the share of E in phi being its square."""
-        return float(np.linalg.norm(np.abs(self.factor.matrix).T @ self._feature_error))
+        error = self.equations.error[self.equations.features]
+        spread = np.abs(self.factor.matrix).T @ error
+        return float(np.linalg.norm(spread))
 
     def distance(self, *, error_scale: float = 1.0) -> Float64Array:
         """Bound the distance from the optimum, shape (K,).
@@ -79,7 +81,7 @@ class Solution:
             error_scale: What all of E is multiplied with, to see what better sums would give.
         """
         phi = self.factor.distance + error_scale * self.gram_error() ** 2
-        from_sums = self.gram_error() * self._residual_error()
+        from_sums = self.gram_error() * _residual_error(self.equations, self.weight)
         return np.asarray((self.own_error + error_scale * from_sums) / (1 - phi))
 
     def is_accurate(
@@ -117,13 +119,6 @@ class Solution:
         """Return |y| + |w| |x|, with the columns' norms from 0; shape (K,)."""
         norms, weight = self.equations.norms, np.abs(self.weight.high)
         return np.asarray(norms[self.equations.targets] + norms[self.equations.features] @ weight)
-
-    @property
-    def _feature_error(self) -> Float64Array:
-        return self.equations.error[self.equations.features]
-
-    def _residual_error(self) -> Float64Array:
-        return _residual_error(self.equations, self.weight)
 
 
 def solve(equations: NormalEquations, factor: InverseFactor) -> Solution:
@@ -197,14 +192,14 @@ def _residual_squares(
     return value, roundings * FLOAT64.unit_roundoff**2 * magnitude
 
 
-def try_solve(equations: NormalEquations, *, unit_roundoff: float) -> Solution | None:
+def try_solve(equations: NormalEquations, unit_roundoff: float) -> Solution | None:
     """Return the solution; None if some feature may be a combination of others."""
     factor = inverse_factor(equations.gram, _doubt(equations, unit_roundoff))
     return None if _doubtful(equations, factor).any() else solve(equations, factor)
 
 
 def solve_independent(
-    equations: NormalEquations, *, unit_roundoff: float
+    equations: NormalEquations, unit_roundoff: float
 ) -> tuple[Solution | None, NDArray[np.intp]]:
     """Set features aside until the others are independent, and solve for these.
 

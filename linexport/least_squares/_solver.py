@@ -92,7 +92,7 @@ def fit_least_squares(rows: Rows, config: LeastSquaresConfig, *, ranks: Ranks = 
 
 
 def _fit(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> tuple[Solved, Optimum]:
-    fit = fit_rows(rows, intercept=config.intercept, l2=config.l2, ranks=ranks)
+    fit = fit_rows(rows, config, ranks)
     if len(fit.dependent) and config.rank_deficient == "error":
         raise TrainingError(
             f"{_dependence(fit, rows, config)} {_remedy(fit, rows)}, or use --solver lstsq "
@@ -101,14 +101,7 @@ def _fit(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> tuple[Solved, 
     if fit.solution is None:
         raise TrainingError(f"{rows.source}: no feature varies; there is nothing to fit.")
     _check_weights(fit, fit.solution, rows)
-    best = describe_optimum(
-        fit.factor,
-        fit.units,
-        fit.solution,
-        fit.dependent,
-        intercept=config.intercept,
-        l2=config.l2,
-    )
+    best = describe_optimum(fit, fit.solution, config)
     _check_squares(fit, best, rows)
     return fit, best
 

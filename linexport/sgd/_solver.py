@@ -158,7 +158,9 @@ def _start(
     )
     runner: EpochRunner
     if rows.minibatches is not None:
-        batches = LoaderBatches(rows.minibatches, scaler=scaler, dtype=dtype, device=device)
+        batches = LoaderBatches(
+            minibatches=rows.minibatches, scaler=scaler, dtype=dtype, device=device
+        )
         runner = Autograd(module, batches, pace)
     elif ranks.size > 1:
         runner = Autograd(module, _shared(table, num_features, generator, ranks), pace, ranks)
@@ -182,9 +184,9 @@ def _shared(
 ) -> SharedBatches:
     counts = ranks.gather(np.array([float(len(table))])).flatten()
     return SharedBatches(
-        table[:, :num_features],
-        table[:, num_features + 1 :],
-        generator,
+        features=table[:, :num_features],
+        targets=table[:, num_features + 1 :],
+        generator=generator,
         first_row=int(counts[: ranks.rank].sum()),
         num_rows=int(counts.sum()),
     )

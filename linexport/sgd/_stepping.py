@@ -82,64 +82,51 @@ class Scaler:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LoaderBatches:
     """The batches of a DataLoader as they come; scaled where a scaler is given."""
 
-    def __init__(
-        self,
-        minibatches: Minibatches,
-        *,
-        scaler: Scaler | None,
-        dtype: torch.dtype,
-        device: torch.device,
-    ) -> None:
-        self._minibatches = minibatches
-        self._scaler = scaler
-        self._dtype = dtype
-        self._device = device
+    minibatches: Minibatches
+    scaler: Scaler | None
+    dtype: torch.dtype
+    device: torch.device
 
     def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002
         """Yield the batches, whatever their size."""
-        for features, targets in self._minibatches:
-            if self._scaler is not None:
-                features, targets = self._scaler.apply(features, targets)
-            yield features.to(self._device, self._dtype), targets.to(self._device, self._dtype)
+        for features, targets in self.minibatches:
+            if self.scaler is not None:
+                features, targets = self.scaler.apply(features, targets)
+            yield features.to(self.device, self.dtype), targets.to(self.device, self.dtype)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SharedBatches:
     """A rank's part of batches drawn from the rows of all ranks, in a new order each epoch.
 
     All draw the same order from the same seed.
     """
 
-    def __init__(
-        self,
-        features: Tensor,
-        targets: Tensor,
-        generator: torch.Generator,
-        *,
-        first_row: int,
-        num_rows: int,
-    ) -> None:
-        """Take a rank's rows, which are those from `first_row` on among N, counted from 0."""
-        self._features = features
-        self._targets = targets
-        self._generator = generator
-        self._first_row = first_row
-        self._num_rows = num_rows
+    features: Tensor
+    """This rank's rows."""
+    targets: Tensor
+    generator: torch.Generator
+    first_row: int
+    """The place of this rank's first row among all rows, counted from 0."""
+    num_rows: int
+    """N, of all ranks."""
 
     def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield as many batches on every rank; all rows in one need no order."""
-        if batch_size >= self._num_rows:
-            yield self._features, self._targets
+        if batch_size >= self.num_rows:
+            yield self.features, self.targets
             return
-        row = torch.randperm(self._num_rows, generator=self._generator) - self._first_row
-        held = (row >= 0) & (row < len(self._features))
+        row = torch.randperm(self.num_rows, generator=self.generator) - self.first_row
+        held = (row >= 0) & (row < len(self.features))
         place = held.nonzero().flatten()
-        num_batches = -(-self._num_rows // batch_size)
+        num_batches = -(-self.num_rows // batch_size)
         counts = torch.bincount(place // batch_size, minlength=num_batches).tolist()
-        for rows in torch.split(row[place].to(self._features.device), counts):
-            yield self._features.index_select(0, rows), self._targets.index_select(0, rows)
+        for rows in torch.split(row[place].to(self.features.device), counts):
+            yield self.features.index_select(0, rows), self.targets.index_select(0, rows)
 
 
 def new_module(

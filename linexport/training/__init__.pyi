@@ -1,6 +1,3 @@
-from ._metrics import (
-    evaluate as evaluate,
-)
 from ._solvers import (
     SOLVERS as SOLVERS,
     Solver as Solver,

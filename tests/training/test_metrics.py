@@ -9,7 +9,7 @@ from linexport.columns import Column, default_columns
 from linexport.errors import DataError
 from linexport.model import LinearModel
 from linexport.rows._dataset import Dataset
-from linexport.training import _metrics as metrics
+from linexport.training._train import evaluate
 
 
 def dataset(features, targets):
@@ -26,7 +26,7 @@ def test_metrics_are_those_of_scikit_learn_for_each_target():
     features, targets = random.normal(size=(100, 3)), random.normal(size=(100, 2)) * [1, 1000] + 7
     weight, bias = random.normal(size=(2, 3)), random.normal(size=2)
     model = LinearModel(weight=weight, bias=bias)
-    found = metrics.evaluate(model, dataset(features, targets))
+    found = evaluate(model, dataset(features, targets))
     predicted = features @ weight.T + bias
     assert list(found) == ["y1", "y2"]
     for k, name in enumerate(found):
@@ -45,7 +45,7 @@ def test_a_centred_model_is_evaluated_as_it_predicts():
         bias=np.array([5.0]),
         mean=np.array([1e6]),
     )
-    found = metrics.evaluate(model, dataset(features, np.array([[3.0], [5.0], [10.0]])))["y"]
+    found = evaluate(model, dataset(features, np.array([[3.0], [5.0], [10.0]])))["y"]
     assert (found.rmse, found.mae) == (np.sqrt(3), 1.0)
 
 
@@ -53,7 +53,7 @@ def test_r2_of_a_target_far_from_zero_keeps_its_digits():
     random = np.random.default_rng(1)
     targets = 1e9 + random.integers(-8, 8, size=(1000, 1)) / 4
     model = LinearModel(weight=np.zeros((1, 1)), bias=np.array([1e9]))
-    found = metrics.evaluate(model, dataset(np.ones((1000, 1)), targets))["y"]
+    found = evaluate(model, dataset(np.ones((1000, 1)), targets))["y"]
     exact = [Fraction(value) for value in targets[:, 0].tolist()]
     mean = sum(exact) / 1000
     explained = sum((value - 10**9) ** 2 for value in exact)
@@ -86,7 +86,7 @@ def test_batches_do_not_change_the_metrics():
     random = np.random.default_rng(2)
     rows = dataset(random.normal(size=(100, 2)), random.normal(size=(100, 1)) + 100)
     model = LinearModel(weight=np.ones((1, 2)), bias=np.array([100.0]))
-    whole, halves = (metrics.evaluate(model, part)["y"] for part in (rows, Halves(rows)))
+    whole, halves = (evaluate(model, part)["y"] for part in (rows, Halves(rows)))
     assert (halves.rows, halves.rmse, halves.mae, halves.r2) == (
         100,
         pytest.approx(whole.rmse, rel=1e-14),
@@ -98,7 +98,7 @@ def test_batches_do_not_change_the_metrics():
 def test_a_target_that_does_not_vary_has_no_r2():
     # 0.1 is no binary fraction: a mean of thousands of them is off by a rounding.
     rows = dataset(np.arange(5000.0)[:, None], np.full((5000, 1), 0.1))
-    found = metrics.evaluate(LinearModel(weight=np.zeros((1, 1)), bias=np.array([0.1])), rows)["y"]
+    found = evaluate(LinearModel(weight=np.zeros((1, 1)), bias=np.array([0.1])), rows)["y"]
     assert (found.rmse, found.r2) == (0.0, None)
 
 
@@ -111,4 +111,4 @@ def test_no_rows_are_an_error():
         source="empty.csv",
     )
     with pytest.raises(DataError, match=r"empty\.csv: There are no rows"):
-        metrics.evaluate(LinearModel(weight=np.zeros((1, 1)), bias=np.zeros(1)), rows)
+        evaluate(LinearModel(weight=np.zeros((1, 1)), bias=np.zeros(1)), rows)
