@@ -39,7 +39,7 @@ _MOST_STEPS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NormalEquations:
-    """Sums of products of centred, scaled columns, and which of them explain which."""
+    """Sums of products of centred, scaled columns, which of them explain which, and their units."""
 
     squares: DoubleDouble
     """Shape (D + K, D + K), elements below 1."""
@@ -55,11 +55,25 @@ class NormalEquations:
     """Those that are predicted from."""
     targets: NDArray[np.intp]
     """The columns to predict."""
+    exponent: NDArray[np.int32]
+    """Shape (D + K,): the columns are in units of 2**exponent."""
+    mean: DoubleDouble
+    """Shape (D + K,), in the columns' own units; 0 without an intercept."""
+    mean_error: Float64Array
+    """Shape (D + K,), in units of 2**exponent."""
+    weight_sum: float
+    """N, or the sum of the rows' weights."""
 
     @property
     def deviations(self) -> Float64Array:
         """Roots of the columns' sums of squares, shape (D + K,)."""
         return np.sqrt(np.maximum(self.squares.high.diagonal(), 0.0))
+
+    @property
+    def standard_deviations(self) -> Float64Array:
+        """Of the columns, in their own units, shape (D + K,)."""
+        deviations = self.deviations / np.sqrt(self.weight_sum)
+        return np.asarray(np.ldexp(deviations, self.exponent))
 
     @property
     def gram(self) -> DoubleDouble:
@@ -86,23 +100,7 @@ class NormalEquations:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Units:
-    """Where the centred, scaled columns lie in the data's own units; features, then targets."""
-
-    exponent: NDArray[np.int32]
-    """Shape (D + K,)."""
-    mean: DoubleDouble
-    """Shape (D + K,), in the columns' own units; 0 without an intercept."""
-    mean_error: Float64Array
-    """Shape (D + K,), in units of 2**exponent."""
-    weight_sum: float
-    """N, or the sum of the rows' weights."""
-
-
-def normal_equations(
-    factor: Factor, *, intercept: bool, l2: float
-) -> tuple[NormalEquations, Units]:
+def normal_equations(factor: Factor, *, intercept: bool, l2: float) -> NormalEquations:
     """Derive the equations from a factor that is in range.
 
     Args:
@@ -129,7 +127,7 @@ def normal_equations(
     relative = exponent - unit
     scaled = dd.scale_by_power_of_two(squares, relative[:, None] + relative)
     own_mean = np.ldexp(mean.high, -unit)
-    equations = NormalEquations(
+    return NormalEquations(
         squares=scaled,
         error=np.ldexp(centred.error[:-1], relative),
         norms=np.sqrt(np.abs(scaled.high.diagonal()) + count.high * own_mean**2),
@@ -137,14 +135,11 @@ def normal_equations(
         all_features=np.arange(factor.num_features),
         features=np.arange(factor.num_features),
         targets=np.arange(factor.num_features, len(shift)),
-    )
-    units = Units(
         exponent=unit,
         mean=mean,
         mean_error=np.ldexp(mean_error, relative),
         weight_sum=float(count.high),
     )
-    return equations, units
 
 
 def _unit_exponents(

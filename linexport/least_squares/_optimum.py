@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array
 from linexport.least_squares._config import LeastSquaresConfig
 from linexport.least_squares._factor import Factor
-from linexport.least_squares._normal_equations import Units
+from linexport.least_squares._normal_equations import NormalEquations
 from linexport.least_squares._passes import Solved
 from linexport.least_squares._solution import (
     Solution,
@@ -83,26 +83,27 @@ class Optimum:
 
 def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig) -> Optimum:
     """Bring the solution of a fit to the data's own units."""
-    factor, units, dependent = fit.factor, fit.units, fit.dependent
-    size, equations = factor.num_features, solution.equations
-    feature_unit, target_unit = units.exponent[:size], units.exponent[size:]
-    weight, null = _weight(solution, units, dependent)
+    factor, dependent, equations = fit.factor, fit.dependent, solution.equations
+    size = factor.num_features
+    feature_unit, target_unit = equations.exponent[:size], equations.exponent[size:]
+    weight, null = _weight(solution, dependent)
     spread = uncertainty(equations, solution.factor)
     inflation = _variance_inflation(solution, spread, dependent, factor.unit_roundoff)
     if null is not None:
         spread = _shortened(spread, null, feature_unit)
-    mean, target_mean = dd.part(units.mean, np.s_[:size]), dd.part(units.mean, np.s_[size:])
-    bias = dd.subtract(target_mean, _at(mean, weight))
-    level = dd.add(bias, _at(dd.exact(mean.high), weight))
+    mean, target_mean = dd.part(equations.mean, np.s_[:size]), dd.part(equations.mean, np.s_[size:])
+    bias = dd.subtract(target_mean, dd.total(dd.multiply(weight, mean)))
+    level = dd.add(bias, dd.total(dd.multiply(weight, dd.exact(mean.high))))
     freedom = factor.num_rows - int(config.intercept) - spread.degrees_of_freedom
     squares = solution.residual_squares[: len(target_unit)]
     deviation = np.sqrt(squares / freedom) if freedom > 0 else np.full_like(squares, np.nan)
     weight_errors = np.outer(deviation, np.sqrt(spread.variances()))
     bias_errors = deviation * np.sqrt(
-        _bias_variance(units, spread, mean) if config.intercept else np.nan
+        _bias_variance(equations, spread, mean) if config.intercept else np.nan
     )
     distance = solution.distance()[: len(target_unit)]
-    scales = _scales(equations.deviations, units)
+    spreads = equations.standard_deviations
+    scales = 1 / np.where(spreads > 0, spreads, 1.0)
     values = eigenvalues(equations, solution.factor)
     return Optimum(
         intercept=config.intercept,
@@ -125,7 +126,7 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         variance_inflation=inflation,
         gram_eigenvalues=values,
         condition_number=np.inf if len(dependent) else _condition_number(values),
-        distance_bound=_distance_bound(factor, units, distance, spread, weight, level),
+        distance_bound=_distance_bound(factor, equations, distance, spread, weight, level),
         distance_in_standard_errors=distance / np.where(deviation > 0, deviation, np.nan),
     )
 
@@ -137,13 +138,13 @@ def _condition_number(gram_eigenvalues: Float64Array) -> float:
 
 
 def _weight(
-    solution: Solution, units: Units, dependent: NDArray[np.intp]
+    solution: Solution, dependent: NDArray[np.intp]
 ) -> tuple[DoubleDouble, DoubleDouble | None]:
     """Return the weight (K, D) in the data's own units, the shortest where it is not unique.
 
     And the vectors (D, dependent) that it could be moved along.
     """
-    equations, unit = solution.equations, units.exponent
+    equations, unit = solution.equations, solution.equations.exponent
     independent, size = equations.features, len(equations.all_features)
     num_targets = len(unit) - size
     raw = dd.scale_by_power_of_two(
@@ -211,22 +212,10 @@ def _scaled(squares: Float64Array, exponent: NDArray[np.int32]) -> Float64Array:
         return np.asarray(np.ldexp(squares, exponent))
 
 
-def _at(point: DoubleDouble, weight: DoubleDouble) -> DoubleDouble:
-    """Return weight (K, D) times a point (D,)."""
-    shape = weight.high.shape
-    repeated = DoubleDouble(np.broadcast_to(point.high, shape), np.broadcast_to(point.low, shape))
-    return dd.total(dd.multiply(weight, repeated))
-
-
-def _bias_variance(units: Units, spread: Uncertainty, mean: DoubleDouble) -> float:
+def _bias_variance(equations: NormalEquations, spread: Uncertainty, mean: DoubleDouble) -> float:
     """Return that of the prediction at 0, over s**2: level and slope are uncorrelated."""
-    own = dd.scale_by_power_of_two(mean, -units.exponent[: len(mean.high)])
-    return 1 / units.weight_sum + spread.variance_at(own)
-
-
-def _scales(deviations: Float64Array, units: Units) -> Float64Array:
-    deviation = np.ldexp(deviations / np.sqrt(units.weight_sum), units.exponent)
-    return np.asarray(1 / np.where(deviation > 0, deviation, 1.0))
+    own = dd.scale_by_power_of_two(mean, -equations.exponent[: len(mean.high)])
+    return 1 / equations.weight_sum + spread.variance_at(own)
 
 
 def _variance_inflation(
@@ -249,7 +238,7 @@ def _variance_inflation(
 
 def _distance_bound(
     factor: Factor,
-    units: Units,
+    equations: NormalEquations,
     distance: Float64Array,
     spread: Uncertainty,
     weight: DoubleDouble,
@@ -261,12 +250,12 @@ def _distance_bound(
     from the mean; the level by the errors of the means and its own rounding.
     """
     size = factor.num_features
-    unit, target_unit = units.exponent[:size], units.exponent[size:]
-    mean = units.mean.high[:size]
+    unit, target_unit = equations.exponent[:size], equations.exponent[size:]
+    mean = equations.mean.high[:size]
     reach = np.maximum(np.abs(factor.maximum[:size] - mean), np.abs(factor.minimum[:size] - mean))
     slopes = np.outer(distance, np.linalg.norm(spread.loadings, axis=1))
     own_weight = np.ldexp(np.abs(weight.high), unit - target_unit[:, None])
-    at_mean = units.mean_error[size:] + own_weight @ units.mean_error[:size]
+    at_mean = equations.mean_error[size:] + own_weight @ equations.mean_error[:size]
     computed = np.ldexp(slopes @ np.ldexp(reach, -unit) + at_mean, target_unit)
     rounded = FLOAT64.unit_roundoff * (np.abs(weight.high) @ reach + np.abs(level.high))
     # The bound's own roundings, fewer than 4 D + 32, are made up for.

@@ -14,7 +14,7 @@ from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import DataError, TrainingError
 from linexport.least_squares._config import LeastSquaresConfig
 from linexport.least_squares._factor import Factor, Frame, Gram, frame_around, merged
-from linexport.least_squares._normal_equations import Units, normal_equations
+from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._solution import Solution, solve_independent, try_solve
 from linexport.least_squares._split import RunningSum, add_plain_gram, add_split_gram
 from linexport.numerics import FLOAT64, double_double as dd, precision_of
@@ -173,7 +173,7 @@ class Accumulator:
         high = np.vstack([columns.high, ones])
         tail = np.vstack([columns.low, 0 * ones])
         if root is not None:
-            high, low = dd.two_product(high, np.broadcast_to(root, high.shape))
+            high, low = dd.two_product(high, root)
             tail = tail * root + low
         exact = None if not tail.any() else tail
         self._squared_error += add_split_gram(self._total, high, exact, num_slices)
@@ -196,7 +196,6 @@ class Solved:
     """What was found of the rows, once it is good enough."""
 
     factor: Factor
-    units: Units
     solution: Solution | None
     """Its equations name the features that are independent; None if none is."""
     dependent: NDArray[np.intp]
@@ -220,14 +219,14 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
             raise DataError("There are no rows to fit.", source=rows.source)
         num_slices = plan.num_slices
         if factor.in_range():
-            equations, units = normal_equations(factor, intercept=config.intercept, l2=config.l2)
+            equations = normal_equations(factor, intercept=config.intercept, l2=config.l2)
             if factor.num_slices == CAREFUL:
                 solution, dependent = solve_independent(equations, factor.unit_roundoff)
-                return Solved(factor=factor, units=units, solution=solution, dependent=dependent)
+                return Solved(factor=factor, solution=solution, dependent=dependent)
             attempt = try_solve(equations, factor.unit_roundoff)
             if attempt is not None and _accurate(attempt, factor, config):
                 none = np.empty(0, dtype=np.intp)
-                return Solved(factor=factor, units=units, solution=attempt, dependent=none)
+                return Solved(factor=factor, solution=attempt, dependent=none)
             one_slice = attempt is not None and _accurate(attempt, factor, config, _SPLIT_GAIN)
             num_slices = 1 if one_slice and plan.num_slices == 0 else CAREFUL
         elif plan.frame is not None:

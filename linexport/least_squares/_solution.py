@@ -182,7 +182,7 @@ def _residual_squares(
     3 u**2; counted generously.
     """
     moments, squares = equations.moments, equations.target_squares
-    ridge = np.broadcast_to(equations.ridge[equations.features][:, None], weight.high.shape)
+    ridge = equations.ridge[equations.features][:, None]
     slope = dd.add(dd.add(moments, residual), dd.multiply(dd.exact(ridge), weight))
     products = dd.multiply(weight, slope)
     explained = dd.total(DoubleDouble(products.high.T, products.low.T))

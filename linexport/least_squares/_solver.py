@@ -100,16 +100,17 @@ def _fit(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> tuple[Solved, 
         )
     if fit.solution is None:
         raise TrainingError(f"{rows.source}: no feature varies; there is nothing to fit.")
-    _check_weights(fit, fit.solution, rows)
+    _check_weights(fit.solution, rows)
     best = describe_optimum(fit, fit.solution, config)
     _check_squares(fit, best, rows)
     return fit, best
 
 
-def _check_weights(fit: Solved, solution: Solution, rows: Rows) -> None:
+def _check_weights(solution: Solution, rows: Rows) -> None:
     """Refuse columns whose units are so far apart that a weight between them is no float64."""
-    features, unit = solution.equations.features, fit.units.exponent
-    targets = solution.equations.targets[: len(rows.targets)]
+    equations = solution.equations
+    features, unit = equations.features, equations.exponent
+    targets = equations.targets[: len(rows.targets)]
     weight = solution.weight.high[:, : len(targets)]
     _, exponent = np.frexp(weight)
     exponent = exponent + unit[targets] - unit[features][:, None]
@@ -195,16 +196,15 @@ def _model(fit: Solved, best: Optimum, rows: Rows, config: LeastSquaresConfig) -
 def _described(fit: Solved, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """Return the columns with the range, mean and standard deviation of the rows."""
     factor = fit.factor
-    equations, units = normal_equations(factor, intercept=True, l2=0.0)
-    deviation = np.ldexp(equations.deviations / np.sqrt(units.weight_sum), units.exponent)
+    equations = normal_equations(factor, intercept=True, l2=0.0)
     return tuple(
         replace(column, minimum=low, maximum=high, mean=mean, standard_deviation=spread)
         for column, low, high, mean, spread in zip(
             columns,
             factor.minimum.tolist(),
             factor.maximum.tolist(),
-            units.mean.high.tolist(),
-            deviation.tolist(),
+            equations.mean.high.tolist(),
+            equations.standard_deviations.tolist(),
             strict=True,
         )
     )
