@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from linexport.fit import Fit, OnEpoch
     from linexport.rows import Ranks, Rows
 
-__all__ = ["LeastSquaresConfig", "RankDeficient"]
-
 RankDeficient: TypeAlias = Literal["error", "minimum-norm"]
 
 

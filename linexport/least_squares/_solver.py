@@ -23,8 +23,6 @@ from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, affine_of, gamma
 from linexport.rows import ONE, Ranks, Rows
 
-__all__ = ["Optimum", "fit_least_squares", "optimum", "optimum_distances"]
-
 
 def optimum(
     rows: Rows,
@@ -38,9 +36,7 @@ def optimum(
 
     Raises:
         ConfigError: If l2 is negative.
-        DataError: If there are no rows, or a weight is negative or not finite.
-        TrainingError: If the features are linearly dependent and that was not allowed, or sums of
-            squares are beyond float64.
+        DataError, TrainingError: As `fit_least_squares`.
     """
     config = LeastSquaresConfig(l2=l2, intercept=intercept, rank_deficient=rank_deficient)
     return _fit(rows, config, ranks)[1]

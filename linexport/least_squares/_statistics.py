@@ -38,8 +38,6 @@ from linexport.errors import ConfigError
 from linexport.fit import CoefficientStatistics, FitStatistics, TargetStatistics
 from linexport.least_squares._optimum import Optimum
 
-__all__ = ["fit_statistics"]
-
 
 def fit_statistics(
     optimum: Optimum,

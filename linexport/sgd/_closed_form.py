@@ -22,8 +22,6 @@ from torch import Tensor, nn
 
 from linexport.sgd._stepping import Pace, threads_for
 
-__all__ = ["ClosedForm", "ShuffledRows", "augment", "composed"]
-
 FEWEST_COMPOSED = 8
 """Steps: composing them, and its calls, cost as much as some six taken one by one."""
 ARITHMETIC_OF_CALLS = 200_000

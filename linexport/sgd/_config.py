@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from linexport.fit import Fit, OnEpoch
     from linexport.rows import Ranks, Rows
 
-__all__ = ["SGDConfig"]
-
 _DEVICES = re.compile(r"auto|cpu|cuda(:[0-9]+)?|mps")
 
 

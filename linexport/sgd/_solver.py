@@ -29,8 +29,6 @@ from linexport.sgd._stepping import (
     threads_for,
 )
 
-__all__ = ["fit_sgd", "half_stable_step", "mean_batch_size", "resolve_device"]
-
 TEXTBOOK_BATCH = 10
 DIVERGED = 100.0
 """At a stable step the loss settles around at most twice what the optimum leaves, and the optimum

@@ -14,19 +14,6 @@ from torch.nn import functional
 
 from linexport.rows import ONE, Minibatches, Ranks
 
-__all__ = [
-    "Autograd",
-    "Batches",
-    "EpochRunner",
-    "LoaderBatches",
-    "Pace",
-    "Scaler",
-    "SharedBatches",
-    "Update",
-    "new_module",
-    "threads_for",
-]
-
 INITIAL_STANDARD_DEVIATION = 0.01
 """Of the weights that training starts from, as in the textbook."""
 SINGLE_THREAD_VALUES = 32_768

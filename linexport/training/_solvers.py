@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from linexport.fit import Fit, OnEpoch
     from linexport.rows import Ranks, Rows
 
-__all__ = ["SOLVERS", "Solver", "default_solver", "solver_of"]
-
 
 class Solver(Protocol):
     """One way to fit: a settings class, whose fields are its options wherever settings are given.

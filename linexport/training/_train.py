@@ -34,8 +34,6 @@ from linexport.rows import (
 )
 from linexport.training._solvers import Solver, solver_of
 
-__all__ = ["evaluate", "train"]
-
 CHUNK_ROWS = 65_536
 """Rows predicted at a time: keeps the standardized copy of a long batch small."""
 
