@@ -11,6 +11,7 @@ line its options:
 """
 
 import math
+import operator
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import Field, dataclass, field, fields
@@ -35,6 +36,9 @@ T = TypeVar("T")
 
 _NOUNS = {bool: "True or False", int: "a whole number", float: "a finite number", str: "text"}
 _NUMBERS: dict[type, type] = {int: Integral, float: Real}
+_HOLDS: dict[str, Callable[[Any, Any], bool]] = {
+    "at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt,
+}  # fmt: skip
 
 
 class Setting(NamedTuple):
@@ -51,10 +55,8 @@ class Setting(NamedTuple):
     help: str
     choices: Callable[[], Iterable[str]] | None
     """Looked up when needed: a registry may have grown since the class was made."""
-    minimum: float | None
-    above: float | None
-    maximum: float | None
-    below: float | None
+    limits: dict[str, float]
+    """By words: "at least", "above", "at most", "below"."""
     flag: str
     """On the command line; empty for none."""
     metavar: str | None
@@ -62,11 +64,7 @@ class Setting(NamedTuple):
     @property
     def bounds(self) -> str:
         """The bounds in words; empty if there are none."""
-        words = {
-            "at least": self.minimum, "above": self.above,
-            "at most": self.maximum, "below": self.below,
-        }  # fmt: skip
-        return " and ".join(f"{word} {bound}" for word, bound in words.items() if bound is not None)
+        return " and ".join(f"{word} {bound}" for word, bound in self.limits.items())
 
     def taken(self, value: Any) -> Any:
         """Return a value as the field holds it.
@@ -95,10 +93,7 @@ class Setting(NamedTuple):
             not isinstance(value, bool)
             and math.isfinite(value)
             and (self.kind is float or -(2**63) <= value < 2**63)
-            and (self.minimum is None or value >= self.minimum)
-            and (self.above is None or value > self.above)
-            and (self.maximum is None or value <= self.maximum)
-            and (self.below is None or value < self.below)
+            and all(_HOLDS[word](value, bound) for word, bound in self.limits.items())
         )
 
     def _allowed(self) -> str:
@@ -136,10 +131,14 @@ def setting(
         flag: On the command line, where it is not the name with dashes; empty for none.
         metavar: What --help shows for the value.
     """
+    bounds = {"at least": minimum, "above": above, "at most": maximum, "below": below}
     metadata = {
-        "help": " ".join(help.split()), "choices": choices, "minimum": minimum, "above": above,
-        "maximum": maximum, "below": below, "flag": flag, "metavar": metavar,
-    }  # fmt: skip
+        "help": " ".join(help.split()),
+        "choices": choices,
+        "limits": {word: bound for word, bound in bounds.items() if bound is not None},
+        "flag": flag,
+        "metavar": metavar,
+    }
     return field(default=default, metadata=metadata)
 
 
