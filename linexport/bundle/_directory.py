@@ -62,12 +62,13 @@ def open_directory(path: Path) -> Iterator[int]:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise BundleError("there is no bundle here.") from error
-    except NotADirectoryError as error:
-        raise BundleError("a bundle is a directory, and this is none.") from error
     except OSError as error:
-        raise BundleError(f"the bundle cannot be opened: {error.strerror}.") from error
+        reasons = {
+            errno.ENOENT: "there is no bundle here.",
+            errno.ENOTDIR: "a bundle is a directory, and this is none.",
+        }
+        otherwise = f"the bundle cannot be opened: {error.strerror}."
+        raise BundleError(reasons.get(error.errno or 0, otherwise)) from error
     try:
         yield descriptor
     finally:
@@ -109,9 +110,10 @@ def read_file(descriptor: int, name: str, limit: int) -> bytes:
                     f"{name} has {status.st_size} bytes, more than the {limit} expected."
                 )
             return file.read(status.st_size)
-    except FileNotFoundError as error:
-        raise BundleError(f"{name} is missing.") from error
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise BundleError(f"{name} is a symbolic link; a bundle holds plain files.") from error
-        raise BundleError(f"{name} cannot be read: {error.strerror}.") from error
+        reasons = {
+            errno.ENOENT: "is missing.",
+            errno.ELOOP: "is a symbolic link; a bundle holds plain files.",
+        }
+        otherwise = f"cannot be read: {error.strerror}."
+        raise BundleError(f"{name} {reasons.get(error.errno or 0, otherwise)}") from error
