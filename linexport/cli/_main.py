@@ -112,11 +112,6 @@ def collector_patient() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def without_blas_threads() -> None:
-    """Have NumPy's BLAS start no threads where nothing needs them: they spin for 30 ms."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
 class _Interrupts:
     """Remembers that one came: a package that is being loaded may make another error of it."""
 

@@ -61,14 +61,21 @@ def warnings_as_lines(*, quiet: bool) -> Iterator[None]:
             click.echo(f"warning: {one_line(str(warning.message))}", err=True)
 
 
-def echo_verdict(report: "Certificate", line: str) -> None:
+def echo_verdict(certificate: "Certificate") -> None:
     """Print the last line, its verdict in colour where the terminal has any."""
-    verdict, rest = line.split(":", 1)
-    click.echo(click.style(verdict, fg=COLORS[report.verdict], bold=True) + ":" + rest)
+    from linexport.reporting import conclusion
+
+    verdict, rest = conclusion(certificate).split(":", 1)
+    click.echo(click.style(verdict, fg=COLORS[certificate.verdict], bold=True) + ":" + rest)
+
+
+def exit_by_verdict(certificate: "Certificate") -> None:
+    """Exit with the status that says so if a runtime disagrees."""
+    if not certificate.passed:
+        click.get_current_context().exit(DISAGREES)
 
 
 def echo_exported(
-    ctx: click.Context,
     exported: "Exported",
     *,
     as_json: bool,
@@ -76,10 +83,9 @@ def echo_exported(
     before: Sequence[str] = (),
     truth: "Mapping[str, Coefficients] | None" = None,
 ) -> None:
-    """Print what was exported, and exit with the status that says so if a runtime disagrees.
+    """Print what was exported, and exit by its verdict.
 
     Args:
-        ctx: Of the command.
         exported: The bundle and its proof.
         as_json: Print one document.
         quiet: Print the result alone.
@@ -90,19 +96,16 @@ def echo_exported(
 
     for warning in exported.warnings:
         click.echo(f"warning: {warning}", err=True)
+    certificate = exported.certificate
     bundle = None if exported.path is None else str(exported.path)
-    outcome = (bundle, exported.record, exported.error_budget, exported.certificate)
+    outcome = (bundle, exported.record, exported.error_budget, certificate)
     if as_json:
         click.echo(reporting.render(reporting.training_document(*outcome, exported.warnings)))
     else:
-        if quiet:
-            echo_lines(exported.certificate.failures)
-        else:
-            echo_lines(before)
-            echo_lines(reporting.training_lines(*outcome, exported.model, truth=truth))
-        echo_verdict(exported.certificate, reporting.conclusion(exported.certificate))
-    if not exported.certificate.passed:
-        ctx.exit(DISAGREES)
+        lines = reporting.training_lines(*outcome, exported.model, truth=truth)
+        echo_lines(certificate.failures if quiet else (*before, *lines))
+        echo_verdict(certificate)
+    exit_by_verdict(certificate)
 
 
 class _Line:

@@ -37,10 +37,7 @@ __all__ = ["command"]
 @overwrite_option
 @json_option
 @quiet_option
-@click.pass_context
 def command(
-    ctx: click.Context,
-    /,
     *,
     source: Path,
     features: tuple[str, ...],
@@ -69,7 +66,7 @@ def command(
             ranges=ranges,
             overwrite=overwrite,
         )
-    echo_exported(ctx, exported, as_json=as_json, quiet=quiet)
+    echo_exported(exported, as_json=as_json, quiet=quiet)
 
 
 command.help = (command.help or "").format(files=source_files())

@@ -84,10 +84,7 @@ def _units(
 @overwrite_option
 @json_option
 @quiet_option
-@click.pass_context
 def command(
-    ctx: click.Context,
-    /,
     *,
     data: str | None,
     target: tuple[str, ...],
@@ -143,7 +140,6 @@ def command(
             return
         exported = pipeline.export(fit, output, config=config, overwrite=overwrite)
     echo_exported(
-        ctx,
         exported,
         as_json=as_json,
         quiet=quiet,

@@ -8,7 +8,7 @@ import click
 from linexport import pipeline, reporting
 from linexport.cli._main import collector_patient
 from linexport.cli._options import Section, SettingsCommand, given, json_option, quiet_option
-from linexport.cli._terminal import DISAGREES, echo_lines, echo_verdict
+from linexport.cli._terminal import echo_lines, echo_verdict, exit_by_verdict
 from linexport.parity import ProbeConfig
 
 __all__ = ["command"]
@@ -28,10 +28,7 @@ __all__ = ["command"]
 )
 @json_option
 @quiet_option
-@click.pass_context
 def command(
-    ctx: click.Context,
-    /,
     *,
     path: Path,
     reference: Path | None,
@@ -52,6 +49,5 @@ def command(
         click.echo(reporting.render(reporting.certificate_document(certificate)))
     else:
         echo_lines(certificate.failures if quiet else reporting.certificate_lines(certificate))
-        echo_verdict(certificate, reporting.conclusion(certificate))
-    if not certificate.passed:
-        ctx.exit(DISAGREES)
+        echo_verdict(certificate)
+    exit_by_verdict(certificate)

@@ -3,9 +3,8 @@
 import hashlib
 import os
 from collections.abc import Generator, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from linexport import bundle, predicting, tables
 from linexport._files import naming
@@ -51,8 +50,8 @@ def load(
             be refused by a range that the model does not state.
         UnavailableError: If onnxruntime would not really use the provider.
     """
-    num_threads, source = _threads(num_threads), _Source(given)
-    return source.predictor(num_threads=num_threads, provider=provider, check_range=check_range)
+    predicting.PredictConfig(num_threads=num_threads, check_range=check_range)
+    return _used(given).predictor(num_threads, check_range, provider)
 
 
 def predict_table(
@@ -111,34 +110,29 @@ def predict_table(
         raise ConfigError(
             f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
         )
-    num_threads, source = _threads(num_threads), _Source(given)
     rows = tables.open_table(table, delimiter=delimiter, on_read=on_read)
     kept = split_names(keep, rows.names)
-    batches = _begin(source, rows, kept) if directory is None else None
-    predictor = source.predictor(num_threads=num_threads, check_range=check_range)
     if directory is None:
+        used, batches = _begun(given, rows, kept)
         return predicting.write_predictions(
-            rows, predictor, output, keep=kept, missing=missing, batches=batches
+            rows,
+            used.predictor(num_threads, check_range),
+            output,
+            keep=kept,
+            missing=missing,
+            batches=batches,
         )
+    used = _used(given)
     return predicting.write_parts(
         rows,
-        predictor,
+        used.predictor(num_threads, check_range),
         directory,
-        artifact_sha256=hashlib.sha256(source.artifact).hexdigest(),
+        artifact_sha256=hashlib.sha256(used.artifact).hexdigest(),
         suffix=part_format and f".{part_format}",
         keep=kept,
         missing=missing,
         resume=resume,
     )
-
-
-def _begin(source: "_Source", rows: "Table", kept: Sequence[str]) -> "Generator[Batch, None, None]":
-    """Begin to read; meanwhile NumPy and onnxruntime are loaded, which takes as long."""
-    names = source.stated_features()
-    batches = rows.batches(names, kept)
-    if source.model.feature_names == names:
-        return batches
-    return rows.batches(source.model.feature_names, kept)  # another bundle has taken its place
 
 
 def _directory(output: str | Path) -> Path | None:
@@ -151,67 +145,57 @@ def _directory(output: str | Path) -> Path | None:
     return directory
 
 
-def _threads(num_threads: int | None) -> int | None:
-    """Return as many threads as were asked for, at most one for each core."""
-    if num_threads is None:
-        return None
-    if not isinstance(num_threads, int) or num_threads < 1:
-        raise ConfigError(f"num_threads must be at least 1, got {num_threads!r}.")
-    return min(num_threads, os.cpu_count() or num_threads)
+class _Used(NamedTuple):
+    """What predicts, before an engine is loaded."""
 
-
-class _Source:
-    """A bundle or an ONNX file that linexport wrote, opened when it is first asked for more."""
-
-    def __init__(self, given: Any) -> None:
-        self._given = given
-
-    def stated_features(self) -> tuple[str, ...]:
-        """Return the features' names, of a bundle as its manifest alone has them.
-
-        Raises:
-            ArtifactError: If it cannot be read.
-        """
-        if isinstance(self._given, str | os.PathLike) and bundle.is_bundle(Path(self._given)):
-            return bundle.feature_names(self._given)
-        return self.model.feature_names
-
-    @property
-    def model(self) -> "LinearModel":
-        """What it means, under its names."""
-        return self._used[1]
-
-    @property
-    def artifact(self) -> bytes:
-        """The file that predicts."""
-        return self._used[3]
+    path: Path
+    model: "LinearModel"
+    """What it means, under its names."""
+    format: "Format"
+    artifact: bytes
+    """The file that predicts."""
 
     def predictor(
-        self,
-        *,
-        num_threads: int | None,
-        provider: str = "cpu",
-        check_range: "CheckRange" = "off",
+        self, num_threads: int | None, check_range: "CheckRange", provider: str = "cpu"
     ) -> "Predictor":
-        """Open an engine."""
-        path, model, kind, artifact = self._used
-        with naming(path):  # loads onnxruntime: see `_begin`
-            engine = kind.engine(artifact, num_threads=num_threads, provider=provider)
-        return predicting.Predictor(engine, model.features, model.targets, check_range)
+        """Open an engine, with at most one thread for each core."""
+        if num_threads is not None:
+            num_threads = min(num_threads, os.cpu_count() or num_threads)
+        with naming(self.path):  # loads onnxruntime: see `_begun`
+            engine = self.format.engine(self.artifact, num_threads=num_threads, provider=provider)
+        return predicting.Predictor(engine, self.model.features, self.model.targets, check_range)
 
-    @cached_property
-    def _used(self) -> "tuple[Path, LinearModel, Format, bytes]":
-        found = opened(self._given)
-        if not isinstance(found, Artifact):
-            return found.path, found.model, *predicting_artifact(found)
-        path, kind, data = found
-        if not kind.predicts:
-            raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")
-        with naming(path):
-            model = kind.read(data)
-        if model is None:
-            raise ArtifactError(
-                f"{path}: this is not a graph that linexport writes, so the names of its columns "
-                "are not known."
-            )
-        return path, model, kind, data
+
+def _begun(
+    given: Any, rows: "Table", kept: Sequence[str]
+) -> "tuple[_Used, Generator[Batch, None, None]]":
+    """Open what predicts, and begin to read for it as soon as the names of its features are known.
+
+    A bundle's manifest alone has them; NumPy and onnxruntime are loaded meanwhile, which takes as
+    long as reading.
+    """
+    names = batches = None
+    if isinstance(given, str | os.PathLike) and bundle.is_bundle(Path(given)):
+        names = bundle.feature_names(given)
+        batches = rows.batches(names, kept)
+    used = _used(given)
+    if batches is None or used.model.feature_names != names:  # another bundle took its place
+        batches = rows.batches(used.model.feature_names, kept)
+    return used, batches
+
+
+def _used(given: Any) -> _Used:
+    found = opened(given)
+    if not isinstance(found, Artifact):
+        return _Used(found.path, found.model, *predicting_artifact(found))
+    path, kind, data = found
+    if not kind.predicts:
+        raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")
+    with naming(path):
+        model = kind.read(data)
+    if model is None:
+        raise ArtifactError(
+            f"{path}: this is not a graph that linexport writes, so the names of its columns are "
+            "not known."
+        )
+    return _Used(path, model, kind, data)

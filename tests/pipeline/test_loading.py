@@ -98,7 +98,7 @@ def test_rows_that_do_not_fit_are_refused(predictor, features, said):
 
 @pytest.mark.parametrize("num_threads", [0, -1, 1.5, "2"])
 def test_threads_are_at_least_one(bundle, num_threads):
-    with pytest.raises(ConfigError, match="num_threads must be at least 1"):
+    with pytest.raises(ConfigError, match="num_threads must be a whole number of at least 1"):
         linexport.load(bundle, num_threads=num_threads)
 
 
