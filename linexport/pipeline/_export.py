@@ -94,9 +94,8 @@ def export(
         ArtifactError: If the source is a file that cannot be used.
     """
     config = config or ExportConfig()
-    fit = source.fit if isinstance(source, Exported) else source
-    if not isinstance(fit, Fit):
-        fit = None
+    given = source.fit if isinstance(source, Exported) else source
+    fit = given if isinstance(given, Fit) else None
     if isinstance(source, Fit) and (features or targets or ranges is not None):
         raise ConfigError("What train returned has its names and ranges; leave them out.")
     origin = sources.read_model(source, features=features, targets=targets)
@@ -112,13 +111,7 @@ def export(
         chosen_formats(config),
         metadata=formats.artifact_metadata(model, record, versions),
     )
-    certificate = prove(
-        model,
-        artifacts,
-        opener=open_written,
-        probe_rows=config.probe_rows,
-        probe_seed=config.probe_seed,
-    )
+    certificate = prove(model, artifacts, config, opener=open_written)
     manifest = None
     if certificate.passed:
         card = reporting.model_card(model, record, budgets, certificate)

@@ -64,10 +64,9 @@ def verify(
         certificate = prove(
             model,
             artifacts,
+            probes,
             opener=opener,
             eager=isinstance(found, Bundle),
-            probe_rows=probes.probe_rows,
-            probe_seed=probes.probe_seed,
         )
     return replace(certificate, notes=notes)
 
@@ -75,21 +74,19 @@ def verify(
 def prove(
     model: LinearModel,
     artifacts: Mapping[str, bytes],
+    probes: ProbeConfig,
     *,
     opener: Opener,
     eager: bool = True,
-    probe_rows: int,
-    probe_seed: int,
 ) -> Certificate:
     """Check every artifact against a model, and that the check notices planted faults.
 
     Args:
         model: The reference, in the artifacts' dtype and form.
         artifacts: Files by name; the suffix tells the format.
+        probes: What is asked.
         opener: Opens a file in every runtime that is to be asked.
         eager: Whether to ask eager PyTorch too.
-        probe_rows: Rows of the largest probe batch.
-        probe_seed: Of the random rows.
     """
     runtimes: list[Runtime] = [formats.eager(model)] if eager else []
     for name, data in artifacts.items():
@@ -98,8 +95,8 @@ def prove(
         DoubleReference(model),
         runtimes,
         _canaries(model, artifacts),
-        probe_rows=probe_rows,
-        probe_seed=probe_seed,
+        probe_rows=probes.probe_rows,
+        probe_seed=probes.probe_seed,
     )
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
     return replace(certificate, artifacts=digests)
