@@ -182,18 +182,14 @@ def error_bounds(
     Raises:
         PrecisionError: If there are too many roundings for any bound.
     """
-    if num_roundings is None:
-        num_roundings = affine.num_roundings
-    u = precision.unit_roundoff
     magnitude = _magnitude(features, affine, precision)
-    worst_case, probabilistic = (
-        _bound(relative, magnitude, affine, precision)
-        for relative in (
-            gamma(num_roundings, unit_roundoff=u),
-            probabilistic_gamma(num_roundings, unit_roundoff=u),
-        )
+    num_roundings, u = num_roundings or affine.num_roundings, precision.unit_roundoff
+    worst_case = gamma(num_roundings, unit_roundoff=u)
+    probabilistic = probabilistic_gamma(num_roundings, unit_roundoff=u)
+    return ErrorBounds(
+        _bound(worst_case, magnitude, affine, precision),
+        _bound(probabilistic, magnitude, affine, precision),
     )
-    return ErrorBounds(worst_case, probabilistic)
 
 
 def rounding_error_bound(
@@ -208,8 +204,7 @@ def rounding_error_bound(
     Raises:
         PrecisionError: If there are too many roundings for any bound.
     """
-    if num_roundings is None:
-        num_roundings = affine.num_roundings
+    num_roundings = num_roundings or affine.num_roundings
     relative = gamma(num_roundings, unit_roundoff=precision.unit_roundoff)
     return _bound(relative, _magnitude(features, affine, precision), affine, precision)
 

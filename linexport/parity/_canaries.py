@@ -157,16 +157,14 @@ def _scaler_forgotten(model: LinearModel) -> _Arrays | str:
     return arrays
 
 
-def _through_float16(model: LinearModel) -> _Arrays:
-    limit = float(np.finfo(np.float16).max)
-    return {"weight": np.clip(model.weight, -limit, limit).astype(np.float16).astype(model.dtype)}
+def _through(narrow: type[np.float16 | np.float32]) -> _Fault:
+    def fault(model: LinearModel) -> _Arrays | str:
+        if model.dtype == narrow:
+            return f"The model is {model.dtype}."
+        limit = float(np.finfo(narrow).max)
+        return {"weight": np.clip(model.weight, -limit, limit).astype(narrow).astype(model.dtype)}
 
-
-def _through_float32(model: LinearModel) -> _Arrays | str:
-    if model.dtype == np.float32:
-        return "The model is float32."
-    limit = float(np.finfo(np.float32).max)
-    return {"weight": np.clip(model.weight, -limit, limit).astype(np.float32).astype(model.dtype)}
+    return fault
 
 
 def _through_fraction_of(bits: int) -> _Fault:
@@ -272,10 +270,10 @@ _NUMBER_FAULTS: dict[str, _Fault] = {
     "last feature ignored": _last_feature_ignored,
     "targets swapped": _targets_swapped,
     "one scaler forgotten": _scaler_forgotten,
-    "weights through float16": _through_float16,
+    "weights through float16": _through(np.float16),
     "weights through bfloat16": _through_fraction_of(BFLOAT16_BITS),
     "weights through TF32": _through_fraction_of(TF32_BITS),
-    "weights through float32": _through_float32,
+    "weights through float32": _through(np.float32),
 }
 _GRAPH_FAULTS: dict[str, _GraphFault] = {
     "ReLU at the end": _relu_at_the_end,

@@ -11,7 +11,7 @@ from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import PrecisionError
 from linexport.formats import Runtime
 from linexport.model import LinearModel
-from linexport.numerics import FLOAT64, affine_of, precision_of
+from linexport.numerics import FLOAT64
 from linexport.parity._certificate import (
     DEFAULT_PROBE_ROWS,
     CanaryResult,
@@ -60,15 +60,14 @@ def check(
     """
     _require_gradual_underflow()
     model = reference.model
-    affine, precision = affine_of(model), precision_of(model.dtype)
     witnesses = [_Witness(runtime, model) for runtime in runtimes]
     planted = list(canaries)
     faulty = {c.name: _Witness(c.runtime, model) for c in planted if c.runtime is not None}
     with np.errstate(all="ignore"):  # NaN and infinity are answers here, not accidents
         for probe in probes(model, num_rows=probe_rows, seed=probe_seed):
-            expectation = expect(reference, probe, affine=affine, precision=precision)
+            expectation = expect(reference, probe)
             for witness in (*witnesses, *faulty.values()):
-                witness.answer(probe, expectation)
+                witness.answer(expectation)
     results = tuple(witness.result() for witness in witnesses)
     canary_results = tuple(
         CanaryResult(
@@ -122,20 +121,18 @@ class _Witness:
     batch_sizes: set[int] = field(default_factory=set)
     rows: int = 0
 
-    def answer(self, probe: Probe, expectation: Expectation) -> None:
+    def answer(self, expectation: Expectation) -> None:
         """Compare one batch; after the first failure nothing more is asked."""
-        if self.failure is not None:
-            return
-        prediction = self._predict(probe)
+        prediction = self._predict(expectation.probe) if self.failure is None else None
         if prediction is None:
             return
         self.batch_sizes.add(len(prediction))
         self.rows += len(prediction)
         wrong = expectation.wrong_class(prediction)
         if wrong.any():
-            self._fail_class(probe, expectation, prediction, int(wrong.argmax()))
+            self._fail_class(expectation, prediction, int(wrong.argmax()))
         else:
-            self._compare(probe, expectation, prediction)
+            self._compare(expectation, prediction)
 
     def caught_by(self) -> tuple[Literal["structure", "behaviour"], ...]:
         """Tell which half of the check would have refused this runtime."""
@@ -191,7 +188,7 @@ class _Witness:
             return None
         return prediction
 
-    def _compare(self, probe: Probe, expectation: Expectation, prediction: FloatArray) -> None:
+    def _compare(self, expectation: Expectation, prediction: FloatArray) -> None:
         distance, bound = expectation.distance(prediction), expectation.bound
         if self.flushes or np.any(distance > bound):
             nearest = expectation.flushed_distance(prediction)
@@ -206,23 +203,18 @@ class _Witness:
         place = int(fraction.argmax())
         if self.worst is None or fraction.flat[place] > self.fraction:
             self.fraction = float(fraction.flat[place])
-            self.worst = self._comparison(probe, expectation, prediction, place, distance, bound)
+            self.worst = self._comparison(expectation, prediction, place, distance, bound)
         if self.fraction > 1:
             self._fail("answer", _disagreement(self.worst, self.model))
 
-    def _fail_class(
-        self, probe: Probe, expectation: Expectation, prediction: FloatArray, place: int
-    ) -> None:
+    def _fail_class(self, expectation: Expectation, prediction: FloatArray, place: int) -> None:
         nothing = np.full(expectation.high.shape, np.nan)
-        self.worst = self._comparison(probe, expectation, prediction, place, nothing, nothing)
-        row, target = divmod(place, self.model.num_targets)
+        self.worst = self._comparison(expectation, prediction, place, nothing, nothing)
         special = expectation.special.flat[place]
         expected = (expectation.non_finite if special else expectation.high).flat[place]
         self._fail(
             "answer",
-            f"disagrees with the reference model at row {row} of the probe '{probe.name}', target "
-            f"'{self.model.target_names[target]}': got {prediction.flat[place]}, expected "
-            f"{expected}.",
+            f"{_disagrees(self.worst)}: got {prediction.flat[place]}, expected {expected}.",
         )
 
     def _fail(self, by: Literal["error", "shape", "answer", "structure"], what: str) -> None:
@@ -230,7 +222,6 @@ class _Witness:
 
     def _comparison(
         self,
-        probe: Probe,
         expectation: Expectation,
         prediction: FloatArray,
         place: int,
@@ -239,7 +230,7 @@ class _Witness:
     ) -> Comparison:
         row, target = divmod(place, self.model.num_targets)
         return Comparison(
-            probe=probe.name,
+            probe=expectation.probe.name,
             row=row,
             target=self.model.target_names[target],
             got=_finite(prediction.flat[place]),
@@ -259,15 +250,21 @@ def _finite(value: float | np.floating[Any]) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+def _disagrees(worst: Comparison) -> str:
+    return (
+        f"disagrees with the reference model at row {worst.row} of the probe '{worst.probe}', "
+        f"target '{worst.target}'"
+    )
+
+
 def _disagreement(worst: Comparison, model: LinearModel) -> str:
     digits = 9 if model.dtype == np.float32 else 17
     unit = model.targets[model.target_names.index(worst.target)].unit
     return (
-        f"disagrees with the reference model at row {worst.row} of the probe "
-        f"'{worst.probe}', target '{worst.target}': got {worst.got:.{digits}g}, expected "
-        f"{worst.expected:.{digits}g}, apart by {worst.distance:.2g}{' ' * bool(unit)}{unit}, "
-        f"where rounding explains {worst.bound:.2g}. The artifact or its runtime is wrong, or "
-        f"computes below {model.dtype} (TF32, bfloat16)."
+        f"{_disagrees(worst)}: got {worst.got:.{digits}g}, expected {worst.expected:.{digits}g}, "
+        f"apart by {worst.distance:.2g}{' ' * bool(unit)}{unit}, "
+        f"where rounding explains {worst.bound:.2g}. "
+        f"The artifact or its runtime is wrong, or computes below {model.dtype} (TF32, bfloat16)."
     )
 
 

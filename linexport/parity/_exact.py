@@ -51,10 +51,14 @@ class DoubleReference:
     """Evaluates a model at twice its own precision."""
 
     model: LinearModel
-    _affine: Affine = field(init=False)
+    affine: Affine = field(init=False)
+    """The model's numbers."""
+    precision: Precision = field(init=False)
+    """Of the model's dtype."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_affine", affine_of(self.model))
+        object.__setattr__(self, "affine", affine_of(self.model))
+        object.__setattr__(self, "precision", precision_of(self.model.dtype))
 
     def predict(self, features: FloatArray) -> ExactPrediction:
         """Evaluate (N, D) finite features of the model's dtype.
@@ -63,17 +67,17 @@ class DoubleReference:
             DataError: If the features are not (N, D) numbers.
         """
         rows = as_features(features, self.model.dtype, self.model.num_features).astype(np.float64)
-        if precision_of(self.model.dtype) is FLOAT32:
+        if self.precision is FLOAT32:
             return self._in_float64(rows)
         return self._in_double_double(rows)
 
     def _in_float64(self, rows: Float64Array) -> ExactPrediction:
-        high = self._affine.evaluate(rows)
-        error = rounding_error_bound(rows, self._affine, precision=FLOAT64)
+        high = self.affine.evaluate(rows)
+        error = rounding_error_bound(rows, self.affine, precision=FLOAT64)
         return ExactPrediction(high, np.zeros_like(high), error)
 
     def _in_double_double(self, rows: Float64Array) -> ExactPrediction:
-        num_targets, num_features = self._affine.weight.shape
+        num_targets, num_features = self.affine.weight.shape
         step = max(1, CHUNK // (num_targets * num_features))
         parts = [self._evaluate(rows[start : start + step]) for start in range(0, len(rows), step)]
         empty = np.zeros((0, num_targets))
@@ -82,18 +86,18 @@ class DoubleReference:
         return ExactPrediction(high, low, self._double_double_error(rows))
 
     def _evaluate(self, rows: Float64Array) -> DoubleDouble:
-        weight, mean = self._affine.weight[None], self._affine.mean
+        weight, mean = self.affine.weight[None], self.affine.mean
         columns = _used_columns(rows != (0.0 if mean is None else mean))
         if columns is not None:
             rows = np.take_along_axis(rows, columns, axis=1)
-            weight = np.moveaxis(self._affine.weight[:, columns], 0, 1)
+            weight = np.moveaxis(self.affine.weight[:, columns], 0, 1)
         inputs = dd.exact(rows)
         if mean is not None:
             inputs = dd.two_sum(rows, -mean if columns is None else -mean[columns])
         terms = dd.multiply(
             DoubleDouble(inputs.high[:, None, :], inputs.low[:, None, :]), dd.exact(weight)
         )
-        bias = np.broadcast_to(self._affine.bias, terms.high.shape[:2])
+        bias = np.broadcast_to(self.affine.bias, terms.high.shape[:2])
         return dd.add(dd.total(terms), dd.exact(bias))
 
     def _double_double_error(self, rows: Float64Array) -> Float64Array:
@@ -103,7 +107,7 @@ class DoubleReference:
         num_sums = (num_features - 1).bit_length() + 1
         relative = (3 * num_sums + 9) * FLOAT64.unit_roundoff
         # One rounding's float64 bound is u times the magnitude.
-        magnitude = rounding_error_bound(rows, self._affine, precision=FLOAT64, num_roundings=1)
+        magnitude = rounding_error_bound(rows, self.affine, precision=FLOAT64, num_roundings=1)
         # A product whose low part underflows is off by up to 2.5 * 2**-1074.
         underflow = 3 * FLOAT64.half_smallest_subnormal
         return np.asarray(magnitude * relative + num_features * underflow)
@@ -116,6 +120,7 @@ class Expectation:
     Rows with NaN or infinity have no distance, only a class: NaN, +infinity or -infinity.
     """
 
+    probe: Probe
     finite: Float64Array
     """The probe's features, (N, D), with zeros for NaN and infinity."""
     affine: Affine
@@ -142,13 +147,8 @@ class Expectation:
     def flushed_distance(self, prediction: FloatArray) -> Float64Array:
         """The same, or the distance from the truth about flushed operands where that is nearer."""
         difference = (prediction.astype(np.float64) - self.high) - self.low
-        return self._size(
-            np.where(
-                np.abs(difference) <= np.abs(difference - self.flushed.shift),
-                difference,
-                difference - self.flushed.shift,
-            )
-        )
+        shifted = difference - self.flushed.shift
+        return self._size(np.where(np.abs(difference) <= np.abs(shifted), difference, shifted))
 
     def wrong_class(self, prediction: FloatArray) -> NDArray[np.bool_]:
         """Tell where NaN or infinity is missing, or appears although nothing can overflow."""
@@ -162,17 +162,9 @@ class Expectation:
         return np.where(self.special, np.nan, np.minimum(np.abs(difference), FLOAT64.largest))
 
 
-def expect(
-    reference: DoubleReference, probe: Probe, *, affine: Affine, precision: Precision
-) -> Expectation:
-    """Evaluate the reference and the bounds on one probe.
-
-    Args:
-        reference: The model as it should be.
-        probe: The batch.
-        affine: The reference's numbers.
-        precision: Of the reference's dtype.
-    """
+def expect(reference: DoubleReference, probe: Probe) -> Expectation:
+    """Evaluate the reference, the model as it should be, and the bounds on one probe."""
+    affine, precision = reference.affine, reference.precision
     rows = np.ascontiguousarray(probe.features, dtype=np.float64)
     broken = np.asarray(~np.isfinite(rows).all(axis=1))
     finite = np.where(np.isfinite(rows), rows, 0.0) if broken.any() else rows
@@ -186,6 +178,7 @@ def expect(
     special, non_finite = np.zeros(bound.shape, np.bool_), np.zeros(bound.shape)
     special[broken], non_finite[broken] = _by_class(rows[broken], affine, cannot_overflow[broken])
     return Expectation(
+        probe=probe,
         finite=finite,
         affine=affine,
         precision=precision,
