@@ -1,7 +1,3 @@
-from ._directory import (
-    feature_names as feature_names,
-    is_bundle as is_bundle,
-)
 from ._manifest import (
     CARD_FILE as CARD_FILE,
     CERTIFICATE_FILE as CERTIFICATE_FILE,
@@ -9,6 +5,8 @@ from ._manifest import (
     ErrorBudget as ErrorBudget,
     FileRecord as FileRecord,
     Manifest as Manifest,
+    feature_names as feature_names,
+    is_bundle as is_bundle,
 )
 from ._reader import (
     Bundle as Bundle,

@@ -18,8 +18,14 @@ from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
 from linexport._files import LARGEST_FILE
-from linexport.bundle._directory import read_at_once, read_file, read_manifest
-from linexport.bundle._manifest import WEIGHTS_FILE, FileRecord, Manifest
+from linexport.bundle._manifest import (
+    WEIGHTS_FILE,
+    FileRecord,
+    Manifest,
+    read_at_once,
+    read_file,
+    read_manifest,
+)
 from linexport.errors import ArtifactError, BundleError, ModelError
 from linexport.model import LinearModel
 

@@ -26,8 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from linexport.bundle._directory import is_at
-from linexport.bundle._manifest import MANIFEST_FILE, file_formats
+from linexport.bundle._manifest import MANIFEST_FILE, file_formats, is_at
 
 _NEW, _OLD = "linexport-new", "linexport-old"
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

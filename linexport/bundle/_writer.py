@@ -10,8 +10,8 @@ from pathlib import Path
 from safetensors import numpy as safetensors_numpy
 
 from linexport._files import LARGEST_FILE
-from linexport.bundle._directory import LARGEST_MANIFEST, open_directory, read_manifest
 from linexport.bundle._manifest import (
+    LARGEST_MANIFEST,
     MANIFEST_FILE,
     WEIGHTS_FILE,
     ErrorBudget,
@@ -19,6 +19,8 @@ from linexport.bundle._manifest import (
     Manifest,
     encode_manifest,
     file_formats,
+    open_directory,
+    read_manifest,
 )
 from linexport.bundle._staging import exchange, remove_abandoned, staging
 from linexport.errors import BundleError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from linexport.bundle import _directory
+from linexport.bundle import _manifest
 from linexport.bundle._reader import decode_weights, read_bundle
 from linexport.errors import ArtifactError, BundleError
 from linexport.fit import TargetStatistics
@@ -100,7 +100,7 @@ MANIFESTS = {
         "recursion",
     ),
     "manifest is huge": (
-        lambda b: grow(b, "manifest.json", _directory.LARGEST_MANIFEST + 1),
+        lambda b: grow(b, "manifest.json", _manifest.LARGEST_MANIFEST + 1),
         "268435457 bytes, more than the 268435456",
     ),
     "manifest is a link": (lambda b: replace_by_link(b, "manifest.json"), "a symbolic link"),
