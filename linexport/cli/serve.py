@@ -1,7 +1,7 @@
 """linexport serve."""
 
+import os
 import signal
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ def command(*, bundles: tuple[Path, ...], **values: Any) -> None:
     The addresses are those of the Open Inference Protocol, version 2; /openapi.json lists them.
     SIGHUP has every bundle verified and loaded anew.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # already while packages are loaded
+    # Already while packages are loaded; an exception might be swallowed by what it interrupts.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # bundles are read after this anyway
     pipeline.serve(bundles, config=made(ServeConfig, values), limits=made(Limits, values))

@@ -83,21 +83,22 @@ class _Workers:
 
     def __init__(self, serve: Callable[..., None], config: ServeConfig) -> None:
         self._stopping = False
+        self._processes: list[BaseProcess] = []
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sig, self._stop)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as it is for them too, until they load
         context = multiprocessing.get_context("spawn")
         self._keeping, theirs = context.Pipe()
-        self._processes: list[BaseProcess] = [
-            context.Process(target=_work, args=(serve, config.access_log, number, theirs))
-            for number in range(1, config.workers + 1)
-        ]
-        for process in self._processes:
+        for number in range(1, config.workers + 1):
+            process = context.Process(target=_work, args=(serve, config.access_log, number, theirs))
             process.start()
+            self._processes.append(process)
         theirs.close()
+        if self._stopping:  # some had not started when the others were told
+            self._stop()
 
     def run(self) -> None:
         """Hand signals on until all have ended."""
-        for sig in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(sig, self._stop)
         signal.signal(signal.SIGHUP, self._hand_on)
         ended = wait([process.sentinel for process in self._processes])
         first = next(p for p in self._processes if p.sentinel in ended)
@@ -170,8 +171,12 @@ def _run_one(
 
 
 def _stop_before_serving(*_: object) -> None:
-    """Obey SIGTERM until the event loop does: there is no request to finish."""
-    sys.exit(0)
+    """Obey SIGTERM until the event loop does: there is no request to finish.
+
+    An exception would be swallowed where it interrupts what must not raise, as a weak reference's
+    callback.
+    """
+    os._exit(0)
 
 
 def _server(application: Application, config: ServeConfig, address: Address) -> Server:

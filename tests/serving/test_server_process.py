@@ -310,6 +310,22 @@ def test_sigterm_while_models_are_loaded_ends_with_0():
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def test_sigterm_ends_also_what_must_not_raise():
+    """An exception in a weak reference's callback is printed, and forgotten."""
+    program = """
+import os, signal, weakref
+from linexport.serving import _server
+signal.signal(signal.SIGTERM, _server._stop_before_serving)
+class Thing: pass
+thing = Thing()
+kept = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+del thing
+raise SystemExit(7)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_sigterm_waits_for_no_client_for_ever():
     """Neither for one that is idle, nor for one that stopped within a request."""
     body = b'{"x1":1.0,"x2":2.00}'
