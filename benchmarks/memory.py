@@ -67,9 +67,8 @@ def peak(path: Path) -> int:
 def fit(path: str) -> None:
     import resource
 
-    from linexport import pipeline
+    from linexport import pipeline, train
     from linexport.least_squares import LeastSquaresConfig
-    from linexport.training._train import train
 
     rows = pipeline.read_data(path, targets=["y"], stream=True)
     train(rows, solver=LeastSquaresConfig())

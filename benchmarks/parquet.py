@@ -18,9 +18,8 @@ import polars as pl
 from _tables import write_parquet
 from _timing import alternate_calls, report, rounds_asked
 
-from linexport import pipeline
+from linexport import pipeline, train
 from linexport.least_squares import LeastSquaresConfig
-from linexport.training._train import train
 
 NUM_ROWS, NUM_FEATURES = 10_000_000, 10
 TARGET = 1.5

@@ -72,11 +72,10 @@ def fit(path: Path, num_ranks: int) -> tuple[float, float]:
 
 
 def run_rank(path: str) -> None:
-    from linexport import pipeline, tables
+    from linexport import pipeline, tables, train
     from linexport.least_squares import LeastSquaresConfig
     from linexport.rows import synthesize
     from linexport.rows._ranks import open_ranks
-    from linexport.training._train import train
 
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(os.environ["RANK"])]})
