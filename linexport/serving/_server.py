@@ -8,8 +8,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -26,13 +24,7 @@ from granian.server.embed import Server
 
 from linexport.errors import LinexportError, UnavailableError
 from linexport.serving._application import Application
-from linexport.serving._log import (
-    PATIENCE_SECONDS,
-    WRITE_SECONDS,
-    Log,
-    LogHandler,
-    logging_to_stderr,
-)
+from linexport.serving._log import Log, LogHandler, logging_to_stderr
 from linexport.serving._metrics import Metrics
 from linexport.serving._models import ModelSource, Reloader
 from linexport.serving._settings import Address, Limits, ServeConfig, allow_files, holding
@@ -258,21 +250,10 @@ def _stopping(log: Log, parent: int | None) -> asyncio.Event:
 async def _stop(application: Application, server: Server, running: "asyncio.Task[None]") -> None:
     """Finish what is being answered, unless the server has ended by itself."""
     application.ready = False
-    seconds = application.limits.shutdown_seconds + GRACE_SECONDS + PATIENCE_SECONDS
-    deadline = threading.Timer(seconds, _end, (application.log,))
-    deadline.daemon = True
-    deadline.start()
     if not running.done():
         await asyncio.sleep(min(GRACE_SECONDS, application.limits.client_seconds))
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait((running,), timeout=application.limits.shutdown_seconds)
-
-
-def _end(log: Log) -> None:
-    """End the process, whatever it waits for: no thread of a library is to keep it."""
-    log.event("stopped", waiting=True)
-    time.sleep(2 * WRITE_SECONDS)
-    os._exit(0)
 
 
 async def _until_open(address: Address, running: "asyncio.Task[None]") -> None:
