@@ -11,7 +11,16 @@ from linexport.errors import ConfigError
 from linexport.fit import Fit, OnEpoch
 from linexport.pipeline._config import DataConfig, ExportConfig, FitConfig
 from linexport.pipeline._export import Exported, export
-from linexport.rows import ONE, Dataset, Ranks, in_memory, share_dataset, split, synthesize
+from linexport.rows import (
+    ONE,
+    Dataset,
+    Ranks,
+    in_memory,
+    share_dataset,
+    split,
+    synthesize,
+    training_rows,
+)
 
 if TYPE_CHECKING:
     from linexport.rows import MissingInFit, TableRows
@@ -68,8 +77,6 @@ def read_data(
     if not targets:
         name = source if isinstance(source, str | Path) else type(source).__name__
         raise ConfigError(f"{name}: name the column to predict with --target.")
-    from linexport.rows import training_rows  # with polars, which arrays do not need
-
     table = tables.open_table(source, delimiter=delimiter, on_read=on_read)
     table_rows = training_rows(
         table,
