@@ -1,5 +1,6 @@
 """Reading files that may be anything."""
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,12 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except (ArtifactError, ModelError) as error:
         raise ArtifactError(f"{path}: {error}") from error
+
+
+def first_line(error: Exception) -> str:
+    """Return what a parser or an engine says of a file, without where in its sources it came up."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+:\d+ .*\) )?", "", line)
 
 
 def read_artifact(path: Path) -> bytes:

@@ -57,7 +57,7 @@ def decode(data: bytes) -> Imported:
             model=ours, source="linexport ONNX", features_named=named, targets_named=named
         )
     for opset in proto.opset_import:
-        if opset.domain in ("", "ai.onnx") and opset.version < OLDEST_OPSET_VERSION:
+        if opset.domain == "" and opset.version < OLDEST_OPSET_VERSION:
             raise ModelError(
                 f"The ONNX file has opset {opset.version}; bring it to {OLDEST_OPSET_VERSION} or "
                 "later with onnx.version_converter."

@@ -57,7 +57,7 @@ def _evaluate(node: Node, model: onnx.ModelProto) -> list[Value]:
             if name
         ],
     )
-    opsets = [opset for opset in model.opset_import if opset.domain in ("", "ai.onnx")]
+    opsets = [opset for opset in model.opset_import if opset.domain == ""]
     alone = helper.make_model(graph, opset_imports=opsets[:1], ir_version=model.ir_version)
     try:
         results = ReferenceEvaluator(alone).run(None, {})

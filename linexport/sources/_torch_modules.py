@@ -16,6 +16,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from linexport._arrays import Float64Array
+from linexport._files import first_line
 from linexport.errors import ArtifactError, ModelError
 from linexport.formats import Centred, Folded
 from linexport.numerics import Values, batch_normalized, input_columns, linear_model
@@ -80,10 +81,9 @@ def decode(data: bytes) -> Imported:
             warnings.simplefilter("ignore")  # about files that torch.save did not write
             tensors = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # its unpickler fails in any way, on any bytes
-        first_line = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactError(
             "this is not a file of tensors alone, so loading it might run code or fail: save the "
-            f"state_dict with torch.save(model.state_dict(), ...) ({first_line})"
+            f"state_dict with torch.save(model.state_dict(), ...) ({first_line(error)})"
         ) from error
     if not isinstance(tensors, dict):
         raise ArtifactError(f"it holds a {type(tensors).__name__}, not a state_dict.")

@@ -315,7 +315,7 @@ REFUSED = {
         changed(lambda p: setattr(p.graph.initializer[0], "data_type", 0)),
         "'weight' is damaged",
     ),
-    "IR of the future": (changed(lambda p: setattr(p, "ir_version", 999)), "not valid"),
+    "IR of the future": (changed(lambda p: setattr(p, "ir_version", 999)), "IR version 999"),
     "value from nowhere": (graph_of(gemm(), initializers={"w": W}), "not valid"),
     "shapes that do not fit": (
         graph_of(gemm(), initializers={"w": np.ones((1, 3), np.float32), "b": B}),

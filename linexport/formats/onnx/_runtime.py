@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 
 from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
+from linexport._files import first_line
 from linexport.errors import ArtifactError, UnavailableError
 from linexport.formats import BoundRow
 from linexport.formats.onnx import wire as onnx_wire
@@ -142,7 +143,7 @@ class OrtRuntime:
             (prediction,) = self.session.run(None, {self._input: batch})
         except Exception as error:  # the engine's exceptions have no public base class
             raise ArtifactError(
-                f"onnxruntime refuses a batch of {len(features)} rows: {_first_line(error)}"
+                f"onnxruntime refuses a batch of {len(features)} rows: {first_line(error)}"
             ) from error
         return as_prediction(prediction if self.layout is None else prediction.T)
 
@@ -327,7 +328,7 @@ def _open_session(data: bytes, options: "onnxruntime.SessionOptions", provider: 
         session = onnxruntime.InferenceSession(data, options, providers=[(name, details)])
     except Exception as error:  # the engine's exceptions have no public base class
         raise ArtifactError(
-            f"onnxruntime {onnxruntime.__version__} refuses the file: {_first_line(error)}"
+            f"onnxruntime {onnxruntime.__version__} refuses the file: {first_line(error)}"
         ) from error
     if session.get_providers()[0] != name:  # it falls back to the CPU without a word
         raise UnavailableError(
@@ -344,7 +345,3 @@ def _width(shape: Sequence[int | str | None], layout: onnx_wire.Layout | None) -
             f"The ONNX model's input must have shape [batch, features], got {list(shape)}."
         )
     return width
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import TensorProto, checker, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
-from linexport._files import LARGEST_FILE
+from linexport._files import LARGEST_FILE, first_line
 from linexport.columns import Column
-from linexport.errors import ArtifactError, ConfigError, ExportError
+from linexport.errors import ArtifactError, ExportError
 from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx._versions import STANDARD_DOMAIN, check_versions, check_versions_of
 from linexport.formats.onnx.wire import (
     DEFAULT_IR_VERSION,
     DEFAULT_OPSET_VERSION,
@@ -37,10 +38,6 @@ __all__ = [
     "read_named",
     "write",
 ]
-
-OLDEST_OPSET_VERSION = 9
-OLDEST_IR_VERSION = 4
-"""Since then an initializer need not be listed as an input too."""
 
 _DTYPES: dict[int, FloatDType] = {
     onnx.TensorProto.FLOAT: np.dtype(np.float32),
@@ -81,31 +78,8 @@ def write(
     return data
 
 
-def check_versions(
-    opset_version: int = DEFAULT_OPSET_VERSION, ir_version: int = DEFAULT_IR_VERSION
-) -> None:
-    """Refuse versions of which there is no valid file.
-
-    Raises:
-        ConfigError: Naming those that there are.
-    """
-    newest_opset = onnx.defs.onnx_opset_version()
-    if not OLDEST_OPSET_VERSION <= opset_version <= newest_opset:
-        raise ConfigError(
-            f"Opset {opset_version} is not possible: use {OLDEST_OPSET_VERSION} to {newest_opset} "
-            f"(default {DEFAULT_OPSET_VERSION})."
-        )
-    needed = helper.find_min_ir_version_for([helper.make_opsetid("", opset_version)])
-    oldest = max(needed, OLDEST_IR_VERSION)
-    if not oldest <= ir_version <= onnx.IR_VERSION:
-        raise ConfigError(
-            f"IR version {ir_version} is not possible with opset {opset_version}: "
-            f"use {oldest} to {onnx.IR_VERSION} (default {DEFAULT_IR_VERSION})."
-        )
-
-
 def parse(data: bytes) -> onnx.ModelProto:
-    """Parse a file that may be anything.
+    """Parse a file that may be anything; the standard domain is then called "" throughout.
 
     Raises:
         ArtifactError: If it is not an ONNX model.
@@ -117,6 +91,9 @@ def parse(data: bytes) -> onnx.ModelProto:
         raise ArtifactError("This is not an ONNX file.") from error
     if not proto.graph.node:
         raise ArtifactError("This is not an ONNX file, or its graph is empty.")
+    for part in (*proto.opset_import, *proto.graph.node):
+        if part.domain == STANDARD_DOMAIN:
+            part.ClearField("domain")
     return proto
 
 
@@ -124,8 +101,9 @@ def check(data: bytes) -> onnx.ModelProto:
     """Parse a file and refuse what no linear model needs, before any runtime sees it.
 
     Raises:
-        ArtifactError: If the file is no valid ONNX, refers to other files, has operators beyond
-            those of a linear model, functions or subgraphs, or holds NaN or infinity.
+        ArtifactError: If the file is no valid ONNX, is of versions that are not known here, refers
+            to other files, has operators beyond those of a linear model, functions or subgraphs, or
+            holds NaN or infinity.
     """
     proto = parse(data)
     if proto.functions or proto.graph.sparse_initializer or proto.training_info:
@@ -133,17 +111,17 @@ def check(data: bytes) -> onnx.ModelProto:
             "The ONNX file has functions, sparse or training parts; none is needed."
         )
     for node in proto.graph.node:
-        if node.op_type not in _KNOWN_OPERATORS.get(node.domain.removesuffix("ai.onnx"), ()):
+        if node.op_type not in _KNOWN_OPERATORS.get(node.domain, ()):
             raise ArtifactError(
                 f"The ONNX file has the operator {node.op_type}, which no linear model needs."
             )
+    check_versions_of(proto)
     for tensor in _tensors(proto):
         _check_tensor(tensor)
     try:
         checker.check_model(proto, full_check=True)
     except (checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise ArtifactError(f"The ONNX file is not valid: {first_line}") from error
+        raise ArtifactError(f"The ONNX file is not valid: {first_line(error)}") from error
     return proto
 
 
@@ -213,10 +191,14 @@ class OnnxReferenceRuntime:
         """
         proto = check(data)
         name, dtype, num_features = _only_input(proto)
+        try:
+            evaluator = ReferenceEvaluator(proto)
+        except Exception as error:  # an operator that is too old, or that it does not have
+            raise ArtifactError(f"onnx's reference refuses the file: {error}") from error
         return cls(
             dtype=dtype,
             structure=read(proto),
-            _evaluator=ReferenceEvaluator(proto),
+            _evaluator=evaluator,
             _input=name,
             _num_features=num_features,
         )
