@@ -52,6 +52,8 @@ class Rows:
 
     source = "benchmark"
     rows_dropped = 0
+    notes = ()
+    features_named = True
 
     def __init__(
         self, features: np.ndarray, target: np.ndarray, *, read_once: bool = False

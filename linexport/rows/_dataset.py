@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array, FloatArray
 from linexport.columns import Column, require_unique
 from linexport.errors import ConfigError, DataError
+from linexport.rows._row_numbers import counting
 from linexport.tables import Gather, alone, span, write_table
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ class Rows(Protocol):
     @property
     def read_once(self) -> bool:
         """Whether they can be read but once, as from a pipe; others any number of times."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user: columns that were left out unasked."""
+
+    @property
+    def features_named(self) -> bool:
+        """Whether the user named them; else they are all columns that were left of a table."""
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -71,6 +80,10 @@ class Dataset:
     """Shape (K,) where the data are synthetic."""
     minibatches: "Minibatches | None" = None
     """Where a DataLoader brings the rows: its batches, anew in each epoch."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the user, on columns that may be no data."""
+    features_named: bool = True
+    """Whether the user named them; else they are all columns that were left of a table."""
     read_once: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -171,6 +184,9 @@ def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, D
             f"A test fraction of {test_fraction} splits {dataset.num_rows} rows into "
             f"{num_training} for training and {num_test} for the test; each needs one."
         )
+    if not dataset.features_named:  # a part does not show what numbers all rows
+        notes = (*dataset.notes, *counting(dataset.features, dataset.num_rows))
+        dataset = replace(dataset, notes=notes, features_named=True)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(dataset.num_rows)
     training = _take(dataset, order[num_test:]).described()
     test = _take(dataset, order[:num_test])

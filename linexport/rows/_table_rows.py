@@ -1,6 +1,6 @@
 """From a table to rows to train on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from linexport.columns import Column, named_columns, require_known
 from linexport.errors import ConfigError, DataError
 from linexport.rows._config import MissingInFit, check_missing
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
+from linexport.rows._row_numbers import features_left
 from linexport.tables import Gather, Table, alone
 
 
@@ -21,6 +22,10 @@ class TableRows:
     """D columns, in the order of the batches."""
     targets: tuple[Column, ...]
     """K columns."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the user: columns that were left out unasked."""
+    features_named: bool = True
+    """Whether the user named them; else they are all columns that were left."""
     rows_dropped: int = field(default=0, init=False)
     """Rows that the last complete pass left out for a missing or non-finite value."""
     _table: Table
@@ -133,13 +138,24 @@ def training_rows(
     """
     check_missing(missing)
     chosen_targets = [targets] if isinstance(targets, str) else list(targets)
-    chosen_features = _choose_features(
-        table, chosen_targets, features, exclude, [] if weights is None else [weights]
-    )
+    roles = {
+        "target": chosen_targets,
+        "feature": features or (),
+        "excluded": exclude,
+        "weight of the rows": [] if weights is None else [weights],
+    }
+    taken = _taken(table, roles)
+    chosen_features, notes = list(features or ()), tuple[str, ...]()
+    if features is None:
+        chosen_features, notes = features_left(table, taken)
+    if not chosen_features:
+        raise DataError("No feature is left to predict from.", source=table.source)
     return TableRows(
         _table=table,
         features=named_columns(chosen_features, table.source),
         targets=named_columns(chosen_targets, table.source),
+        notes=notes,
+        features_named=features is not None,
         _missing=missing,
         _weights=weights,
     )
@@ -176,35 +192,26 @@ def read_rows(rows: Rows) -> Dataset:
         targets=rows.targets,
         source=rows.source,
         rows_dropped=rows.rows_dropped,
+        notes=rows.notes,
+        features_named=rows.features_named,
     )
 
 
-def _choose_features(
-    table: Table,
-    targets: Sequence[str],
-    features: Sequence[str] | None,
-    exclude: Sequence[str],
-    weights: Sequence[str],
-) -> list[str]:
-    roles = {
-        "target": targets,
-        "feature": features or (),
-        "excluded": exclude,
-        "weight of the rows": weights,
-    }
-    chosen: dict[str, str] = {}
+def _taken(table: Table, roles: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the role of each column that has one.
+
+    Raises:
+        DataError: If a name is unknown or in two roles, or there is no target or no feature.
+    """
+    taken: dict[str, str] = {}
     for role, names in roles.items():
         require_known(names, table.names, table.source)
         for name in names:
-            if name in chosen:
-                other = chosen[name]
+            if name in taken:
+                other = taken[name]
                 what = f"{role} twice" if role == other else f"both {other} and {role}"
                 raise DataError(f"'{name}' is given as {what}.", source=table.source)
-            chosen[name] = role
-    if not targets:
+            taken[name] = role
+    if not roles["target"]:
         raise DataError("No target is given.", source=table.source)
-    if features is None:
-        features = [name for name in table.names if name not in chosen]
-    if not features:
-        raise DataError("No feature is left to predict from.", source=table.source)
-    return list(features)
+    return taken

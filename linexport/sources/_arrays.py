@@ -53,6 +53,8 @@ def read(
     weight = np.atleast_2d(numbers["weight"])
     if weight.ndim != 2 or 0 in weight.shape:
         raise ModelError(f"weight must have shape (targets, features), got {weight.shape}.")
+    if len(weight) > 1 == weight.shape[1] and np.size(numbers.get("bias", 0)) != len(weight):
+        raise ModelError(_as_column(len(weight)))
     bias = np.atleast_1d(numbers.get("bias", np.zeros(len(weight), weight.dtype)))
     model = LinearModel(weight=weight, bias=bias, mean=numbers.get("mean"))
     if scale is not None:
@@ -69,6 +71,15 @@ def decode(data: bytes) -> Imported:
     """
     numbers = bundle.decode_arrays(data, largest_header=LARGEST_HEADER, narrow=True)
     return read(numbers, source="safetensors")
+
+
+def _as_column(size: int) -> str:
+    """Say why a weight of shape (D, 1) is not taken: X @ w has it so, a layer the other way."""
+    return (
+        f"weight has shape ({size}, 1), which as (targets, features) means {size} targets of one "
+        f"feature: for one target of {size} features pass weight.T, of shape (1, {size}); for "
+        f"{size} targets pass a bias of shape ({size},) too."
+    )
 
 
 def _unscaled(

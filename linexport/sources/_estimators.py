@@ -54,7 +54,7 @@ def is_passed_through(step: Any) -> bool:
     """Tell a Pipeline's step that does nothing."""
     if step is None or isinstance(step, str):  # the one string that a fitted Pipeline has
         return True
-    return type(step).__name__ == "FunctionTransformer" and step.func is None
+    return kind_of(step) == "FunctionTransformer" and step.func is None
 
 
 class _Scaler(NamedTuple):

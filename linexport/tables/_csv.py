@@ -165,6 +165,7 @@ class PlainFile(msgspec.Struct, frozen=True):
     share: tuple[float, float] = (0, math.inf)
 
     is_file: ClassVar[bool] = False  # it is read already
+    index_columns: ClassVar[tuple[str, ...]] = ()
 
     @property
     def num_bytes(self) -> float:

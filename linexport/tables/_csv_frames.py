@@ -29,6 +29,7 @@ class CsvFile:
     """A CSV file on disk, which can be read any number of times."""
 
     is_file = True
+    index_columns = ()
 
     def __init__(self, path: Path, source: str, delimiter: str | None) -> None:
         self._path = path
@@ -70,6 +71,7 @@ class CsvStream:
     """CSV that can be read only once: standard input, or a pipe, which is closed at the end."""
 
     is_file = False
+    index_columns = ()
     num_bytes = None
 
     def __init__(self, stream: BinaryIO, source: str, delimiter: str | None) -> None:

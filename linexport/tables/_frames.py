@@ -6,7 +6,9 @@ import itertools
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import polars as pl
 
 from linexport.columns import require_unique
@@ -36,11 +38,13 @@ class Frame:
         *,
         row_groups: Callable[[], list[int]] | None = None,
         file_bytes: int = 0,
+        path: Path | None = None,
     ) -> None:
         """Take rows, and what tells the sizes of the pieces that they can only be read in.
 
-        The rows are all of a file of so many bytes, or 0 where they are in memory.
+        The rows are all of a Parquet file of so many bytes; 0 and no path where they are in memory.
         """
+        self._path = path
         self._frame = frame
         self.source = source
         self._file_bytes = file_bytes
@@ -55,6 +59,16 @@ class Frame:
     @property
     def is_file(self) -> bool:
         return self._row_groups is not None
+
+    @property
+    def index_columns(self) -> tuple[str, ...]:
+        if self._path is None:
+            return ()
+        try:
+            metadata = pl.read_parquet_metadata(self._path)
+        except _FAULTS as error:
+            raise unreadable(error, self.source) from error
+        return index_columns(metadata.get("pandas"), self.names)
 
     @property
     def num_bytes(self) -> float:
@@ -164,4 +178,23 @@ def parquet_file(path: Path, source: str) -> Frame:
         source,
         row_groups=functools.cache(lambda: row_group_rows(path, source)),
         file_bytes=path.stat().st_size,
+        path=path,
     )
+
+
+def index_columns(metadata: str | bytes | None, names: Sequence[str]) -> tuple[str, ...]:
+    """Return which columns are the index, as pandas notes it in the metadata of a schema.
+
+    Source: "Storing pandas DataFrame objects in Apache Parquet format", pandas' developer guide.
+    What is not understood names none.
+    """
+    try:
+        noted = msgspec.json.decode(metadata or b"{}", type=_PandasMetadata).index_columns
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return ()
+    return tuple(name for name in names if name in noted)
+
+
+class _PandasMetadata(msgspec.Struct, frozen=True):
+    index_columns: list[Any] = []
+    """Names; a range that is no column is a mapping."""

@@ -4,6 +4,7 @@ What the other columns hold does not matter. A library's own methods tell the na
 among them; none is imported for it.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import polars as pl
 from linexport._arrays import tensor_to_numpy
 from linexport.columns import require_unique
 from linexport.errors import DataError
-from linexport.tables._frames import Frame
+from linexport.tables._frames import Frame, index_columns
 from linexport.tables._tables import Batch, Part, Selection, unreadable
 
 Choose = Callable[[list[str]], Any]
@@ -55,16 +56,20 @@ class Columns:
         num_rows: int,
         source: str,
         *,
+        index_columns: Sequence[str] = (),
         share: tuple[int, int] | None = None,
     ) -> None:
         self.names = require_unique(names, source)
+        self.index_columns = index_columns
         self.source = source
         self._convert = convert
         self.size = num_rows
         self._share = share
 
     def cut(self, start: int, stop: int) -> "Columns":
-        return Columns(self.names, self._convert, self.size, self.source, share=(start, stop))
+        part = copy.copy(self)
+        part._share = (start, stop)  # noqa: SLF001 - its own class
+        return part
 
     def batches(self, selection: Selection) -> Iterator[Batch]:
         names = list(dict.fromkeys(selection.numbers + selection.kept))
@@ -81,12 +86,19 @@ def _arrow_table(table: Any, source: str) -> Part:
     if isinstance(table, pl.DataFrame):
         return Frame(table.lazy(), source)
     if _is_pandas(table):
-        names, choose = _columns_of_pandas(table)
+        names, levels, choose = _columns_of_pandas(table)
     elif _is_pyarrow(table):
         names, choose = table.schema.names, table.select
+        levels = index_columns((table.schema.metadata or {}).get(b"pandas"), names)
     else:
         return Frame(_imported(table, source).lazy(), source)
-    return Columns(names, lambda wanted: _chosen(choose, wanted, source), len(table), source)
+    return Columns(
+        names,
+        lambda wanted: _chosen(choose, wanted, source),
+        len(table),
+        source,
+        index_columns=levels,
+    )
 
 
 def _mapping(columns: Mapping[str, Any], source: str) -> Columns:
@@ -123,7 +135,7 @@ def _is_pyarrow(table: Any) -> bool:
     return hasattr(table, "select") and isinstance(getattr(schema, "types", None), list)
 
 
-def _columns_of_pandas(frame: Any) -> tuple[list[str], Choose]:
+def _columns_of_pandas(frame: Any) -> tuple[list[str], Sequence[str], Choose]:
     """Return the names, as text, of the columns and of the index's levels that have one."""
     positions = {str(label): position for position, label in enumerate(frame.columns)}
     levels = [name for name in frame.index.names if isinstance(name, str) and name not in positions]
@@ -133,7 +145,7 @@ def _columns_of_pandas(frame: Any) -> tuple[list[str], Choose]:
         wanted = [name for name in names if name in levels]
         return (chosen.reset_index(wanted) if wanted else chosen).reset_index(drop=True)
 
-    return [str(label) for label in frame.columns] + levels, choose
+    return [str(label) for label in frame.columns] + levels, levels, choose
 
 
 def _chosen(choose: Choose, names: list[str], source: str) -> pl.DataFrame:

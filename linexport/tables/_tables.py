@@ -115,6 +115,10 @@ class Part(Protocol):
         """Its columns, each named once."""
 
     @property
+    def index_columns(self) -> Sequence[str]:
+        """Those of its columns that pandas says are the index of its rows, not data."""
+
+    @property
     def is_file(self) -> bool:
         """Whether it is read from a file, and so ahead; not from memory or a pipe."""
 
@@ -169,6 +173,11 @@ class Table:
         self._on_read = on_read
         for part in parts[1:]:
             _require_same_columns(part, parts[0])
+
+    @property
+    def index_columns(self) -> Sequence[str]:
+        """Those of its columns that pandas says are the index of its rows, not data."""
+        return self._parts[0].index_columns
 
     @property
     def num_bytes(self) -> float | None:

@@ -29,6 +29,7 @@ from linexport.rows import (
     Ranks,
     Rows,
     check_test_rows,
+    counting,
     in_memory,
     training_data,
 )
@@ -93,7 +94,13 @@ def train(
         metrics=metrics,
         optimum=distances,
     )
-    return replace(fit, record=record, warnings=(*fit.warnings, *_far(distances, fit.remedy)))
+    warnings = (*rows.notes, *_counting(rows, fit), *fit.warnings, *_far(distances, fit.remedy))
+    return replace(fit, record=record, warnings=warnings)
+
+
+def _counting(rows: Rows, fit: Fit) -> Iterator[str]:
+    """Warn of features that nobody named and that number the rows."""
+    return iter(()) if rows.features_named else counting(fit.model.features, fit.record.rows)
 
 
 def _metrics(

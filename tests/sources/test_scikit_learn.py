@@ -269,6 +269,13 @@ REFUSED = {
         lambda x, y: make_pipeline(FunctionTransformer(np.cbrt), lm.Ridge()).fit(x, y),
         "A FunctionTransformer is none of",
     ),
+    "a class of the user's, named like one of scikit-learn's": (
+        lambda x, y: make_pipeline(
+            type("FunctionTransformer", (StandardScaler,), {"__module__": "mine", "func": None})(),
+            lm.Ridge(),
+        ).fit(x, y),
+        "FunctionTransformer is not a class of scikit-learn itself",
+    ),
     "a function of the target": (
         lambda x, y: compose.TransformedTargetRegressor(
             lm.Ridge(), func=np.cbrt, inverse_func=np.exp, check_inverse=False

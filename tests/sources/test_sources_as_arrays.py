@@ -56,6 +56,14 @@ def test_names_units_and_ranges_may_be_given():
     [
         ({"weight": [[1.0], [2.0, 3.0]]}, "weight is no array of numbers"),
         ({"weight": ["a"]}, "must be real numbers"),
+        (
+            {"weight": np.ones((3, 1))},
+            r"3 targets of one feature: .* pass weight\.T, of shape \(1, 3\)",
+        ),
+        (
+            {"weight": np.ones((3, 1)), "bias": 2.0},
+            r"for 3 targets pass a bias of shape \(3,\) too",
+        ),
         ({"weight": [[1j]]}, "must be real numbers"),
         ({"weight": [True]}, "must be real numbers"),
         ({"weight": np.ma.masked_equal([[-999.0, 2.0]], -999.0)}, "weight has masked values"),

@@ -90,7 +90,7 @@ ROWS = {
         "t.csv: Columns 1 and 2 have no name; name them.",
     ),
     "a column without a name": (
-        ",x,y\n0,1,2\n1,2,3\n2,5,7\n3,8,8\n",
+        "x,,y\n0,1,2\n1,2,3\n2,5,7\n3,8,8\n",
         "t.csv: A column has no name; name it, or choose others with --features.",
     ),
     "a name of two lines": (

@@ -1,0 +1,76 @@
+"""Columns of a table that number its rows, and are no data.
+
+Unless features are named, they are all columns that are left. Among these
+
+- what pandas' own metadata says is the index of the rows is left out, with a line;
+- what has the name that pandas or R gives to row numbers that had none is refused: name it or
+  exclude it;
+- what holds the numbers 0 to N-1 or 1 to N, once each, is warned of.
+"""
+
+import math
+import re
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+
+from linexport.columns import Column, listed
+from linexport.errors import DataError
+from linexport.tables import Table
+
+_WRITTEN_BY = {"": "pandas or R", "rownames": "R", "row.names": "R", "row_names": "R"}
+_BY_PANDAS = re.compile(r"Unnamed: \d+|__index_level_\d+__")
+_FEWEST_ROWS = 3
+"""Two rows of 0 and 1 are more likely a choice than a count."""
+_CLOSE = 1e-9
+"""Relative: a deviation of rounded sums over 10**6 rows is off by 10**-10 at most, gamma(N)."""
+
+
+def features_left(table: Table, taken: Collection[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the columns that are not taken, the index left out, and a line on each left out.
+
+    Raises:
+        DataError: If one is named as row numbers are.
+    """
+    index = set(table.index_columns)
+    names = [name for name in table.names if name not in taken and name not in index]
+    for name in names:
+        by = "pandas" if _BY_PANDAS.fullmatch(name) else _WRITTEN_BY.get(name)
+        if by is not None and (name or name == table.names[0]):
+            others = ",".join(other for other in names if other != name)
+            shown = f"'{name}'" if name else "A column without a name"
+            raise DataError(
+                f"{shown} is what {by} writes of row numbers, which are no data: leave it out with "
+                f"--exclude {shlex.quote(name)}, or name the features with --features "
+                f"{shlex.quote(others)}.",
+                source=table.source,
+            )
+    lines = (
+        f"The column '{name}' is left out: pandas wrote it as the index of the rows. To use it, "
+        "name the features with --features."
+        for name in table.names
+        if name in index and name not in taken
+    )
+    return names, tuple(lines)
+
+
+def counting(features: Sequence[Column], num_rows: int) -> Iterator[str]:
+    """Warn of features that hold 0 to N-1 or 1 to N, once each, by what describes them.
+
+    Range, mean and deviation of N numbers leave no room for others, but in the last digits. A
+    table's only feature is not asked.
+    """
+    if num_rows < _FEWEST_ROWS or len(features) == 1:
+        return
+    deviation = math.sqrt((num_rows**2 - 1) / 12)  # of N whole numbers in a row
+    for column in features:
+        first, last = column.minimum or 0.0, column.maximum
+        if (
+            (first, last) in ((0, num_rows - 1), (1, num_rows))
+            and math.isclose(column.mean or 0.0, first + (num_rows - 1) / 2, rel_tol=_CLOSE)
+            and math.isclose(column.standard_deviation or 0.0, deviation, rel_tol=_CLOSE)
+        ):
+            yield (
+                f"The feature {listed([column.name])} holds the numbers {first:.0f} to "
+                f"{last:.0f}, once each, as row numbers do: if it is no data, leave it out with "
+                f"--exclude {shlex.quote(column.name)}."
+            )
