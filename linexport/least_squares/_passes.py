@@ -210,13 +210,21 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
 
     Raises:
         DataError: If there are no rows, or a weight is negative or not finite.
-        TrainingError: If the weights are too large to be added up.
+        TrainingError: If there are too few rows to tell the coefficients, and none was to be
+            chosen; if the weights are too large to be added up.
     """
     plan = Plan(num_slices=CAREFUL if rows.read_once else 0)
     while True:
         factor = merged(_read(rows, plan), ranks)
         if not factor.num_rows:
             raise DataError("There are no rows to fit.", source=rows.source)
+        # Counted before anything is solved: to find the dependent features would take long.
+        few = too_few_rows(rows, factor.num_rows, config)
+        if few and config.rank_deficient == "error":
+            raise TrainingError(
+                f"{few} Use fewer with --exclude, or --solver lstsq with a ridge, as --l2 1, or "
+                "with --rank-deficient minimum-norm."
+            )
         num_slices = plan.num_slices
         if factor.in_range():
             equations = normal_equations(factor, intercept=config.intercept, l2=config.l2)
@@ -235,6 +243,25 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
                 "sums; divide them by the largest."
             )
         plan = Plan(frame=factor.better_frame(), num_slices=num_slices)
+
+
+def too_few_rows(rows: Rows, num_rows: int, config: LeastSquaresConfig) -> str:
+    """Say so where there are fewer rows than coefficients that no ridge determines, else nothing.
+
+    Args:
+        rows: All of them, read once.
+        num_rows: How many count.
+        config: What is fitted.
+    """
+    needed = len(rows.features) + config.intercept
+    if num_rows >= needed or config.l2 > 0:
+        return ""
+    left = f" after {rows.rows_dropped} were left out" if rows.rows_dropped else ""
+    of_bias = ", one of them for the bias" if config.intercept else ""
+    return (
+        f"{rows.source}: There are too few rows{left}: {num_rows}, where {len(rows.features)} "
+        f"features take {needed} at least{of_bias}."
+    )
 
 
 def _accurate(

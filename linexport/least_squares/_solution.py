@@ -195,7 +195,7 @@ def _residual_squares(
 def try_solve(equations: NormalEquations, unit_roundoff: float) -> Solution | None:
     """Return the solution; None if some feature may be a combination of others."""
     factor = inverse_factor(equations.gram, _doubt(equations, unit_roundoff))
-    return None if _doubtful(equations, factor).any() else solve(equations, factor)
+    return solve(equations, factor) if _proven(equations, factor) else None
 
 
 def solve_independent(
@@ -212,9 +212,11 @@ def solve_independent(
     dependent: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)]
     while len(equations.features):
         factor = inverse_factor(equations.gram, _doubt(equations, unit_roundoff))
-        doubtful = equations.features[_doubtful(equations, factor)]
-        if not len(doubtful):
+        if _proven(equations, factor):
             return solve(equations, factor), np.concatenate(dependent)
+        doubtful = equations.features[factor.doubtful]
+        if not len(doubtful):  # the factor proves nothing
+            doubtful = _explained(equations, unit_roundoff)
         dependent.append(doubtful)
         equations = equations.without(doubtful)
     return None, np.concatenate(dependent)
@@ -247,12 +249,40 @@ def _sum_doubt(equations: NormalEquations) -> Float64Array:
     return np.asarray(np.sqrt(2) * equations.error[equations.features])
 
 
-def _doubtful(equations: NormalEquations, factor: InverseFactor) -> NDArray[np.bool_]:
-    """Return the features in doubt; if the factor proves nothing, the one most in doubt."""
+def _proven(equations: NormalEquations, factor: InverseFactor) -> bool:
+    """Tell whether no feature is in doubt, and the factor is one of the exact data too."""
     spread = np.abs(factor.matrix).T @ _sum_doubt(equations)
-    if factor.doubtful.any() or factor.distance + (spread**2).sum() / 2 <= 0.5:
-        return factor.doubtful
-    return np.asarray(np.arange(len(spread)) == spread.argmax())
+    known = factor.distance + (spread**2).sum() / 2 <= 0.5
+    return bool(known and not factor.doubtful.any())
+
+
+def _explained(equations: NormalEquations, unit_roundoff: float) -> NDArray[np.intp]:
+    """Return the features that the longest independent start of the features explains.
+
+    There is one at least: the feature that ends this start. It is found by bisection, so that any
+    number of features that the start explains cost no more than one.
+    """
+    features = equations.features
+    start, stop = 0, len(features)
+    best = None
+    while stop - start > 1:
+        middle = (start + stop) // 2
+        shorter = equations.without(features[middle:])
+        factor = inverse_factor(shorter.gram, _doubt(shorter, unit_roundoff))
+        if _proven(shorter, factor):
+            start, best = middle, solve(shorter, factor)
+        else:
+            stop = middle
+    rest = features[start:]
+    if best is None:
+        return rest[:1]
+    chosen = slice(-len(rest), None)
+    doubt = _doubt(equations, unit_roundoff)
+    made_of = np.abs(best.weight.high[:, chosen])
+    length = doubt[start:] + doubt[:start] @ made_of
+    explained = best.residual_squares[chosen] <= length**2
+    explained[0] = True
+    return np.asarray(rest[explained])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from linexport.fit import Fit, FitRecord, Metrics, OptimumDistance, coefficients
 from linexport.least_squares._config import LeastSquaresConfig, RankDeficient
 from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._optimum import Optimum, describe_optimum
-from linexport.least_squares._passes import Solved, fit_rows
+from linexport.least_squares._passes import Solved, fit_rows, too_few_rows
 from linexport.least_squares._solution import Solution, combinations
 from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, affine_of, gamma
@@ -135,15 +135,10 @@ def _check_squares(fit: Solved, best: Optimum, rows: Rows) -> None:
 
 def _dependence(fit: Solved, rows: Rows, config: LeastSquaresConfig) -> str:
     """Say which features are dependent, and on which."""
+    few = too_few_rows(rows, fit.factor.num_rows, config)
+    if few:
+        return few
     names = [column.name for column in rows.features]
-    needed, num_rows = len(names) + config.intercept, fit.factor.num_rows
-    if num_rows < needed:
-        left = f" after {rows.rows_dropped} were left out" if rows.rows_dropped else ""
-        of_bias = ", one of them for the bias" if config.intercept else ""
-        return (
-            f"{rows.source}: There are too few rows{left}: {num_rows}, where {len(names)} features "
-            f"take {needed} at least{of_bias}."
-        )
     constant = _constant(fit)
     sentences = [f"'{names[j]}' is constant" for j in constant]
     varying = [k for k, j in enumerate(fit.dependent) if j not in constant]

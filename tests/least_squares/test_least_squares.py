@@ -7,6 +7,8 @@ from hypothesis import given, strategies as st
 from sklearn.linear_model import LinearRegression, Ridge
 
 from linexport.errors import ConfigError, DataError, TrainingError
+from linexport.least_squares import _solution
+from linexport.least_squares._normal_equations import inverse_factor
 from linexport.least_squares._solver import LeastSquaresConfig, fit_least_squares, optimum
 from linexport.numerics._forms import raw_coefficients
 
@@ -21,6 +23,11 @@ def table(num_rows, num_features=4, *, seed=0, num_targets=1):
     weight = generator.normal(size=(num_features, num_targets)) / scales[:, None]
     noise = generator.normal(size=(num_rows, num_targets))
     return features, features @ weight + 5 + noise
+
+
+def wide_table(num_rows, num_features):
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(num_rows, num_features)), generator.normal(size=num_rows)
 
 
 def agree(values, others, tolerance):
@@ -252,6 +259,44 @@ def test_fewer_rows_than_coefficients_are_an_error_unless_the_shortest_weight_is
     features /= features.std(axis=0)
     best = optimum(InMemory(features, target), rank_deficient="minimum-norm")
     assert agree(best.weight, LinearRegression().fit(features, target).coef_, 1e-9)
+
+
+def count_factors(monkeypatch):
+    """Return a list that grows with the columns of each matrix that is factorized."""
+    sizes = []
+
+    def counting(gram, doubt):
+        sizes.append(len(doubt))
+        return inverse_factor(gram, doubt)
+
+    monkeypatch.setattr(_solution, "inverse_factor", counting)
+    return sizes
+
+
+@pytest.mark.parametrize("read_once", [False, True])
+def test_too_few_rows_are_counted_before_anything_is_solved(read_once, monkeypatch):
+    sizes = count_factors(monkeypatch)
+    rows = InMemory(*wide_table(12, 400), sizes=[7, 5])
+    rows.read_once = read_once
+    with pytest.raises(TrainingError, match="too few rows: 12, where 400 features take 401 at"):
+        optimum(rows)
+    assert (rows.passes, sizes) == (1, [])
+
+
+def test_a_wide_table_costs_a_few_factors_not_one_for_each_column(monkeypatch):
+    sizes = count_factors(monkeypatch)
+    features, target = wide_table(12, 400)
+    best = optimum(InMemory(features, target), rank_deficient="minimum-norm")
+    assert best.rank == 11
+    assert agree(best.weight, LinearRegression().fit(features, target).coef_, 1e-9)
+    # One for each pass, one to begin with and one to end, and a bisection of 400 columns.
+    assert len(sizes) <= 3 + np.ceil(np.log2(400))
+
+
+def test_a_ridge_determines_a_wide_table():
+    features, target = wide_table(12, 60)
+    best = optimum(InMemory(features, target), l2=0.5)
+    assert agree(best.weight, Ridge(alpha=0.5, solver="svd").fit(features, target).coef_, 1e-9)
 
 
 def test_no_rows_and_bad_weights_are_errors():
