@@ -66,7 +66,8 @@ class OptimumDistance(msgspec.Struct, frozen=True, kw_only=True):
     """Largest coefficient distance, in standard errors; None without degrees of freedom or where
     the data fit exactly."""
     prediction: float
-    """Largest difference of predictions over the training range, target units."""
+    """The most that a prediction in the training range is off by, from that of the exact optimum;
+    a bound, target units."""
 
 
 class CoefficientStatistics(msgspec.Struct, frozen=True, kw_only=True):

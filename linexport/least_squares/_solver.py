@@ -20,7 +20,7 @@ from linexport.least_squares._optimum import Optimum, describe_optimum
 from linexport.least_squares._passes import Solved, fit_rows, too_few_rows
 from linexport.least_squares._solution import Solution, combinations
 from linexport.model import LinearModel
-from linexport.numerics import FLOAT64, affine_of, gamma
+from linexport.numerics import FLOAT64, affine_of, gamma, largest_distance
 from linexport.rows import ONE, Ranks, Rows
 
 
@@ -63,7 +63,8 @@ def fit_least_squares(rows: Rows, config: LeastSquaresConfig, *, ranks: Ranks = 
     from linexport.least_squares._statistics import fit_statistics
 
     fit, best = _fit(rows, config, ranks)
-    model = _model(fit, best, rows, config)
+    columns, size = _described(fit, (*rows.features, *rows.targets)), len(rows.features)
+    model = _model(best, columns[:size], columns[size:])
     warnings: tuple[str, ...] = ()
     if len(fit.dependent):
         warnings = (
@@ -172,15 +173,14 @@ def _listed(names: list[str]) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _model(fit: Solved, best: Optimum, rows: Rows, config: LeastSquaresConfig) -> LinearModel:
-    columns = _described(fit, (*rows.features, *rows.targets))
-    size = len(rows.features)
+def _model(best: Optimum, features: tuple[Column, ...], targets: tuple[Column, ...]) -> LinearModel:
+    """Return the optimum as rounded to float64, of which `distance_bound` speaks."""
     return LinearModel(
         weight=best.weight,
-        bias=best.level if config.intercept else best.bias,
-        mean=best.mean if config.intercept else None,
-        features=columns[:size],
-        targets=columns[size:],
+        bias=best.level if best.intercept else best.bias,
+        mean=best.mean if best.intercept else None,
+        features=features,
+        targets=targets,
     )
 
 
@@ -235,7 +235,9 @@ def optimum_distances(
     ratios = _largest_ratio(
         np.column_stack([slopes, level, intercept]), _resolved_standard_errors(optimum)
     )
-    predictions = _largest_prediction_gap(slopes, level, model, optimum)
+    best = _model(optimum, model.features, model.targets)
+    # Rounded up: the sum is at most half an ulp below.
+    predictions = np.nextafter(largest_distance(model, best) + optimum.distance_bound, np.inf)
     losses = optimum.residual_sum_of_squares / optimum.num_rows
     return {
         name: OptimumDistance(
@@ -259,21 +261,6 @@ def _largest_ratio(distance: Float64Array, unit: Float64Array) -> Float64Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(distance == 0, 0 * unit, np.abs(distance) / unit)
     return np.asarray(ratios.max(axis=1))
-
-
-def _largest_prediction_gap(
-    slopes: Float64Array, level: Float64Array, model: LinearModel, optimum: Optimum
-) -> Float64Array:
-    """An affine function on a box is largest at a corner: its middle, and half its width."""
-    lower, upper = (
-        (np.array(ends, dtype=np.float64) - optimum.mean) * optimum.scale
-        for ends in (
-            [column.minimum for column in model.features],
-            [column.maximum for column in model.features],
-        )
-    )
-    at_middle = level + slopes @ ((lower + upper) / 2)
-    return np.asarray(np.abs(at_middle) + np.abs(slopes) @ ((upper - lower) / 2))
 
 
 def _resolved_standard_errors(optimum: Optimum) -> Float64Array:

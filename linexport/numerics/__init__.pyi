@@ -26,6 +26,7 @@ from ._forms import (
     affine_of as affine_of,
     artifact_model as artifact_model,
     input_rounding as input_rounding,
+    largest_distance as largest_distance,
     raw_coefficients as raw_coefficients,
     rounding_budget as rounding_budget,
 )

@@ -30,6 +30,7 @@ __all__ = [
     "affine_of",
     "artifact_model",
     "input_rounding",
+    "largest_distance",
     "raw_coefficients",
     "rounding_budget",
 ]
@@ -89,8 +90,37 @@ def rounding_budget(fit: LinearModel, artifact: LinearModel) -> RoundingBudget:
     affine, precision = affine_of(artifact), precision_of(artifact.dtype)
     corner = _far_corner(fit, affine)
     runtime = rounding_error_bound(corner[None], affine, precision=precision)[0]
-    export = _largest_distance(fit, artifact)
+    export = largest_distance(fit, artifact)
     return RoundingBudget(export=tuple(export.tolist()), runtime=tuple(runtime.tolist()))
+
+
+def largest_distance(fit: LinearModel, other: LinearModel) -> Float64Array:
+    """Bound how far the predictions of two models are apart, over the range of the first.
+
+    Both are affine, and so is their difference: |at the middle| + |slopes| @ half the width. All of
+    it is computed, and rounded up, as docs/bounds.md has it: "From the optimum to the artifact".
+
+    Returns:
+        Shape (K,), target units.
+    """
+    if other.same_numbers(fit):
+        return np.zeros(fit.num_targets)
+    slope = dd.two_sum(affine_of(other).weight, -affine_of(fit).weight)
+    lower, upper = _range(fit)
+    middle = lower / 2 + upper / 2
+    half_width = np.nextafter(np.maximum(upper - middle, middle - lower), np.inf)
+    # At the middle the offset and the slopes may cancel: that sum is taken in double-double.
+    terms = dd.multiply(slope, dd.exact(np.broadcast_to(middle, slope.high.shape)))
+    offset = dd.subtract(_bias_at_zero(other), _bias_at_zero(fit))
+    at_middle = dd.add(offset, dd.total(terms))
+    distance = np.abs(at_middle.high) + np.abs(slope.high) @ half_width
+    # The terms' own errors.
+    u = FLOAT64.unit_roundoff
+    magnitude = sum(_magnitude_at_zero(model) for model in (fit, other))
+    magnitude = magnitude + np.abs(terms.high).sum(axis=-1)
+    relative = (3 * (fit.num_features - 1).bit_length() + 12) * u**2
+    slack = 1 / (1 - gamma(fit.num_features + 8, unit_roundoff=u))
+    return np.asarray((distance + relative * magnitude) * slack)
 
 
 def input_rounding(fit: LinearModel, artifact: LinearModel) -> tuple[float, ...]:
@@ -117,28 +147,6 @@ def _cost(fit: LinearModel, artifact: LinearModel) -> float:
     lower, upper = _range(fit)
     spread = np.abs(affine_of(fit).weight) @ (upper - lower)
     return float((total / np.where(spread > 0, spread, 1.0)).max())
-
-
-def _largest_distance(fit: LinearModel, artifact: LinearModel) -> Float64Array:
-    """Both are affine, and so is their difference: |at the middle| + |slopes| @ half the width."""
-    if artifact.same_numbers(fit):
-        return np.zeros(fit.num_targets)
-    slope = dd.two_sum(affine_of(artifact).weight, -affine_of(fit).weight)
-    lower, upper = _range(fit)
-    middle = lower / 2 + upper / 2
-    half_width = np.nextafter(np.maximum(upper - middle, middle - lower), np.inf)
-    # At the middle the offset and the slopes may cancel: that sum is taken in double-double.
-    terms = dd.multiply(slope, dd.exact(np.broadcast_to(middle, slope.high.shape)))
-    offset = dd.subtract(_bias_at_zero(artifact), _bias_at_zero(fit))
-    at_middle = dd.add(offset, dd.total(terms))
-    distance = np.abs(at_middle.high) + np.abs(slope.high) @ half_width
-    # The terms' own errors: docs/bounds.md, "From the fit to the artifact".
-    u = FLOAT64.unit_roundoff
-    magnitude = sum(_magnitude_at_zero(model) for model in (fit, artifact))
-    magnitude = magnitude + np.abs(terms.high).sum(axis=-1)
-    relative = (3 * (fit.num_features - 1).bit_length() + 12) * u**2
-    slack = 1 / (1 - gamma(fit.num_features + 8, unit_roundoff=u))
-    return np.asarray((distance + relative * magnitude) * slack)
 
 
 def _magnitude_at_zero(model: LinearModel) -> Float64Array:
