@@ -1,11 +1,13 @@
 """Copies of the ONNX artifact with one known fault each, which the check must catch.
 
-A check that cannot fail proves nothing. A fault that would change nothing (two equal features
-swapped, weights that float16 holds exactly) is skipped with its reason.
+A check that cannot fail proves nothing. A fault that cannot be planted (two equal features swapped,
+weights that float16 holds exactly) is skipped with its reason. Each of the others comes with what
+it makes of a probe, worked out exactly, so that one that goes unnoticed can be told from one that
+there is nothing to notice of.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from linexport._arrays import Float64Array, FloatArray
+from linexport._arrays import FloatArray
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
-from linexport.numerics import affine_of, flushed_to_zero, precision_of, rounding_error_bound
-from linexport.parity._probes import far_ends
+from linexport.parity._exact import DoubleReference, Expectation, Meaning, expect
+from linexport.parity._probes import Probe
 
 __all__ = ["Canary", "canaries"]
 
@@ -31,12 +33,14 @@ class Canary:
 
     name: str
     artifact: bytes | None
+    meaning: Meaning | None = None
+    """What it should answer; None where it is to be refused whatever that is."""
     skipped: str | None = None
 
 
 _Arrays = dict[str, FloatArray]
 _Fault = Callable[[LinearModel], _Arrays | str]
-_GraphFault = Callable[[onnx.ModelProto, LinearModel], str | None]
+_GraphFault = Callable[[onnx.ModelProto, LinearModel], Meaning | None]
 
 
 def canaries(artifact: bytes | None, model: LinearModel) -> Iterator[Canary]:
@@ -52,34 +56,33 @@ def canaries(artifact: bytes | None, model: LinearModel) -> Iterator[Canary]:
     if artifact is None or stated is None or not stated.same_numbers(model):
         artifact = onnx_graph.write(model)
     for name, fault in _NUMBER_FAULTS.items():
-        yield _canary(name, _with_numbers(artifact, model, fault))
+        yield _with_numbers(name, artifact, model, fault)
     for name, change in _GRAPH_FAULTS.items():
-        yield _canary(name, _with_graph(artifact, model, change))
+        proto = onnx.ModelProto.FromString(artifact)
+        meaning = change(proto, model)
+        yield Canary(name=name, artifact=proto.SerializeToString(), meaning=meaning)
 
 
-def _canary(name: str, planted: bytes | str) -> Canary:
-    if isinstance(planted, str):
-        return Canary(name=name, artifact=None, skipped=planted)
-    return Canary(name=name, artifact=planted)
-
-
-def _with_numbers(artifact: bytes, model: LinearModel, fault: _Fault) -> bytes | str:
+def _with_numbers(name: str, artifact: bytes, model: LinearModel, fault: _Fault) -> Canary:
     with np.errstate(all="ignore"):
         changed = fault(model)
-    if isinstance(changed, str):
-        return changed
+    reason = changed if isinstance(changed, str) else _cannot_change(model, changed)
+    if isinstance(changed, str) or reason:
+        return Canary(name=name, artifact=None, skipped=reason)
+    faulty = DoubleReference(LinearModel.from_arrays(model.arrays() | changed))
+    return Canary(
+        name=name,
+        artifact=_with_arrays(artifact, changed),
+        meaning=lambda _, probe: expect(faulty, probe),
+    )
+
+
+def _cannot_change(model: LinearModel, changed: _Arrays) -> str | None:
     if all(np.array_equal(changed[key], model.arrays()[key]) for key in changed):
         return "It changes no number of this model."
     if not all(np.isfinite(array).all() for array in changed.values()):
         return f"It leaves the range of {model.dtype}."
-    return _with_arrays(artifact, changed)
-
-
-def _with_graph(artifact: bytes, model: LinearModel, change: _GraphFault) -> bytes | str:
-    proto = onnx.ModelProto.FromString(artifact)
-    with np.errstate(all="ignore"):
-        reason = change(proto, model)
-    return reason or bytes(proto.SerializeToString())
+    return None
 
 
 def _with_arrays(artifact: bytes, arrays: _Arrays) -> bytes:
@@ -180,21 +183,17 @@ def _through_fraction_of(bits: int) -> _Fault:
     return fault
 
 
-def _relu_at_the_end(proto: onnx.ModelProto, model: LinearModel) -> str | None:
-    if not _shows(model, lambda prediction: np.maximum(prediction, 0)):
-        return "No prediction is negative enough to tell."
+def _relu_at_the_end(proto: onnx.ModelProto, _: LinearModel) -> Meaning:
     _after_output(proto, lambda raw, out: [helper.make_node("Relu", [raw], [out])])
-    return None
+    return _clamped(0.0, np.inf)
 
 
-def _clip_at_the_end(proto: onnx.ModelProto, model: LinearModel) -> str | None:
+def _clip_at_the_end(proto: onnx.ModelProto, model: LinearModel) -> Meaning:
     """Clamp at what the training range predicts at most: right there, wrong beyond."""
-    low, high = _prediction_range(model)
-    if not _shows(model, lambda prediction: np.clip(prediction, low, high)):
-        return "No prediction is far enough beyond the training range to tell."
+    reach = np.array(_reach(model), model.dtype)
     tensors = [
-        numpy_helper.from_array(np.array(value, model.dtype), name)
-        for name, value in (("lowest", low), ("highest", high))
+        numpy_helper.from_array(value, name)
+        for name, value in (("lowest", -reach), ("highest", reach))
     ]
     proto.graph.initializer.extend(tensors)
     # Max and Min rather than Clip: they take constants of both types in every opset from 8 on.
@@ -205,32 +204,38 @@ def _clip_at_the_end(proto: onnx.ModelProto, model: LinearModel) -> str | None:
             helper.make_node("Min", ["not_below", "highest"], [out]),
         ],
     )
-    return None
+    return _clamped(-float(reach), float(reach))
 
 
-def _shows(model: LinearModel, change: Callable[[Float64Array], Float64Array]) -> bool:
-    """Tell whether a change of predictions leaves the bound at the far ends that the check asks."""
-    rows, affine, precision = far_ends(model), affine_of(model), precision_of(model.dtype)
-    rows = rows.astype(np.float64)
-    bound = rounding_error_bound(rows, affine, precision=precision)
-    flushed = flushed_to_zero(rows, affine, precision=precision)
-    allowed = bound + np.abs(flushed.shift) + flushed.allowance
-    prediction = affine.evaluate(rows)
-    # The prediction is itself rounded, by less than the bound.
-    return bool((np.abs(change(prediction) - prediction) > 4 * allowed).any())
+def _clamped(lowest: float, highest: float) -> Meaning:
+    """Return what clamping makes of right predictions; of NaN nothing, for runtimes differ."""
+
+    def meaning(reference: DoubleReference, probe: Probe) -> Expectation:
+        truth = expect(reference, probe)
+        high = np.clip(truth.high, lowest, highest)
+        ends = np.clip(truth.non_finite, lowest, highest)
+        clamped = truth.special & np.isfinite(ends)
+        return replace(
+            truth,
+            high=np.where(clamped, ends, high),
+            low=np.where(high == truth.high, truth.low, 0.0),
+            bound=np.where(clamped, 0.0, truth.bound),
+            special=truth.special & ~clamped,
+            non_finite=np.where(clamped, 0.0, ends),
+        )
+
+    return meaning
 
 
-def _prediction_range(model: LinearModel) -> tuple[float, float]:
+def _reach(model: LinearModel) -> float:
     size = np.abs(model.weight.astype(np.float64))
     spread = [column.standard_deviation or 1.0 for column in model.features]
-    reach = float((size @ np.array(spread)).max() * 8 + np.abs(model.bias.astype(np.float64)).max())
-    limit = float(np.finfo(model.dtype).max)
-    return -min(reach, limit), min(reach, limit)
+    with np.errstate(over="ignore"):
+        reach = (size @ np.array(spread)).max() * 8 + np.abs(model.bias.astype(np.float64)).max()
+    return min(float(reach), float(np.finfo(model.dtype).max))
 
 
-def _nan_hidden(proto: onnx.ModelProto, model: LinearModel) -> str | None:
-    if not model.weight.any():
-        return "Every weight is zero, so that no feature matters."
+def _nan_hidden(proto: onnx.ModelProto, model: LinearModel) -> Meaning:
     name = proto.graph.input[0].name
     for node in proto.graph.node:
         node.input[:] = ["cleaned" if entry == name else entry for entry in node.input]
@@ -242,13 +247,17 @@ def _nan_hidden(proto: onnx.ModelProto, model: LinearModel) -> str | None:
     ]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
-    return None
+
+    def meaning(reference: DoubleReference, probe: Probe) -> Expectation:
+        features = np.where(np.isnan(probe.features), 0, probe.features)
+        return expect(reference, replace(probe, features=features))
+
+    return meaning
 
 
-def _batch_of_one(proto: onnx.ModelProto, _: LinearModel) -> str | None:
+def _batch_of_one(proto: onnx.ModelProto, _: LinearModel) -> None:
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 1
-    return None
 
 
 def _after_output(

@@ -1,8 +1,9 @@
 """The parity check: structure, then behaviour, for runtimes and canaries alike."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from linexport.parity._certificate import (
     RuntimeResult,
     Verdict,
 )
-from linexport.parity._exact import DoubleReference, Expectation, expect
+from linexport.parity._exact import DoubleReference, Expectation, Meaning, expect
 from linexport.parity._probes import Probe, probes
 
 __all__ = ["OpenedCanary", "check"]
@@ -34,6 +35,8 @@ class OpenedCanary:
 
     name: str
     runtime: Runtime | None
+    meaning: Meaning | None = None
+    """What it should answer to a probe; None where it is to be refused whatever that is."""
     skipped: str | None = None
 
 
@@ -61,22 +64,17 @@ def check(
     _require_gradual_underflow()
     model = reference.model
     witnesses = [_Witness(runtime, model) for runtime in runtimes]
-    planted = list(canaries)
+    planted, asked = list(canaries), partial(probes, model, num_rows=probe_rows, seed=probe_seed)
     faulty = {c.name: _Witness(c.runtime, model) for c in planted if c.runtime is not None}
     with np.errstate(all="ignore"):  # NaN and infinity are answers here, not accidents
-        for probe in probes(model, num_rows=probe_rows, seed=probe_seed):
+        for probe in asked():
             expectation = expect(reference, probe)
             for witness in (*witnesses, *faulty.values()):
                 witness.answer(expectation)
-    results = tuple(witness.result() for witness in witnesses)
-    canary_results = tuple(
-        CanaryResult(
-            name=canary.name,
-            caught_by=faulty[canary.name].caught_by() if canary.name in faulty else (),
-            skipped=canary.skipped,
+        canary_results = tuple(
+            _judged(canary, faulty.get(canary.name), reference, asked) for canary in planted
         )
-        for canary in planted
-    )
+    results = tuple(witness.result() for witness in witnesses)
     return Certificate(
         verdict=_overall(results, canary_results),
         dtype="float32" if model.dtype == np.float32 else "float64",
@@ -88,6 +86,24 @@ def check(
         runtimes=results,
         canaries=canary_results,
     )
+
+
+def _judged(
+    canary: OpenedCanary,
+    witness: "_Witness | None",
+    reference: DoubleReference,
+    asked: Callable[[], Iterable[Probe]],
+) -> CanaryResult:
+    """Say what caught a planted fault, or why there is nothing to catch.
+
+    Of a fault that went unnoticed, what it answers is worked out exactly, as the right answers are.
+    """
+    caught, skipped = witness.caught_by() if witness else (), canary.skipped
+    if witness and not caught and canary.meaning is not None:
+        pairs = ((expect(reference, probe), canary.meaning(reference, probe)) for probe in asked())
+        if not any(right.excludes(faulty).any() for right, faulty in pairs):
+            skipped = "It moves no answer further than rounding may."
+    return CanaryResult(name=canary.name, caught_by=caught, skipped=skipped)
 
 
 def _overall(results: Sequence[RuntimeResult], canaries: Sequence[CanaryResult]) -> Verdict:

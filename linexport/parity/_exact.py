@@ -6,6 +6,7 @@ double-double. Either way the result comes with a bound on its own error.
 N rows, D features, K targets.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -32,7 +33,7 @@ from linexport.numerics import (
 )
 from linexport.parity._probes import Probe
 
-__all__ = ["DoubleReference", "Expectation", "expect"]
+__all__ = ["DoubleReference", "Expectation", "Meaning", "expect"]
 
 CHUNK = 2**20
 """Products held at once: a few tens of megabytes in double-double."""
@@ -157,9 +158,30 @@ class Expectation:
         unexpected = ~np.isfinite(got) & np.isfinite(self.bound)
         return np.where(self.special, ~same, unexpected)
 
+    def excludes(self, other: "Expectation") -> NDArray[np.bool_]:
+        """Tell where an answer cannot be right by both, whether or not subnormals are flushed."""
+        apart = np.abs((self.high - other.high) + (self.low - other.low))
+        same = self.non_finite == other.non_finite
+        same |= np.isnan(self.non_finite) & np.isnan(other.non_finite)
+        finite, is_finite = np.isfinite(self.bound), np.isfinite(other.bound)
+        return np.asarray(
+            (finite & is_finite & (apart > self.most() + other.most()))
+            | (self.special & other.special & ~same)
+            | (self.special & is_finite)
+            | (other.special & finite)
+        )
+
+    def most(self) -> Float64Array:
+        """The bound for a runtime of which it is not known whether it flushes subnormals."""
+        return np.asarray(self.bound + np.abs(self.flushed.shift) + self.flushed.allowance)
+
     def _size(self, difference: Float64Array) -> Float64Array:
         # What is further away than float64 can say is at least that far away.
         return np.where(self.special, np.nan, np.minimum(np.abs(difference), FLOAT64.largest))
+
+
+Meaning = Callable[[DoubleReference, Probe], Expectation]
+"""What a faulty copy of a reference should answer to a probe."""
 
 
 def expect(reference: DoubleReference, probe: Probe) -> Expectation:

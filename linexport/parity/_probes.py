@@ -18,7 +18,7 @@ from linexport._arrays import Float64Array, FloatArray
 from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, Precision, precision_of
 
-__all__ = ["Probe", "far_ends", "probes"]
+__all__ = ["Probe", "probes"]
 
 CHUNK = 2**21
 """Numbers in one batch: 16 MiB in float64; larger temporary arrays cost more than they hold."""
@@ -56,11 +56,6 @@ def probes(model: LinearModel, *, num_rows: int, seed: int) -> Iterator[Probe]:
     yield maker.cancelling()
     yield from maker.other_arrays()
     yield maker.non_finite()
-
-
-def far_ends(model: LinearModel) -> FloatArray:
-    """Return the rows with the largest predictions that the check asks for, of either sign."""
-    return _Maker(model, num_rows=1, seed=0).far_ends().features
 
 
 class _Maker:

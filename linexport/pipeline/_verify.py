@@ -130,7 +130,12 @@ def _canaries(model: LinearModel, artifacts: Mapping[str, bytes]) -> Iterator[pa
         runtime = None
         if canary.artifact is not None:
             runtime = next(onnx.open(canary.artifact, model, ours=False))
-        yield parity.OpenedCanary(name=canary.name, runtime=runtime, skipped=canary.skipped)
+        yield parity.OpenedCanary(
+            name=canary.name,
+            runtime=runtime,
+            meaning=canary.meaning,
+            skipped=canary.skipped,
+        )
 
 
 def _reference(found: Bundle | Artifact, given: Any) -> LinearModel:

@@ -66,4 +66,9 @@ def open_canaries() -> Callable[[LinearModel], list[OpenedCanary]]:
 def _opened(model: LinearModel) -> Iterable[OpenedCanary]:
     for canary in canaries(onnx_graph.write(model), model):
         runtime = canary.artifact and OrtRuntime.open(canary.artifact, num_threads=1)
-        yield OpenedCanary(name=canary.name, runtime=runtime or None, skipped=canary.skipped)
+        yield OpenedCanary(
+            name=canary.name,
+            runtime=runtime or None,
+            meaning=canary.meaning,
+            skipped=canary.skipped,
+        )

@@ -1,5 +1,7 @@
 """What the check says of runtimes that are wrong, and of those that are right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_runtimes import AlteredRuntime, FakeRuntime, FlushingRuntime, numpy_predict, truncated
@@ -13,7 +15,7 @@ from linexport.formats.onnx.graph import OnnxReferenceRuntime
 from linexport.model import LinearModel
 from linexport.parity import decode_certificate, encode_certificate
 from linexport.parity._check import OpenedCanary, check
-from linexport.parity._exact import DoubleReference
+from linexport.parity._exact import DoubleReference, expect
 
 CASES = [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)]
 every_case = pytest.mark.parametrize(("dtype", "centred"), CASES)
@@ -326,6 +328,26 @@ def test_a_fault_that_nobody_notices_is_a_disagreement(make_model, judge):
     assert report.failures == ("The check did not notice the planted fault 'no fault at all'.",)
     with pytest.raises(ParityError, match="did not notice the planted fault 'no fault at all'"):
         report.require()
+
+
+def test_a_fault_that_should_show_and_does_not_is_a_disagreement(make_model, judge, open_canaries):
+    """Whether it applies is worked out exactly, not by what its runtime answers."""
+    model = make_model()
+    right = FakeRuntime(model, numpy_predict)
+    planted = [replace(canary, runtime=right) for canary in open_canaries(model) if canary.runtime]
+    report = judge(model, canaries=planted)
+    assert report.verdict == "disagrees"
+    kept = {canary.name for canary in report.canaries if canary.skipped}
+    assert kept == {"one weight off by an ulp"}  # two answers half an ulp off may meet between
+
+
+def test_a_fault_that_moves_no_answer_does_not_apply(make_model, judge):
+    model = make_model()
+    right = FakeRuntime(model, numpy_predict)
+    canary = OpenedCanary(name="none", runtime=right, meaning=expect)
+    report = judge(model, canaries=[canary])
+    assert report.canaries[0].skipped == "It moves no answer further than rounding may."
+    assert report.passed
 
 
 def test_an_unknown_structure_does_not_count_as_a_fault_noticed(make_model, judge):

@@ -5,7 +5,7 @@ import pytest
 
 from linexport.model import LinearModel
 from linexport.numerics._bounds import precision_of
-from linexport.parity._probes import Probe, far_ends, probes
+from linexport.parity._probes import Probe, probes
 
 CASES = [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)]
 every_case = pytest.mark.parametrize(("dtype", "centred"), CASES)
@@ -161,7 +161,8 @@ def test_the_far_ends_have_predictions_of_either_sign(dtype, centred, size):
     model = LinearModel(
         weight=np.array([[size, 0], [0, -size]], dtype), bias=np.full(2, size, dtype), mean=mean
     )
-    rows = far_ends(model).astype(np.float64)
+    (probe,) = [probe for probe in drawn(model) if probe.name == "far ends"]
+    rows = probe.features.astype(np.float64)
     inputs = rows if not centred else rows - model.mean
     predictions = inputs @ model.weight.T.astype(np.float64) + model.bias
     assert (predictions.max(axis=0) > 100 * size).all()
