@@ -28,6 +28,7 @@ from .fit import (
     Fit as Fit,
     FitRecord as FitRecord,
     FitStatistics as FitStatistics,
+    Gradients as Gradients,
     Metrics as Metrics,
     OptimumDistance as OptimumDistance,
     TargetStatistics as TargetStatistics,

@@ -4,7 +4,7 @@ The record's parts are msgspec's structs: to define a dozen dataclasses takes as
 fifth of onnxruntime, and whoever predicts from a bundle reads its manifest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from linexport.columns import Column
     from linexport.model import LinearModel
 
 __all__ = [
@@ -23,15 +24,20 @@ __all__ = [
     "Fit",
     "FitRecord",
     "FitStatistics",
+    "Gradients",
     "Metrics",
     "OnEpoch",
     "OptimumDistance",
     "Setting",
     "TargetStatistics",
     "coefficients_by_target",
+    "loss_unit",
 ]
 
 Setting = str | int | float | bool | None
+RECORDED_LOSSES = 100
+"""Epochs whose loss a bundle keeps: more would be most of its manifest."""
+_SHOWN_FEATURES = 5
 
 
 class Coefficients(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,28 +150,65 @@ class FitRecord(msgspec.Struct, frozen=True, kw_only=True):
     """By part (training, test), then by target name."""
     optimum: dict[str, OptimumDistance] = {}
     """By target name."""
+    losses: tuple[float, ...] = ()
+    """After each epoch, or the last RECORDED_LOSSES of them: as Fit.losses."""
     statistics: FitStatistics | None = None
     """What least squares knows of the uncertainty; None for other solvers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Gradients:
+    """Of a minibatch's mean squared error, where its step was taken from, in the columns' units."""
+
+    weight: "torch.Tensor"
+    """Shape (K, D), target units times feature units."""
+    bias: "torch.Tensor"
+    """Shape (K,), target units."""
+    epoch: int
+    """Counted from 1."""
+    minibatch: int
+    """Its place in that epoch, counted from 1."""
+    rows: int
+    """In it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Fit:
-    """A fit, how it came about and how good it is."""
+    """A fit, how it came about and how good it is; all of it in the columns' own units."""
 
     model: "LinearModel"
     """The fit in float64, with each column's training range; centred where the solver centres."""
     record: FitRecord
     """Settings, coefficients in raw units, metrics, distance from the optimum. A solver says what
     it alone knows: the rows, settings that it chose itself, statistics; train() adds the rest."""
-    module: "nn.Module | None" = None
-    """The trained torch module, where the solver trains one; where features were standardized, it
-    takes and gives standardized values."""
-    gradients: "dict[str, torch.Tensor] | None" = None
-    """The last minibatch's gradients by parameter name, where the solver has them."""
+    module: "nn.Linear | None" = None
+    """The fit as a layer of torch, where the solver trains one: it takes the tensors trained on, in
+    their dtype and where they lie. Its parameters' `grad` are those of `gradients`."""
+    gradients: Gradients | None = None
+    """The last minibatch's, where the solver has them."""
+    losses: tuple[float, ...] = ()
+    """After each epoch, where there are any: mean squared error over all training rows and targets,
+    in `loss_unit`."""
     remedy: str = ""
     """What would bring the fit nearer to the least-squares optimum, for a sentence to the user."""
     warnings: tuple[str, ...] = ()
     """Sentences for the user: what fell short and what to do about it."""
+
+    @property
+    def coefficients(self) -> dict[str, Coefficients]:
+        """By target name."""
+        return self.record.coefficients
+
+    @property
+    def loss_unit(self) -> str:
+        """Of `losses`, such as "USD squared"."""
+        return loss_unit(self.model.targets)
+
+    def __repr__(self) -> str:
+        record = self.record
+        lines = [f"Fit by {record.solver} on {record.rows} rows"]
+        lines += [f"  {name} = {_formula(found)}" for name, found in self.coefficients.items()]
+        return "\n".join(lines)
 
 
 class EpochEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,7 +219,7 @@ class EpochEnd(msgspec.Struct, frozen=True, kw_only=True):
     epochs: int
     """How many there will be."""
     loss: float
-    """Mean squared error over all training rows, in the units that are trained in."""
+    """Mean squared error over all training rows and targets, target units squared."""
     rows_per_second: float
     """Of this epoch, the evaluation of the loss included."""
     seconds_left: float
@@ -184,6 +227,21 @@ class EpochEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OnEpoch: TypeAlias = Callable[[EpochEnd], None]
+
+
+def loss_unit(targets: "Iterable[Column]") -> str:
+    """Name the unit of a mean squared error."""
+    units = {column.unit for column in targets}
+    return f"{(units.pop() if len(units) == 1 else '') or 'target units'} squared"
+
+
+def _formula(found: Coefficients) -> str:
+    """Write one target's coefficients as a sum, short of the many."""
+    features = list(found.features.items())
+    terms = [f"{value:+.6g} {name}" for name, value in features[:_SHOWN_FEATURES]]
+    left = len(features) - len(terms)
+    more = [f"+ {left} more"] if left else []
+    return " ".join([f"{found.intercept:.6g}", *terms, *more])
 
 
 def coefficients_by_target(

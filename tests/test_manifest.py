@@ -44,6 +44,7 @@ EXAMPLE = Manifest(
                 loss=1e-4, loss_at_optimum=9.9e-5, standard_errors=None, prediction=0.0
             )
         },
+        losses=(2e-4, 1e-4),
     ),
     error_budget={"price": ErrorBudget(fit=None, export=1e-8, runtime=1e-7, total=1.1e-7)},
     versions={"linexport": "0.1.0"},
@@ -122,6 +123,10 @@ ENCODED = """\
         "prediction": 0.0
       }
     },
+    "losses": [
+      0.0002,
+      0.0001
+    ],
     "statistics": null
   },
   "error_budget": {
@@ -210,6 +215,7 @@ def manifests(draw):
             coefficients=by_target(coefficients),
             metrics={part: by_target(metrics) for part in draw(st.sets(st.text(), max_size=2))},
             optimum=by_target(optimum),
+            losses=tuple(draw(st.lists(finite, max_size=3))),
         ),
         error_budget=by_target(budget),
         versions=draw(st.dictionaries(st.text(), st.text(), max_size=3)),

@@ -15,6 +15,7 @@ import click
 from linexport.errors import ConfigError, LinexportError, ParityError
 
 if TYPE_CHECKING:
+    from linexport.columns import Column
     from linexport.fit import Coefficients, EpochEnd
     from linexport.parity import Certificate, Verdict
     from linexport.pipeline import Exported
@@ -24,6 +25,8 @@ DISAGREES, MISUSE, FAILED, INTERRUPTED = 1, 2, 3, 130
 COLORS: "dict[Verdict, str]" = {"proven": "green", "consistent": "yellow", "disagrees": "red"}
 SECONDS_BETWEEN_LOOKS = 0.1
 """More often than the eye follows would only cost time."""
+_LEAST_PLAIN, _MOST_PLAIN = 1e-5, 1e6
+"""Losses that are printed as the textbook does, with six decimals."""
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 
 
@@ -132,19 +135,26 @@ class _Line:
 class EpochDisplay(_Line):
     """Prints each epoch's loss; on a terminal it says on stderr what is to come."""
 
-    def __init__(self, *, as_text: bool, standardized: bool) -> None:
+    def __init__(self, *, as_text: bool, targets: "Iterable[Column]") -> None:
         super().__init__()
         self.as_text = as_text
-        self.unit = " of the target's variance" if standardized else ""
+        self.targets = targets
 
     def __call__(self, epoch: "EpochEnd") -> None:
         self.clear()
         if self.as_text:
-            click.echo(f"epoch {epoch.epoch}, loss {epoch.loss:f}{self.unit}")
+            form = "f" if _LEAST_PLAIN <= epoch.loss < _MOST_PLAIN else ".6g"
+            click.echo(f"epoch {epoch.epoch}, loss {epoch.loss:{form}}{self._unit()}")
         self.show(
             f"epoch {epoch.epoch} of {epoch.epochs}, loss {epoch.loss:.6g}, "
             f"{epoch.rows_per_second:,.0f} rows/s, {epoch.seconds_left:.0f} s left"
         )
+
+    def _unit(self) -> str:
+        """Of the loss, where the targets have one."""
+        from linexport.fit import loss_unit
+
+        return f" {loss_unit(self.targets)}" if any(each.unit for each in self.targets) else ""
 
 
 class ReadDisplay(_Line):

@@ -123,9 +123,7 @@ def command(
                 stream=True,
                 on_read=None if ranks.rank else reading,
             )
-        standardize = values["standardize"]
-        standardized = data is not None if standardize is None else standardize
-        with EpochDisplay(as_text=not (as_json or quiet), standardized=standardized) as epochs:
+        with EpochDisplay(as_text=not (as_json or quiet), targets=rows.targets) as epochs:
             fit = pipeline.train_together(
                 rows,
                 output,
@@ -185,10 +183,18 @@ def _solver(name: str, values: dict[str, Any]) -> Any:
 
 def _module_lines(fit: "Fit") -> list[str]:
     """The module that was trained and its last gradients, as the textbook prints them."""
-    lines = [f"Module: {fit.module}"] if fit.module is not None else []
-    for name, gradient in (fit.gradients or {}).items():
+    found = fit.gradients
+    if found is None:
+        return []
+    lines = [
+        f"Module: {fit.module}",
+        f"Gradients of minibatch {found.minibatch} of epoch {found.epoch}, {found.rows} rows",
+    ]
+    units = {"weight": "target times feature units", "bias": "target units"}
+    for name, unit in units.items():
+        gradient = getattr(found, name)
         numbers = ", ".join(f"{g:.6g}" for g in gradient.flatten().tolist()[:MOST_GRADIENTS])
-        lines.append(f"Last gradient of {name}, shape {tuple(gradient.shape)}: {numbers}")
+        lines.append(f"  {name}, shape {tuple(gradient.shape)}, in {unit}: {numbers}")
     return lines
 
 

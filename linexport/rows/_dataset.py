@@ -78,6 +78,11 @@ class Dataset:
     """Shape (K, D) where the data are synthetic."""
     true_bias: Float64Array | None = None
     """Shape (K,) where the data are synthetic."""
+    tensor_dtype: str | None = None
+    """Of the features where torch tensors bring them, such as float32, which synthetic data are
+    too: such rows SGD trains on as they are. None for tables and arrays."""
+    tensor_device: str = "cpu"
+    """Where those tensors lie."""
     minibatches: "Minibatches | None" = None
     """Where a DataLoader brings the rows: its batches, anew in each epoch."""
     notes: tuple[str, ...] = ()

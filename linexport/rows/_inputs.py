@@ -153,6 +153,7 @@ def as_dataset(
     target_columns = _columns(target, "y", target_values.shape[1], source)
     names = [column.name for column in feature_columns + target_columns]
     values = np.concatenate([feature_values, target_values], axis=1)
+    is_tensor = hasattr(features, "detach")
     finite_rows(values, names, source=source, first_row=1, missing="error")
     require_rows(len(values), source)
     return Dataset(
@@ -161,6 +162,8 @@ def as_dataset(
         features=feature_columns,
         targets=target_columns,
         source=source,
+        tensor_dtype=str(features.dtype).removeprefix("torch.") if is_tensor else None,
+        tensor_device=str(features.device) if is_tensor else "cpu",
         minibatches=minibatches,
     ).described()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,13 +42,10 @@ def load_array(
 class Minibatches:
     """The batches of a DataLoader: features (B, D) and targets (B, K), in each epoch as it says."""
 
-    def __init__(self, loader: DataLoader[Any], *, largest: int, dtype: torch.dtype) -> None:
-        """Take a loader and, of one of its epochs, the largest B and the features' dtype."""
+    def __init__(self, loader: DataLoader[Any], *, largest: int) -> None:
+        """Take a loader and, of one of its epochs, the largest B."""
         self.largest = largest
         """Rows of the largest batch."""
-        short = (torch.float32, torch.float16, torch.bfloat16)
-        self.precision: Literal["float32", "float64"] = "float32" if dtype in short else "float64"
-        """The dtype that holds the features."""
         self._loader = loader
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -73,7 +70,7 @@ def read_loader(loader: DataLoader[Any]) -> Dataset:
         features,
         targets,
         source="the DataLoader",
-        minibatches=Minibatches(loader, largest=largest, dtype=features.dtype),
+        minibatches=Minibatches(loader, largest=largest),
     )
 
 
@@ -85,10 +82,11 @@ def _tensors(batch: object) -> tuple[Tensor, Tensor]:
     if targets.ndim == 1:
         targets = targets[:, None]
     if features.ndim != 2 or targets.ndim != 2:
+        hint = "; one feature is features[:, None]" if features.ndim == 1 else ""
         raise DataError(
             "A DataLoader's batch must have features of shape (rows, features) and a target of "
             f"shape (rows,) or (rows, targets), got {tuple(features.shape)} and "
-            f"{tuple(targets.shape)}."
+            f"{tuple(targets.shape)}{hint}."
         )
     return features.detach(), targets.detach()
 

@@ -60,6 +60,7 @@ def synthesize(
         features=default_columns("x", num_features),
         targets=default_columns("y", num_targets),
         source="synthetic data",
+        tensor_dtype="float32",
         true_weight=true_weight,
         true_bias=true_bias,
     ).described()

@@ -151,6 +151,11 @@ class ClosedForm:
         """Return the last minibatch's, by parameter name."""
         return {"weight": self._gradient[:-1].T.contiguous(), "bias": self._gradient[-1]}
 
+    def last_batch(self) -> tuple[int, int]:
+        """Return the last minibatch's place in its epoch, counted from 1, and its rows."""
+        number = self._rows.num_batches(self._pace.batch_size)
+        return number, len(self._rows.rows) - (number - 1) * self._pace.batch_size
+
     def _step_through(self, stack: Tensor) -> None:
         """Take the steps one by one, and keep the last gradient."""
         factor = 2 / (stack.shape[1] * self._num_targets)

@@ -39,8 +39,9 @@ class SGDConfig:
     )
     standardize: bool | None = setting(
         default=None,
-        help="Scale features and targets to mean 0 and variance 1 for training. If not given: yes, "
-        "but for synthetic data and what a DataLoader brings.",
+        help="Scale features and targets to mean 0 and variance 1 for training; the fit is in "
+        "their own units all the same. If not given: tables and arrays are scaled; tensors, a "
+        "DataLoader and synthetic data are not.",
     )
     seed: int = setting(
         default=0,
@@ -53,8 +54,8 @@ class SGDConfig:
     )
     precision: Literal["float32", "float64"] | None = setting(
         default=None,
-        help="To train in. If not given: the features' own for synthetic data and what a "
-        "DataLoader brings, else float64; float32 on mps.",
+        help="To train in. If not given: the features' own for tensors, a DataLoader and synthetic "
+        "data, else float64; float32 on mps.",
     )
 
     def __post_init__(self) -> None:

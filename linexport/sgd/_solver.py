@@ -11,20 +11,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from linexport.errors import ConfigError, DataError, TrainingError, UnavailableError
-from linexport.fit import EpochEnd, Fit, FitRecord, OnEpoch, Setting
-from linexport.model import LinearModel
-from linexport.numerics import rescaled
+from linexport._arrays import Float64Array
+from linexport.errors import ConfigError, TrainingError, UnavailableError
+from linexport.fit import (
+    RECORDED_LOSSES,
+    EpochEnd,
+    Fit,
+    FitRecord,
+    Gradients,
+    OnEpoch,
+    Setting,
+)
 from linexport.rows import ONE, Dataset, Ranks, Rows
 from linexport.sgd._closed_form import ClosedForm, ShuffledRows, augment
 from linexport.sgd._config import SGDConfig
+from linexport.sgd._scaling import PRECISIONS, Scaler, hand_over, scaler_of, unscaled_model
 from linexport.sgd._stepping import (
     Autograd,
     EpochRunner,
     LoaderBatches,
     Pace,
-    Scaler,
     SharedBatches,
+    gradient_of,
     new_module,
     threads_for,
 )
@@ -49,6 +57,8 @@ class Descent:
     """Takes the module's steps."""
     pace: Pace
     """Theirs."""
+    target_scale: Float64Array
+    """Shape (K,): the targets trained on are those in their own units times this."""
     remedy: str
     """What to do where it diverges, besides lowering the learning rate."""
     ranks: Ranks = ONE
@@ -59,15 +69,13 @@ class Descent:
         return int(self.ranks.gather(np.array([float(len(self.features))])).sum())
 
     def loss(self) -> float:
-        """Return the mean squared error over all rows and targets."""
+        """Return the mean squared error over all rows and targets, in target units squared."""
         with torch.no_grad(), threads_for(self.features.numel()):
             prediction = self.module(self.features)
-            if self.ranks.size == 1:
-                return float(functional.mse_loss(prediction, self.targets))
-            squares = functional.mse_loss(prediction, self.targets, reduction="sum")
-        own = np.array([float(squares), float(self.targets.numel())])
-        total, count = self.ranks.gather(own).sum(axis=0)
-        return float(total / count)
+            squares = functional.mse_loss(prediction, self.targets, reduction="none").sum(dim=0)
+        own = np.append(squares.double().cpu().numpy(), float(len(self.targets)))
+        *totals, num_rows = self.ranks.gather(own).sum(axis=0)
+        return float(np.mean(totals / num_rows / self.target_scale / self.target_scale))
 
 
 def fit_sgd(config: SGDConfig, rows: Rows, *, ranks: Ranks, on_epoch: OnEpoch | None) -> Fit:
@@ -75,24 +83,38 @@ def fit_sgd(config: SGDConfig, rows: Rows, *, ranks: Ranks, on_epoch: OnEpoch | 
     assert isinstance(rows, Dataset), "a solver that does not stream is given rows in memory"
     if config.batch_size is not None and rows.minibatches is not None:
         raise ConfigError("A DataLoader brings its own batches; leave batch_size out.")
-    as_they_are = rows.true_weight is not None or rows.minibatches is not None
-    standardize = not as_they_are if config.standardize is None else config.standardize
+    standardize = rows.tensor_dtype is None if config.standardize is None else config.standardize
     device = resolve_device(config.device, ranks)
     precision = _precision(config, rows, device)
-    scaler = _scaler(rows) if standardize else None
+    scaler = scaler_of(rows) if standardize else None
     descent = _start(config, rows, scaler, device, getattr(torch, precision), ranks)
-    descend(descent, config.epochs, on_epoch=on_epoch)
+    losses = descend(descent, config.epochs, on_epoch=on_epoch)
     settings: dict[str, Setting] = {
         "batch_size": descent.pace.batch_size,
         "standardize": standardize,
         "device": str(device),
         "precision": precision,
     }
+    module = descent.module
+    model = unscaled_model(rows, module, scaler)
+    hand_over(module, model, descent.runner.gradients(), scaler, rows)
+    minibatch, batch_rows = descent.runner.last_batch()
     return Fit(
-        model=_model(rows, descent.module, scaler),
-        record=FitRecord(solver=config.name, rows=descent.num_rows(), settings=settings),
-        module=descent.module,
-        gradients=descent.runner.gradients(),
+        model=model,
+        record=FitRecord(
+            solver=config.name,
+            rows=descent.num_rows(),
+            settings=settings,
+            losses=losses[-RECORDED_LOSSES:],
+        ),
+        module=module,
+        gradients=Gradients(
+            **{name: gradient_of(parameter) for name, parameter in module.named_parameters()},
+            epoch=config.epochs,
+            minibatch=minibatch,
+            rows=batch_rows,
+        ),
+        losses=losses,
         remedy=(
             "Weight decay keeps it there: leave it out"
             if config.weight_decay
@@ -107,29 +129,7 @@ def _precision(config: SGDConfig, rows: Dataset, device: torch.device) -> str:
         raise UnavailableError("Device mps has no float64. Train in float32, or use --device cpu.")
     if config.precision is not None or on_mps:
         return config.precision or "float32"
-    if rows.minibatches is not None:
-        return rows.minibatches.precision
-    return "float32" if rows.true_weight is not None else "float64"
-
-
-def _scaler(rows: Dataset) -> Scaler:
-    """Return what takes the columns to mean 0 and variance 1; a constant one is only shifted."""
-    columns = (*rows.features, *rows.targets)
-    deviations = np.array([column.standard_deviation for column in columns], dtype=np.float64)
-    means = np.array([column.mean for column in columns], dtype=np.float64)
-    with np.errstate(divide="ignore", over="ignore"):
-        scales = np.where(deviations > 0, 1 / deviations, 1.0)
-    for column, scale in zip(columns, scales, strict=True):
-        if not np.isfinite(scale):
-            raise DataError(
-                "It varies by less than float64 can divide by; give it in another unit.",
-                source=rows.source,
-                column=column.name,
-            )
-    (mean, target_mean), (scale, target_scale) = (
-        np.split(numbers, [len(rows.features)]) for numbers in (means, scales)
-    )
-    return Scaler(*map(torch.tensor, (mean, scale, target_mean, target_scale)))
+    return PRECISIONS.get(rows.tensor_dtype or "", "float64")
 
 
 def _start(
@@ -170,7 +170,8 @@ def _start(
         targets=table[:, num_features + 1 :],
         runner=runner,
         pace=pace,
-        remedy="standardize the features (--standardize)"
+        target_scale=np.ones(num_targets) if scaler is None else scaler.target_scale.numpy(),
+        remedy="standardize the features (--standardize, standardize=True)"
         if scaler is None
         else "use least squares (--solver lstsq)",
         ranks=ranks,
@@ -190,13 +191,14 @@ def _shared(
     )
 
 
-def descend(descent: Descent, epochs: int, *, on_epoch: OnEpoch | None) -> None:
-    """Run so many epochs.
+def descend(descent: Descent, epochs: int, *, on_epoch: OnEpoch | None) -> tuple[float, ...]:
+    """Run so many epochs, and return the loss after each.
 
     Raises:
         TrainingError: If it diverges.
     """
     num_rows, start_loss = descent.num_rows(), descent.loss()
+    losses = []
     for epoch in range(1, epochs + 1):
         began = time.perf_counter()
         descent.runner.run()
@@ -204,6 +206,7 @@ def descend(descent: Descent, epochs: int, *, on_epoch: OnEpoch | None) -> None:
         seconds = time.perf_counter() - began
         if not loss <= DIVERGED * start_loss:  # written so that NaN fails too
             raise TrainingError(_divergence(descent, epoch, start_loss, loss))
+        losses.append(loss)
         if on_epoch is not None:
             on_epoch(
                 EpochEnd(
@@ -214,6 +217,7 @@ def descend(descent: Descent, epochs: int, *, on_epoch: OnEpoch | None) -> None:
                     seconds_left=(epochs - epoch) * seconds,
                 )
             )
+    return tuple(losses)
 
 
 def _divergence(descent: Descent, epoch: int, start_loss: float, loss: float) -> str:
@@ -265,26 +269,6 @@ def mean_batch_size(num_rows: int, batch_size: int) -> float:
     whole, rest = divmod(num_rows, batch_size)
     short = 1 / rest if rest else 0.0
     return -(-num_rows // batch_size) / (whole / batch_size + short)
-
-
-def _model(rows: Dataset, module: nn.Linear, scaler: Scaler | None) -> LinearModel:
-    """Return what was trained, for features and targets in their own units."""
-    weight, bias = (
-        parameter.detach().to("cpu", torch.float64).numpy() for parameter in module.parameters()
-    )
-    if scaler is None:
-        return LinearModel(weight=weight, bias=bias, features=rows.features, targets=rows.targets)
-    mean, scale, target_mean, target_scale = (
-        part.numpy()
-        for part in (scaler.mean, scaler.scale, scaler.target_mean, scaler.target_scale)
-    )
-    return LinearModel(
-        weight=rescaled(rescaled(weight, scale), 1 / target_scale[:, None]),
-        bias=bias / target_scale + target_mean,
-        mean=mean,
-        features=rows.features,
-        targets=rows.targets,
-    )
 
 
 def resolve_device(name: str, ranks: Ranks) -> torch.device:

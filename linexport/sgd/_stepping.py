@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from linexport.errors import DataError
 from linexport.rows import ONE, Minibatches, Ranks
+from linexport.sgd._scaling import Scaler
 
 INITIAL_STANDARD_DEVIATION = 0.01
 """Of the weights that training starts from, as in the textbook."""
@@ -51,22 +53,9 @@ class EpochRunner(Protocol):
         """Return the last minibatch's, by parameter name."""
         ...
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scaler:
-    """Takes features and targets to mean 0 and variance 1, in float64 on the CPU."""
-
-    mean: Tensor
-    scale: Tensor
-    target_mean: Tensor
-    target_scale: Tensor
-
-    def apply(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale features (B, D) and targets (B, K)."""
-        return (
-            (features.double() - self.mean).mul_(self.scale),
-            (targets.double() - self.target_mean).mul_(self.target_scale),
-        )
+    def last_batch(self) -> tuple[int, int]:
+        """Return the last minibatch's place in its epoch, counted from 1, and its rows."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -79,11 +68,22 @@ class LoaderBatches:
     device: torch.device
 
     def epoch(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:  # noqa: ARG002
-        """Yield the batches, whatever their size."""
+        """Yield the batches, whatever their size.
+
+        Raises:
+            DataError: If there are none any more.
+        """
+        empty = True
         for features, targets in self.minibatches:
+            empty = False
             if self.scaler is not None:
-                features, targets = self.scaler.apply(features, targets)
+                features, targets = self.scaler.apply(features.cpu(), targets.cpu())
             yield features.to(self.device, self.dtype), targets.to(self.device, self.dtype)
+        if empty:
+            raise DataError(
+                "It brought its batches once, and none when asked again; each epoch asks for them.",
+                source="the DataLoader",
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -147,11 +147,14 @@ class Autograd:
         self._pace = pace
         self._ranks = ranks
         self._update = Update(module.parameters(), pace)
+        self._last_batch = 0, 0
 
     def run(self) -> None:
         """Step through one epoch."""
         with threads_for(self._pace.batch_size * self._module.in_features):
-            for features, targets in self._batches.epoch(self._pace.batch_size):
+            batches = self._batches.epoch(self._pace.batch_size)
+            for number, (features, targets) in enumerate(batches, start=1):
+                num_rows = len(features)
                 self._update.zero_grad()
                 prediction = self._module(features)
                 if self._ranks.size == 1:
@@ -159,23 +162,29 @@ class Autograd:
                 else:
                     squares = functional.mse_loss(prediction, targets, reduction="sum")
                     torch.autograd.backward(squares / targets.shape[1])
-                    self._average(len(features))
+                    num_rows = self._average(num_rows)
                 self._update.step()
+                self._last_batch = number, num_rows
 
     def gradients(self) -> dict[str, Tensor]:
         """Return the last minibatch's, by parameter name."""
         named = self._module.named_parameters()
-        return {name: _gradient(parameter).clone() for name, parameter in named}
+        return {name: gradient_of(parameter).clone() for name, parameter in named}
 
-    def _average(self, num_rows: int) -> None:
-        """Replace the gradients of this rank's sum by those of the mean over the batch."""
-        found = [_gradient(parameter) for parameter in self._module.parameters()]
+    def last_batch(self) -> tuple[int, int]:
+        """Return the last minibatch's place in its epoch, counted from 1, and its rows."""
+        return self._last_batch
+
+    def _average(self, num_rows: int) -> int:
+        """Replace the gradients of this rank's sum by those of the mean over the batch's rows."""
+        found = [gradient_of(parameter) for parameter in self._module.parameters()]
         own = [gradient.flatten() for gradient in found]
         flat = torch.cat([*own, own[0].new_tensor([float(num_rows)])])
         total = torch.from_numpy(self._ranks.sum(flat.cpu().numpy())).to(flat.device)
         means = torch.split(total[:-1] / total[-1], [len(part) for part in own])
         for gradient, mean in zip(found, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
+        return int(total[-1])
 
 
 class Update:
@@ -197,7 +206,7 @@ class Update:
     @torch.no_grad()
     def step(self) -> None:
         """Move the parameters by their gradients."""
-        directions = [_gradient(parameter) for parameter in self._parameters]
+        directions = [gradient_of(parameter) for parameter in self._parameters]
         if self._pace.weight_decay:
             directions = [
                 gradient.add(parameter, alpha=self._pace.weight_decay)
@@ -217,7 +226,8 @@ class Update:
         return self._buffers
 
 
-def _gradient(parameter: nn.Parameter) -> Tensor:
+def gradient_of(parameter: nn.Parameter) -> Tensor:
+    """Return what a backward pass has left."""
     assert parameter.grad is not None, "a backward pass comes first"
     return parameter.grad
 

@@ -37,7 +37,8 @@ def test_the_default_job_prints_what_the_textbook_prints_and_its_proof(run, tmp_
     losses = [re.fullmatch(r"epoch (\d), loss (\d\.\d{6})", line) for line in lines[:3]]
     assert [match and match[1] for match in losses] == ["1", "2", "3"]
     assert "Module: Linear(in_features=2, out_features=1, bias=True)" in lines
-    assert any(line.startswith("Last gradient of weight, shape (1, 2): ") for line in lines)
+    assert "Gradients of minibatch 100 of epoch 3, 10 rows" in lines
+    assert any(line.startswith("  weight, shape (1, 2), in target times") for line in lines)
     assert re.search(r"x1 +\d\.\d+ +2 +-?\d\.\d\de-\d\d", outcome.output)
     assert re.fullmatch(
         r"proven: pytorch, torchscript, onnxruntime, onnx reference; worst error 0\.\d+ of the "

@@ -87,7 +87,7 @@ def test_raw_table_features_diverge_and_the_advised_learning_rate_does_not(setti
 
 def test_a_learning_rate_that_grows_slowly_is_stopped_before_it_overflows():
     table, settings = load_diabetes(return_X_y=True), {"batch_size": 442, "epochs": 300}
-    with pytest.raises(TrainingError, match=r"the loss rose from 1\.\d+ to \d+") as error:
+    with pytest.raises(TrainingError, match=r"the loss rose from \d+\.\d+ to \d") as error:
         train(*table, solver=SGDConfig(learning_rate=0.26, **settings))
     assert "or use least squares (--solver lstsq)" in str(error.value)
     result = train(*table, solver=SGDConfig(learning_rate=advised(error), **settings))

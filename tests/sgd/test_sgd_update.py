@@ -76,3 +76,5 @@ def test_a_loader_is_followed_batch_for_batch_as_in_a_loop_written_by_hand():
             optimizer.step()
 
     assert bits(ours.module.parameters()) == bits(module.parameters())
+    last = ours.gradients.weight, ours.gradients.bias
+    assert bits(last) == bits([module.weight.grad, module.bias.grad])
