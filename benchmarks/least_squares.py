@@ -62,6 +62,8 @@ class Rows:
         self.read_once = read_once
         self.features = default_columns("x", features.shape[1])
         self.targets = default_columns("y", 1)
+        roundoff = np.finfo(features.dtype).eps / 2
+        self.unit_roundoff = np.full(features.shape[1] + 1, roundoff)
 
     def batches(self) -> Iterator[tuple[np.ndarray, ...]]:
         """Yield everything at once."""

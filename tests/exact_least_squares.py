@@ -26,6 +26,12 @@ class InMemory:
         if names is not None:
             self.features = tuple(Column(name=name) for name in names)
         self.targets = default_columns("y", num_targets)
+        self.unit_roundoff = np.concatenate(
+            [
+                [np.finfo(a.dtype).eps / 2 if a.dtype.kind == "f" else 2.0**-53] * a.shape[1]
+                for a in self.arrays[:2]
+            ]
+        )
         self.sizes = sizes or [len(features)]
         self.passes = self.rows_dropped = 0
 

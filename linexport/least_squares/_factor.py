@@ -24,7 +24,7 @@ _SAFE_EXPONENT = 100
 """Numbers from 2**-100 to 2**100 can be squared and cut into slices as they are."""
 _SMALLEST_SPREAD = 2.0**-400
 _SQUARED_ROUNDOFF = FLOAT64.unit_roundoff**2
-_NUM_SCALARS = 5
+_NUM_SCALARS = 4
 """In an encoded factor."""
 
 
@@ -92,8 +92,8 @@ class Factor:
     """Shape (D + K,), in the columns' own units; infinity where there are no rows."""
     maximum: Float64Array
     """Shape (D + K,); -infinity where there are no rows."""
-    unit_roundoff: float
-    """Of the number format that the rows came in."""
+    unit_roundoff: Float64Array
+    """Shape (D + K,): of the number format that each column came in."""
 
     def merge(self, other: "Factor") -> "Factor":
         """Return the factor of both sets of rows."""
@@ -108,7 +108,7 @@ class Factor:
             log_weight_sum=self.log_weight_sum + other.log_weight_sum,
             minimum=np.minimum(self.minimum, other.minimum),
             maximum=np.maximum(self.maximum, other.maximum),
-            unit_roundoff=max(self.unit_roundoff, other.unit_roundoff),
+            unit_roundoff=np.maximum(self.unit_roundoff, other.unit_roundoff),
         )
 
     def in_range(self) -> bool:
@@ -176,17 +176,22 @@ def _encoded(factor: Factor) -> Float64Array:
         float(factor.num_slices),
         float(factor.num_rows),
         factor.log_weight_sum,
-        factor.unit_roundoff,
     ]
-    columns = (*factor.frame, factor.minimum, factor.maximum, factor.gram.error)
+    columns = (
+        *factor.frame,
+        factor.minimum,
+        factor.maximum,
+        factor.unit_roundoff,
+        factor.gram.error,
+    )
     return np.concatenate([scalars, *columns, matrix.high.ravel(), matrix.low.ravel()])
 
 
 def _decoded(array: Float64Array, num_features: int) -> Factor:
-    size, num_slices, num_rows, log_weight_sum, unit_roundoff = array[:_NUM_SCALARS].tolist()
+    size, num_slices, num_rows, log_weight_sum = array[:_NUM_SCALARS].tolist()
     order = int(size)
-    lengths = [order - 1] * 4 + [order, order**2, order**2]
-    shift, exponent, minimum, maximum, error, high, low = np.split(
+    lengths = [order - 1] * 5 + [order, order**2, order**2]
+    shift, exponent, minimum, maximum, unit_roundoff, error, high, low = np.split(
         array[_NUM_SCALARS:], np.cumsum(lengths)[:-1]
     )
     shape = (order, order)

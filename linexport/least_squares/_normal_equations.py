@@ -47,6 +47,9 @@ class NormalEquations:
     """Shape (D + K,): element (i, j) of `squares` is off by at most error[i] * error[j]."""
     norms: Float64Array
     """Shape (D + K,): root of each column's sum of squares, taken from 0, not from the mean."""
+    rounding: Float64Array
+    """Shape (D + K,): of each column, by how much rounding its numbers to the format that they came
+    in may have changed it, in the norm: u |x|."""
     ridge: Float64Array
     """Shape (D + K,); 0 for the targets."""
     all_features: NDArray[np.intp]
@@ -127,10 +130,12 @@ def normal_equations(factor: Factor, *, intercept: bool, l2: float) -> NormalEqu
     relative = exponent - unit
     scaled = dd.scale_by_power_of_two(squares, relative[:, None] + relative)
     own_mean = np.ldexp(mean.high, -unit)
+    norms = np.sqrt(np.abs(scaled.high.diagonal()) + count.high * own_mean**2)
     return NormalEquations(
         squares=scaled,
         error=np.ldexp(centred.error[:-1], relative),
-        norms=np.sqrt(np.abs(scaled.high.diagonal()) + count.high * own_mean**2),
+        norms=norms,
+        rounding=factor.unit_roundoff * norms,
         ridge=np.ldexp(ridge, -2 * unit),
         all_features=np.arange(factor.num_features),
         features=np.arange(factor.num_features),

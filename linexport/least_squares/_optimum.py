@@ -88,7 +88,7 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
     feature_unit, target_unit = equations.exponent[:size], equations.exponent[size:]
     weight, null = _weight(solution, dependent)
     spread = uncertainty(equations, solution.factor)
-    inflation = _variance_inflation(solution, spread, dependent, factor.unit_roundoff)
+    inflation = _variance_inflation(solution, spread, dependent)
     if null is not None:
         spread = _shortened(spread, null, feature_unit)
     mean, target_mean = dd.part(equations.mean, np.s_[:size]), dd.part(equations.mean, np.s_[size:])
@@ -222,7 +222,6 @@ def _variance_inflation(
     solution: Solution,
     spread: Uncertainty,
     dependent: NDArray[np.intp],
-    unit_roundoff: float,
 ) -> Float64Array:
     """Return the diagonal of the inverse of the correlation matrix."""
     equations = solution.equations
@@ -230,7 +229,7 @@ def _variance_inflation(
     if equations.ridge.any():
         return np.full(len(features), np.nan)
     inflation = spread.variances() * equations.deviations[features] ** 2
-    made_of = combinations(solution, len(dependent), unit_roundoff)
+    made_of = combinations(solution, len(dependent))
     inflation[equations.features[made_of.any(axis=1)]] = np.inf
     inflation[dependent] = np.inf
     return np.asarray(inflation)

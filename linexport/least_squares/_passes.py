@@ -17,7 +17,7 @@ from linexport.least_squares._factor import Factor, Frame, Gram, frame_around, m
 from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._solution import Solution, solve_independent, try_solve
 from linexport.least_squares._split import RunningSum, add_plain_gram, add_split_gram
-from linexport.numerics import FLOAT64, double_double as dd, precision_of
+from linexport.numerics import FLOAT64, double_double as dd
 from linexport.rows import Ranks, Rows
 
 CAREFUL = 3
@@ -63,7 +63,6 @@ class Accumulator:
         self._log_weight_sum = 0.0
         self._minimum = np.full(num_columns - 1, np.inf)
         self._maximum = np.full(num_columns - 1, -np.inf)
-        self._unit_roundoff = 0.0
         careful_rows = _CAREFUL_START // num_columns**2
         self._careful_start = careful_rows if careful_rows >= num_columns else 0
         size = _BLOCK_ELEMENTS // num_columns
@@ -81,9 +80,6 @@ class Accumulator:
             features, targets, weights = features[kept], targets[kept], weights[kept]
         if not len(features):
             return
-        for values in (features, targets):
-            roundoff = precision_of(values.dtype).unit_roundoff
-            self._unit_roundoff = max(self._unit_roundoff, roundoff)
         start = 0
         while start < len(features):
             num_slices, size = self._next_block()
@@ -96,8 +92,13 @@ class Accumulator:
             )
             start += size
 
-    def factor(self) -> Factor:
-        """Return the factor of the rows added so far."""
+    def factor(self, unit_roundoff: Float64Array | None = None) -> Factor:
+        """Return the factor of the rows added so far.
+
+        Args:
+            unit_roundoff: Shape (D + K,), of the format that each column came in; float64's if
+                not given.
+        """
         zeros = np.zeros(self._num_columns - 1)
         matrix = self._total.total
         # The bound on the rounding of the running sum, as RunningSum states it.
@@ -112,7 +113,7 @@ class Accumulator:
             log_weight_sum=self._log_weight_sum,
             minimum=self._minimum,
             maximum=self._maximum,
-            unit_roundoff=self._unit_roundoff,
+            unit_roundoff=zeros + FLOAT64.unit_roundoff if unit_roundoff is None else unit_roundoff,
         )
 
     def _next_block(self) -> tuple[int, int]:
@@ -229,9 +230,9 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
         if factor.in_range():
             equations = normal_equations(factor, intercept=config.intercept, l2=config.l2)
             if factor.num_slices == CAREFUL:
-                solution, dependent = solve_independent(equations, factor.unit_roundoff)
+                solution, dependent = solve_independent(equations)
                 return Solved(factor=factor, solution=solution, dependent=dependent)
-            attempt = try_solve(equations, factor.unit_roundoff)
+            attempt = try_solve(equations)
             if attempt is not None and _accurate(attempt, factor, config):
                 none = np.empty(0, dtype=np.intp)
                 return Solved(factor=factor, solution=attempt, dependent=none)
@@ -268,9 +269,7 @@ def _accurate(
     solution: Solution, factor: Factor, config: LeastSquaresConfig, error_scale: float = 1.0
 ) -> bool:
     freedom = factor.num_rows - len(solution.factor.matrix) - int(config.intercept)
-    return solution.is_accurate(
-        degrees_of_freedom=freedom, unit_roundoff=factor.unit_roundoff, error_scale=error_scale
-    )
+    return solution.is_accurate(degrees_of_freedom=freedom, error_scale=error_scale)
 
 
 def _read(rows: Rows, plan: Plan) -> Factor:
@@ -287,4 +286,4 @@ def _read(rows: Rows, plan: Plan) -> Factor:
                 )
         accumulator.add(features, targets, *weights)
         num_read += len(features)
-    return accumulator.factor()
+    return accumulator.factor(rows.unit_roundoff)

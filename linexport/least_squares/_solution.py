@@ -16,9 +16,9 @@ A combination v of columns may be 0 if rounding each number of the data to its f
 so. A column computed from others in m roundings carries their sum; as these are about independent,
 it grows like sqrt(m) (Higham and Mary, SIAM J. Sci. Comput. 41, 2019), which gives the criterion
 
-    |X v| <= sqrt(D + 1) u sum_k |v_k| |x_k|,
+    |X v| <= sqrt(D + 1) sum_k |v_k| u_k |x_k|,
 
-with u of the format that the data came in and |x_k| from 0, since that is what was rounded.
+with u_k of the format that column k came in and |x_k| from 0, since that is what was rounded.
 
 Where r of the features are independent, coefficients have the covariance s**2 L C L' with the
 residual variance s**2 and
@@ -84,24 +84,21 @@ class Solution:
         from_sums = self.gram_error() * _residual_error(self.equations, self.weight)
         return np.asarray((self.own_error + error_scale * from_sums) / (1 - phi))
 
-    def is_accurate(
-        self, *, degrees_of_freedom: int, unit_roundoff: float, error_scale: float = 1.0
-    ) -> bool:
+    def is_accurate(self, *, degrees_of_freedom: int, error_scale: float = 1.0) -> bool:
         """Tell whether errors of the sums are negligible in all that follows from the solution.
 
         Or whether they are less than what rounding each number of the data may have done.
 
         Args:
             degrees_of_freedom: Of the residuals.
-            unit_roundoff: Of the format that the data came in.
             error_scale: As in `distance`.
         """
         from_sums = error_scale * self.gram_error() ** 2
         if self.factor.distance + from_sums > 0.5 or from_sums > NEGLIGIBLE:
             return False
-        squares, rounding = self.residual_squares, self.data_rounding(unit_roundoff)
+        squares, rounding = self.residual_squares, self.data_rounding()
         squares_error = error_scale * self.residual_squares_error
-        data_squares = (unit_roundoff * self._magnitude()) ** 2
+        data_squares = self._magnitude(self.equations.rounding) ** 2
         known = squares_error <= np.maximum(NEGLIGIBLE * squares, data_squares - squares)
         deviation = np.sqrt(squares / max(degrees_of_freedom, 1)) if degrees_of_freedom else 0.0
         close = self.distance(error_scale=error_scale) <= np.maximum(
@@ -109,15 +106,22 @@ class Solution:
         )
         return bool((known & close).all())
 
-    def data_rounding(self, unit_roundoff: float) -> Float64Array:
+    def data_rounding(self) -> Float64Array:
         """Return the distance that rounding each number of the data may have made, shape (K,)."""
-        norms = self.equations.norms[self.equations.features]
-        spread = float(np.linalg.norm(np.abs(self.factor.matrix).T @ norms))
-        return np.asarray(unit_roundoff * spread * self._magnitude())
+        norms, rounding = self.equations.norms, self.equations.rounding
+        # Each product in X'(y - X w) moves with either of its factors.
+        both = self._spread(norms) * self._magnitude(rounding)
+        both += self._spread(rounding) * self._magnitude(norms)
+        return np.asarray(both / 2)
 
-    def _magnitude(self) -> Float64Array:
-        """Return |y| + |w| |x|, with the columns' norms from 0; shape (K,)."""
-        norms, weight = self.equations.norms, np.abs(self.weight.high)
+    def _spread(self, norms: Float64Array) -> float:
+        """Return |(|M|'|x|)|."""
+        magnitude = np.abs(self.factor.matrix)
+        return float(np.linalg.norm(magnitude.T @ norms[self.equations.features]))
+
+    def _magnitude(self, norms: Float64Array) -> Float64Array:
+        """Return |y| + |w| |x|, shape (K,)."""
+        weight = np.abs(self.weight.high)
         return np.asarray(norms[self.equations.targets] + norms[self.equations.features] @ weight)
 
 
@@ -192,15 +196,13 @@ def _residual_squares(
     return value, roundings * FLOAT64.unit_roundoff**2 * magnitude
 
 
-def try_solve(equations: NormalEquations, unit_roundoff: float) -> Solution | None:
+def try_solve(equations: NormalEquations) -> Solution | None:
     """Return the solution; None if some feature may be a combination of others."""
-    factor = inverse_factor(equations.gram, _doubt(equations, unit_roundoff))
+    factor = inverse_factor(equations.gram, _doubt(equations))
     return solve(equations, factor) if _proven(equations, factor) else None
 
 
-def solve_independent(
-    equations: NormalEquations, unit_roundoff: float
-) -> tuple[Solution | None, NDArray[np.intp]]:
+def solve_independent(equations: NormalEquations) -> tuple[Solution | None, NDArray[np.intp]]:
     """Set features aside until the others are independent, and solve for these.
 
     Each feature that is set aside is a combination of features before it.
@@ -211,18 +213,18 @@ def solve_independent(
     """
     dependent: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)]
     while len(equations.features):
-        factor = inverse_factor(equations.gram, _doubt(equations, unit_roundoff))
+        factor = inverse_factor(equations.gram, _doubt(equations))
         if _proven(equations, factor):
             return solve(equations, factor), np.concatenate(dependent)
         doubtful = equations.features[factor.doubtful]
         if not len(doubtful):  # the factor proves nothing
-            doubtful = _explained(equations, unit_roundoff)
+            doubtful = _explained(equations)
         dependent.append(doubtful)
         equations = equations.without(doubtful)
     return None, np.concatenate(dependent)
 
 
-def combinations(solution: Solution, num_dependent: int, unit_roundoff: float) -> NDArray[np.bool_]:
+def combinations(solution: Solution, num_dependent: int) -> NDArray[np.bool_]:
     """Tell what each dependent feature is a combination of, shape (independent, dependent).
 
     A coefficient is told from 0 by the same criterion: what rounding the data may do to it.
@@ -232,14 +234,14 @@ def combinations(solution: Solution, num_dependent: int, unit_roundoff: float) -
     coefficients = np.abs(solution.weight.high[:, chosen])
     rows = np.linalg.norm(solution.factor.matrix, axis=1)
     factor = np.sqrt(len(rows) + 1)
-    rounding = factor * solution.data_rounding(unit_roundoff)[chosen]
+    rounding = factor * solution.data_rounding()[chosen]
     return np.asarray(coefficients > rows[:, None] * rounding)
 
 
-def _doubt(equations: NormalEquations, unit_roundoff: float) -> Float64Array:
+def _doubt(equations: NormalEquations) -> Float64Array:
     """Return the length below which columns may be 0, per unit of each column."""
     features = equations.features
-    rounding = np.sqrt(len(features) + 1) * unit_roundoff * equations.norms[features]
+    rounding = np.sqrt(len(features) + 1) * equations.rounding[features]
     rounding[equations.ridge[features] > 0] = 0.0  # with a ridge they are independent
     return np.asarray(np.maximum(rounding, _sum_doubt(equations)))
 
@@ -256,7 +258,7 @@ def _proven(equations: NormalEquations, factor: InverseFactor) -> bool:
     return bool(known and not factor.doubtful.any())
 
 
-def _explained(equations: NormalEquations, unit_roundoff: float) -> NDArray[np.intp]:
+def _explained(equations: NormalEquations) -> NDArray[np.intp]:
     """Return the features that the longest independent start of the features explains.
 
     There is one at least: the feature that ends this start. It is found by bisection, so that any
@@ -268,7 +270,7 @@ def _explained(equations: NormalEquations, unit_roundoff: float) -> NDArray[np.i
     while stop - start > 1:
         middle = (start + stop) // 2
         shorter = equations.without(features[middle:])
-        factor = inverse_factor(shorter.gram, _doubt(shorter, unit_roundoff))
+        factor = inverse_factor(shorter.gram, _doubt(shorter))
         if _proven(shorter, factor):
             start, best = middle, solve(shorter, factor)
         else:
@@ -277,7 +279,7 @@ def _explained(equations: NormalEquations, unit_roundoff: float) -> NDArray[np.i
     if best is None:
         return rest[:1]
     chosen = slice(-len(rest), None)
-    doubt = _doubt(equations, unit_roundoff)
+    doubt = _doubt(equations)
     made_of = np.abs(best.weight.high[:, chosen])
     length = doubt[start:] + doubt[:start] @ made_of
     explained = best.residual_squares[chosen] <= length**2

@@ -6,6 +6,7 @@ derives the method, its error bounds and the rule by which it reads the rows aga
 """
 
 import math
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -144,20 +145,22 @@ def _dependence(fit: Solved, rows: Rows, config: LeastSquaresConfig) -> str:
     sentences = [f"'{names[j]}' is constant" for j in constant]
     varying = [k for k, j in enumerate(fit.dependent) if j not in constant]
     if varying and fit.solution is not None:
-        made_of = combinations(fit.solution, len(fit.dependent), fit.factor.unit_roundoff)
+        made_of = combinations(fit.solution, len(fit.dependent))
         independent = fit.solution.equations.features
         for k in varying:
-            others = [f"'{names[j]}'" for j in independent[made_of[:, k]]]
-            sentences.append(f"'{names[fit.dependent[k]]}' is a combination of {_listed(others)}")
+            involved = [fit.dependent[k], *independent[made_of[:, k]]]
+            first, *others = (f"'{names[j]}'" for j in involved)
+            rounded = (fit.factor.unit_roundoff[involved] > FLOAT64.unit_roundoff).any()
+            within = ", within the rounding of the format that they came in" if rounded else ""
+            sentences.append(f"{first} is a combination of {_listed(others)}{within}")
     return f"{rows.source}: the features are linearly dependent: {'; '.join(sentences)}."
 
 
 def _remedy(fit: Solved, rows: Rows) -> str:
-    constant = _constant(fit)
-    if constant == list(fit.dependent):
-        names = ",".join(rows.features[j].name for j in constant)
-        return f"Leave out what is constant with --exclude {names}"
-    return "Exclude columns until none is a combination of others"
+    names = [rows.features[j].name for j in sorted(fit.dependent)]
+    listed = names if any("," in name for name in names) else [",".join(names)]
+    what = "what is constant" if _constant(fit) == sorted(fit.dependent) else "what others tell"
+    return f"Leave out {what} with {' '.join(f'--exclude {shlex.quote(n)}' for n in listed)}"
 
 
 def _constant(fit: Solved) -> list[int]:

@@ -46,6 +46,13 @@ class Rows(Protocol):
         """Whether the user named them; else they are all columns that were left of a table."""
 
     @property
+    def unit_roundoff(self) -> Float64Array | None:
+        """Of the format that each column came in, shape (D + K,), known once all rows are read.
+
+        None if it is float64's.
+        """
+
+    @property
     def features(self) -> tuple[Column, ...]:
         """D columns, in the order of the batches."""
 
@@ -74,6 +81,8 @@ class Dataset:
     """The file or object the rows come from, for messages."""
     rows_dropped: int = 0
     """Rows left out for a missing or non-finite value, as asked."""
+    unit_roundoff: Float64Array | None = None
+    """Shape (D + K,), of the format that each column came in; None if that was float64."""
     true_weight: Float64Array | None = None
     """Shape (K, D) where the data are synthetic."""
     true_bias: Float64Array | None = None

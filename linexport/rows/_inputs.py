@@ -12,6 +12,7 @@ from linexport._arrays import Float64Array, has_masked, tensor_to_numpy
 from linexport.columns import Column, default_columns, named_columns, require_unique
 from linexport.errors import DataError
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
+from linexport.rows._precision import unit_roundoffs
 from linexport.rows._ranks import ONE, Ranks
 from linexport.rows._table_rows import read_rows, training_rows
 from linexport.tables import open_table
@@ -164,6 +165,9 @@ def as_dataset(
         source=source,
         tensor_dtype=str(features.dtype).removeprefix("torch.") if is_tensor else None,
         tensor_device=str(features.device) if is_tensor else "cpu",
+        unit_roundoff=np.concatenate(
+            [_roundoffs(features, feature_values), _roundoffs(target, target_values)]
+        ),
         minibatches=minibatches,
     ).described()
 
@@ -191,6 +195,14 @@ def _matrix(values: Any, what: str, source: str) -> Float64Array:
     allowed = "(rows, features)" if what == "features" else "(rows,) or (rows, targets)"
     hint = "; one feature is values.reshape(-1, 1)" if array.ndim == 1 else ""
     raise DataError(f"{what} must have shape {allowed}, got {array.shape}{hint}.", source=source)
+
+
+def _roundoffs(values: Any, matrix: Float64Array) -> Float64Array:
+    """Return the unit roundoff of each column as it came: a data frame states its types."""
+    stated = getattr(values, "dtypes", None)
+    if stated is None or not hasattr(values, "columns"):
+        stated = [getattr(values, "dtype", "float64")] * matrix.shape[1]
+    return unit_roundoffs(stated)
 
 
 def _columns(values: Any, prefix: str, count: int, source: str) -> tuple[Column, ...]:

@@ -10,6 +10,7 @@ from linexport.columns import Column, named_columns, require_known
 from linexport.errors import ConfigError, DataError
 from linexport.rows._config import MissingInFit, check_missing
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
+from linexport.rows._precision import unit_roundoffs
 from linexport.rows._row_numbers import features_left
 from linexport.tables import Gather, Table, alone
 
@@ -28,6 +29,8 @@ class TableRows:
     """Whether the user named them; else they are all columns that were left."""
     rows_dropped: int = field(default=0, init=False)
     """Rows that the last complete pass left out for a missing or non-finite value."""
+    unit_roundoff: Float64Array | None = field(default=None, init=False)
+    """Shape (D + K,), of the format that each column came in: the widest of all files read."""
     _table: Table
     """All of it, or a rank's share."""
     _missing: MissingInFit
@@ -91,6 +94,9 @@ class TableRows:
     def _read(self, names: Sequence[str]) -> Iterator[tuple[Float64Array, str, int]]:
         """Yield values (n, C), the file that they come from, and the number of the first row."""
         for batch in self._table.batches(names, text_remedy=self._text_remedy):
+            roundoff = unit_roundoffs(batch.number_types[: len(self.features + self.targets)])
+            known = self.unit_roundoff
+            self.unit_roundoff = roundoff if known is None else np.maximum(known, roundoff)
             for start, values in batch.blocks():
                 yield values, batch.source, batch.first_row + start
 
@@ -192,6 +198,7 @@ def read_rows(rows: Rows) -> Dataset:
         targets=rows.targets,
         source=rows.source,
         rows_dropped=rows.rows_dropped,
+        unit_roundoff=rows.unit_roundoff,
         notes=rows.notes,
         features_named=rows.features_named,
     )

@@ -223,6 +223,11 @@ class PlainBatch(msgspec.Struct, frozen=True, kw_only=True):
         return 0
 
     @property
+    def number_types(self) -> Sequence[str]:
+        """What text is read as."""
+        return ["Float64"] * len(self.chosen)
+
+    @property
     def kept_types(self) -> Sequence[str]:
         """Text, as polars calls it."""
         return ["String"] * len(self.kept)

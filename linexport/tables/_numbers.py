@@ -47,6 +47,11 @@ class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return self.frame.estimated_size() + self.kept.estimated_size()
 
     @property
+    def number_types(self) -> list[str]:
+        """Of the numbers as they came."""
+        return [str(dtype) for dtype in self.frame.dtypes]
+
+    @property
     def kept_types(self) -> list[str]:
         """Of the columns to hand on."""
         return [str(dtype) for dtype in self.kept.dtypes]

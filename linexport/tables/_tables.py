@@ -83,6 +83,10 @@ class Batch(Protocol):
         """How much memory they take."""
 
     @property
+    def number_types(self) -> Sequence[str]:
+        """Of the numbers as they came, in polars' words: Float32 says that they were rounded so."""
+
+    @property
     def kept_types(self) -> Sequence[str]:
         """Of the columns to hand on."""
 

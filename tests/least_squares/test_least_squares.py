@@ -6,6 +6,7 @@ from exact_least_squares import InMemory, solve_exactly
 from hypothesis import given, strategies as st
 from sklearn.linear_model import LinearRegression, Ridge
 
+from linexport.columns import Column
 from linexport.errors import ConfigError, DataError, TrainingError
 from linexport.least_squares import _solution
 from linexport.least_squares._normal_equations import inverse_factor
@@ -189,7 +190,7 @@ def test_dependent_columns_are_an_error_that_names_them(num_rows):
         optimum(rows)
     assert str(caught.value) == (
         "rows.csv: the features are linearly dependent: 'mixture' is a combination of 'height' and "
-        "'width'. Exclude columns until none is a combination of others, or use "
+        "'width'. Leave out what others tell with --exclude mixture, or use "
         "--solver lstsq --rank-deficient minimum-norm."
     )
 
@@ -201,6 +202,53 @@ def test_a_copied_and_a_constant_column_are_named():
     with pytest.raises(TrainingError, match=r"'x4' is constant; 'x2' is a combination of 'x1'\."):
         optimum(InMemory(features, target))
     assert optimum(InMemory(features[:, [0, 3]], target), intercept=False).rank == 2
+
+
+def celsius_and_fahrenheit(*dtypes):
+    generator = np.random.default_rng(3)
+    celsius = generator.normal(20, 8, size=500).astype(np.float32).astype(float)
+    fahrenheit = (1.8 * celsius + 32).astype(np.float32)
+    columns = [c.astype(kind) for c, kind in zip((celsius, fahrenheit), dtypes, strict=True)]
+    rows = InMemory(np.column_stack(columns), 0.5 * celsius + generator.normal(size=500))
+    rows.unit_roundoff[:2] = [np.finfo(kind).eps / 2 for kind in dtypes]
+    rows.features = tuple(Column(name=name) for name in ("temp c", "temp_f"))
+    return rows
+
+
+@pytest.mark.parametrize("dtypes", [("f4", "f4"), ("f8", "f4")])
+def test_columns_that_differ_by_the_rounding_of_float32_are_dependent(dtypes):
+    with pytest.raises(TrainingError) as caught:
+        optimum(celsius_and_fahrenheit(*dtypes))
+    assert str(caught.value) == (
+        "rows.csv: the features are linearly dependent: 'temp_f' is a combination of 'temp c', "
+        "within the rounding of the format that they came in. Leave out what others tell with "
+        "--exclude temp_f, or use --solver lstsq --rank-deficient minimum-norm."
+    )
+
+
+def test_the_same_numbers_are_two_features_where_they_came_in_float64():
+    best = optimum(celsius_and_fahrenheit("f8", "f8"))
+    assert best.rank == 2
+    assert best.variance_inflation.min() > 1e12
+
+
+def test_float32_columns_that_differ_by_more_than_rounding_are_fitted():
+    features, target = table(500, 2)
+    features = features / features.std(axis=0)
+    features[:, 1] = features[:, 0] + 1e-5 * features[:, 1]  # 2**-24 is 6e-8
+    best = optimum(InMemory(features.astype(np.float32), target))
+    assert best.condition_number > 1e5
+
+
+def test_a_name_that_a_shell_would_split_is_quoted():
+    features, target = table(50)
+    features[:, 1] = features[:, 0]
+    rows = InMemory(features, target, names=["a", "b c", "d", "e"])
+    with pytest.raises(TrainingError, match="others tell with --exclude 'b c', or use"):
+        optimum(rows)
+    rows = InMemory(features, target, names=["a", "b,c", "d", "e"])
+    with pytest.raises(TrainingError, match="others tell with --exclude b,c, or use"):
+        optimum(rows)
 
 
 def test_a_constant_that_rounding_blurs_is_found():
