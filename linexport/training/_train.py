@@ -61,7 +61,9 @@ def train(
         target: Shape (N,) or (N, K) beside features; the name of a column, or a list of names,
             beside a table.
         solver: "lstsq" for least squares, "sgd" for minibatch SGD; or a LeastSquaresConfig or
-            SGDConfig. If not given: SGD for synthetic data and a DataLoader, else least squares.
+            SGDConfig. If not given: SGD for a synthetic Dataset and a DataLoader, else least
+            squares. SGD trains on tensors as they are, on tables and arrays standardized; the fit
+            is in the columns' own units either way.
         test: Rows to evaluate on besides those trained on.
         on_epoch: Called with an EpochEnd after each epoch of SGD.
         ranks: Who trains together. `data` is then this rank's share: a Dataset or TableRows.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import numpy as np
 import onnxruntime
 import polars as pl
@@ -71,6 +72,15 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run, tmp_pat
         )
         assert first == again, file
         assert first != other, file
+
+
+def test_python_gives_the_numbers_of_the_default_job(run, tmp_path):
+    assert run("train-and-export", "-q", "--seed", 3, "-o", tmp_path / "bundle").status == 0
+    record = read_json(tmp_path / "bundle" / "manifest.json")["record"]
+    data, solver = linexport.synthetic_data(seed=3), linexport.SGDConfig(seed=3)
+    result = linexport.train(data, solver=solver)
+    assert record["losses"] == list(result.losses)
+    assert record["coefficients"] == msgspec.to_builtins(result.coefficients)
 
 
 @pytest.fixture(scope="module")

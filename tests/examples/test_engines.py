@@ -106,5 +106,5 @@ def test_an_engine_predicts_what_linexport_predicts_bit_for_bit(
 
 def test_every_recipe_is_tested():
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
-        "duckdb_predict.py", "ray_predict.py", "spark_predict.py",
+        "duckdb_predict.py", "ray_predict.py", "spark_predict.py", "textbook.py",
     }  # fmt: skip
