@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from linexport.errors import ArtifactError, ModelError
+from linexport.errors import ArtifactError, LinexportError, ModelError
 
 LARGEST_FILE = 2**31 - 1
 """Bytes; what protobuf, and so ONNX, allows a file."""
@@ -19,6 +19,20 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except (ArtifactError, ModelError) as error:
         raise ArtifactError(f"{path}: {error}") from error
+
+
+@contextmanager
+def parsing(kind: type[ArtifactError] = ArtifactError) -> Iterator[None]:
+    """Make one of our errors of whatever a parser fails with on bytes that may be anything.
+
+    Every door to a parser is within this: a library documents few of the errors that it raises.
+    """
+    try:
+        yield
+    except (LinexportError, MemoryError):
+        raise
+    except Exception as error:
+        raise kind(f"it is damaged, or not what its name says ({first_line(error)}).") from error
 
 
 def first_line(error: Exception) -> str:

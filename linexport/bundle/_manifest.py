@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from linexport._files import parsing
 from linexport.columns import Column
 from linexport.errors import ArtifactError, BundleError
 from linexport.fit import FitRecord
@@ -191,7 +192,8 @@ def read_at_once(path: Path, read: Callable[[int], T]) -> T:
         while True:
             with open_directory(path) as descriptor:
                 try:
-                    return read(descriptor)
+                    with parsing():
+                        return read(descriptor)
                 except ArtifactError:
                     # A writer removes the bundle that it has replaced, also under a reader's hands.
                     if is_at(path, descriptor):

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from linexport.cli._terminal import FAILED, INTERRUPTED, echo_error, status_of
+from linexport.cli._terminal import FAILED, INTERRUPTED, discard_output, echo_error, status_of
 from linexport.errors import LinexportError
 
 COMMANDS = {
@@ -49,7 +49,7 @@ class _LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # the reader of our output is gone: nobody to tell
-            _discard_output()
+            discard_output()
             ctx.exit(FAILED)  # click would exit with 1, which is a negative verdict
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = FAILED
     except OSError as error:
         echo_error(f"{error.filename or 'standard output'}: {error.strerror}.")
-        _discard_output()
+        discard_output()
         status = FAILED
     except BaseException as error:  # a panic of polars is no Exception
         if not (interrupts.came or isinstance(error, click.Abort | KeyboardInterrupt)):
@@ -124,8 +124,3 @@ class _Interrupts:
     def _take(self, number: int, frame: FrameType | None) -> None:
         self.came = True
         signal.default_int_handler(number, frame)
-
-
-def _discard_output() -> None:
-    """Spare Python its own attempt, at exit, to write what could not be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

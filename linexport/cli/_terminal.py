@@ -3,6 +3,7 @@
 Text may hold what a foreign file says, so it is made fit for a terminal.
 """
 
+import os
 import sys
 import time
 import warnings
@@ -42,10 +43,23 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.replace("\n", " "))
 
 
+def echo(text: str) -> None:
+    """Print a line on standard output; where its reader is gone, as of `| head`, go on without."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send what is printed from now on nowhere, also what Python would print as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def echo_lines(lines: Iterable[str]) -> None:
     """Print each line on standard output."""
     for line in lines:
-        click.echo(one_line(line))
+        echo(one_line(line))
 
 
 def echo_error(message: str) -> None:
@@ -69,7 +83,7 @@ def echo_verdict(certificate: "Certificate") -> None:
     from linexport.reporting import conclusion
 
     verdict, rest = conclusion(certificate).split(":", 1)
-    click.echo(click.style(verdict, fg=COLORS[certificate.verdict], bold=True) + ":" + rest)
+    echo(click.style(verdict, fg=COLORS[certificate.verdict], bold=True) + ":" + rest)
 
 
 def exit_by_verdict(certificate: "Certificate") -> None:
@@ -103,7 +117,7 @@ def echo_exported(
     bundle = None if exported.path is None else str(exported.path)
     outcome = (bundle, exported.record, exported.error_budget, certificate)
     if as_json:
-        click.echo(reporting.render(reporting.training_document(*outcome, exported.warnings)))
+        echo(reporting.render(reporting.training_document(*outcome, exported.warnings)))
     else:
         lines = reporting.training_lines(*outcome, exported.model, truth=truth)
         echo_lines(certificate.failures if quiet else (*before, *lines))
@@ -144,7 +158,7 @@ class EpochDisplay(_Line):
         self.clear()
         if self.as_text:
             form = "f" if _LEAST_PLAIN <= epoch.loss < _MOST_PLAIN else ".6g"
-            click.echo(f"epoch {epoch.epoch}, loss {epoch.loss:{form}}{self._unit()}")
+            echo(f"epoch {epoch.epoch}, loss {epoch.loss:{form}}{self._unit()}")
         self.show(
             f"epoch {epoch.epoch} of {epoch.epochs}, loss {epoch.loss:.6g}, "
             f"{epoch.rows_per_second:,.0f} rows/s, {epoch.seconds_left:.0f} s left"

@@ -6,7 +6,7 @@ import click
 
 from linexport import pipeline, reporting
 from linexport.cli._options import json_option
-from linexport.cli._terminal import echo_lines
+from linexport.cli._terminal import echo, echo_lines
 
 __all__ = ["command"]
 
@@ -24,6 +24,6 @@ def command(*, path: Path, as_json: bool) -> None:
         document = reporting.onnx_document(str(path), found)
         lines = reporting.onnx_lines(found)
     if as_json:
-        click.echo(reporting.render(document))
+        echo(reporting.render(document))
     else:
         echo_lines(lines)

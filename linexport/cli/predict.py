@@ -16,7 +16,7 @@ from linexport.cli._options import (
     names_option,
     quiet_option,
 )
-from linexport.cli._terminal import ReadDisplay, warnings_as_lines
+from linexport.cli._terminal import ReadDisplay, echo, warnings_as_lines
 from linexport.predicting import PredictConfig
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def command(
     if as_json:
         import json  # takes milliseconds that most calls do not need
 
-        click.echo(json.dumps(_document(predicted, output), indent=2))
+        echo(json.dumps(_document(predicted, output), indent=2))
     elif not quiet and output != "-":
         click.echo(_sentence(predicted, output), err=True)
 

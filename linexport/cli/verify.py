@@ -8,7 +8,7 @@ import click
 from linexport import pipeline, reporting
 from linexport.cli._main import collector_patient
 from linexport.cli._options import Section, SettingsCommand, given, json_option, quiet_option
-from linexport.cli._terminal import echo_lines, echo_verdict, exit_by_verdict
+from linexport.cli._terminal import echo, echo_lines, echo_verdict, exit_by_verdict
 from linexport.parity import ProbeConfig
 
 __all__ = ["command"]
@@ -46,7 +46,7 @@ def command(
             path, reference=reference, trust=trust, **given(ProbeConfig, values)
         )
     if as_json:
-        click.echo(reporting.render(reporting.certificate_document(certificate)))
+        echo(reporting.render(reporting.certificate_document(certificate)))
     else:
         echo_lines(certificate.failures if quiet else reporting.certificate_lines(certificate))
         echo_verdict(certificate)

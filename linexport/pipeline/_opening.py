@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from linexport import bundle, formats, parity
-from linexport._files import naming, read_artifact
+from linexport._files import naming, parsing, read_artifact
 from linexport.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def inspect(given: Any) -> "BundleInspection | OnnxSummary":
     found = opened(given)
     with naming(found.path):
         if not isinstance(found, bundle.Bundle):
-            summary: OnnxSummary = found.format.summarize(found.data)
+            with parsing():
+                summary: OnnxSummary = found.format.summarize(found.data)
             return summary
         certificate = None
         if bundle.CERTIFICATE_FILE in found.manifest.files:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from linexport import formats, parity, sources
-from linexport._files import naming
+from linexport._files import naming, parsing
 from linexport.bundle import Bundle
 from linexport.errors import ArtifactError, ConfigError
 from linexport.formats import Format, Runtime
@@ -113,14 +113,16 @@ def open_judged(kind: Format, data: bytes, model: LinearModel, *, trust: bool) -
     Raises:
         ArtifactError: If it is damaged, hostile or not trusted.
     """
-    ours = kind.runs_code and kind.is_ours(data, model)
+    with parsing():
+        ours = kind.runs_code and kind.is_ours(data, model)
     if kind.runs_code and not (ours or trust):
         raise ArtifactError(
             f"The {kind.name} file is not, byte for byte, what this version of linexport and "
             "PyTorch writes for the model, so loading it might run other code. If you know where "
             "it comes from, pass --trust (trust=True)."
         )
-    return kind.open(data, model, ours=ours)
+    with parsing():
+        yield from kind.open(data, model, ours=ours)
 
 
 def _canaries(model: LinearModel, artifacts: Mapping[str, bytes]) -> Iterator[parity.OpenedCanary]:

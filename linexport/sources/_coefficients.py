@@ -20,6 +20,9 @@ from linexport.sources._registry import R_INTERCEPT
 
 __all__ = ["decode", "read"]
 
+_DEEPEST = 4
+"""Levels of the forms: targets, one of them, its coefficients, a number."""
+
 Form = TypeVar("Form", bound=msgspec.Struct)
 
 
@@ -116,7 +119,7 @@ def _targets(document: Mapping[str, Any]) -> Sequence[tuple[str | None, _Target]
 def _typed(plain: dict[str, Any], form: type[Form]) -> Form:
     try:
         return msgspec.convert(plain, form)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:  # a lone surrogate is no text
         raise ModelError(
             f"The coefficients are not as docs/sources.md has them: {error}."
         ) from error
@@ -150,12 +153,16 @@ def _check(name: str | None, target: _Target, features: Sequence[str]) -> None:
             raise ModelError(f"The coefficient '{feature}'{of} is {value}; it must be finite.")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """Return mappings, sequences and NumPy's numbers as the types that JSON has."""
+    if depth > _DEEPEST:
+        raise ModelError(
+            f"The coefficients are not as docs/sources.md has them: they are nested {depth} deep."
+        )
     if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: _plain(part, depth + 1) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [_plain(part, depth + 1) for part in value]
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return value

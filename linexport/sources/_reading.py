@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from linexport import bundle
-from linexport._files import naming, read_artifact
+from linexport._files import naming, parsing, read_artifact
 from linexport.columns import Column, listed
 from linexport.errors import ArtifactError, ModelError
 from linexport.fit import Fit, FitRecord
@@ -133,7 +133,7 @@ def _read_path(path: Path) -> Imported:
     with naming(path):
         known = _by_suffix(path.suffix.lower())
     data = read_artifact(path)
-    with naming(path):
+    with naming(path), parsing():
         found: Imported = import_module(known.module).decode(data)
         return found
 

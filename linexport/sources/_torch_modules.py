@@ -5,6 +5,7 @@ What a module computes is decided by its class and settings, never by trying it:
 """
 
 import io
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,6 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from linexport._arrays import Float64Array
-from linexport._files import first_line
 from linexport.errors import ArtifactError, ModelError
 from linexport.formats import Centred, Folded
 from linexport.numerics import Values, batch_normalized, input_columns, linear_model
@@ -25,6 +25,7 @@ from linexport.sources._reading import Imported
 
 __all__ = ["decode", "read"]
 
+_ZIP_MAGIC = b"PK\x03\x04"
 _LAYERS = (nn.Linear, nn.BatchNorm1d, nn.Identity, nn.Dropout, nn.Flatten)
 _NORMALISE_ROWS = ("LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm1d")
 
@@ -71,19 +72,18 @@ def decode(data: bytes) -> Imported:
         ArtifactError: If loading it might run code, or it holds anything else.
         ModelError: If its tensors are not those of one linear layer.
     """
-    if _is_program(data):
-        raise ArtifactError(
-            "a TorchScript or torch.export archive is a program, and loading it may run code: pass "
-            "the state_dict, or the module from Python."
-        )
+    _check_archive(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about files that torch.save did not write
             tensors = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # its unpickler fails in any way, on any bytes
+        # Its own words advise to switch weights_only off, which would run what the file holds.
+        called = re.search(r"GLOBAL ([\w.]+)", str(error))
+        holding = f" (it names {called[1]})" if called else ""
         raise ArtifactError(
-            "this is not a file of tensors alone, so loading it might run code or fail: save the "
-            f"state_dict with torch.save(model.state_dict(), ...) ({first_line(error)})"
+            f"this is not a file of tensors alone{holding}, so loading it might run code or fail: "
+            "save the state_dict with torch.save(model.state_dict(), ...)."
         ) from error
     if not isinstance(tensors, dict):
         raise ArtifactError(f"it holds a {type(tensors).__name__}, not a state_dict.")
@@ -92,16 +92,31 @@ def decode(data: bytes) -> Imported:
             f"it holds {', '.join(map(str, list(tensors)[:8]))}, not tensors alone: save the "
             "state_dict by itself."
         )
+    if sum(value.numel() for value in tensors.values()) > len(data):
+        raise ArtifactError("its tensors have more elements than the file has bytes.")
     return read_tensors(tensors)
 
 
-def _is_program(data: bytes) -> bool:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [name.rpartition("/")[2] for name in archive.namelist()]
-    except (zipfile.BadZipFile, NotImplementedError):
-        return False
-    return "constants.pkl" in names or "archive_format" in names
+def _check_archive(data: bytes) -> None:
+    """Refuse a zip archive that is a program, or that is larger when it is unpacked.
+
+    torch.save stores what it writes as it is. What is no zip is the format before PyTorch 1.6.
+    """
+    if not data.startswith(_ZIP_MAGIC):
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        records = archive.infolist()
+    names = {record.filename.rpartition("/")[2] for record in records}
+    if names & {"constants.pkl", "archive_format"}:
+        raise ArtifactError(
+            "a TorchScript or torch.export archive is a program, and loading it may run code: pass "
+            "the state_dict, or the module from Python."
+        )
+    if sum(record.file_size for record in records) > len(data):
+        raise ArtifactError(
+            "it is larger unpacked than the file, where torch.save compresses nothing: save the "
+            "state_dict with torch.save(model.state_dict(), ...)."
+        )
 
 
 def _layers(module: Any, name: str) -> Iterator[tuple[str, nn.Module]]:

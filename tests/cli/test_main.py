@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+from linexport import verify
 from linexport.cli._main import COMMANDS, linexport
 from linexport.errors import DataError, ParityError
 
@@ -111,19 +112,35 @@ def test_a_reader_that_goes_away_is_no_traceback():
     assert (done.returncode, done.stdout, done.stderr) == (3, "x1,x2,y\n", "")
 
 
-def test_a_report_that_nobody_reads_is_no_negative_verdict():
+@pytest.mark.parametrize("command", ["inspect models/textbook", "verify models/textbook"])
+def test_a_report_that_nobody_reads_is_no_negative_verdict(command):
     reader, writer = os.pipe()
     os.close(reader)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "linexport", "inspect", str(TEXTBOOK)],
+            [sys.executable, "-m", "linexport", *command.split()],
+            cwd=TEXTBOOK.parents[1],
             stdout=writer,
             stderr=subprocess.PIPE,
             check=False,
         )
     finally:
         os.close(writer)
-    assert (done.returncode, done.stderr) == (3, b"")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_work_is_finished_though_nobody_reads_the_report(tmp_path, lines):
+    writer = f"{sys.executable} -m linexport train-and-export --output {tmp_path / 'bundle'}"
+    done = subprocess.run(
+        ["bash", "-c", f"{writer} | head -n {lines}; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if not line.startswith("warning: ")] == []
+    assert verify(tmp_path / "bundle").verdict == "proven"
 
 
 @pytest.mark.parametrize(

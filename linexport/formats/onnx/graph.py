@@ -91,10 +91,27 @@ def parse(data: bytes) -> onnx.ModelProto:
         raise ArtifactError("This is not an ONNX file.") from error
     if not proto.graph.node:
         raise ArtifactError("This is not an ONNX file, or its graph is empty.")
+    _require_text(proto)
     for part in (*proto.opset_import, *proto.graph.node):
         if part.domain == STANDARD_DOMAIN:
             part.ClearField("domain")
     return proto
+
+
+def _require_text(message: Any) -> None:
+    """Refuse a message with a text that is not UTF-8: onnx and its users each fail on it anew.
+
+    Nesting is bounded: protobuf parses no message that is more than 100 deep.
+    """
+    for described, value in message.ListFields():
+        if described.type not in (described.TYPE_STRING, described.TYPE_MESSAGE):
+            continue
+        alone = isinstance(value, bytes | str) or hasattr(value, "ListFields")
+        for part in [value] if alone else value:
+            if isinstance(part, bytes):
+                raise ArtifactError(f"The ONNX file's {described.name} {part[:40]!r} is not UTF-8.")
+            if not isinstance(part, str):
+                _require_text(part)
 
 
 def check(data: bytes) -> onnx.ModelProto:
