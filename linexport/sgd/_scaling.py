@@ -30,8 +30,8 @@ class Scaler:
     def apply(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Scale features (B, D) and targets (B, K)."""
         return (
-            (features.double().cpu() - self.mean).mul_(self.scale),
-            (targets.double().cpu() - self.target_mean).mul_(self.target_scale),
+            (features.cpu().double() - self.mean).mul_(self.scale),
+            (targets.cpu().double() - self.target_mean).mul_(self.target_scale),
         )
 
     def unscaled_gradients(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,9 +71,8 @@ def scaler_of(rows: Dataset) -> Scaler:
 
 def unscaled_model(rows: Dataset, module: nn.Linear, scaler: Scaler | None) -> LinearModel:
     """Return what was trained, for features and targets in their own units."""
-    weight, bias = (
-        parameter.detach().to("cpu", torch.float64).numpy() for parameter in module.parameters()
-    )
+    # First to the CPU: mps has no float64.
+    weight, bias = (parameter.detach().cpu().double().numpy() for parameter in module.parameters())
     if scaler is None:
         return LinearModel(weight=weight, bias=bias, features=rows.features, targets=rows.targets)
     mean, scale, target_mean, target_scale = (
@@ -108,11 +107,11 @@ def hand_over(
     """
     known = rows.tensor_dtype in PRECISIONS
     dtype = getattr(torch, str(rows.tensor_dtype)) if known else module.weight.dtype
-    weight, bias = (gradients[name].to("cpu", torch.float64) for name in ("weight", "bias"))
+    weight, bias = (gradients[name].cpu().double() for name in ("weight", "bias"))
     if scaler is not None:
         weight, bias = scaler.unscaled_gradients(weight, bias)
     numbers = zip(raw_coefficients(model), (weight, bias), module.parameters(), strict=True)
     for value, gradient, parameter in numbers:
         parameter.grad = None  # autograd lets the dtype change only without
-        parameter.data = torch.tensor(value).to(rows.tensor_device, dtype)
-        parameter.grad = gradient.to(rows.tensor_device, dtype)
+        parameter.data = torch.tensor(value).to(dtype).to(rows.tensor_device)
+        parameter.grad = gradient.to(dtype).to(rows.tensor_device)

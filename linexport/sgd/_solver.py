@@ -73,7 +73,7 @@ class Descent:
         with torch.no_grad(), threads_for(self.features.numel()):
             prediction = self.module(self.features)
             squares = functional.mse_loss(prediction, self.targets, reduction="none").sum(dim=0)
-        own = np.append(squares.double().cpu().numpy(), float(len(self.targets)))
+        own = np.append(squares.cpu().double().numpy(), float(len(self.targets)))
         *totals, num_rows = self.ranks.gather(own).sum(axis=0)
         return float(np.mean(totals / num_rows / self.target_scale / self.target_scale))
 
@@ -173,7 +173,7 @@ def _start(
         target_scale=np.ones(num_targets) if scaler is None else scaler.target_scale.numpy(),
         remedy="standardize the features (--standardize, standardize=True)"
         if scaler is None
-        else "use least squares (--solver lstsq)",
+        else "use least squares (--solver lstsq, solver='lstsq')",
         ranks=ranks,
     )
 
@@ -227,7 +227,7 @@ def _divergence(descent: Descent, epoch: int, start_loss: float, loss: float) ->
     advised = min(_stable_learning_rate(descent), learning_rate / 2)
     return (
         f"SGD diverged in epoch {epoch}, at learning rate {learning_rate:.3g}: the loss {rose}. "
-        f"Lower --learning-rate to about {advised:.1g}, or {descent.remedy}."
+        f"Lower --learning-rate (learning_rate=) to about {advised:.1g}, or {descent.remedy}."
     )
 
 
@@ -238,7 +238,7 @@ def _stable_learning_rate(descent: Descent) -> float:
     squared error; momentum m repeats each gradient, and its noise, 1 / (1 - m) times.
     """
     pace, num_targets, num_rows = descent.pace, descent.targets.shape[1], descent.num_rows()
-    features = descent.features.detach().to("cpu", torch.float64)
+    features = descent.features.detach().cpu().double()
     rows = torch.cat([features, torch.ones(len(features), 1, dtype=torch.float64)], dim=1).numpy()
     gram = descent.ranks.gather(rows.T @ rows).sum(axis=0) / num_rows
     longest = (rows**2).sum(axis=1).max(initial=0.0, keepdims=True)

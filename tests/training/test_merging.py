@@ -101,6 +101,11 @@ TRAJECTORIES = {
 }
 
 
+def last_batch(result):
+    found = result.gradients
+    return found.epoch, found.minibatch, found.rows
+
+
 @every_size
 @pytest.mark.parametrize("share", [share_dataset, uneven])
 @pytest.mark.parametrize("name", TRAJECTORIES)
@@ -126,6 +131,7 @@ def test_sgd_on_ranks_takes_the_steps_of_one_process(name, share, num_ranks):
     for result in results:
         for ours, theirs in zip(result.module.parameters(), alone.module.parameters(), strict=True):
             assert float((ours - theirs).detach().abs().max()) <= limit
+        assert last_batch(result) == last_batch(alone)
         assert result.record.settings.keys() == alone.record.settings.keys()
         assert result.record.settings["batch_size"] == alone.record.settings["batch_size"]
 
