@@ -54,6 +54,7 @@ class Rows:
     rows_dropped = 0
     notes = ()
     features_named = True
+    weighting = None
 
     def __init__(
         self, features: np.ndarray, target: np.ndarray, *, read_once: bool = False

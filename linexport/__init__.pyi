@@ -32,6 +32,7 @@ from .fit import (
     Metrics as Metrics,
     OptimumDistance as OptimumDistance,
     TargetStatistics as TargetStatistics,
+    Weighting as Weighting,
 )
 from .formats import (
     BoundRow as BoundRow,

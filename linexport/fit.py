@@ -6,7 +6,7 @@ fifth of onnxruntime, and whoever predicts from a bundle reads its manifest.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
@@ -30,6 +30,8 @@ __all__ = [
     "OptimumDistance",
     "Setting",
     "TargetStatistics",
+    "Weighting",
+    "WeightsKind",
     "coefficients_by_target",
     "loss_unit",
 ]
@@ -38,6 +40,17 @@ Setting = str | int | float | bool | None
 RECORDED_LOSSES = 100
 """Epochs whose loss a bundle keeps: more would be most of its manifest."""
 _SHOWN_FEATURES = 5
+
+WeightsKind: TypeAlias = Literal["precision", "frequency"]
+"""What the weights of rows are: one over the variance of each row's error, up to a common factor;
+or how often each row occurred, which is a whole number."""
+
+
+class Weighting(msgspec.Struct, frozen=True, kw_only=True):
+    """Which column weights the rows, and what it says of them."""
+
+    column: str
+    kind: WeightsKind
 
 
 class Coefficients(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,23 +63,30 @@ class Coefficients(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
-    """How far predictions of the float64 fit are from one target's values."""
+    """How far predictions of the float64 fit are from one target's values.
+
+    Means are over the rows of the part; where rows have weights, sums of weights times values, over
+    the sum of the weights. docs/training.md, "Metrics", says which functions elsewhere agree.
+    """
 
     rows: int
+    """Of weight above 0; the sum of the weights where these are frequencies."""
     rmse: float
     """Root of the mean squared error, target units."""
     mae: float | None
     """Mean absolute error, target units; None where it would have taken one more pass over rows
     that are not in memory."""
     r2: float | None
-    """1 - SSE / SST around the mean; None where the target does not vary."""
+    """1 - SSE / SST. SST is around the mean of the part's own targets; around 0, in a test part
+    too, for a fit whose statistics are not around the mean, for lack of an intercept. None where
+    SST is 0."""
 
 
 class OptimumDistance(msgspec.Struct, frozen=True, kw_only=True):
     """How far one target's fit is from the least-squares optimum on the training rows."""
 
     loss: float
-    """Mean squared error of the fit, target units squared."""
+    """Mean squared error of the fit, target units squared: the square of the metrics' `rmse`."""
     loss_at_optimum: float
     standard_errors: float | None
     """Largest coefficient distance, in standard errors; None without degrees of freedom or where
@@ -106,7 +126,7 @@ class TargetStatistics(msgspec.Struct, frozen=True, kw_only=True):
     total_sum_of_squares: float
     """Around the mean, or around 0 without an intercept."""
     residual_standard_deviation: float | None
-    """s, target units."""
+    """s, target units: of a row of weight 1, where rows have weights that are precisions."""
     r2: float | None
     """None where the target does not vary."""
     adjusted_r2: float | None
@@ -123,7 +143,12 @@ class FitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """The fit of all targets."""
 
     rows: int
-    """n, without rows of weight 0."""
+    """n: rows of weight above 0; the sum of the weights where these are frequencies."""
+    weight_sum: float
+    """Of the rows, 1 each where they have no weights."""
+    around_mean: bool
+    """Whether total sums of squares, R2 and F are around the mean; otherwise around 0, for lack of
+    an intercept."""
     rank: int
     """p; less than the number of features where some are combinations of others."""
     confidence: float
@@ -139,7 +164,9 @@ class FitRecord(msgspec.Struct, frozen=True, kw_only=True):
     solver: str
     """Its name, or imported where the numbers came from elsewhere."""
     rows: int
-    """Rows trained on."""
+    """Rows trained on, counted as in the metrics."""
+    weights: Weighting | None = None
+    """None where each row counts once."""
     rows_dropped: int = 0
     """Rows left out for a missing or non-finite value, as asked."""
     settings: dict[str, Setting] = {}

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from linexport.columns import Column, default_columns
+from linexport.fit import Weighting
 
 
 class InMemory:
@@ -16,11 +17,12 @@ class InMemory:
     source = "rows.csv"
     read_once = False
 
-    def __init__(self, features, target, weights=None, *, sizes=None, names=None):
+    def __init__(self, features, target, weights=None, *, kind="precision", sizes=None, names=None):
         features, target = np.asarray(features), np.asarray(target)
         self.arrays = [features, target if target.ndim == 2 else target[:, None]]
         if weights is not None:
             self.arrays.append(np.asarray(weights))
+        self.weighting = None if weights is None else Weighting(column="w", kind=kind)
         num_features, num_targets = (array.shape[1] for array in self.arrays[:2])
         self.features = default_columns("x", num_features)
         if names is not None:

@@ -71,7 +71,7 @@ def _units(
     "--features", "Columns to predict from; all others but the targets if not given.", _data
 )
 @names_option("--exclude", "Columns to leave aside.", _data)
-@_data("--weights", help="Column that says how often each row counts, with --solver lstsq.")
+@_data("--weights", help="Column that weights the rows, with --solver lstsq; see --weights-kind.")
 @_data(
     "--unit",
     "units",

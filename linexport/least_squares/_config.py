@@ -36,7 +36,7 @@ class LeastSquaresConfig:
         """Find the optimum, to the last digit.
 
         Raises:
-            DataError: If there are no rows, or a weight is negative or not finite.
+            DataError: If there are no rows.
             TrainingError: If the features are linearly dependent and that was not allowed, or sums
                 of squares are beyond float64.
         """

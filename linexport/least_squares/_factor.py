@@ -85,9 +85,9 @@ class Factor:
     num_slices: int
     """The fewest that any of the rows were cut into; see `add_split_gram`."""
     num_rows: int
-    """Rows whose weight is not 0."""
+    """Rows whose weight is not 0; the sum of the weights where these are frequencies."""
     log_weight_sum: float
-    """The sum of the logarithms of the rows' weights; 0 without weights."""
+    """The sum of the logarithms of weights that are precisions; 0 without them."""
     minimum: Float64Array
     """Shape (D + K,), in the columns' own units; infinity where there are no rows."""
     maximum: Float64Array

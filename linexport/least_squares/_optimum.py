@@ -50,9 +50,11 @@ class Optimum:
     target_scale: Float64Array
     """Shape (K,), one over target units; 1 where the target does not vary."""
     num_rows: int
-    """N; rows of weight 0 do not count."""
+    """N: rows of weight above 0; the sum of the weights where these are frequencies."""
+    weight_sum: float
+    """Of the rows, 1 each where they have no weights."""
     log_weight_sum: float
-    """The sum of the logarithms of the rows' weights; 0 without weights."""
+    """The sum of the logarithms of weights that are precisions; 0 without them."""
     rank: int
     """Of the centred features; less than D only where dependent ones were allowed."""
     degrees_of_freedom: float
@@ -79,6 +81,11 @@ class Optimum:
     distance_in_standard_errors: Float64Array
     """Shape (K,): how far any coefficient is from the exact optimum, at most, before it is rounded
     to float64; nan without degrees of freedom or where the fit is exact."""
+
+    @property
+    def loss(self) -> Float64Array:
+        """The mean squared residual as training's metrics have it, shape (K,)."""
+        return self.residual_sum_of_squares / self.weight_sum
 
 
 def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig) -> Optimum:
@@ -116,6 +123,7 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         target_mean=target_mean.high,
         target_scale=scales[size:],
         num_rows=factor.num_rows,
+        weight_sum=equations.weight_sum,
         log_weight_sum=factor.log_weight_sum,
         rank=len(equations.features),
         degrees_of_freedom=freedom,

@@ -51,7 +51,10 @@ class Plan:
 class Accumulator:
     """Adds up batches of rows into a factor."""
 
-    def __init__(self, num_features: int, num_targets: int, plan: Plan) -> None:
+    def __init__(
+        self, num_features: int, num_targets: int, plan: Plan, *, frequencies: bool = False
+    ) -> None:
+        """Take what the rows' weights are, where they have any: frequencies or precisions."""
         self._num_features = num_features
         self._num_columns = num_columns = num_features + num_targets + 1
         self._plan = plan
@@ -59,7 +62,8 @@ class Accumulator:
         self._total = RunningSum((num_columns, num_columns))
         self._squared_error = np.zeros(num_columns)
         self._num_slices = CAREFUL
-        self._num_rows = 0
+        self._num_rows = self._sum_of_frequencies = 0
+        self._frequencies = frequencies
         self._log_weight_sum = 0.0
         self._minimum = np.full(num_columns - 1, np.inf)
         self._maximum = np.full(num_columns - 1, -np.inf)
@@ -109,7 +113,7 @@ class Accumulator:
             num_slices=self._num_slices,
             frame=self._frame or Frame(zeros, zeros.astype(np.int32)),
             gram=Gram(matrix, error),
-            num_rows=self._num_rows,
+            num_rows=self._sum_of_frequencies if self._frequencies else self._num_rows,
             log_weight_sum=self._log_weight_sum,
             minimum=self._minimum,
             maximum=self._maximum,
@@ -147,7 +151,10 @@ class Accumulator:
         if weights is not None:
             weights = weights.astype(np.float64)
             root = np.sqrt(weights)
-            self._log_weight_sum += float(np.log(weights).sum())
+            if self._frequencies:
+                self._sum_of_frequencies += int(weights.sum())
+            else:
+                self._log_weight_sum += float(np.log(weights).sum())
         # Where the frame turns out not to fit, sums overflow; Factor.in_range() tells.
         with np.errstate(over="ignore", invalid="ignore"):
             if num_slices == 0:
@@ -210,7 +217,7 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
     Rows that can be read but once are summed carefully from the first.
 
     Raises:
-        DataError: If there are no rows, or a weight is negative or not finite.
+        DataError: If there are no rows.
         TrainingError: If there are too few rows to tell the coefficients, and none was to be
             chosen; if the weights are too large to be added up.
     """
@@ -273,17 +280,8 @@ def _accurate(
 
 
 def _read(rows: Rows, plan: Plan) -> Factor:
-    accumulator = Accumulator(len(rows.features), len(rows.targets), plan)
-    num_read = 0
-    for features, targets, *weights in rows.batches():
-        for column in weights:
-            wrong = np.flatnonzero(~((column >= 0) & (column < np.inf)))
-            if len(wrong):
-                raise DataError(
-                    f"The weight {column[wrong[0]]} is not a number of at least 0.",
-                    source=rows.source,
-                    row=num_read + int(wrong[0]) + 1,
-                )
-        accumulator.add(features, targets, *weights)
-        num_read += len(features)
+    frequencies = rows.weighting is not None and rows.weighting.kind == "frequency"
+    accumulator = Accumulator(len(rows.features), len(rows.targets), plan, frequencies=frequencies)
+    for batch in rows.batches():
+        accumulator.add(*batch)
     return accumulator.factor(rows.unit_roundoff)

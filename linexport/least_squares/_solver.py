@@ -50,13 +50,13 @@ def fit_least_squares(rows: Rows, config: LeastSquaresConfig, *, ranks: Ranks = 
     the prediction at the mean. Its record has no metrics: these need another pass.
 
     Args:
-        rows: Features, targets and, as an optional third array of a batch, weights: row i counts
-            weight[i] times. Float32 rows are added up in float64.
+        rows: Features, targets and, as an optional third array of a batch, weights. Float32 rows
+            are added up in float64.
         config: What to minimize.
         ranks: Who holds rows; the fit is the same on each.
 
     Raises:
-        DataError: If there are no rows, or a weight is negative or not finite.
+        DataError: If there are no rows.
         TrainingError: If the features are linearly dependent and that was not allowed, or sums of
             squares are beyond float64.
     """
@@ -205,7 +205,7 @@ def _described(fit: Solved, columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 
 def _distance(best: Optimum, target: int) -> OptimumDistance:
-    loss = float(best.residual_sum_of_squares[target]) / best.num_rows
+    loss = float(best.loss[target])
     standard_errors = float(best.distance_in_standard_errors[target])
     return OptimumDistance(
         loss=loss,
@@ -241,11 +241,10 @@ def optimum_distances(
     best = _model(optimum, model.features, model.targets)
     # Rounded up: the sum is at most half an ulp below.
     predictions = np.nextafter(largest_distance(model, best) + optimum.distance_bound, np.inf)
-    losses = optimum.residual_sum_of_squares / optimum.num_rows
     return {
         name: OptimumDistance(
             loss=metrics[name].rmse ** 2,
-            loss_at_optimum=float(losses[k]),
+            loss_at_optimum=float(optimum.loss[k]),
             standard_errors=None if math.isnan(ratios[k]) else float(ratios[k]),
             prediction=float(predictions[k]),
         )
@@ -278,7 +277,7 @@ def _resolved_standard_errors(optimum: Optimum) -> Float64Array:
     errors = np.column_stack(
         [
             optimum.weight_standard_errors / optimum.scale,
-            np.sqrt(variance / optimum.num_rows),
+            np.sqrt(variance / optimum.weight_sum),
             optimum.bias_standard_errors,
         ]
     )

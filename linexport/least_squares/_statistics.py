@@ -2,8 +2,9 @@
 
 n rows, p coefficients beside the intercept, nu = n - p - 1 degrees of freedom (n - p without an
 intercept), RSS and TSS the residual and total sums of squares, P the F distribution's or Student's.
-Values are those of statsmodels' OLS and WLS; with a ridge, where coefficients are biased, what
-assumes the contrary is None.
+Values are those of statsmodels' OLS, and of its WLS where rows have weights that are precisions.
+Where these are frequencies, n is their sum, and values are those of OLS on rows that are repeated
+so often. With a ridge, where coefficients are biased, what assumes the contrary is None.
 
     residual variance   s**2 = RSS / nu                                   [1], chapter 3
     standard error      s sqrt(((X'X)**-1)_jj)                            [1], chapter 3
@@ -16,7 +17,8 @@ assumes the contrary is None.
     F                   ((TSS - RSS) / p) / s**2, with p and nu degrees of freedom: whether all
                         coefficients but the intercept are 0              [1], chapter 4
     variance inflation  1 / (1 - R_j**2), R_j**2 of feature j explained by the others   [3]
-    log-likelihood      -n/2 (log(2 pi) + log(RSS / n) + 1) + sum log(weight) / 2
+    log-likelihood      -n/2 (log(2 pi) + log(RSS / n) + 1) + sum log(weight) / 2,
+                        the second sum where weights are precisions
     AIC, BIC            -2 log-likelihood + 2 k, + k log(n), with k = p + i coefficients; R counts
                         the variance as one more                          [4], [5]
 
@@ -61,6 +63,8 @@ def fit_statistics(
         raise ConfigError(f"confidence must be between 0 and 1, got {confidence}.")
     return FitStatistics(
         rows=optimum.num_rows,
+        weight_sum=optimum.weight_sum,
+        around_mean=optimum.intercept,
         rank=optimum.rank,
         confidence=confidence,
         condition_number=_finite(optimum.condition_number),

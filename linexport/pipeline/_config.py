@@ -5,6 +5,7 @@ from typing import Literal
 
 from linexport import formats
 from linexport._settings import setting, settings
+from linexport.fit import WeightsKind
 from linexport.formats import Format
 from linexport.parity import ProbeConfig
 from linexport.rows import MissingInFit
@@ -64,6 +65,11 @@ class DataConfig:
     )
     missing: MissingInFit = setting(
         default="error", help="What to do with rows that have a missing or non-finite value."
+    )
+    weights_kind: WeightsKind = setting(
+        default="precision",
+        help="What weights say of a row: precision, one over the variance of its error; frequency, "
+        "how often it occurred. Coefficients are the same; p-values and intervals are not.",
     )
 
 

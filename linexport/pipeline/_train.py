@@ -23,6 +23,7 @@ from linexport.rows import (
 )
 
 if TYPE_CHECKING:
+    from linexport.fit import WeightsKind
     from linexport.rows import MissingInFit, TableRows
     from linexport.tables import OnRead
     from linexport.training import Solver
@@ -37,6 +38,7 @@ def read_data(
     features: str | Sequence[str] = (),
     exclude: str | Sequence[str] = (),
     weights: str | None = None,
+    weights_kind: "WeightsKind" = "precision",
     delimiter: str | None = None,
     missing: "MissingInFit" = "error",
     units: Mapping[str, str] | None = None,
@@ -53,8 +55,10 @@ def read_data(
             between them.
         features: Columns to predict from, likewise; all others if empty.
         exclude: Columns to leave aside, likewise.
-        weights: The column that says how often each row counts; least squares heeds it, and the
-            table must be a stream for that.
+        weights: The column that weights the rows; least squares heeds it.
+        weights_kind: What the weights are: "precision", one over the variance of a row's error, up
+            to a common factor, as in statsmodels' WLS and R's lm; or "frequency", how often a row
+            occurred, which is a whole number.
         delimiter: Of a CSV file; found from its header line if not given.
         missing: What to do with rows that have a missing or non-finite value.
         units: Of columns, by name.
@@ -68,7 +72,9 @@ def read_data(
         DataError: If the table cannot be used.
         ConfigError: If columns are named without a table, or a table without a target.
     """
-    DataConfig(delimiter=delimiter, missing=missing)
+    DataConfig(delimiter=delimiter, missing=missing, weights_kind=weights_kind)
+    if weights is None and weights_kind != "precision":
+        raise ConfigError("The weights' kind is given, but no weights: pass --weights too.")
     if source is None:
         if targets or features or exclude or weights or delimiter:
             raise ConfigError("Columns are named, but no table: pass --data too.")
@@ -84,6 +90,7 @@ def read_data(
         features=split_names(features, table.names) or None,
         exclude=split_names(exclude, table.names),
         weights=weights,
+        weights_kind=weights_kind,
         missing=missing,
     )
     if ranks.size > 1:

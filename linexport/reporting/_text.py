@@ -88,7 +88,7 @@ def _statistics_lines(statistics: FitStatistics, target: TargetStatistics) -> li
     header = ["", "estimated", "std. error", "t", "p", f"{percent} from", "to", "VIF"]
     rows = [_statistics_row(name, value) for name, value in (named | target.features).items()]
     spread = number(target.residual_standard_deviation)
-    around = "the mean" if target.intercept is not None else "0, for lack of an intercept"
+    around = "the mean" if statistics.around_mean else "0, for lack of an intercept"
     return [
         *cut(header, rows, " in manifest.json"),
         f"  residual std. deviation {spread} with {target.degrees_of_freedom:g} degrees of freedom",
@@ -216,10 +216,15 @@ def _origin(fit: FitRecord) -> str:
         return f"{fit.solver} from {source}" if source else fit.solver
     rows = "row" if fit.rows_dropped == 1 else "rows"
     dropped = f", {fit.rows_dropped} {rows} dropped" if fit.rows_dropped else ""
-    return f"{fit.solver}, {fit.rows} rows{dropped}"
+    weighted = ""
+    if fit.weights is not None:
+        weighted = f", weighted by '{fit.weights.column}' ({fit.weights.kind})"
+    return f"{fit.solver}, {fit.rows} rows{dropped}{weighted}"
 
 
 def _metric_lines(fit: FitRecord) -> list[str]:
+    statistics = fit.statistics
+    r2 = "R2" if statistics is None or statistics.around_mean else "R2 around 0"
     rows = [
         [part, target, str(m.rows), f"{m.rmse:.6g}", number(m.mae), number(m.r2)]
         for part, metrics in fit.metrics.items()
@@ -227,7 +232,7 @@ def _metric_lines(fit: FitRecord) -> list[str]:
     ]
     return [
         "Metrics, in target units",
-        *table(["part", "target", "rows", "RMSE", "MAE", "R2"], rows),
+        *table(["part", "target", "rows", "RMSE", "MAE", r2], rows),
     ] if rows else []  # fmt: skip
 
 

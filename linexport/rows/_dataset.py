@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array, FloatArray
 from linexport.columns import Column, require_unique
 from linexport.errors import ConfigError, DataError
+from linexport.fit import Weighting
 from linexport.rows._row_numbers import counting
+from linexport.rows._weights import check_weights
 from linexport.tables import Gather, alone, span, write_table
 
 if TYPE_CHECKING:
@@ -60,10 +62,15 @@ class Rows(Protocol):
     def targets(self) -> tuple[Column, ...]:
         """K columns."""
 
+    @property
+    def weighting(self) -> Weighting | None:
+        """Which column weights the rows; None where each counts once."""
+
     def batches(self) -> Iterator[tuple[FloatArray, ...]]:
         """Yield finite features (n, D), targets (n, K) and, if rows have weights, these (n,).
 
-        Float32 or float64, in their own units.
+        Float32 or float64, in their own units. A weight is at least 0, and a whole number where it
+        is a frequency.
         """
 
 
@@ -83,6 +90,10 @@ class Dataset:
     """Rows left out for a missing or non-finite value, as asked."""
     unit_roundoff: Float64Array | None = None
     """Shape (D + K,), of the format that each column came in; None if that was float64."""
+    weighting: Weighting | None = None
+    """None where each row counts once."""
+    weights: Float64Array | None = None
+    """Shape (N,), where rows have them. What columns say of themselves takes each row once."""
     true_weight: Float64Array | None = None
     """Shape (K, D) where the data are synthetic."""
     true_bias: Float64Array | None = None
@@ -116,15 +127,26 @@ class Dataset:
                 "target.",
                 source=self.source,
             )
+        if self.weighting is not None:
+            self._check_weights(self.weighting)
+
+    def _check_weights(self, weighting: Weighting) -> None:
+        values = self.weights
+        if values is None or values.shape != (self.num_rows,):
+            raise DataError(f"{self.num_rows} rows take as many weights.", source=self.source)
+        name, source = weighting.column, self.source
+        finite_rows(values[:, None], [name], source=source, first_row=1, missing="error")
+        check_weights(values, weighting, source=source, first_row=1)
 
     @property
     def num_rows(self) -> int:
         """N."""
         return len(self.feature_values)
 
-    def batches(self) -> Iterator[tuple[Float64Array, Float64Array]]:
+    def batches(self) -> Iterator[tuple[Float64Array, ...]]:
         """Yield everything at once: it is in memory already."""
-        yield self.feature_values, self.target_values
+        weights = () if self.weights is None else (self.weights,)
+        yield self.feature_values, self.target_values, *weights
 
     def with_columns(self, features: tuple[Column, ...], targets: tuple[Column, ...]) -> "Dataset":
         """Return the same rows under other columns."""
@@ -217,6 +239,7 @@ def _take(dataset: Dataset, rows: NDArray[np.int64] | slice) -> Dataset:
         dataset,
         feature_values=dataset.feature_values[rows],
         target_values=dataset.target_values[rows],
+        weights=None if dataset.weights is None else dataset.weights[rows],
     )
 
 

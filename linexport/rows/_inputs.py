@@ -54,7 +54,6 @@ def in_memory(rows: Rows, ranks: Ranks = ONE) -> Dataset:
     """Return the rows in memory, their columns described by the rows of all ranks.
 
     Raises:
-        ConfigError: If they have weights.
         DataError: As a pass over them.
     """
     dataset = rows if isinstance(rows, Dataset) else read_rows(rows)

@@ -7,11 +7,13 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column, named_columns, require_known
-from linexport.errors import ConfigError, DataError
+from linexport.errors import DataError
+from linexport.fit import Weighting, WeightsKind
 from linexport.rows._config import MissingInFit, check_missing
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
 from linexport.rows._precision import unit_roundoffs
 from linexport.rows._row_numbers import features_left
+from linexport.rows._weights import check_weights
 from linexport.tables import Gather, Table, alone
 
 
@@ -31,10 +33,11 @@ class TableRows:
     """Rows that the last complete pass left out for a missing or non-finite value."""
     unit_roundoff: Float64Array | None = field(default=None, init=False)
     """Shape (D + K,), of the format that each column came in: the widest of all files read."""
+    weighting: Weighting | None = None
+    """Which column weights the rows; None where each counts once."""
     _table: Table
     """All of it, or a rank's share."""
     _missing: MissingInFit
-    _weights: str | None
     _gather: Gather = alone
     """From all ranks that share the table."""
 
@@ -74,12 +77,12 @@ class TableRows:
         """
         names = [column.name for column in self.features + self.targets]
         num_features, num_columns = len(self.features), len(names)
-        names += [] if self._weights is None else [self._weights]
+        names += [] if self.weighting is None else [self.weighting.column]
         num_rows = num_read = 0
         for values, source, first_row in self._read(names):
             num_read += len(values)
-            if self._weights is not None:
-                self._refuse_negative(values[:, -1], source, first_row)
+            if self.weighting is not None:
+                check_weights(values[:, -1], self.weighting, source=source, first_row=first_row)
             kept = finite_rows(
                 values, names, source=source, first_row=first_row, missing=self._missing
             )
@@ -100,17 +103,6 @@ class TableRows:
             for start, values in batch.blocks():
                 yield values, batch.source, batch.first_row + start
 
-    def _refuse_negative(self, weights: Float64Array, source: str, first_row: int) -> None:
-        negative = np.flatnonzero(weights < 0)
-        if len(negative):
-            row = int(negative[0])
-            raise DataError(
-                f"The weight {weights[row]:.9g} is negative; a row counts 0 times or more.",
-                source=source,
-                column=self._weights,
-                row=first_row + row,
-            )
-
     def _text_remedy(self, name: str) -> str:
         if any(column.name == name for column in self.targets):
             return "correct it, or choose a target of numbers"
@@ -124,6 +116,7 @@ def training_rows(
     features: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
     weights: str | None = None,
+    weights_kind: WeightsKind = "precision",
     missing: MissingInFit = "error",
 ) -> TableRows:
     """Choose the columns to fit, without reading a row.
@@ -134,7 +127,8 @@ def training_rows(
         features: The columns to predict from, in this order; by default every column that is
             neither a target nor excluded, in the table's order.
         exclude: Columns to leave out.
-        weights: The column that says how often each row counts; least squares heeds it.
+        weights: The column that weights the rows; least squares heeds it.
+        weights_kind: What the weights are.
         missing: Whether a row with a missing or non-finite value in one of these columns is an
             error or is left out.
 
@@ -163,7 +157,7 @@ def training_rows(
         notes=notes,
         features_named=features is not None,
         _missing=missing,
-        _weights=weights,
+        weighting=None if weights is None else Weighting(column=weights, kind=weights_kind),
     )
 
 
@@ -171,34 +165,31 @@ def read_rows(rows: Rows) -> Dataset:
     """Read rows into memory in one pass; their columns stay as described.
 
     Raises:
-        ConfigError: If they have weights, which only a stream heeds.
         DataError: As a pass over them.
     """
-    batches = []
-    for features, targets, *weights in rows.batches():
-        if weights:
-            raise ConfigError(
-                "Weights of rows are for --solver lstsq without --test-fraction (stream=True)."
-            )
-        batches.append((features, targets))
+    batches = list(rows.batches())
     num_rows = sum(len(batch[0]) for batch in batches)
-    feature_values = np.empty((num_rows, len(rows.features)))
-    target_values = np.empty((num_rows, len(rows.targets)))
+    shapes: list[tuple[int, ...]] = [(len(rows.features),), (len(rows.targets),)]
+    shapes += [] if rows.weighting is None else [()]
+    arrays = [np.empty((num_rows, *shape)) for shape in shapes]
     end = num_rows
     while batches:  # each is freed once copied, so that the rows are not in memory twice
-        batch_features, batch_targets = batches.pop()
-        start = end - len(batch_features)
-        feature_values[start:end] = batch_features
-        target_values[start:end] = batch_targets
+        batch = batches.pop()
+        start = end - len(batch[0])
+        for array, part in zip(arrays, batch, strict=True):
+            array[start:end] = part
         end = start
+    features, targets, *weights = arrays
     return Dataset(
-        feature_values=feature_values,
-        target_values=target_values,
+        feature_values=features,
+        target_values=targets,
         features=rows.features,
         targets=rows.targets,
         source=rows.source,
         rows_dropped=rows.rows_dropped,
         unit_roundoff=rows.unit_roundoff,
+        weighting=rows.weighting,
+        weights=weights[0] if weights else None,
         notes=rows.notes,
         features_named=rows.features_named,
     )

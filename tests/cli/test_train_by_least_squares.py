@@ -58,17 +58,37 @@ def test_statistics_agree_with_statsmodels(run, tmp_path, flats):
     assert document["verdict"] == "proven"
 
 
-def test_weights_agree_with_statsmodels(run, tmp_path, flats):
-    document = fit(run, flats, tmp_path / "bundle", "--weights", "times")
+@pytest.mark.parametrize("kind", [None, "precision", "frequency"])
+def test_weights_agree_with_statsmodels(run, tmp_path, flats, kind):
+    options = ["--weights", "times"] + ([] if kind is None else ["--weights-kind", kind])
+    document = fit(run, flats, tmp_path / "bundle", *options)
     frame = pl.read_parquet(flats).filter(pl.col("times") > 0)
-    design = statsmodels.api.add_constant(frame["area", "floor"].to_numpy())
     weights = frame["times"].to_numpy()
+    if kind == "frequency":
+        frame = frame.select(pl.all().repeat_by("times")).explode(pl.all())
+        weights = 1.0
+    design = statsmodels.api.add_constant(frame["area", "floor"].to_numpy())
     expected = statsmodels.api.WLS(frame["price"].to_numpy(), design, weights=weights).fit()
     found = document["statistics"]["targets"]["price"]
     rows = [found["intercept"], *found["features"].values()]
     assert [row["estimate"] for row in rows] == pytest.approx(expected.params, rel=DIGITS)
     assert [row["standard_error"] for row in rows] == pytest.approx(expected.bse, rel=DIGITS)
+    assert [row["p_value"] for row in rows] == pytest.approx(expected.pvalues, rel=DIGITS)
+    assert found["aic"] == pytest.approx(expected.aic, rel=DIGITS)
     assert list(found["features"]) == ["area", "floor"]
+    assert document["weights"] == {"column": "times", "kind": kind or "precision"}
+    rows = document["rows"]
+    assert rows == document["metrics"]["training"]["price"]["rows"] == expected.nobs
+    shown = run("inspect", tmp_path / "bundle").output
+    assert f"(lstsq, {rows} rows, weighted by 'times' ({kind or 'precision'}))" in shown
+
+
+def test_weighted_rows_may_be_kept_for_the_test(run, tmp_path, flats):
+    options = ["--weights", "times", "--weights-kind", "frequency", "--test-fraction", "0.3"]
+    document = fit(run, flats, tmp_path / "bundle", *options)
+    rows = [document["metrics"][part]["price"]["rows"] for part in ("training", "test")]
+    assert sum(rows) == pl.read_parquet(flats)["times"].sum()
+    assert rows[0] == document["rows"]
 
 
 @pytest.mark.parametrize("intercept", [True, False])
@@ -124,15 +144,29 @@ def test_standard_input_is_read_once(run, tmp_path, monkeypatch, solver):
     assert outcome.status == 0, outcome.errors
 
 
-def test_a_negative_weight_is_named(run, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "weight", "why"),
+    [
+        ([], -2, "The weight -2 is negative"),
+        (["--weights-kind", "frequency"], -2, "The weight -2 is negative"),
+        (
+            ["--weights-kind", "frequency"],
+            2.5,
+            "The weight 2.5 is no whole number, which a frequency is; for weights that are "
+            "precisions take --weights-kind precision",
+        ),
+        (["--weights-kind", "frequency", "--test-fraction", ".3"], "inf", "inf is given"),
+    ],
+)
+def test_a_weight_that_cannot_be_is_named(run, tmp_path, options, weight, why):
     path = tmp_path / "rows.csv"
-    path.write_text("a,n,y\n1,1,1\n2,1,3\n3,-2,2\n4,1,5\n")
+    path.write_text(f"a,n,y\n1,1,1\n2,1,3\n3,{weight},2\n4,1,5\n")
     refused = run(
         "train-and-export", "--data", path, "--target", "y", "--solver", "lstsq",
-        "--weights", "n", "-o", tmp_path / "bundle",
+        "--weights", "n", *options, "-o", tmp_path / "bundle",
     )  # fmt: skip
     assert refused.status == 3
-    assert refused.only_error.startswith(f"error: {path}, column 'n', row 3: The weight -2 is neg")
+    assert refused.only_error.startswith(f"error: {path}, column 'n', row 3: {why}")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +176,7 @@ def test_a_negative_weight_is_named(run, tmp_path):
         (["--epochs", "3"], 2, "--epochs is for --solver sgd, not lstsq"),
         (["--solver", "sgd", "--l2", "1"], 2, "--l2 is for --solver lstsq"),
         (["--solver", "sgd", "--weights", "times"], 2, "--solver lstsq"),
-        (["--test-fraction", ".2", "--weights", "times"], 2, "without --test-fraction"),
+        (["--weights-kind", "frequency"], 2, "pass --weights too"),
         (["--solver", "lstsq", "--l2", "-1"], 2, "l2 must be a finite number of at least 0"),
         (["--solver", "lstsq", "--weights", "nobody"], 3, "nobody"),
         (["--solver", "lstsq", "--weights", "price"], 3, "price"),

@@ -25,22 +25,26 @@ def table(num_rows=120, seed=0):
     return features, target, generator.uniform(0.1, 3, size=num_rows)
 
 
-def statistics_of(features, target, weights=None, *, confidence=0.95, **settings):
-    best = optimum(InMemory(features, target, weights), **settings)
+def statistics_of(features, target, weights=None, *, kind="precision", confidence=0.95, **settings):
+    best = optimum(InMemory(features, target, weights, kind=kind), **settings)
     names = NAMES[: features.shape[1]]
     return fit_statistics(best, feature_names=names, target_names=["y"], confidence=confidence)
 
 
 @pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize("weighted", [True, False])
-def test_every_number_is_statsmodels(intercept, weighted):
+@pytest.mark.parametrize("kind", [None, "precision", "frequency"])
+def test_every_number_is_statsmodels(intercept, kind):
+    """WLS where weights are precisions, OLS on rows repeated where they are frequencies."""
     features, target, weights = table()
     design = sm.add_constant(features) if intercept else features
-    if weighted:
+    if kind == "precision":
         reference = sm.WLS(target, design, weights=weights).fit()
     else:
-        reference = sm.OLS(target, design).fit()
-    statistics = statistics_of(features, target, weights if weighted else None, intercept=intercept)
+        weights = np.floor(weights) if kind == "frequency" else np.ones(len(target))
+        repeats = weights.astype(int)
+        reference = sm.OLS(np.repeat(target, repeats), np.repeat(design, repeats, axis=0)).fit()
+    given = {} if kind is None else {"weights": weights, "kind": kind}
+    statistics = statistics_of(features, target, **given, intercept=intercept)
     ours = statistics.targets["y"]
     coefficients = [*([ours.intercept] if intercept else []), *ours.features.values()]
     interval = reference.conf_int()
@@ -68,7 +72,8 @@ def test_every_number_is_statsmodels(intercept, weighted):
         "bic": reference.bic,
     }.items():
         assert getattr(ours, name) == pytest.approx(theirs, rel=DIGITS), name
-    assert (statistics.rows, statistics.rank) == (120, 3)
+    assert (statistics.rows, statistics.rank) == (reference.nobs, 3)
+    assert statistics.weight_sum == pytest.approx(weights.sum(), rel=1e-14)
 
 
 def test_variance_inflation_is_statsmodels():

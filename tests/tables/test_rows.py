@@ -3,8 +3,10 @@ import polars as pl
 import pytest
 from reading import read_dataset
 
+from linexport.columns import default_columns
 from linexport.errors import ConfigError, DataError
-from linexport.rows._dataset import split
+from linexport.fit import Weighting
+from linexport.rows._dataset import Dataset, split
 from linexport.rows._table_rows import training_rows
 from linexport.tables._opening import open_table
 
@@ -156,3 +158,35 @@ def test_blocks_are_the_rows_in_their_order():
     features, targets = (np.concatenate(part) for part in zip(*rows.batches(), strict=True))
     assert features[:, 0].tolist() == values.tolist()
     assert targets[:, 0].tolist() == (values % 7).tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad", "why"),
+    [
+        ("precision", [1, -1], "row 2: The weight -1 is negative"),
+        ("precision", [np.nan, 1], "row 1: There is no value"),
+        ("frequency", [1, np.inf], "row 2: inf is given"),
+        ("frequency", [1, 0.5], "row 2: The weight 0.5 is no whole number"),
+        ("frequency", [1, 1, 1], "2 rows take as many weights"),
+    ],
+)
+def test_rows_in_memory_take_only_weights_that_can_be(kind, bad, why):
+    with pytest.raises(DataError, match=why):
+        Dataset(
+            feature_values=np.ones((2, 1)),
+            target_values=np.ones((2, 1)),
+            features=default_columns("x", 1),
+            targets=default_columns("y", 1),
+            weights=np.array(bad),
+            weighting=Weighting(column="w", kind=kind),
+        )
+
+
+def test_a_row_left_out_takes_its_weight_along():
+    frame = pl.DataFrame({"x": [1.0, 2, 3, 4], "y": [1.0, None, 5, 6], "w": [1.0, 2, None, 4]})
+    dataset = read_dataset(open_table(frame), targets="y", weights="w", missing="drop")
+    assert dataset.feature_values.ravel().tolist() == [1, 4]
+    assert dataset.weights.tolist() == [1, 4]
+    parts = split(dataset, 0.5, 0)
+    for part in parts:
+        assert part.weights.tolist() == part.feature_values.ravel().tolist()

@@ -135,6 +135,24 @@ def test_more_ranks_than_pieces_leave_one_empty_and_rank_0_alone_speaks(solver, 
     )
 
 
+def test_frequencies_are_added_up_over_the_ranks(tmp_path):
+    random = np.random.default_rng(3)
+    frame = pl.DataFrame({"a": random.normal(size=90), "y": random.normal(size=90)})
+    frame = frame.with_columns(w=pl.Series(random.integers(0, 5, 90)))
+    frame.write_parquet(tmp_path / "part.parquet", row_group_size=30)
+    options = ["--weights", "w", "--weights-kind", "frequency", "--json"]
+    first, second = run_ranks(2, job(*options, data="part.parquet"), tmp_path)
+    assert (first.status, second.status) == (0, 0), first.errors
+    document = json.loads(first.output)
+    repeated = frame.select(pl.all().repeat_by("w")).explode(pl.all()).drop("w")
+    alone = train(repeated, "y").record
+    assert document["rows"] == alone.rows == frame["w"].sum()
+    found = document["statistics"]["targets"]["y"]["features"]["a"]
+    expected = alone.statistics.targets["y"].features["a"]
+    assert found["standard_error"] == pytest.approx(expected.standard_error, rel=1e-12)
+    assert found["p_value"] == pytest.approx(expected.p_value, rel=1e-12)
+
+
 def test_a_broken_row_group_ends_the_job_with_one_line_from_rank_0(parts, tmp_path):
     for path in parts.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
