@@ -144,9 +144,7 @@ class FitStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: int
     """n: rows of weight above 0; the sum of the weights where these are frequencies."""
-    weight_sum: float
-    """Of the rows, 1 each where they have no weights."""
-    around_mean: bool
+    around_mean: bool = True
     """Whether total sums of squares, R2 and F are around the mean; otherwise around 0, for lack of
     an intercept."""
     rank: int

@@ -19,7 +19,7 @@ from linexport.bundle._manifest import (
 )
 from linexport.columns import Column
 from linexport.errors import BundleError
-from linexport.fit import Coefficients, FitRecord, Metrics, OptimumDistance
+from linexport.fit import Coefficients, FitRecord, Metrics, OptimumDistance, Weighting
 
 EXAMPLE = Manifest(
     dtype="float32",
@@ -88,6 +88,7 @@ ENCODED = """\
   "record": {
     "solver": "sgd",
     "rows": 1000,
+    "weights": null,
     "rows_dropped": 0,
     "settings": {
       "epochs": 3,
@@ -200,6 +201,9 @@ def manifests(draw):
     budget = st.builds(
         ErrorBudget, fit=st.none() | finite, export=finite, runtime=finite, total=finite
     )
+    weightings = st.builds(
+        Weighting, column=st.text(), kind=st.sampled_from(["precision", "frequency"])
+    )
     sizes = st.integers(0, 2**62)
     digests = st.text("0123456789abcdef", min_size=64, max_size=64)
     return Manifest(
@@ -210,6 +214,7 @@ def manifests(draw):
         record=FitRecord(
             solver=draw(st.text()),
             rows=draw(sizes),
+            weights=draw(st.none() | weightings),
             rows_dropped=draw(sizes),
             settings=draw(st.dictionaries(names, setting_values, max_size=3)),
             coefficients=by_target(coefficients),

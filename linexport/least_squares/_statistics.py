@@ -63,7 +63,6 @@ def fit_statistics(
         raise ConfigError(f"confidence must be between 0 and 1, got {confidence}.")
     return FitStatistics(
         rows=optimum.num_rows,
-        weight_sum=optimum.weight_sum,
         around_mean=optimum.intercept,
         rank=optimum.rank,
         confidence=confidence,

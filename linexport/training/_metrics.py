@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.errors import DataError
-from linexport.fit import FitStatistics, Metrics
+from linexport.fit import FitRecord, FitStatistics, Metrics
 from linexport.model import LinearModel
 from linexport.numerics import affine_of
 from linexport.rows import ONE, Ranks, Rows
@@ -64,12 +64,12 @@ def evaluate(
     }
 
 
-def known_metrics(statistics: FitStatistics) -> dict[str, Metrics]:
+def known_metrics(record: FitRecord, statistics: FitStatistics) -> dict[str, Metrics]:
     """Return what a least-squares fit tells of its training rows without reading them again."""
     return {
         name: Metrics(
             rows=statistics.rows,
-            rmse=math.sqrt(target.residual_sum_of_squares / statistics.weight_sum),
+            rmse=math.sqrt(record.optimum[name].loss),
             mae=None,
             r2=target.r2,
         )

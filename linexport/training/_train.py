@@ -112,7 +112,7 @@ def _metrics(
     if statistics is None or isinstance(rows, Dataset):
         metrics = {"training": evaluate(fit.model, rows, ranks, around_mean=around_mean)}
     else:
-        metrics = {"training": known_metrics(statistics)}
+        metrics = {"training": known_metrics(fit.record, statistics)}
     if test is not None:
         metrics["test"] = evaluate(fit.model, test, ranks, around_mean=around_mean)
     return metrics
