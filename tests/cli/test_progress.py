@@ -3,6 +3,8 @@
 import pytest
 
 from linexport.cli import _terminal
+from linexport.columns import Column
+from linexport.fit import EpochEnd
 from linexport.tables._tables import ReadProgress
 
 
@@ -51,3 +53,19 @@ def test_reading_a_file_shows_bytes_and_the_time_left(lines_of):
 
 def test_where_the_end_is_not_known_no_time_is_guessed(lines_of):
     assert lines_of(_rows(10, 2500.0, None)) == ["10 rows, 10 rows/s, 2.5 kB"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "unit", "line"),
+    [
+        (0.000208057, "", "epoch 1, loss 0.000208"),
+        (44157.607178, "USD", "epoch 1, loss 44157.607178 USD squared"),
+        (1.23456789e-13, "", "epoch 1, loss 1.23457e-13"),
+        (4.2e15, "mm", "epoch 1, loss 4.2e+15 mm squared"),
+    ],
+)
+def test_an_epochs_loss_keeps_its_digits_and_its_unit(capsys, loss, unit, line):
+    end = EpochEnd(epoch=1, epochs=3, loss=loss, rows_per_second=1.0, seconds_left=0.0)
+    with _terminal.EpochDisplay(as_text=True, targets=[Column(name="y", unit=unit)]) as display:
+        display(end)
+    assert capsys.readouterr().out == f"{line}\n"
