@@ -16,6 +16,8 @@ class InMemory:
 
     source = "rows.csv"
     read_once = False
+    notes = ()
+    features_named = True
 
     def __init__(self, features, target, weights=None, *, kind="precision", sizes=None, names=None):
         features, target = np.asarray(features), np.asarray(target)

@@ -70,6 +70,13 @@ def test_divide_stays_within_its_bound(a, b):
     assert_within(dd.divide(a, b), value(a) / value(b), 17 * U**2 / (1 - 56 * U))
 
 
+@given(st.floats(2.0**-500, 2.0**500))
+def test_square_root_stays_within_its_bound(number):
+    found, bound = value(dd.square_root(np.array([number]))), 2 * Fraction(U) ** 2
+    # (1 + e)**2 lies between (1 - bound)**2 and (1 + bound)**2.
+    assert (1 - bound) ** 2 <= found**2 / Fraction(number) <= (1 + bound) ** 2
+
+
 @given(double_doubles(), st.integers(-500, 500))
 def test_scaling_by_a_power_of_two_has_no_error(a, exponent):
     result = dd.scale_by_power_of_two(a, np.array([exponent], dtype=np.int32))

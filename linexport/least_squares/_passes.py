@@ -17,7 +17,7 @@ from linexport.least_squares._factor import Factor, Frame, Gram, frame_around, m
 from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._solution import Solution, solve_independent, try_solve
 from linexport.least_squares._split import RunningSum, add_plain_gram, add_split_gram
-from linexport.numerics import FLOAT64, double_double as dd
+from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 from linexport.rows import Ranks, Rows
 
 CAREFUL = 3
@@ -33,6 +33,9 @@ _TERMS = (512, 1024)
 """Products summed within BLAS: fewer cost speed, more cost the bound on its error. The second is
 for tables wider than _FEW_COLUMNS, whose sums take as long to add up as to compute."""
 _FEW_COLUMNS = 128
+_WEIGHTED_TAIL = 4 * FLOAT64.unit_roundoff
+"""What rounding leaves of a number times the root of its row's weight, relative to the product: u
+each of the number itself, the product and the root, and what these make of each other."""
 _SPLIT_GAIN = 2.0**-13
 """By how much one slice lowers the bound on the error of sums of products, at least: from 512 u or
 more to 2 * 2048 u * 2**-21, where a column's largest number is up to 2**5 times its deviation."""
@@ -150,7 +153,7 @@ class Accumulator:
         root = None
         if weights is not None:
             weights = weights.astype(np.float64)
-            root = np.sqrt(weights)
+            root = dd.square_root(weights)
             if self._frequencies:
                 self._sum_of_frequencies += int(weights.sum())
             else:
@@ -158,7 +161,7 @@ class Accumulator:
         # Where the frame turns out not to fit, sums overflow; Factor.in_range() tells.
         with np.errstate(over="ignore", invalid="ignore"):
             if num_slices == 0:
-                self._add_plain(values, root)
+                self._add_plain(values, None if root is None else root.high)
             else:
                 self._add_split(values, root, num_slices)
 
@@ -173,7 +176,7 @@ class Accumulator:
             np.multiply(values, root, out=values)
         self._squared_error += add_plain_gram(self._total, values, self._terms)
 
-    def _add_split(self, values: Float64Array, root: Float64Array | None, num_slices: int) -> None:
+    def _add_split(self, values: Float64Array, root: DoubleDouble | None, num_slices: int) -> None:
         assert self._frame is not None
         shift, exponent = self._frame.shift[:, None], -self._frame.exponent[:, None]
         columns = dd.scale_by_power_of_two(dd.two_sum(values[:-1], -shift), exponent)
@@ -181,10 +184,16 @@ class Accumulator:
         high = np.vstack([columns.high, ones])
         tail = np.vstack([columns.low, 0 * ones])
         if root is not None:
-            high, low = dd.two_product(high, root)
-            tail = tail * root + low
-        exact = None if not tail.any() else tail
-        self._squared_error += add_split_gram(self._total, high, exact, num_slices)
+            weighted, low = dd.two_product(high, root.high)
+            tail = tail * root.high + low + high * root.low
+            high = weighted
+        self._squared_error += add_split_gram(
+            self._total,
+            high,
+            tail if tail.any() else None,
+            num_slices,
+            tail_bound=FLOAT64.unit_roundoff if root is None else _WEIGHTED_TAIL,
+        )
 
 
 def _first_frame(columns: Float64Array) -> Frame:

@@ -82,14 +82,20 @@ def add_plain_gram(total: RunningSum, values: Float64Array, terms: int) -> Float
         gram += rest @ rest.T
     squares = gram.diagonal().copy()
     total.add(gram)
-    # The values themselves were rounded twice at most, in subtracting and in weighting.
-    roundings = min(terms, num_rows) + num_parts + 1 + 4
+    # The values themselves were rounded three times at most: in subtracting, in taking the root of
+    # the weight, and in multiplying with it.
+    roundings = min(terms, num_rows) + num_parts + 1 + 6
     relative = gamma(roundings, unit_roundoff=_UNIT_ROUNDOFF)
     return np.asarray(relative / (1 - relative) * squares)
 
 
 def add_split_gram(
-    total: RunningSum, values: Float64Array, tail: Float64Array | None, num_slices: int
+    total: RunningSum,
+    values: Float64Array,
+    tail: Float64Array | None,
+    num_slices: int,
+    *,
+    tail_bound: float = _UNIT_ROUNDOFF,
 ) -> Float64Array:
     """Add the Gram matrix of values + tail, exactly but for what num_slices leave over.
 
@@ -99,8 +105,9 @@ def add_split_gram(
     Args:
         total: The sum to add to.
         values: Shape (P, n).
-        tail: Shape (P, n), at most u |values|; None if all are 0.
+        tail: Shape (P, n), right but for 4 roundings of what is added up to it; None if all are 0.
         num_slices: At least 1.
+        tail_bound: How large it is at most, and what is added up to it, in units of |values|.
 
     Returns:
         Squares of e, shape (P,): the error of element (i, j) is at most e_i e_j.
@@ -117,13 +124,13 @@ def add_split_gram(
         rest = rest + tail
     doubled += rest
     _add_symmetric(total, 0.5 * (rest @ doubled.T))
-    # |T| <= left_over 2**exponent, and |2 H + T| <= 2.01 |Z|. Roundings: weighting the tail twice,
-    # T, 2 H + T, and the sum of the product and its transpose.
-    left_over = 2.0 ** (-num_slices * (bits + 1)) + (0.0 if tail is None else _UNIT_ROUNDOFF)
+    # |T| <= left_over 2**exponent, and |2 H + T| <= 2.01 |Z|. Roundings: 4 of the tail, T, 2 H + T,
+    # and the sum of the product and its transpose.
+    left_over = 2.0 ** (-num_slices * (bits + 1)) + (0.0 if tail is None else tail_bound)
     norms = np.sqrt(np.einsum("ij,ij->i", values, values))
     largest = np.where(norms > 0, np.ldexp(1.0, exponent[:, 0]), 0.0)
     rest_to_norm = left_over * np.sqrt(num_rows) * largest / np.where(norms > 0, norms, 1.0)
-    relative = 2.01 * gamma(num_rows + 5, unit_roundoff=_UNIT_ROUNDOFF) * rest_to_norm.max()
+    relative = 2.01 * gamma(num_rows + 7, unit_roundoff=_UNIT_ROUNDOFF) * rest_to_norm.max()
     return np.asarray(relative * norms**2)
 
 

@@ -9,6 +9,7 @@ u = 2**-53, and unless something overflows or underflows:
     add_float               <= 2 u**2
     multiply                <= 7 u**2
     divide                  <= 17 u**2 / (1 - 56 u)
+    square_root             <= 2 u**2
     total of n terms        <= 3 u**2 ceil(log2 n) (1 + 4 u) sum |terms|
 
 Sources: Dekker, A floating-point technique for extending the available precision, Numer. Math. 18
@@ -34,6 +35,7 @@ __all__ = [
     "negative",
     "part",
     "scale_by_power_of_two",
+    "square_root",
     "subtract",
     "total",
     "two_product",
@@ -100,6 +102,18 @@ def divide(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
     product = multiply(b, exact(quotient))
     remainder = (a.high - product.high) + (a.low - product.low)
     return _renormalize(quotient, remainder / b.high)
+
+
+def square_root(values: Float64Array) -> DoubleDouble:
+    """Return the root of positive float64 numbers, by a step of Newton's.
+
+    The remainder is exact. With r the root, r - high = (r**2 - high**2) / (r + high) is off by
+    u / 2 of itself where it is divided by 2 * high, and by u for the division; it is at most u * r.
+    """
+    high = np.sqrt(values)
+    square = two_product(high, high)
+    remainder = (values - square.high) - square.low
+    return _renormalize(high, remainder / (2 * high))
 
 
 def scale_by_power_of_two(a: DoubleDouble, exponent: NDArray[np.int32]) -> DoubleDouble:

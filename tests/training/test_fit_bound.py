@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from exact_least_squares import solve_exactly
+from exact_least_squares import InMemory, solve_exactly
 
 from linexport.least_squares._config import LeastSquaresConfig
 from linexport.sgd._config import SGDConfig
@@ -57,9 +57,9 @@ TABLES = [
 ]
 
 
-def largest_distance(model, features, target) -> Fraction:
+def largest_distance(model, features, target, weights=None) -> Fraction:
     """From the exact optimum, over the box of the rows' ranges, in rational numbers."""
-    level, *slopes = solve_exactly(features, target).coefficients
+    level, *slopes = solve_exactly(features, target, weights=weights).coefficients
     weight, bias = exactly(model.weight[0]), Fraction(model.bias[0].item())
     mean = [Fraction(0)] * len(weight) if model.mean is None else exactly(model.mean)
     bias -= sum(w * m for w, m in zip(weight, mean, strict=True))
@@ -104,6 +104,10 @@ def test_a_fit_by_least_squares_is_never_farther_either(table):
     for seed in range(NUM_SEEDS):
         random = np.random.default_rng(seed)
         features, target = table(random, int(random.integers(8, 20)))
-        fit = train(features, target, solver=LeastSquaresConfig())
-        reported = fit.record.optimum["y"].prediction
-        assert largest_distance(fit.model, features, target) <= Fraction(reported)
+        some, many = random.uniform(0.1, 3, len(target)), random.integers(1, 10**6, len(target))
+        for weights in (None, some, many.astype(float)):
+            rows = InMemory(features, target, weights)
+            fit = train(rows, solver=LeastSquaresConfig())
+            reported = fit.record.optimum["y"].prediction
+            distance = largest_distance(fit.model, features, target, weights)
+            assert distance <= Fraction(reported)
