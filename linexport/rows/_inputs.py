@@ -41,6 +41,11 @@ def training_data(data: Any, target: Any = None) -> Rows:
 
             return read_loader(data)
         data, target = pair(data.tensors if is_tensors else data)
+    elif _is_torchs(data, "Dataset"):
+        raise DataError(
+            f"A {type(data).__name__} is read through a loader: "
+            "train(torch.utils.data.DataLoader(dataset, 10, shuffle=True))."
+        )
     elif target is None:
         raise DataError(
             "The target is missing: train(features, target), or train(table, 'column to predict')."

@@ -82,7 +82,11 @@ def _tensors(batch: object) -> tuple[Tensor, Tensor]:
     if targets.ndim == 1:
         targets = targets[:, None]
     if features.ndim != 2 or targets.ndim != 2:
-        hint = "; one feature is features[:, None]" if features.ndim == 1 else ""
+        hint = (
+            "; one feature is features[:, None], one row features[None]"
+            if features.ndim == 1
+            else ""
+        )
         raise DataError(
             "A DataLoader's batch must have features of shape (rows, features) and a target of "
             f"shape (rows,) or (rows, targets), got {tuple(features.shape)} and "

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from linexport.errors import ConfigError, DataError, TrainingError
 from linexport.numerics._forms import raw_coefficients
@@ -200,6 +200,10 @@ def untensored_loader(y):
     return DataLoader(list(zip("ab", y[:2], strict=True)))
 
 
+def unloaded(x, y):
+    return Subset(TensorDataset(torch.tensor(x), torch.tensor(y)), range(10))
+
+
 def empty_loader():
     return DataLoader(TensorDataset(torch.empty(0, 2), torch.empty(0)))
 
@@ -219,6 +223,7 @@ def empty_loader():
         (lambda _, y: [untensored_loader(y)], "a pair of tensors"),
         (lambda x, y: [load_array([x[:, 0], y], 10)], r"got \(10,\) and \(10, 1\)"),
         (lambda *_: [empty_loader()], "no batch"),
+        (lambda x, y: [unloaded(x, y)], r"A Subset is read through a loader: train\(torch"),
     ],
 )
 def test_rows_that_cannot_be_trained_on_are_refused(arrays, rows, message):
