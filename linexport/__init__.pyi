@@ -54,6 +54,7 @@ from .pipeline import (
     BundleInspection as BundleInspection,
     ExportConfig as ExportConfig,
     Exported as Exported,
+    describe as describe,
     export as export,
     inspect as inspect,
     load as load,
@@ -83,5 +84,11 @@ from .rows import (
 from .serving import Limits as Limits, ServeConfig as ServeConfig
 from .sgd import SGDConfig as SGDConfig
 from .sources import Imported as Imported, read_model as read_model
-from .tables import Batch as Batch, ReadProgress as ReadProgress, WrittenRows as WrittenRows
+from .tables import (
+    Batch as Batch,
+    ColumnLook as ColumnLook,
+    ReadProgress as ReadProgress,
+    TableLook as TableLook,
+    WrittenRows as WrittenRows,
+)
 from .training import Solver as Solver, train as train

@@ -21,6 +21,7 @@ from linexport.cli._terminal import FAILED, INTERRUPTED, discard_output, echo_er
 from linexport.errors import LinexportError
 
 COMMANDS = {
+    "describe": "Say what the columns of a table are.",
     "export": "Export a model from anywhere, and prove it.",
     "inspect": "Say what a bundle or an artifact is.",
     "predict": "Predict from a CSV or Parquet file.",

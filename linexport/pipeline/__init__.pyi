@@ -3,6 +3,7 @@ from ._config import (
     ExportConfig as ExportConfig,
     FitConfig as FitConfig,
 )
+from ._describe import describe as describe
 from ._export import (
     Exported as Exported,
     export as export,

@@ -10,6 +10,7 @@ from ._inspection import (
     bundle_lines as bundle_lines,
     onnx_lines as onnx_lines,
 )
+from ._look import look_lines as look_lines
 from ._text import (
     certificate_lines as certificate_lines,
     conclusion as conclusion,

@@ -1,3 +1,9 @@
+from ._look import (
+    MOST_LEVELS as MOST_LEVELS,
+    ColumnLook as ColumnLook,
+    TableLook as TableLook,
+    look as look,
+)
 from ._opening import (
     File as File,
     open_table as open_table,

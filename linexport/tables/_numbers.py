@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "boolean"]
 
-_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
-_BOOLEANS = {
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+BOOLEANS = {
     **dict.fromkeys(("true", "True", "TRUE"), 1.0),
     **dict.fromkeys(("false", "False", "FALSE"), 0.0),
 }
@@ -136,12 +136,12 @@ def parse_numbers(cells: pl.Series, kind: Kind | None) -> tuple[pl.Series, Kind 
         numbers = cells.cast(pl.Float64)
         return numbers, kind or ("number" if numbers.count() else None), None
     text = cells.str.strip_chars(" \t")
-    text = text.set(text.is_in(_MISSING), None)
+    text = text.set(text.is_in(MISSING), None)
     first = text.drop_nulls().head(1).to_list()
     if kind is None and first:
-        kind = "boolean" if first[0] in _BOOLEANS else "number"
+        kind = "boolean" if first[0] in BOOLEANS else "number"
     values = (
-        text.replace_strict(_BOOLEANS, default=None, return_dtype=pl.Float64)
+        text.replace_strict(BOOLEANS, default=None, return_dtype=pl.Float64)
         if kind == "boolean"
         else text.cast(pl.Float64, strict=False)
     )

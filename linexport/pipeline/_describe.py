@@ -1,0 +1,26 @@
+"""What the columns of a table are, before anything is fitted to them."""
+
+from typing import Any
+
+from linexport import tables
+from linexport.tables import OnRead, TableLook
+
+__all__ = ["describe"]
+
+
+def describe(
+    source: Any, *, delimiter: str | None = None, on_read: OnRead | None = None
+) -> TableLook:
+    """Say of each column of a table what it is: kind, range, missing values, levels.
+
+    Every value is looked at, in one pass and constant memory.
+
+    Args:
+        source: A table, as `predict_table` takes it.
+        delimiter: Of a CSV file; found from its header line if not given.
+        on_read: Called as the table is read.
+
+    Raises:
+        DataError: If the table cannot be read.
+    """
+    return tables.look(tables.open_table(source, delimiter=delimiter, on_read=on_read))

@@ -1,0 +1,53 @@
+"""What `describe` says of a table, as text for a terminal."""
+
+from linexport.reporting._text import number, table
+from linexport.tables import MOST_LEVELS, ColumnLook, TableLook
+
+__all__ = ["look_lines"]
+
+_SHOWN = 4
+_LONGEST = 20
+
+
+def look_lines(look: TableLook) -> list[str]:
+    """One line for each column: what it is, how much of it is missing, and what it holds."""
+    rows = [
+        [column.name, column.kind, str(column.missing), _holding(column)] for column in look.columns
+    ]
+    return [
+        f"{look.source}: {look.rows} rows, {len(look.columns)} columns",
+        *table(["column", "kind", "missing", "values"], rows),
+    ]
+
+
+def _holding(column: ColumnLook) -> str:
+    others = f"; {column.others} other: {_quoted(column.examples)}" if column.others else ""
+    return _values(column) + others
+
+
+def _values(column: ColumnLook) -> str:
+    if column.kind == "empty":
+        return "none"
+    if column.is_constant and not column.others:
+        return f"always {_cut(next(iter(column.levels or {})))}"
+    if column.minimum is not None:
+        return f"{number(column.minimum)} to {number(column.maximum)}"
+    if column.kind in ("text", "boolean"):
+        return _levels(column)
+    return f"such as {_quoted(column.examples)}"
+
+
+def _levels(column: ColumnLook) -> str:
+    if column.levels is None:
+        return f"more than {MOST_LEVELS} levels, such as {_quoted(column.examples)}"
+    shown = ", ".join(f"{_cut(name)} ({n})" for name, n in list(column.levels.items())[:_SHOWN])
+    more = ", ..." if len(column.levels) > _SHOWN else ""
+    return f"{len(column.levels)} levels: {shown}{more}"
+
+
+def _quoted(examples: tuple[str, ...]) -> str:
+    return ", ".join(f"'{_cut(example)}'" for example in examples)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

@@ -1,0 +1,202 @@
+"""What the columns of a table are: one pass over all of them, in memory that does not grow.
+
+A column of text is told by what its values have in common; each value counts for the first of the
+patterns that it has.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+import polars as pl
+
+from linexport.tables._numbers import BOOLEANS, MISSING
+from linexport.tables._tables import Batch, Table
+
+__all__ = ["MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
+
+Kind: TypeAlias = Literal[
+    "number",
+    "boolean",
+    "number with a comma",
+    "number with thousands separators",
+    "number with a sign",
+    "date",
+    "time",
+    "text",
+    "nested",
+    "empty",
+]
+"""A number with a comma may have it for a decimal point or for thousands: "1,234"; a sign is a
+currency's or percent."""
+
+MOST_LEVELS = 50
+"""Different values that are counted; a column with more is no category."""
+_EXAMPLES = 3
+_DIGITS = r"[-+]?\d+(?:[.]\d*)?(?:[eE][-+]?\d+)?|[-+]?[.]\d+"
+_GROUPED = r"[-+]?\d{1,3}(?:[., '\u00a0\u202f]\d{3})+(?:[.,]\d+)?"
+_ANY = rf"{_DIGITS}|{_GROUPED}|[-+]?\d+,\d+"
+_DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
+_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?:Z|[-+]\d{2}:?\d{2})?"
+_PATTERNS: dict[Kind, str] = {
+    "number with a comma": r"[-+]?\d*,\d+",
+    "number with thousands separators": _GROUPED,
+    "number with a sign": rf"[-+]?[$€£¥] ?(?:{_ANY})|(?:{_ANY}) ?[$€£¥%]",
+    "date": rf"{_DAY}(?:[T ]+{_CLOCK})?",
+    "time": _CLOCK,
+}  # fmt: skip
+
+
+class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
+    """One column as a pass over the table found it."""
+
+    name: str
+    kind: Kind
+    """What most of its values are; empty where it has none."""
+    rows: int
+    missing: int
+    """Rows without a value; of numbers, NaN too."""
+    minimum: float | None = None
+    """Of numbers."""
+    maximum: float | None = None
+    levels: dict[str, int] | None = None
+    """Rows by value, the most frequent first; None where there are more than MOST_LEVELS."""
+    others: int = 0
+    """Rows with a value that is not of the kind."""
+    examples: tuple[str, ...] = ()
+    """Some of these others if there are, else of the values."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether each value is a number, true, false or missing, and not all are missing."""
+        return self.kind in ("number", "boolean") and not self.others
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows that have a value have the same."""
+        return self.levels is not None and len(self.levels) == 1
+
+
+class TableLook(msgspec.Struct, frozen=True, kw_only=True):
+    """A table as a pass over it found it."""
+
+    source: str
+    rows: int
+    columns: tuple[ColumnLook, ...]
+
+
+def look(table: Table) -> TableLook:
+    """Look at every value of every column, once.
+
+    Raises:
+        DataError: If the table cannot be read.
+    """
+    seen = [_Seen(name) for name in table.names]
+    for batch in table.batches((), kept=table.names):
+        frame = _frame(batch)
+        for column in seen:
+            column.add(frame.get_column(column.name))
+    columns = tuple(column.look() for column in seen)
+    return TableLook(source=table.source, rows=columns[0].rows, columns=columns)
+
+
+def _frame(batch: Batch) -> pl.DataFrame:
+    import numpy as np  # see linexport.tables
+
+    return pl.DataFrame(batch.kept_and((), np.empty((batch.num_rows, 0))))
+
+
+class _Seen:
+    """What was seen of one column so far."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows = self.missing = 0
+        self.counts: dict[Kind, int] = {}
+        self.examples: dict[Kind, list[str]] = {}
+        self.ends: list[Any] = []
+        """The smallest and the largest number."""
+        self.levels: dict[str, int] | None = {}
+
+    def add(self, values: pl.Series) -> None:
+        self.rows += len(values)
+        text = values
+        if values.dtype in (pl.String, pl.Categorical, pl.Enum):
+            text = values.cast(pl.String).str.strip_chars()
+            text = text.set(text.is_in(MISSING), None)
+        elif values.dtype.is_float():
+            text = values.fill_nan(None)
+        present = text.drop_nulls()
+        self.missing += len(values) - len(present)
+        for kind, part in _kinds(present):
+            self._count(kind, part)
+        self._add_levels(present)
+
+    def _count(self, kind: Kind, part: pl.Series) -> None:
+        if not len(part):
+            return
+        self.counts[kind] = self.counts.get(kind, 0) + len(part)
+        examples = self.examples.setdefault(kind, [])
+        examples += map(str, part.head(_EXAMPLES - len(examples)).to_list())
+        if kind == "number":
+            numbers = part.cast(pl.Float64).drop_nans().append(pl.Series(self.ends))
+            self.ends = [numbers.min(), numbers.max()] if len(numbers) else []
+
+    def _add_levels(self, present: pl.Series) -> None:
+        if self.levels is None or present.dtype.is_nested():
+            self.levels = None
+            return
+        counts = present.cast(pl.String).value_counts()
+        for value, count in counts.head(MOST_LEVELS + 1).iter_rows():
+            self.levels[value] = self.levels.get(value, 0) + count
+        if len(self.levels) > MOST_LEVELS:
+            self.levels = None
+
+    def look(self) -> ColumnLook:
+        kind: Kind = max(self.counts, key=lambda kind: self.counts[kind], default="empty")
+        others = [other for other in self.counts if other != kind]
+        examples = [text for other in others for text in self.examples[other]]
+        minimum, maximum = self.ends if self.ends and kind == "number" else (None, None)
+        levels = self.levels
+        if levels is not None:
+            levels = dict(sorted(levels.items(), key=lambda level: (-level[1], level[0])))
+        return ColumnLook(
+            name=self.name,
+            kind=kind,
+            rows=self.rows,
+            missing=self.missing,
+            minimum=minimum,
+            maximum=maximum,
+            levels=levels,
+            others=sum(self.counts[other] for other in others),
+            examples=tuple((examples or self.examples.get(kind, []))[:_EXAMPLES]),
+        )
+
+
+def _kinds(present: pl.Series) -> Iterator[tuple[Kind, pl.Series]]:
+    """Yield values that are present by what they are."""
+    dtype = present.dtype
+    if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
+        yield "nested", present
+    elif dtype.is_temporal():
+        yield ("date" if dtype in (pl.Date, pl.Datetime) else "time"), present
+    elif dtype == pl.Boolean:
+        yield "boolean", present
+    elif dtype != pl.String:
+        yield "number", present
+    else:
+        yield from _kinds_of_text(present)
+
+
+def _kinds_of_text(text: pl.Series) -> Iterator[tuple[Kind, pl.Series]]:
+    is_number = text.cast(pl.Float64, strict=False).is_not_null()
+    yield "number", text.filter(is_number)
+    text = text.filter(~is_number)
+    is_boolean = text.is_in(list(BOOLEANS))
+    yield "boolean", text.filter(is_boolean)
+    text = text.filter(~is_boolean)
+    for kind, pattern in _PATTERNS.items():
+        matches = text.str.contains(f"^(?:{pattern})$")
+        yield kind, text.filter(matches)
+        text = text.filter(~matches)
+    yield "text", text
