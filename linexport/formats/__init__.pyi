@@ -18,3 +18,7 @@ from ._registry import (
     of_path as of_path,
     register as register,
 )
+from ._statement import (
+    Statement as Statement,
+    stated as stated,
+)

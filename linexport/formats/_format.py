@@ -135,6 +135,16 @@ class Format(ABC):
         """Return how many features and targets the file states, where it states them."""
         return None
 
+    def metadata(self, data: bytes) -> Mapping[str, str]:  # noqa: ARG002 - it may have no place
+        """Return what the file says of itself, under the keys of `artifact_metadata`.
+
+        Nothing in it is run for that. Empty where it says nothing.
+
+        Raises:
+            ArtifactError: If it is damaged or hostile.
+        """
+        return {}
+
     def summarize(self, data: bytes) -> Any:  # noqa: ARG002 - most say nothing without being run
         """Check a file and say what it holds, without running it.
 

@@ -59,6 +59,12 @@ class Pt2(Format):
 
         return reproduces(self, data, model)
 
+    def metadata(self, data: bytes) -> Mapping[str, str]:
+        """Return what is in the extra file that `write` writes; it is read as a plain zip."""
+        from linexport.formats._pytorch import read_metadata
+
+        return read_metadata(data) or {}
+
     def open(self, data: bytes, model: "LinearModel", *, ours: bool) -> Iterator[Runtime]:
         """Yield what `torch.export.load` makes of the file.
 

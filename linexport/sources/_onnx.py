@@ -14,6 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from linexport.errors import ModelError
+from linexport.formats import stated
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.numerics import input_columns, linear_model
 from linexport.sources._onnx_operators import apply
@@ -52,9 +53,12 @@ def decode(data: bytes) -> Imported:
     proto = onnx_graph.check(data)
     ours = onnx_graph.read_named(proto)
     if ours is not None:
-        named = onnx_graph.read_columns(proto) is not None
+        said = stated(onnx_graph.read_metadata(proto))
         return Imported(
-            model=ours, source="linexport ONNX", features_named=named, targets_named=named
+            model=ours,
+            source="linexport ONNX",
+            features_named=said.features is not None,
+            targets_named=said.targets is not None,
         )
     for opset in proto.opset_import:
         if opset.domain == "" and opset.version < OLDEST_OPSET_VERSION:

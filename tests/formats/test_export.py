@@ -18,6 +18,7 @@ from linexport.formats import (
     export,
     of_path,
     register,
+    stated,
 )
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
@@ -123,4 +124,6 @@ def test_metadata_bring_the_columns_back():
     )
     metadata = artifact_metadata(model, FitRecord(solver="sgd", rows=1), {})
     proto = onnx_graph.parse(export(model, ["onnx"], metadata=metadata)["model.onnx"])
-    assert onnx_graph.read_columns(proto) == (model.features, model.targets)
+    said = stated(onnx_graph.read_metadata(proto))
+    assert (said.features, said.targets) == (model.features, model.targets)
+    assert (said.dtype, said.form) == (model.dtype, model.form)

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from linexport.columns import Column
 from linexport.errors import ArtifactError, ExportError
+from linexport.formats import Statement, stated
 from linexport.formats.onnx import Onnx, graph as onnx_graph
 from linexport.model import LinearModel
 
@@ -86,15 +87,27 @@ def test_metadata_come_in_one_order():
 def test_columns_come_from_the_metadata():
     features = '[{"name":"a","unit":"m","minimum":0.5,"maximum":2.0},{"name":"b"}]'
     proto = written(metadata={"features": features, "targets": '[{"name":"y"}]'})
-    assert onnx_graph.read_columns(proto) == (
-        (Column(name="a", unit="m", minimum=0.5, maximum=2.0), Column(name="b")),
-        (Column(name="y"),),
+    said = stated(onnx_graph.read_metadata(proto))
+    assert said.features == (
+        Column(name="a", unit="m", minimum=0.5, maximum=2.0),
+        Column(name="b"),
     )
+    assert said.targets == (Column(name="y"),)
+    assert said.form is None
 
 
 def test_a_file_without_columns_has_none():
-    assert onnx_graph.read_columns(written()) is None
+    assert stated(onnx_graph.read_metadata(written())) == Statement()
     assert onnx_graph.read_named(written()).feature_names == ("x1", "x2")
+
+
+def test_what_is_noted_twice_is_refused():
+    """Readers take the one or the other."""
+    proto = written(metadata={"features": '[{"name":"a"},{"name":"b"}]'})
+    proto.metadata_props.add(key="linexport.features", value='[{"name":"b"},{"name":"a"}]')
+    for read in (onnx_graph.read_metadata, onnx_graph.read_named):
+        with pytest.raises(ArtifactError, match="metadata have a key twice"):
+            read(proto)
 
 
 def test_columns_name_the_model():
@@ -130,7 +143,7 @@ def test_a_summary_says_what_a_file_holds():
 def test_damaged_columns_are_refused(features):
     proto = written(metadata={"features": features, "targets": "[]"})
     with pytest.raises(ArtifactError, match="names of columns are damaged"):
-        onnx_graph.read_columns(proto)
+        stated(onnx_graph.read_metadata(proto))
 
 
 def test_a_model_beyond_a_gibibyte_is_refused(monkeypatch):

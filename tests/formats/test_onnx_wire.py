@@ -269,7 +269,7 @@ def test_damaged_names_are_refused_with_the_same_words(features):
     assert onnx_wire.read(data) is not None
     said = verdict(Onnx().read, data)
     assert said == verdict(lambda proto: onnx_graph.read_named(onnx_graph.check(proto)), data)
-    assert said.startswith("The ONNX file's names of columns are damaged")
+    assert said.startswith("The file's names of columns are damaged")
 
 
 def test_only_files_that_are_not_recognised_load_the_onnx_package(monkeypatch):

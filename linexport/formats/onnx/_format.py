@@ -120,6 +120,16 @@ class Onnx(Format):
         states_targets = len(outputs) == 2 and isinstance(outputs[1], int)
         return inputs[1], outputs[1] if states_targets else None
 
+    def metadata(self, data: bytes) -> Mapping[str, str]:
+        """Return what the file says under `linexport.`.
+
+        Raises:
+            ArtifactError: If it is no ONNX file, or says something twice.
+        """
+        from linexport.formats.onnx import graph
+
+        return graph.read_metadata(graph.parse(data))
+
     def summarize(self, data: bytes) -> OnnxSummary:
         """Check a file and say what it holds.
 

@@ -15,7 +15,6 @@ from onnx.reference import ReferenceEvaluator
 
 from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
 from linexport._files import LARGEST_FILE, first_line
-from linexport.columns import Column
 from linexport.errors import ArtifactError, ExportError
 from linexport.formats.onnx import wire as onnx_wire
 from linexport.formats.onnx._versions import STANDARD_DOMAIN, check_versions, check_versions_of
@@ -33,7 +32,6 @@ __all__ = [
     "check_versions",
     "parse",
     "read",
-    "read_columns",
     "read_metadata",
     "read_named",
     "write",
@@ -158,21 +156,16 @@ def read(proto: onnx.ModelProto, layout: Layout | None = None) -> LinearModel | 
 
 
 def read_metadata(proto: onnx.ModelProto) -> dict[str, str]:
-    """Return what linexport noted in the file, without the prefix."""
-    return {
-        entry.key.removeprefix(METADATA_PREFIX): entry.value
-        for entry in proto.metadata_props
-        if entry.key.startswith(METADATA_PREFIX)
-    }
-
-
-def read_columns(proto: onnx.ModelProto) -> tuple[tuple[Column, ...], tuple[Column, ...]] | None:
-    """Return the features and the targets that linexport noted in the file, or None.
+    """Return what linexport noted in the file, without the prefix.
 
     Raises:
-        ArtifactError: If what it noted is damaged.
+        ArtifactError: If it is noted twice, of which each reader takes another.
     """
-    return onnx_wire.columns_in(read_metadata(proto))
+    noted = [entry for entry in proto.metadata_props if entry.key.startswith(METADATA_PREFIX)]
+    metadata = {entry.key.removeprefix(METADATA_PREFIX): entry.value for entry in noted}
+    if len(metadata) < len(noted):
+        raise ArtifactError("The ONNX file's metadata have a key twice.")
+    return metadata
 
 
 def read_named(proto: onnx.ModelProto) -> LinearModel | None:

@@ -30,12 +30,11 @@ length and as many bytes. Source: the protocol buffers' documentation, "Encoding
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-import msgspec
 import numpy as np
 
 from linexport._arrays import FloatArray, FloatDType
-from linexport.columns import Column
 from linexport.errors import ArtifactError, ModelError
+from linexport.formats import _statement as statement
 from linexport.model import LinearModel
 
 __all__ = [
@@ -44,7 +43,6 @@ __all__ = [
     "METADATA_PREFIX",
     "Layout",
     "Written",
-    "columns_in",
     "layouts",
     "named",
     "read",
@@ -163,37 +161,21 @@ def layouts(model: LinearModel | None) -> tuple[Layout | None, Layout | None]:
     return ("rows" if model.num_targets == 1 else None), "columns"
 
 
-def columns_in(
-    metadata: Mapping[str, str],
-) -> tuple[tuple[Column, ...], tuple[Column, ...]] | None:
-    """Return the features and the targets that linexport noted in a file, or None.
-
-    Raises:
-        ArtifactError: If what it noted is damaged.
-    """
-    if "features" not in metadata or "targets" not in metadata:
-        return None
-    try:
-        features = msgspec.json.decode(metadata["features"], type=tuple[Column, ...])
-        targets = msgspec.json.decode(metadata["targets"], type=tuple[Column, ...])
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise ArtifactError(f"The ONNX file's names of columns are damaged: {error}.") from error
-    return features, targets
-
-
 def named(model: LinearModel, metadata: Mapping[str, str]) -> LinearModel:
     """Return a model under the names that its file carries, if it does.
 
     Raises:
         ArtifactError: If the names are damaged or do not fit the numbers.
     """
-    columns = columns_in(metadata)
-    if columns is None:
-        return model
+    said = statement.stated(metadata)
+    features, targets = said.features, said.targets
     try:
-        return model.with_columns(*columns)
+        return model.with_columns(
+            model.features if features is None else features,
+            model.targets if targets is None else targets,
+        )
     except ModelError as error:
-        raise ArtifactError(f"The ONNX file's names of columns are damaged: {error}") from error
+        raise ArtifactError(f"The file's names of columns are damaged: {error}") from error
 
 
 def _graph(model: LinearModel, layout: Layout | None) -> bytes:
