@@ -106,8 +106,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         for names in (*by_target, *record.metrics.values()):
             _require_among(names, targets, "targets")
         features = {column.name for column in self.features}
-        for coefficients in record.coefficients.values():
+        for target, coefficients in record.coefficients.items():
             _require_among(coefficients.features, features, "features")
+            if missing := features - coefficients.features.keys():
+                raise BundleError(
+                    f"record.coefficients of '{target}' leave out the feature '{min(missing)}'"
+                )
         for of_target in of_targets.values():
             _require_among(of_target.features, features, "features")
 

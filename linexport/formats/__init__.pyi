@@ -21,4 +21,5 @@ from ._registry import (
 from ._statement import (
     Statement as Statement,
     stated as stated,
+    stating as stating,
 )

@@ -5,20 +5,17 @@ the one table here.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from linexport.errors import ArtifactError, ConfigError
 from linexport.formats._format import Format
 from linexport.formats._pt2 import Pt2
+from linexport.formats._statement import encoded, stating
 from linexport.formats._torchscript import TorchScript
 from linexport.formats.onnx import Onnx
 
 if TYPE_CHECKING:
-    from linexport.columns import Column
     from linexport.fit import FitRecord
     from linexport.model import LinearModel
 
@@ -95,14 +92,11 @@ def artifact_metadata(
     versions that made it; never a path, a name of a user or a host, a time or a row of data.
     """
     return {
-        "dtype": model.dtype.name,
-        "features": _json(_columns(model.features)),
-        "form": model.form,
-        "metrics": _json(record.metrics),
+        **stating(model),
+        "metrics": encoded(record.metrics),
         "rows": str(record.rows),
         "solver": record.solver,
-        "targets": _json(_columns(model.targets)),
-        "versions": _json(dict(versions)),
+        "versions": encoded(dict(versions)),
     }
 
 
@@ -126,15 +120,3 @@ def _named(name: str) -> Format:
     if name not in FORMATS:
         raise ConfigError(f"There is no format '{name}': use {', '.join(FORMATS)}.")
     return FORMATS[name]
-
-
-def _columns(columns: "Iterable[Column]") -> list[dict[str, str | float]]:
-    """Leave out what is not known: a wide model would carry it a thousand times."""
-    return [
-        {name: value for name, value in asdict(column).items() if value not in (None, "")}
-        for column in columns
-    ]
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value, order="deterministic").decode()

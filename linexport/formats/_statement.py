@@ -1,14 +1,18 @@
 """What an artifact says of its model in words, besides the numbers. Nothing here loads NumPy."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from linexport.columns import Column
 from linexport.errors import ArtifactError
 
-__all__ = ["Statement", "stated"]
+if TYPE_CHECKING:
+    from linexport.model import LinearModel
+
+__all__ = ["Statement", "encoded", "stated", "stating"]
 
 
 class Statement(NamedTuple):
@@ -23,6 +27,16 @@ class Statement(NamedTuple):
     accumulate: str | None = None
     """In which the sum is taken."""
     form: str | None = None
+
+
+def stating(model: "LinearModel") -> dict[str, str]:
+    """Return metadata that say what a model's artifact is, for `stated` to read."""
+    return {
+        "dtype": model.dtype.name,
+        "features": encoded(_known(model.features)),
+        "form": model.form,
+        "targets": encoded(_known(model.targets)),
+    }
 
 
 def stated(metadata: Mapping[str, str]) -> Statement:
@@ -45,3 +59,16 @@ def _columns(text: str | None) -> tuple[Column, ...] | None:
         return None if text is None else msgspec.json.decode(text, type=tuple[Column, ...])
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise ArtifactError(f"The file's names of columns are damaged: {error}.") from error
+
+
+def _known(columns: Iterable[Column]) -> list[dict[str, str | float]]:
+    """Leave out what is not known: a wide model would carry it a thousand times."""
+    return [
+        {name: value for name, value in asdict(column).items() if value not in (None, "")}
+        for column in columns
+    ]
+
+
+def encoded(value: object) -> str:
+    """Return a value as JSON, always written alike."""
+    return msgspec.json.encode(value, order="deterministic").decode()

@@ -25,6 +25,7 @@ from ._forms import (
     Form as Form,
     affine_of as affine_of,
     artifact_model as artifact_model,
+    half_widths as half_widths,
     input_rounding as input_rounding,
     largest_distance as largest_distance,
     raw_coefficients as raw_coefficients,

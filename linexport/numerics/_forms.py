@@ -5,12 +5,14 @@ the same two forms. The form with the smaller worst-case error over the range of
 is chosen: folding a feature at 1e6 +- 1 would leave float32 no digits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray, FloatDType
+from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.numerics import double_double as dd
@@ -29,6 +31,7 @@ __all__ = [
     "RoundingBudget",
     "affine_of",
     "artifact_model",
+    "half_widths",
     "input_rounding",
     "largest_distance",
     "raw_coefficients",
@@ -162,16 +165,29 @@ def _far_corner(fit: LinearModel, affine: Affine) -> Float64Array:
     return np.where(below > above, lower, upper)
 
 
+def half_widths(features: Sequence[Column]) -> Float64Array:
+    """Return half the width of each feature's training range, or of the one assumed, (D,)."""
+    return np.array(
+        [
+            ASSUMED_DEVIATIONS * (column.standard_deviation or 1.0)
+            if column.minimum is None or column.maximum is None
+            else column.maximum / 2 - column.minimum / 2
+            for column in features
+        ]
+    )
+
+
 def _range(model: LinearModel) -> tuple[Float64Array, Float64Array]:
     """The training range of each feature, or an assumed one around its mean."""
     lower, upper = np.empty((2, model.num_features))
     means = [column.mean or 0.0 for column in model.features]
     centres = means if model.mean is None else model.mean.tolist()
-    for index, (column, centre) in enumerate(zip(model.features, centres, strict=True)):
+    for index, (column, centre, half_width) in enumerate(
+        zip(model.features, centres, half_widths(model.features), strict=True)
+    ):
         if column.minimum is not None and column.maximum is not None:
             lower[index], upper[index] = column.minimum, column.maximum
         else:
-            half_width = ASSUMED_DEVIATIONS * (column.standard_deviation or 1.0)
             lower[index], upper[index] = centre - half_width, centre + half_width
     return lower, upper
 

@@ -8,6 +8,7 @@ from ._certificate import (
     Comparison as Comparison,
     ProbeConfig as ProbeConfig,
     RuntimeResult as RuntimeResult,
+    StatementResult as StatementResult,
     Verdict as Verdict,
     decode_certificate as decode_certificate,
     encode_certificate as encode_certificate,
@@ -17,3 +18,7 @@ from ._check import (
     check as check,
 )
 from ._exact import DoubleReference as DoubleReference
+from ._statements import (
+    compare_coefficients as compare_coefficients,
+    compare_statement as compare_statement,
+)

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from linexport._arrays import FloatArray
+from linexport.columns import Column
+from linexport.formats import stating
 from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx.wire import METADATA_PREFIX
 from linexport.model import LinearModel
 from linexport.parity._exact import DoubleReference, Expectation, Meaning, expect
 from linexport.parity._probes import Probe
@@ -61,6 +64,7 @@ def canaries(artifact: bytes | None, model: LinearModel) -> Iterator[Canary]:
         proto = onnx.ModelProto.FromString(artifact)
         meaning = change(proto, model)
         yield Canary(name=name, artifact=proto.SerializeToString(), meaning=meaning)
+    yield _names_swapped(artifact, model)
 
 
 def _with_numbers(name: str, artifact: bytes, model: LinearModel, fault: _Fault) -> Canary:
@@ -258,6 +262,29 @@ def _nan_hidden(proto: onnx.ModelProto, model: LinearModel) -> Meaning:
 def _batch_of_one(proto: onnx.ModelProto, _: LinearModel) -> None:
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def _names_swapped(artifact: bytes, model: LinearModel) -> Canary:
+    """Of two features, or else of two targets, in what the file says of itself."""
+    name, features, targets = "two names swapped", model.features, model.targets
+    if len(features) > 1:
+        features = (*_renamed(*features[:2]), *features[2:])
+    elif len(targets) > 1:
+        targets = (*_renamed(*targets[:2]), *targets[2:])
+    else:
+        return Canary(name=name, artifact=None, skipped="There is one feature, and one target.")
+    proto = onnx.ModelProto.FromString(artifact)
+    del proto.metadata_props[:]
+    for key, value in stating(model.with_columns(features, targets)).items():
+        proto.metadata_props.add(key=METADATA_PREFIX + key, value=value)
+    return Canary(
+        name=name,
+        artifact=proto.SerializeToString(),
+    )
+
+
+def _renamed(first: Column, second: Column) -> tuple[Column, Column]:
+    return replace(first, name=second.name), replace(second, name=first.name)
 
 
 def _after_output(

@@ -15,6 +15,7 @@ __all__ = [
     "Comparison",
     "ProbeConfig",
     "RuntimeResult",
+    "StatementResult",
     "Verdict",
     "decode_certificate",
     "encode_certificate",
@@ -83,11 +84,27 @@ class RuntimeResult:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StatementResult:
+    """What one file says of the model in words: names and their order, units, ranges, dtypes."""
+
+    source: str
+    """The file's name."""
+    states: tuple[str, ...]
+    """What it says something of; empty where it leaves all of it open."""
+    failure: str | None = None
+    """What it says that is not so, in a sentence; None if nothing is."""
+
+
+Catch = Literal["structure", "behaviour", "names"]
+"""The part of the check that notices a fault."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CanaryResult:
     """One known fault put into a copy of the artifact."""
 
     name: str
-    caught_by: tuple[Literal["structure", "behaviour"], ...] = ()
+    caught_by: tuple[Catch, ...] = ()
     skipped: str | None = None
     """Why the fault does not apply to this model; None if it was tried."""
 
@@ -102,7 +119,7 @@ class Certificate:
     """parity.json."""
 
     verdict: Verdict
-    """The worst of the runtimes'; disagrees also where a canary went unnoticed."""
+    """The worst of the runtimes'; disagrees also where names do, or a canary went unnoticed."""
     dtype: Literal["float32", "float64"]
     form: Literal["folded", "centred"]
     num_features: int
@@ -111,6 +128,8 @@ class Certificate:
     probe_seed: int
     runtimes: tuple[RuntimeResult, ...]
     canaries: tuple[CanaryResult, ...]
+    statements: tuple[StatementResult, ...] = ()
+    """Of each artifact, and of the manifest's coefficients."""
     artifacts: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file the certificate speaks of, by file name."""
     notes: tuple[str, ...] = ()
@@ -135,6 +154,7 @@ class Certificate:
         unnoticed = [canary.name for canary in self.canaries if not canary.passed]
         return (
             *(_with_names(first, others) for first, *others in alike.values()),
+            *(statement.failure for statement in self.statements if statement.failure),
             *(f"The check did not notice the planted fault '{name}'." for name in unnoticed),
         )
 

@@ -16,9 +16,11 @@ from linexport.numerics import FLOAT64
 from linexport.parity._certificate import (
     DEFAULT_PROBE_ROWS,
     CanaryResult,
+    Catch,
     Certificate,
     Comparison,
     RuntimeResult,
+    StatementResult,
     Verdict,
 )
 from linexport.parity._exact import DoubleReference, Expectation, Meaning, expect
@@ -37,6 +39,8 @@ class OpenedCanary:
     runtime: Runtime | None
     meaning: Meaning | None = None
     """What it should answer to a probe; None where it is to be refused whatever that is."""
+    statement: StatementResult | None = None
+    """What it says of itself, compared with the reference."""
     skipped: str | None = None
 
 
@@ -45,6 +49,7 @@ def check(
     runtimes: Sequence[Runtime],
     canaries: Iterable[OpenedCanary] = (),
     *,
+    statements: Sequence[StatementResult] = (),
     probe_rows: int = DEFAULT_PROBE_ROWS,
     probe_seed: int = 0,
 ) -> Certificate:
@@ -54,6 +59,7 @@ def check(
         reference: The model as it should be.
         runtimes: Opened from the saved bytes, of the reference's dtype.
         canaries: Copies with one fault each, which must fail.
+        statements: What files say of the model, compared with it already.
         probe_rows: Rows of the largest batch.
         probe_seed: Of the random rows; the same seed asks the same questions.
 
@@ -76,7 +82,7 @@ def check(
         )
     results = tuple(witness.result() for witness in witnesses)
     return Certificate(
-        verdict=_overall(results, canary_results),
+        verdict=_overall(results, canary_results, statements),
         dtype="float32" if model.dtype == np.float32 else "float64",
         form=model.form,
         num_features=model.num_features,
@@ -85,6 +91,7 @@ def check(
         probe_seed=probe_seed,
         runtimes=results,
         canaries=canary_results,
+        statements=tuple(statements),
     )
 
 
@@ -99,6 +106,8 @@ def _judged(
     Of a fault that went unnoticed, what it answers is worked out exactly, as the right answers are.
     """
     caught, skipped = witness.caught_by() if witness else (), canary.skipped
+    if canary.statement is not None and canary.statement.failure:
+        caught = (*caught, "names")
     if witness and not caught and canary.meaning is not None:
         pairs = ((expect(reference, probe), canary.meaning(reference, probe)) for probe in asked())
         if not any(right.excludes(faulty).any() for right, faulty in pairs):
@@ -106,8 +115,12 @@ def _judged(
     return CanaryResult(name=canary.name, caught_by=caught, skipped=skipped)
 
 
-def _overall(results: Sequence[RuntimeResult], canaries: Sequence[CanaryResult]) -> Verdict:
-    if not all(canary.passed for canary in canaries):
+def _overall(
+    results: Sequence[RuntimeResult],
+    canaries: Sequence[CanaryResult],
+    statements: Sequence[StatementResult],
+) -> Verdict:
+    if not all(canary.passed for canary in canaries) or any(said.failure for said in statements):
         return "disagrees"
     return max((result.verdict for result in results), key=_RANKS.__getitem__, default="consistent")
 
@@ -150,9 +163,9 @@ class _Witness:
         else:
             self._compare(expectation, prediction)
 
-    def caught_by(self) -> tuple[Literal["structure", "behaviour"], ...]:
-        """Tell which half of the check would have refused this runtime."""
-        found: list[Literal["structure", "behaviour"]] = []
+    def caught_by(self) -> tuple[Catch, ...]:
+        """Tell which parts of the check would have refused this runtime."""
+        found: list[Catch] = []
         if self._structure() == "differs":
             found.append("structure")
         if self.failure is not None:

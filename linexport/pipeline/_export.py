@@ -24,7 +24,7 @@ from linexport.numerics import (
 )
 from linexport.parity import Certificate, encode_certificate
 from linexport.pipeline._config import ExportConfig, chosen_formats
-from linexport.pipeline._verify import open_written, prove
+from linexport.pipeline._verify import open_written, prove, told_by
 from linexport.sources import Imported
 
 __all__ = ["Exported", "export"]
@@ -111,7 +111,8 @@ def export(
         chosen_formats(config),
         metadata=formats.artifact_metadata(model, record, versions),
     )
-    certificate = prove(model, artifacts, config, opener=open_written)
+    told = told_by(record, budgets, model)
+    certificate = prove(model, artifacts, config, opener=open_written, told=told)
     manifest = None
     if certificate.passed:
         card = reporting.model_card(model, record, budgets, certificate)

@@ -10,17 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from linexport import formats, parity, sources
+from linexport import bundle, formats, parity, sources
 from linexport._files import naming, parsing
-from linexport.bundle import Bundle
+from linexport.bundle import Bundle, ErrorBudget
 from linexport.errors import ArtifactError, ConfigError
-from linexport.formats import Format, Runtime
+from linexport.fit import FitRecord
+from linexport.formats import Format, Runtime, Statement
 from linexport.model import LinearModel
 from linexport.numerics import Form, artifact_model
-from linexport.parity import DEFAULT_PROBE_ROWS, Certificate, DoubleReference, ProbeConfig
+from linexport.parity import (
+    DEFAULT_PROBE_ROWS,
+    Certificate,
+    DoubleReference,
+    ProbeConfig,
+    StatementResult,
+)
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
 
-__all__ = ["prove", "verify"]
+__all__ = ["prove", "told_by", "verify"]
 
 Opener = Callable[[Format, bytes, LinearModel], Iterator[Runtime]]
 
@@ -66,7 +73,7 @@ def verify(
             artifacts,
             probes,
             opener=opener,
-            eager=isinstance(found, Bundle),
+            told=_told(found),
         )
     return replace(certificate, notes=notes)
 
@@ -77,7 +84,7 @@ def prove(
     probes: ProbeConfig,
     *,
     opener: Opener,
-    eager: bool = True,
+    told: StatementResult | None,
 ) -> Certificate:
     """Check every artifact against a model, and that the check notices planted faults.
 
@@ -86,20 +93,42 @@ def prove(
         artifacts: Files by name; the suffix tells the format.
         probes: What is asked.
         opener: Opens a file in every runtime that is to be asked.
-        eager: Whether to ask eager PyTorch too.
+        told: What the manifest of a bundle says, see `told_by`; None for a single artifact, beside
+            which eager PyTorch is not asked, and which may leave columns without a name.
     """
-    runtimes: list[Runtime] = [formats.eager(model)] if eager else []
+    is_bundle = told is not None
+    runtimes: list[Runtime] = [formats.eager(model)] if is_bundle else []
+    against = bundle.MANIFEST_FILE if is_bundle else "the reference"
+    compare = partial(parity.compare_statement, model=model, against=against, exact=is_bundle)
+    statements = [told] if told is not None else []
     for name, data in artifacts.items():
-        runtimes += opener(formats.of_path(name), data, model)
+        kind = formats.of_path(name)
+        opened = list(opener(kind, data, model))
+        said = formats.stated(kind.metadata(data))
+        statements.append(compare(name, said, runtime=opened[0]))
+        runtimes += opened
     certificate = parity.check(
         DoubleReference(model),
         runtimes,
-        _canaries(model, artifacts),
+        _canaries(model, artifacts, compare),
+        statements=statements,
         probe_rows=probes.probe_rows,
         probe_seed=probes.probe_seed,
     )
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
     return replace(certificate, artifacts=digests)
+
+
+def told_by(
+    record: FitRecord, budgets: Mapping[str, ErrorBudget], model: LinearModel
+) -> StatementResult:
+    """Compare the coefficients that a bundle's manifest states by name with its numbers."""
+    return parity.compare_coefficients(
+        bundle.MANIFEST_FILE,
+        record.coefficients,
+        model,
+        export={target: budget.export for target, budget in budgets.items()},
+    )
 
 
 def open_written(kind: Format, data: bytes, model: LinearModel) -> Iterator[Runtime]:
@@ -125,17 +154,30 @@ def open_judged(kind: Format, data: bytes, model: LinearModel, *, trust: bool) -
         yield from kind.open(data, model, ours=ours)
 
 
-def _canaries(model: LinearModel, artifacts: Mapping[str, bytes]) -> Iterator[parity.OpenedCanary]:
+def _told(found: Bundle | Artifact) -> StatementResult | None:
+    if not isinstance(found, Bundle):
+        return None
+    return told_by(found.manifest.record, found.manifest.error_budget, found.model)
+
+
+def _canaries(
+    model: LinearModel,
+    artifacts: Mapping[str, bytes],
+    compare: Callable[[str, Statement], StatementResult],
+) -> Iterator[parity.OpenedCanary]:
     """Open a copy of the ONNX artifact, of which canaries are made, for each planted fault."""
     onnx = formats.FORMATS["onnx"]
     for canary in parity.canaries(artifacts.get(onnx.file_name), model):
-        runtime = None
+        runtime, statement = None, None
         if canary.artifact is not None:
             runtime = next(onnx.open(canary.artifact, model, ours=False))
+            said = formats.stated(onnx.metadata(canary.artifact))
+            statement = compare(onnx.file_name, said)
         yield parity.OpenedCanary(
             name=canary.name,
             runtime=runtime,
             meaning=canary.meaning,
+            statement=statement,
             skipped=canary.skipped,
         )
 

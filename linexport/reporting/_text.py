@@ -12,7 +12,7 @@ from linexport.fit import (
     TargetStatistics,
 )
 from linexport.model import LinearModel
-from linexport.parity import Certificate
+from linexport.parity import Certificate, StatementResult
 
 __all__ = [
     "budget_lines",
@@ -170,6 +170,7 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     if certificate.passed:
         likely = max((r.probabilistic_fraction for r in certificate.runtimes), default=0.0)
         lines += [f"  For information: {likely:.3f} of the bound that grows with sqrt(D) only."]
+    lines += _statement_lines(certificate.statements)
     caught, tried = _caught(certificate)
     if certificate.canaries:
         skipped = len(certificate.canaries) - tried
@@ -180,12 +181,24 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     return [*lines, *certificate.failures]
 
 
+def _statement_lines(statements: Iterable[StatementResult]) -> list[str]:
+    right = [said.source for said in statements if said.states and not said.failure]
+    silent = [said.source for said in statements if not said.states]
+    return [
+        *([f"  Names, units and ranges agree: {', '.join(right)}."] if right else []),
+        *([f"  Names are not stated: {', '.join(silent)}."] if silent else []),
+    ]
+
+
 def conclusion(certificate: Certificate) -> str:
     """One line: the verdict, for which runtimes, how close, what was caught."""
     # The keys of the inner dictionaries are ordered sets.
     by_verdict: dict[str, dict[str, None]] = {certificate.verdict: {}}
     for runtime in certificate.runtimes:
         by_verdict.setdefault(runtime.verdict, {})[runtime.name.split(",")[0]] = None
+    for statement in certificate.statements:
+        if statement.failure:
+            by_verdict[certificate.verdict][f"what {statement.source} states"] = None
     parts = [
         f"{verdict}: {', '.join(names) or 'a planted fault went unnoticed'}"
         for verdict, names in by_verdict.items()
