@@ -284,7 +284,7 @@ def test_a_column_that_is_not_finite_is_named():
         form="folded",
         features=features,
         targets=EXAMPLE.targets,
-        record=EXAMPLE.record,
+        record=FitRecord(solver="sgd", rows=1),
         error_budget={},
         versions={},
         files={},

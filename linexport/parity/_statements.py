@@ -164,8 +164,8 @@ def _unlike_numbers(
         else ("the intercept", said.intercept, bias[k])
     )
     return (
-        f"{what} for '{target}' as {theirs:.17g}, the weights as {ours:.17g}: the names, or the "
-        "numbers, are not of one model"
+        f"{what} for '{target}' as {float(theirs)}, the weights as {float(ours)}: the names, or "
+        "the numbers, are not of one model"
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from linexport.columns import Column
+from linexport.formats import FORMATS, stated
 from linexport.formats._format import Runtime
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx._runtime import OrtRuntime
@@ -14,6 +15,7 @@ from linexport.parity._canaries import canaries
 from linexport.parity._certificate import Certificate
 from linexport.parity._check import OpenedCanary, check
 from linexport.parity._exact import DoubleReference
+from linexport.parity._statements import compare_statement
 
 
 @pytest.fixture(scope="session")
@@ -65,10 +67,15 @@ def open_canaries() -> Callable[[LinearModel], list[OpenedCanary]]:
 
 def _opened(model: LinearModel) -> Iterable[OpenedCanary]:
     for canary in canaries(onnx_graph.write(model), model):
-        runtime = canary.artifact and OrtRuntime.open(canary.artifact, num_threads=1)
+        runtime = statement = None
+        if canary.artifact:
+            runtime = OrtRuntime.open(canary.artifact, num_threads=1)
+            said = stated(FORMATS["onnx"].metadata(canary.artifact))
+            statement = compare_statement(canary.name, said, model)
         yield OpenedCanary(
             name=canary.name,
-            runtime=runtime or None,
+            runtime=runtime,
             meaning=canary.meaning,
+            statement=statement,
             skipped=canary.skipped,
         )

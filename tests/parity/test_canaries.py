@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from linexport.formats import stated
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel
@@ -44,12 +45,15 @@ def test_every_fault_is_caught(make_model, open_canaries, dtype, centred, num_ta
     """By its numbers, and by what it predicts."""
     model = make_model(dtype, centred=centred, num_targets=num_targets)
     report = check(DoubleReference(model), [], open_canaries(model), probe_rows=64)
-    assert {canary.name for canary in report.canaries} == NUMBER_FAULTS | GRAPH_FAULTS
+    every_fault = NUMBER_FAULTS | GRAPH_FAULTS | {"two names swapped"}
+    assert {canary.name for canary in report.canaries} == every_fault
     impossible = {"targets swapped"} if num_targets == 1 else set()
     impossible |= {"weights through float32"} if dtype == "float32" else set()
     for canary in report.canaries:
         assert (canary.skipped is not None) == (canary.name in impossible)
-        if canary.skipped is None:
+        if canary.name == "two names swapped":
+            assert canary.caught_by == ("names",)
+        elif canary.skipped is None:
             assert "behaviour" in canary.caught_by, canary
             assert ("structure" in canary.caught_by) == (canary.name in NUMBER_FAULTS)
 
@@ -210,3 +214,13 @@ def test_faults_keep_the_artifacts_metadata(make_model):
     artifact = onnx_graph.write(model, metadata={"solver": "sgd"})
     data = planted(model, artifact)["bias dropped"].artifact
     assert onnx_graph.read_metadata(onnx_graph.parse(data)) == {"solver": "sgd"}
+
+
+def test_two_names_are_swapped_without_their_columns_or_numbers(make_model):
+    model = make_model(num_targets=2)
+    data = planted(model)["two names swapped"].artifact
+    said = stated(onnx_graph.read_metadata(onnx_graph.parse(data)))
+    assert [column.name for column in said.features] == ["x1", "x0", "x2", "x3"]
+    assert [column.minimum for column in said.features] == [c.minimum for c in model.features]
+    assert said.targets == model.targets
+    assert onnx_graph.read(onnx_graph.parse(data)).same_numbers(model)
