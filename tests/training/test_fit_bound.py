@@ -57,9 +57,10 @@ TABLES = [
 ]
 
 
-def largest_distance(model, features, target, weights=None) -> Fraction:
+def largest_distance(model, features, target, **settings) -> Fraction:
     """From the exact optimum, over the box of the rows' ranges, in rational numbers."""
-    level, *slopes = solve_exactly(features, target, weights=weights).coefficients
+    exact = solve_exactly(features, target, **settings).coefficients
+    level, *slopes = exact if settings.get("intercept", True) else [Fraction(0), *exact]
     weight, bias = exactly(model.weight[0]), Fraction(model.bias[0].item())
     mean = [Fraction(0)] * len(weight) if model.mean is None else exactly(model.mean)
     bias -= sum(w * m for w, m in zip(weight, mean, strict=True))
@@ -99,15 +100,18 @@ def test_a_fit_by_sgd_is_never_farther_from_the_exact_optimum_than_said(table, p
         assert reported <= distance * (1 + Fraction(2.0**-48)) + Fraction(2.0**-50 * size)
 
 
+@pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("table", TABLES)
-def test_a_fit_by_least_squares_is_never_farther_either(table):
+def test_a_fit_by_least_squares_is_never_farther_either(table, intercept):
+    solver = LeastSquaresConfig(intercept=intercept)
     for seed in range(NUM_SEEDS):
         random = np.random.default_rng(seed)
         features, target = table(random, int(random.integers(8, 20)))
         some, many = random.uniform(0.1, 3, len(target)), random.integers(1, 10**6, len(target))
         for weights in (None, some, many.astype(float)):
             rows = InMemory(features, target, weights)
-            fit = train(rows, solver=LeastSquaresConfig())
+            fit = train(rows, solver=solver)
             reported = fit.record.optimum["y"].prediction
-            distance = largest_distance(fit.model, features, target, weights)
+            settings = {"weights": weights, "intercept": intercept}
+            distance = largest_distance(fit.model, features, target, **settings)
             assert distance <= Fraction(reported)
