@@ -1,13 +1,16 @@
 """Fits of rows that several ranks hold are those of one process with all rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from threaded_ranks import on_ranks
 
 from linexport.errors import TrainingError
+from linexport.fit import Weighting
 from linexport.least_squares._solver import LeastSquaresConfig
 from linexport.numerics._bounds import gamma
-from linexport.rows._dataset import Dataset, share_dataset
+from linexport.rows._dataset import _take, share_dataset
 from linexport.rows._inputs import as_dataset
 from linexport.sgd._config import SGDConfig
 from linexport.training._train import train
@@ -31,14 +34,14 @@ def uneven(dataset, rank, num_ranks):
     """Rank 0 gets nothing, rank 1 five rows, the last one most."""
     bounds = [0, 0, *(5 * number for number in range(1, num_ranks - 1)), dataset.num_rows]
     rows = slice(bounds[rank], bounds[rank + 1])
-    return Dataset(
-        feature_values=dataset.feature_values[rows],
-        target_values=dataset.target_values[rows],
-        features=dataset.features,
-        targets=dataset.targets,
-        true_weight=dataset.true_weight,
-        true_bias=dataset.true_bias,
-    )
+    return _take(dataset, rows)
+
+
+def weighted(dataset, kind):
+    if kind is None:
+        return dataset
+    weights = np.random.default_rng(6).integers(0, 4, dataset.num_rows).astype(float)
+    return replace(dataset, weights=weights, weighting=Weighting(column="w", kind=kind))
 
 
 def fit_on_ranks(dataset, solver, num_ranks, share=share_dataset, **options):
@@ -56,14 +59,17 @@ def bits(model):
 
 @every_size
 @pytest.mark.parametrize("share", [share_dataset, uneven])
-@pytest.mark.parametrize("l2", [0.0, 2.5])
-def test_least_squares_on_ranks_is_the_optimum_of_all_rows_to_the_last_bit(num_ranks, share, l2):
+@pytest.mark.parametrize("settings", [{}, {"l2": 2.5}, {"intercept": False}], ids=str)
+@pytest.mark.parametrize("kind", [None, "precision", "frequency"])
+def test_least_squares_on_ranks_is_the_optimum_of_all_rows_to_the_last_bit(
+    num_ranks, share, settings, kind
+):
     """Sums are in double-double: the order of the rows is lost when the result is rounded."""
-    dataset, config = table(), LeastSquaresConfig(l2=l2)
+    dataset, config = weighted(table(), kind), LeastSquaresConfig(**settings)
     alone = train(dataset, solver=config)
     for result in fit_on_ranks(dataset, config, num_ranks, share):
         assert result.record.coefficients == alone.record.coefficients
-        assert result.record.rows == dataset.num_rows
+        assert result.record.rows == alone.record.rows
         for ours, theirs in zip(result.model.features, alone.model.features, strict=True):
             assert (ours.minimum, ours.maximum) == (theirs.minimum, theirs.maximum)
         for target in ("y1", "y2"):
@@ -72,6 +78,8 @@ def test_least_squares_on_ranks_is_the_optimum_of_all_rows_to_the_last_bit(num_r
             rounding = gamma(220, unit_roundoff=ROUNDOFF)
             assert abs(ours.mae - theirs.mae) <= 2 * rounding * theirs.mae
             assert abs(ours.rmse - theirs.rmse) <= 2 * rounding * theirs.rmse
+            assert abs(ours.r2 - theirs.r2) <= 4 * rounding * (1 - theirs.r2) + 2 * ROUNDOFF
+            assert ours.rows == theirs.rows
 
 
 def test_every_rank_holds_the_same_bits():
