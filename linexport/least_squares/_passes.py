@@ -17,7 +17,7 @@ from linexport.least_squares._factor import Factor, Frame, Gram, frame_around, m
 from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._solution import Solution, solve_independent, try_solve
 from linexport.least_squares._split import RunningSum, add_plain_gram, add_split_gram
-from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
+from linexport.numerics import FLOAT64, double_double as dd
 from linexport.rows import Ranks, Rows
 
 CAREFUL = 3
@@ -150,10 +150,8 @@ class Accumulator:
         self._num_slices = min(self._num_slices, num_slices)
         if self._frame is None:
             self._frame = _first_frame(columns)
-        root = None
         if weights is not None:
             weights = weights.astype(np.float64)
-            root = dd.square_root(weights)
             if self._frequencies:
                 self._sum_of_frequencies += int(weights.sum())
             else:
@@ -161,29 +159,32 @@ class Accumulator:
         # Where the frame turns out not to fit, sums overflow; Factor.in_range() tells.
         with np.errstate(over="ignore", invalid="ignore"):
             if num_slices == 0:
-                self._add_plain(values, None if root is None else root.high)
+                self._add_plain(values, weights)
             else:
-                self._add_split(values, root, num_slices)
+                self._add_split(values, weights, num_slices)
 
-    def _add_plain(self, values: Float64Array, root: Float64Array | None) -> None:
+    def _add_plain(self, values: Float64Array, weights: Float64Array | None) -> None:
         assert self._frame is not None
         columns = values[:-1]
         np.subtract(columns, self._frame.shift[:, None], out=columns)
         if self._frame.exponent.any():
             np.ldexp(columns, -self._frame.exponent[:, None], out=columns)
         values[-1] = 1.0
-        if root is not None:
-            np.multiply(values, root, out=values)
+        if weights is not None:
+            np.multiply(values, np.sqrt(weights), out=values)
         self._squared_error += add_plain_gram(self._total, values, self._terms)
 
-    def _add_split(self, values: Float64Array, root: DoubleDouble | None, num_slices: int) -> None:
+    def _add_split(
+        self, values: Float64Array, weights: Float64Array | None, num_slices: int
+    ) -> None:
         assert self._frame is not None
         shift, exponent = self._frame.shift[:, None], -self._frame.exponent[:, None]
         columns = dd.scale_by_power_of_two(dd.two_sum(values[:-1], -shift), exponent)
         ones = np.ones((1, values.shape[1]))
         high = np.vstack([columns.high, ones])
         tail = np.vstack([columns.low, 0 * ones])
-        if root is not None:
+        if weights is not None:
+            root = dd.square_root(weights)
             weighted, low = dd.two_product(high, root.high)
             tail = tail * root.high + low + high * root.low
             high = weighted
@@ -192,7 +193,7 @@ class Accumulator:
             high,
             tail if tail.any() else None,
             num_slices,
-            tail_bound=FLOAT64.unit_roundoff if root is None else _WEIGHTED_TAIL,
+            tail_bound=FLOAT64.unit_roundoff if weights is None else _WEIGHTED_TAIL,
         )
 
 

@@ -61,7 +61,7 @@ def _coefficient_lines(fit: FitRecord, truth: Mapping[str, Coefficients] | None)
     for target, estimated in fit.coefficients.items():
         lines += [f"Coefficients of '{target}' ({_origin(fit)})"]
         if fit.statistics is not None and target in fit.statistics.targets and truth is None:
-            lines += _statistics_lines(fit.statistics, fit.statistics.targets[target])
+            lines += _statistics_lines(fit, fit.statistics, fit.statistics.targets[target])
         else:
             lines += _estimate_lines(estimated, truth[target] if truth else None)
     return lines
@@ -82,12 +82,16 @@ def _named(coefficients: Coefficients) -> dict[str, float]:
     return {"(intercept)": coefficients.intercept, **coefficients.features}
 
 
-def _statistics_lines(statistics: FitStatistics, target: TargetStatistics) -> list[str]:
+def _statistics_lines(
+    fit: FitRecord, statistics: FitStatistics, target: TargetStatistics
+) -> list[str]:
     named = {} if target.intercept is None else {"(intercept)": target.intercept}
     percent = f"{100 * statistics.confidence:.3g} %"
     header = ["", "estimated", "std. error", "t", "p", f"{percent} from", "to", "VIF"]
     rows = [_statistics_row(name, value) for name, value in (named | target.features).items()]
     spread = number(target.residual_standard_deviation)
+    precision = fit.weights is not None and fit.weights.kind == "precision"
+    spread += " of a row of weight 1" if precision else ""
     around = "the mean" if statistics.around_mean else "0, for lack of an intercept"
     return [
         *cut(header, rows, " in manifest.json"),

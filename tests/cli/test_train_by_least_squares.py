@@ -152,8 +152,8 @@ def test_standard_input_is_read_once(run, tmp_path, monkeypatch, solver):
         (
             ["--weights-kind", "frequency"],
             2.5,
-            "The weight 2.5 is no whole number, which a frequency is; for weights that are "
-            "precisions take --weights-kind precision",
+            "The weight 2.5 is no whole number up to 2**53, which a frequency is; for weights "
+            "that are precisions take --weights-kind precision",
         ),
         (["--weights-kind", "frequency", "--test-fraction", ".3"], "inf", "inf is given"),
     ],

@@ -99,11 +99,14 @@ def test_weighted_coefficients_are_the_exact_optimum():
     assert agree([*best.bias, *best.weight[0]], exact.rounded(), 1e-13)
 
 
-def test_the_objective_of_the_ridge_is_scikit_learns():
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_objective_of_the_ridge_is_scikit_learns(weighted):
     features, targets = table(200, num_targets=2)
+    weights = np.random.default_rng(3).uniform(0.1, 3, size=200) if weighted else None
     for intercept in (True, False):
-        best = optimum(InMemory(features, targets), l2=3.0, intercept=intercept)
-        ridge = Ridge(alpha=3.0, solver="svd", fit_intercept=intercept).fit(features, targets)
+        best = optimum(InMemory(features, targets, weights), l2=3.0, intercept=intercept)
+        ridge = Ridge(alpha=3.0, solver="svd", fit_intercept=intercept)
+        ridge.fit(features, targets, sample_weight=weights)
         assert agree(best.weight, ridge.coef_, 1e-9)
         assert agree(best.bias, ridge.intercept_, 1e-9) if intercept else not best.bias.any()
 

@@ -167,6 +167,7 @@ def test_blocks_are_the_rows_in_their_order():
         ("precision", [np.nan, 1], "row 1: There is no value"),
         ("frequency", [1, np.inf], "row 2: inf is given"),
         ("frequency", [1, 0.5], "row 2: The weight 0.5 is no whole number"),
+        ("frequency", [1, 1e300], "row 2: The weight 1e\\+300 is no whole number"),
         ("frequency", [1, 1, 1], "2 rows take as many weights"),
     ],
 )
