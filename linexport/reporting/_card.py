@@ -12,6 +12,16 @@ from linexport.reporting._text import budget_lines, certificate_lines, conclusio
 
 __all__ = ["model_card"]
 
+_PRECISION = {
+    "float32": (
+        "Some runtimes compute float32 models with fewer bits, unless told otherwise: OpenVINO in",
+        "bfloat16 (`INFERENCE_PRECISION_HINT` = `f32` keeps float32), onnxruntime on CUDA in TF32",
+        "(`use_tf32` = `0`), TensorRT too (`NVIDIA_TF32_OVERRIDE=0`).",
+    ),
+    "float64": ("OpenVINO computes float64 models in float32.",),
+}
+"""What undoes the proof in runtimes that were not asked, by the artifacts' dtype."""
+
 
 def model_card(
     model: LinearModel,
@@ -30,6 +40,8 @@ def model_card(
         f"Parity: {conclusion(certificate)}.",
         "",
         *_code("python", _example(model, certificate)),
+        "",
+        *_PRECISION[certificate.dtype],
         "",
         "## Fit",
         "",
