@@ -153,6 +153,12 @@ def _dependence(fit: Solved, rows: Rows, config: LeastSquaresConfig) -> str:
             rounded = (fit.factor.unit_roundoff[involved] > FLOAT64.unit_roundoff).any()
             within = ", within the rounding of the format that they came in" if rounded else ""
             sentences.append(f"{first} is a combination of {_listed(others)}{within}")
+    if fit.solution is None:  # there is none to be a combination of
+        as_weighted = "" if rows.weighting is None else ", as the rows weigh"
+        sentences += [
+            f"'{names[fit.dependent[k]]}' is constant but for rounding{as_weighted}"
+            for k in varying
+        ]
     return f"{rows.source}: the features are linearly dependent: {'; '.join(sentences)}."
 
 

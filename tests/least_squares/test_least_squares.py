@@ -363,6 +363,13 @@ def test_no_rows_are_an_error():
         optimum(InMemory(features[:0], target[:0]))
 
 
+def test_a_feature_that_varies_where_no_row_weighs_is_named():
+    weights = [1, 1, 1e40, 1, 1]
+    rows = InMemory(np.arange(5.0)[:, None], np.arange(5.0) ** 2, weights)
+    with pytest.raises(TrainingError, match="'x1' is constant but for rounding, as the rows weigh"):
+        optimum(rows)
+
+
 def test_a_table_without_a_varying_feature_is_an_error():
     rows = InMemory(np.ones((5, 2)), np.arange(5.0))
     with pytest.raises(TrainingError, match="no feature varies"):
