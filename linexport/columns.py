@@ -1,6 +1,6 @@
 """What a model calls its inputs and outputs. Without NumPy, so that names can be read early."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from linexport.errors import DataError, ModelError
@@ -10,6 +10,7 @@ __all__ = [
     "default_columns",
     "listed",
     "named_columns",
+    "option",
     "require_known",
     "require_unique",
     "split_names",
@@ -107,6 +108,16 @@ def split_names(values: str | Sequence[str], names: Sequence[str]) -> list[str]:
     """Take "a,b", as users write columns, as two names, unless there is a column of that name."""
     values = [values] if isinstance(values, str) else values
     return [name for value in values for name in ([value] if value in names else value.split(","))]
+
+
+def option(flag: str, names: Iterable[str]) -> str:
+    """Return an option that names columns as `split_names` takes them, to paste into a shell."""
+    import shlex  # only for whoever is told to
+
+    names = list(names)
+    plain = [name for name in names if "," not in name]
+    parts = [*([",".join(plain)] if plain else []), *(name for name in names if "," in name)]
+    return " ".join(f"{flag} {shlex.quote(part)}" for part in parts)
 
 
 def _suggestion(name: str, names: Sequence[str]) -> str:

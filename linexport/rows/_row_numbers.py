@@ -10,10 +10,9 @@ Unless features are named, they are all columns that are left. Among these
 
 import math
 import re
-import shlex
 from collections.abc import Collection, Iterator, Sequence
 
-from linexport.columns import Column, listed
+from linexport.columns import Column, listed, option
 from linexport.errors import DataError
 from linexport.tables import Table
 
@@ -36,12 +35,11 @@ def features_left(table: Table, taken: Collection[str]) -> tuple[list[str], tupl
     for name in names:
         by = "pandas" if _BY_PANDAS.fullmatch(name) else _WRITTEN_BY.get(name)
         if by is not None and (name or name == table.names[0]):
-            others = ",".join(other for other in names if other != name)
+            others = option("--features", [other for other in names if other != name])
             shown = f"'{name}'" if name else "A column without a name"
             raise DataError(
                 f"{shown} is what {by} writes of row numbers, which are no data: leave it out with "
-                f"--exclude {shlex.quote(name)}, or name the features with --features "
-                f"{shlex.quote(others)}.",
+                f"{option('--exclude', [name])}, or name the features with {others}.",
                 source=table.source,
             )
     lines = (
@@ -72,5 +70,5 @@ def counting(features: Sequence[Column], num_rows: int) -> Iterator[str]:
             yield (
                 f"The feature {listed([column.name])} holds the numbers {first:.0f} to "
                 f"{last:.0f}, once each, as row numbers do: if it is no data, leave it out with "
-                f"--exclude {shlex.quote(column.name)}."
+                f"{option('--exclude', [column.name])}."
             )

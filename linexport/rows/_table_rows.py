@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from linexport._arrays import Float64Array
-from linexport.columns import Column, named_columns, require_known
+from linexport.columns import Column, named_columns, option, require_known
 from linexport.errors import DataError
 from linexport.fit import Weighting, WeightsKind
 from linexport.rows._config import MissingInFit, check_missing
@@ -72,9 +72,25 @@ class TableRows:
         """Yield finite features (n, D), targets (n, K) and, where rows have weights, these (n,).
 
         Raises:
-            DataError: At the first value that cannot be used; after the last batch, if there was
-                no row.
+            DataError: Of all columns that hold no numbers; else at the first value that cannot be
+                used; after the last batch, if there was no row.
         """
+        try:
+            yield from self._finite_batches()
+        except DataError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: DataError) -> DataError:
+        """Return what to say of a value that cannot be used: of all columns that hold such."""
+        if error.column is None or self.read_once:
+            return error
+        from linexport.rows._unusable import unusable  # with polars
+        from linexport.tables import look
+
+        named = ([column.name for column in part] for part in (self.features, self.targets))
+        return unusable(look(self._table), *named, is_file=bool(self._table.files)) or error
+
+    def _finite_batches(self) -> Iterator[tuple[Float64Array, ...]]:
         names = [column.name for column in self.features + self.targets]
         num_features, num_columns = len(self.features), len(names)
         names += [] if self.weighting is None else [self.weighting.column]
@@ -106,7 +122,7 @@ class TableRows:
     def _text_remedy(self, name: str) -> str:
         if any(column.name == name for column in self.targets):
             return "correct it, or choose a target of numbers"
-        return f"correct it, or exclude a column of text with --exclude {name}"
+        return f"correct it, or exclude a column of text with {option('--exclude', [name])}"
 
 
 def training_rows(

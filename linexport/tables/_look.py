@@ -155,6 +155,9 @@ class _Seen:
     def look(self) -> ColumnLook:
         kind: Kind = max(self.counts, key=lambda kind: self.counts[kind], default="empty")
         others = [other for other in self.counts if other != kind]
+        marked = [other for other in self.counts if other.startswith("number with ")]
+        if marked and {*self.counts} <= {*marked, "number"}:  # "5" beside "3,14"
+            kind, others = max(marked, key=lambda kind: self.counts[kind]), []
         examples = [text for other in others for text in self.examples[other]]
         minimum, maximum = self.ends if self.ends and kind == "number" else (None, None)
         levels = self.levels

@@ -196,7 +196,11 @@ def test_a_bundle_is_replaced_only_when_asked_and_anything_else_never(run, tmp_p
 
 
 BAD_TABLES = {
-    "text column": ("a,b,y\n1,x,1\n2,y,2\n3,z,4\n9,w,7\n", "column 'b', row 1", "--exclude"),
+    "text column": (
+        "a,b,y\n1,x,1\n2,y,2\n3,z,4\n9,w,7\n",
+        "'b' is text with 4 levels",
+        "--exclude b",
+    ),
     "missing": ("a,b,y\n1,4,1\n2,,2\n3,5,4\n5,1,1\n", "column 'b', row 2", "--missing drop"),
     "infinite": ("a,b,y\n1,4,1\n2,3,2\n3,inf,4\n5,1,1\n", "column 'b', row 3", "--missing drop"),
     "NaN": ("a,b,y\nnan,4,1\n2,3,2\n3,2,4\n5,1,1\n", "column 'a', row 1", "--missing drop"),

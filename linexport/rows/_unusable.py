@@ -1,0 +1,67 @@
+"""All columns that are no numbers, said at once, each with what it is."""
+
+import shlex
+from collections.abc import Sequence
+
+from linexport.columns import option
+from linexport.errors import DataError
+from linexport.tables import MOST_LEVELS, ColumnLook, TableLook
+
+_MOST_SAID = 12
+_LONGEST = 20
+
+
+def unusable(
+    look: TableLook, features: Sequence[str], targets: Sequence[str], *, is_file: bool
+) -> DataError | None:
+    """Say which of some columns cannot be fitted to as they are, and what each is.
+
+    Returns:
+        None where there is none; nor where the one at fault is numbers but for some values, of
+        which the first is better shown where it is.
+    """
+    wanted = {*features, *targets}
+    found = [column for column in look.columns if column.name in wanted and not column.is_usable]
+    if not found or (len(found) == 1 and found[0].kind in ("number", "boolean")):
+        return None
+    said = [f"'{column.name}' {_what(column)}" for column in found[:_MOST_SAID]]
+    more = f"; and {len(found) - _MOST_SAID} more" if len(found) > _MOST_SAID else ""
+    is_target = [column.name for column in found if column.name in targets]
+    excluded = [column.name for column in found if column.name not in targets]
+    remedies = [
+        *([f"choose another target than '{is_target[0]}'"] if is_target else []),
+        *(
+            [f"leave out what is no feature with {option('--exclude', excluded)}"]
+            if excluded
+            else []
+        ),
+    ]
+    how = f"linexport describe {shlex.quote(look.source)}"
+    return DataError(
+        f"{'; '.join(said)}{more}: {', and '.join(remedies)}; "
+        f"{how if is_file else 'linexport.describe(table)'} shows what each column holds.",
+        source=look.source,
+    )
+
+
+def _what(column: ColumnLook) -> str:
+    example = column.examples[0] if column.examples else ""
+    shown = f"'{example}'" if len(example) <= _LONGEST else f"'{example[:_LONGEST]}...'"
+    if column.others:
+        return f"is a {column.kind} but for {column.others} of its values ({shown})"
+    match column.kind:
+        case "empty":
+            return "is empty"
+        case "date" | "time":
+            return f"holds {column.kind}s ({shown})"
+        case "text" if column.levels is not None:
+            return f"is text with {len(column.levels)} level{'s'[: len(column.levels) != 1]}"
+        case "text":
+            return f"is text with more than {MOST_LEVELS} levels ({shown})"
+        case "nested":
+            return "holds lists or objects"
+        case "number with a comma":
+            return f"has commas ({shown}), which may be decimal points or thousands separators"
+        case "number with a sign":
+            return f"has signs ({shown})"
+    return f"has thousands separators ({shown})"
