@@ -48,8 +48,8 @@ ROWS = {
         'day,kind,"my price",z,tax,rooms,y\n'
         '2024-01-05,flat,"1,234",,5%,2,1\n2024-02-01,flat,7,,6%,?,2\n',
         "t.csv: 'day' holds dates ('2024-01-05'); 'kind' is text with 1 level; 'my price' has "
-        "commas ('1,234'), which may be decimal points or thousands separators; 'z' is empty; 'tax' has "
-        "signs ('5%'); 'rooms' is a number but for 1 of its values ('?'): leave out what is no "
+        "commas ('1,234'), which may be decimal points or thousands separators; 'z' is empty; "
+        "'tax' has signs ('5%'); 'rooms' is a number but for 1 of its values ('?'): leave out what is no "
         f"feature with --exclude 'day,kind,my price,z,tax,rooms'; {DESCRIBE}",
     ),
     "a boolean among numbers": (
