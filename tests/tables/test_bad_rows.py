@@ -49,8 +49,8 @@ ROWS = {
         '2024-01-05,flat,"1,234",,5%,2,1\n2024-02-01,flat,7,,6%,?,2\n',
         "t.csv: 'day' holds dates ('2024-01-05'); 'kind' is text with 1 level; 'my price' has "
         "commas ('1,234'), which may be decimal points or thousands separators; 'z' is empty; "
-        "'tax' has signs ('5%'); 'rooms' is a number but for 1 of its values ('?'): leave out what is no "
-        f"feature with --exclude 'day,kind,my price,z,tax,rooms'; {DESCRIBE}",
+        "'tax' has signs ('5%'); 'rooms' is a number but for 1 of its values ('?'): leave out what "
+        f"is no feature with --exclude 'day,kind,my price,z,tax,rooms'; {DESCRIBE}",
     ),
     "a boolean among numbers": (
         "x,y\n1,2\ntrue,3\n4,5\n",
