@@ -30,5 +30,6 @@ from ._forms import (
     largest_distance as largest_distance,
     raw_coefficients as raw_coefficients,
     rounding_budget as rounding_budget,
+    stated_model as stated_model,
 )
 from .double_double import DoubleDouble as DoubleDouble

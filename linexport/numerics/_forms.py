@@ -5,7 +5,7 @@ the same two forms. The form with the smaller worst-case error over the range of
 is chosen: folding a feature at 1e6 +- 1 would leave float32 no digits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport.columns import Column
 from linexport.errors import ModelError
+from linexport.fit import Coefficients
 from linexport.model import LinearModel
 from linexport.numerics import double_double as dd
 from linexport.numerics._bounds import (
@@ -36,6 +37,7 @@ __all__ = [
     "largest_distance",
     "raw_coefficients",
     "rounding_budget",
+    "stated_model",
 ]
 
 Form = Literal["auto", "folded", "centred"]
@@ -66,6 +68,19 @@ def raw_coefficients(model: LinearModel) -> tuple[Float64Array, Float64Array]:
     is 2**50 times smaller than the largest of its terms.
     """
     return affine_of(model).weight, _bias_at_zero(model).high
+
+
+def stated_model(
+    coefficients: Mapping[str, Coefficients], features: tuple[Column, ...], targets: Sequence[str]
+) -> LinearModel:
+    """Return the folded float64 model that coefficients state by name, of some of the targets."""
+    stated = [coefficients[target] for target in targets]
+    return LinearModel(
+        weight=np.array([[one.features[each.name] for each in features] for one in stated]),
+        bias=np.array([one.intercept for one in stated]),
+        features=features,
+        targets=tuple(Column(name=target) for target in targets),
+    )
 
 
 def artifact_model(fit: LinearModel, dtype: FloatDType, form: Form = "auto") -> LinearModel:

@@ -10,11 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from linexport._arrays import Float64Array
 from linexport.columns import Column, default_columns
 from linexport.fit import Coefficients
 from linexport.formats import Runtime, Statement
 from linexport.model import LinearModel
-from linexport.numerics import FLOAT64, gamma, half_widths, largest_distance, raw_coefficients
+from linexport.numerics import (
+    FLOAT64,
+    gamma,
+    half_widths,
+    largest_distance,
+    raw_coefficients,
+    stated_model,
+)
 from linexport.parity._certificate import StatementResult
 
 __all__ = ["compare_coefficients", "compare_statement"]
@@ -70,12 +78,11 @@ def compare_coefficients(
         export: By target name, in target units: how far the reference is said to be from them.
     """
     places = [k for k, name in enumerate(model.target_names) if name in coefficients]
-    failures = (_unlike_numbers(coefficients, model, k, export) for k in places)
-    found = next((failure for failure in failures if failure), None)
+    failure = _unlike_numbers(coefficients, model, places, export) if places else None
     return StatementResult(
         source=source,
         states=("coefficients",) if places else (),
-        failure=f"'{source}' states {found}." if found else None,
+        failure=f"'{source}' states {failure}." if failure else None,
     )
 
 
@@ -100,7 +107,7 @@ def _unlike_columns(
     exact: bool,
 ) -> Iterator[str]:
     """Yield where columns differ, as far as both sides say something."""
-    if said is None:
+    if said is None or said == ours:
         return
     if len(said) != len(ours):
         yield f"{len(said)} {kind}s, {against} {len(ours)}"
@@ -130,48 +137,56 @@ def _both_named(said: list[str], ours: list[str]) -> bool:
 def _unlike_numbers(
     coefficients: Mapping[str, Coefficients],
     model: LinearModel,
-    k: int,
+    places: Sequence[int],
     export: Mapping[str, float],
 ) -> str | None:
-    """Say where one target's coefficients are further from its numbers than the export is said to.
-
-    Where a range is not stated, its middle is not known, and the slopes alone are compared: over
-    any range the distance is at least |slopes| @ half the width.
-    """
-    target, widths = model.target_names[k], half_widths(model.features)
-    said, (weight, bias) = coefficients[target], raw_coefficients(model)
-    slopes = np.array([[said.features[name] for name in model.feature_names]])
-    columns, intercepts = model.features, (said.intercept, float(bias[k]))
-    if any(column.minimum is None for column in model.features):
-        columns = tuple(
-            Column(name=column.name, minimum=-width, maximum=width)
-            for column, width in zip(model.features, widths.tolist(), strict=True)
-        )
-        intercepts = (0.0, 0.0)
-    stated, held = (
-        LinearModel(weight=rows, bias=np.array([intercept]), features=columns)
-        for rows, intercept in zip((slopes, weight[k : k + 1]), intercepts, strict=True)
-    )
+    """Say where coefficients are further from the model's numbers than the export is said to be."""
+    names, widths = [model.target_names[k] for k in places], half_widths(model.features)
+    stated = stated_model(coefficients, model.features, names)
+    weight, bias = (numbers[places] for numbers in raw_coefficients(model))
+    held = LinearModel(weight=weight, bias=bias, features=model.features)
     with np.errstate(over="ignore", invalid="ignore"):
-        distance = largest_distance(stated, held)[0] - _rounding(stated)
-    if not export.get(target, np.inf) < distance < np.inf:
+        distance = _distance(stated, held, widths) - _rounding(stated)
+        lost = np.abs(stated.weight - weight) * widths
+    allowed = np.array([export.get(name, np.inf) for name in names])
+    wrong = np.flatnonzero((distance > allowed) & np.isfinite(distance))
+    if not len(wrong):
         return None
-    lost = np.abs(slopes[0] - weight[k]) * widths
-    j = int(lost.argmax())
+    k = wrong[0]
+    j = lost[k].argmax()
     what, theirs, ours = (
-        (f"the coefficient of '{model.feature_names[j]}'", slopes[0, j], weight[k, j])
-        if lost[j]
-        else ("the intercept", said.intercept, bias[k])
+        (f"the coefficient of '{model.feature_names[j]}'", stated.weight[k, j], weight[k, j])
+        if lost[k, j]
+        else ("the intercept", stated.bias[k], bias[k])
     )
     return (
-        f"{what} for '{target}' as {float(theirs)}, the weights as {float(ours)}: the names, or "
+        f"{what} for '{names[k]}' as {float(theirs)}, the weights as {float(ours)}: the names, or "
         "the numbers, are not of one model"
     )
 
 
-def _rounding(model: LinearModel) -> float:
-    """Bound what rounding coefficients to float64, raw ones from centred, may have moved."""
+def _distance(stated: LinearModel, held: LinearModel, widths: Float64Array) -> Float64Array:
+    """Return a distance, (K,), that is no larger than the one over the features' range.
+
+    Where a range is not stated, its middle is not known, and the slopes alone are compared: over
+    any range the distance is at least |slopes| @ half the width.
+    """
+    if all(column.minimum is not None for column in stated.features):
+        return largest_distance(stated, held)
+    columns = tuple(
+        Column(name=column.name, minimum=-width, maximum=width)
+        for column, width in zip(stated.features, widths.tolist(), strict=True)
+    )
+    slopes = [
+        LinearModel(weight=model.weight, bias=np.zeros_like(model.bias), features=columns)
+        for model in (stated, held)
+    ]
+    return largest_distance(*slopes)
+
+
+def _rounding(model: LinearModel) -> Float64Array:
+    """Bound what rounding coefficients to float64, raw ones from centred, may have moved, (K,)."""
     ends = [max(abs(c.minimum or 0.0), abs(c.maximum or 0.0)) for c in model.features]
     magnitude = np.abs(model.weight) @ np.array(ends) + np.abs(model.bias)
     roundings = 2 * model.num_features + 8
-    return float(magnitude[0]) * gamma(roundings, unit_roundoff=FLOAT64.unit_roundoff)
+    return np.asarray(magnitude * gamma(roundings, unit_roundoff=FLOAT64.unit_roundoff))

@@ -19,8 +19,10 @@ from linexport.model import LinearModel
 from linexport.numerics import (
     artifact_model,
     input_rounding,
+    largest_distance,
     raw_coefficients,
     rounding_budget,
+    stated_model,
 )
 from linexport.parity import Certificate, encode_certificate
 from linexport.pipeline._config import ExportConfig, chosen_formats
@@ -100,7 +102,7 @@ def export(
         raise ConfigError("What train returned has its names and ranges; leave them out.")
     origin = sources.read_model(source, features=features, targets=targets)
     if ranges is not None:
-        origin = replace(origin, model=_with_ranges(origin.model, ranges))
+        origin = _over_ranges(origin, ranges)
     fit_model, record = origin.model, origin.record or _imported(origin)
     bundle.check_destination(output, overwrite=overwrite)
     model = artifact_model(fit_model, np.dtype(config.dtype), config.form)
@@ -140,6 +142,16 @@ def export(
             *_precision_warnings(origin, record, budgets, config),
         ),
     )
+
+
+def _over_ranges(origin: Imported, ranges: Any) -> Imported:
+    """Return a model with other ranges, and what it was rounded by before over these."""
+    model, known = _with_ranges(origin.model, ranges), origin.record
+    if known is None or not known.coefficients.keys() >= set(model.target_names):
+        return replace(origin, model=model)
+    stated = stated_model(known.coefficients, model.features, model.target_names)
+    moved = largest_distance(model, stated).tolist()
+    return replace(origin, model=model, rounded=dict(zip(model.target_names, moved, strict=True)))
 
 
 def _with_ranges(model: LinearModel, source: Any) -> LinearModel:

@@ -282,3 +282,23 @@ def test_one_feature_and_one_target_have_no_names_to_swap(tmp_path):
     exported = linexport.export(model, tmp_path / "bundle", config=ExportConfig(probe_rows=64))
     (canary,) = [c for c in exported.certificate.canaries if c.name == "two names swapped"]
     assert canary.skipped == "There is one feature, and one target."
+
+
+def test_what_a_bundle_was_rounded_by_holds_over_the_ranges_that_are_given(tmp_path):
+    """The coefficients in the record are of the fit, before it was rounded for the first bundle."""
+    config = ExportConfig(formats=["onnx"], dtype="float32", probe_rows=64)
+    model = LinearModel(
+        weight=np.array([[0.1]]),
+        bias=np.array([0.0]),
+        features=(Column(name="x", minimum=0.0, maximum=1.0),),
+    )
+    first = linexport.export(model, tmp_path / "first", config=config)
+    again = linexport.export(
+        linexport.read_bundle(first),
+        tmp_path / "again",
+        config=ExportConfig(formats=["onnx"], dtype="float64", probe_rows=64),
+        ranges={"x": np.array([0.0, 1000.0])},
+    )
+    lost = abs(float(np.float32(0.1)) - 0.1)
+    assert again.error_budget["y"].export == pytest.approx(1000 * lost, rel=1e-9)
+    assert again.certificate.verdict == "proven"
