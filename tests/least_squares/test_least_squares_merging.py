@@ -23,9 +23,9 @@ def table(num_rows, num_features=3, *, seed=0):
     return features, target[:, None]
 
 
-def factor_of(features, target, plan=None):
+def factor_of(features, target, plan=None, *, weights=None):
     accumulator = Accumulator(features.shape[1], target.shape[1], plan or Plan())
-    accumulator.add(features, target)
+    accumulator.add(features, target, weights)
     return accumulator.factor()
 
 
@@ -79,17 +79,24 @@ def test_factors_of_plain_and_careful_sums_merge_to_within_their_bounds():
     assert_same_sums(merged, whole)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("num_slices", [0, 1, 2, 3])
-def test_sums_are_right_to_within_their_bound(num_slices):
-    """The oracle is a sum in Python's integers: the columns are whole multiples of 2**-40."""
+def test_sums_are_right_to_within_their_bound(num_slices, weighted):
+    """The oracle is a sum in Python's integers: columns and weights are multiples of 2**-40."""
     features, target = (np.rint(array * 2.0**40) / 2.0**40 for array in table(70_000))
+    weights = np.ones(len(target))
+    if weighted:
+        weights = np.random.default_rng(4).integers(1, 2**42, len(target)) / 2.0**40
     columns = np.column_stack([features, target, np.ones(len(target))])
-    whole_numbers = (columns * 2.0**40).astype(np.int64).astype(object)
-    true = whole_numbers.T @ whole_numbers  # in units of 2**-80
-    gram = from_zero(factor_of(features, target, Plan(num_slices=num_slices)))
+    whole_numbers, whole_weights = (
+        (array * 2.0**40).astype(np.int64).astype(object) for array in (columns, weights)
+    )
+    true = (whole_numbers.T * whole_weights) @ whole_numbers  # in units of 2**-120
+    plan = Plan(num_slices=num_slices)
+    gram = from_zero(factor_of(features, target, plan, weights=weights if weighted else None))
     for i, j in np.ndindex(true.shape):
-        ours = int(gram.matrix.high[i, j] * 2.0**80) + int(gram.matrix.low[i, j] * 2.0**80)
-        assert abs(ours - true[i, j]) <= gram.error[i] * gram.error[j] * 2.0**80 + 1
+        ours = int(gram.matrix.high[i, j] * 2.0**120) + int(gram.matrix.low[i, j] * 2.0**120)
+        assert abs(ours - true[i, j]) <= gram.error[i] * gram.error[j] * 2.0**120 + 1
 
 
 def test_small_data_are_read_once_and_give_every_digit():
