@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from linexport.tables import ReadProgress
 
 DISAGREES, MISUSE, FAILED, INTERRUPTED = 1, 2, 3, 130
-COLORS: "dict[Verdict, str]" = {"proven": "green", "consistent": "yellow", "disagrees": "red"}
+COLORS: "dict[Verdict, str]" = {
+    "proven": "green", "consistent": "yellow", "not checked": "yellow", "disagrees": "red",
+}  # fmt: skip
 SECONDS_BETWEEN_LOOKS = 0.1
 """More often than the eye follows would only cost time."""
 _LEAST_PLAIN, _MOST_PLAIN = 1e-5, 1e6
@@ -87,9 +89,10 @@ def echo_verdict(certificate: "Certificate") -> None:
 
 
 def exit_by_verdict(certificate: "Certificate") -> None:
-    """Exit with the status that says so if a runtime disagrees."""
+    """Exit with the status that says so if a runtime disagrees, or could not be asked."""
     if not certificate.passed:
-        click.get_current_context().exit(DISAGREES)
+        status = FAILED if certificate.verdict == "not checked" else DISAGREES
+        click.get_current_context().exit(status)
 
 
 def echo_exported(

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from linexport._settings import setting, settings
-from linexport.errors import BundleError, ParityError
+from linexport.errors import ArtifactError, BundleError, ParityError
 
 __all__ = [
     "DEFAULT_PROBE_ROWS",
@@ -36,7 +36,8 @@ class ProbeConfig:
     probe_seed: int = setting(default=0, minimum=0, help="Of the random rows of that check.")
 
 
-Verdict = Literal["proven", "consistent", "disagrees"]
+Verdict = Literal["proven", "consistent", "not checked", "disagrees"]
+"""The worse the later; "not checked" speaks of what could not be asked, not of the model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,11 +134,13 @@ class Certificate:
     artifacts: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file the certificate speaks of, by file name."""
     notes: tuple[str, ...] = ()
+    not_checked: str | None = None
+    """Why nothing could be asked, or its answers not be judged; None if they were."""
 
     @property
     def passed(self) -> bool:
-        """Whether nothing disagrees and every canary was caught."""
-        return self.verdict != "disagrees"
+        """Whether everything was asked, nothing disagrees and every canary was caught."""
+        return self.verdict in ("proven", "consistent")
 
     @property
     def worst_fraction(self) -> float:
@@ -163,7 +166,10 @@ class Certificate:
 
         Raises:
             ParityError: Naming what disagrees.
+            ArtifactError: If it could not be checked.
         """
+        if self.not_checked:
+            raise ArtifactError(f"Not checked: {self.not_checked}")
         if not self.passed:
             raise ParityError("\n".join(self.failures))
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from linexport.parity._probes import Probe, probes
 
 __all__ = ["OpenedCanary", "check"]
 
-_RANKS: dict[Verdict, int] = {"proven": 0, "consistent": 1, "disagrees": 2}
+_RANKS: dict[Verdict, int] = {name: rank for rank, name in enumerate(get_args(Verdict))}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

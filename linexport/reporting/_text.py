@@ -168,7 +168,7 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     ]
     header = ["runtime", "version", "provider", "threads", "verdict", "worst/bound", "at probe"]
     lines = [f"Parity with the exact reference ({certificate.dtype}, {certificate.form})"]
-    lines += table(header, rows)
+    lines += table(header, rows) if rows else []
     lines += [f"  {runtime.name} flushes subnormal numbers to zero, as allowed for."
               for runtime in certificate.runtimes if runtime.subnormals == "flushed"]  # fmt: skip
     if certificate.passed:
@@ -195,7 +195,9 @@ def _statement_lines(statements: Iterable[StatementResult]) -> list[str]:
 
 
 def conclusion(certificate: Certificate) -> str:
-    """One line: the verdict, for which runtimes, how close, what was caught."""
+    """One line: the verdict, for which runtimes, how close, what was caught; or why none."""
+    if certificate.not_checked:
+        return f"not checked: {certificate.not_checked}"
     # The keys of the inner dictionaries are ordered sets.
     by_verdict: dict[str, dict[str, None]] = {certificate.verdict: {}}
     for runtime in certificate.runtimes:

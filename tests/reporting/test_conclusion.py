@@ -1,7 +1,10 @@
 """The one line that says how a check ended."""
 
+import dataclasses
+
 import pytest
 
+from linexport.errors import ArtifactError
 from linexport.parity._certificate import CanaryResult, Certificate, RuntimeResult
 from linexport.reporting._text import certificate_lines, conclusion
 
@@ -85,3 +88,11 @@ def test_a_huge_fraction_does_not_stretch_the_table():
     lines = certificate_lines(report("disagrees", [runtime("a", "disagrees", 1.7e308)]))
     assert max(len(line) for line in lines) < 100
     assert "1.70e+308" in lines[2]
+
+
+def test_what_was_not_checked_says_why_and_is_no_disagreement():
+    asked = dataclasses.replace(report("not checked", []), not_checked="no bound is known.")
+    assert conclusion(asked) == "not checked: no bound is known."
+    assert (asked.passed, asked.failures) == (False, ())
+    with pytest.raises(ArtifactError, match=r"^Not checked: no bound is known\.$"):
+        asked.require()
