@@ -6,7 +6,6 @@ tried on samples. Numbers keep the precision in which they are stored: where the
 float32, its float32 numbers are the model.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -74,7 +73,7 @@ def _evaluated(proto: onnx.ModelProto) -> Imported:
     values: dict[str, Value] = {
         tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer
     }
-    inputs = [value for value in graph.input if value.name not in values]
+    inputs = onnx_graph.inputs_of(proto)
     names: list[str] = []
     for value in inputs:
         batch = _input(value, start=len(names), most=proto.ByteSize() - len(names))
@@ -118,9 +117,6 @@ def _input(value: onnx.ValueInfoProto, start: int, most: int) -> Batch:
     return Batch(values=input_columns(sizes[1].dim_value, start), rows=sizes[0].dim_value or None)
 
 
-def _names(name: str, width: int) -> Iterator[str]:
+def _names(name: str, width: int) -> list[str]:
     """An input of one column gives it its name; of several, they are numbered."""
-    if width == 1:
-        yield name
-    else:
-        yield from (f"{name}_{number}" for number in range(1, width + 1))
+    return [name] if width == 1 else [f"{name}_{number}" for number in range(1, width + 1)]

@@ -110,6 +110,24 @@ def test_what_is_noted_twice_is_refused():
             read(proto)
 
 
+def test_inputs_of_one_column_each_name_the_features():
+    names, float32 = ["b", "a"], TensorProto.FLOAT
+    body = helper.make_graph(
+        [
+            helper.make_node("Concat", names, ["features"], axis=1),
+            helper.make_node("Gemm", ["features", "w"], ["prediction"]),
+        ],
+        "columns",
+        [helper.make_tensor_value_info(name, float32, ["batch", 1]) for name in names],
+        [helper.make_tensor_value_info("prediction", float32, ["batch", 1])],
+        [numpy_helper.from_array(np.ones((2, 1), np.float32), "w")],
+    )
+    proto = helper.make_model(body, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    said = stated(Onnx().metadata(proto.SerializeToString()))
+    assert said.features == (Column(name="b"), Column(name="a"))
+    assert stated(Onnx().metadata(onnx_graph.write(FOLDED))) == Statement()
+
+
 def test_columns_name_the_model():
     metadata = {"features": '[{"name":"a"},{"name":"b"}]', "targets": '[{"name":"c"}]'}
     model = onnx_graph.read_named(written(metadata=metadata))

@@ -7,6 +7,7 @@ import msgspec
 
 from linexport.columns import Column
 from linexport.formats._format import Engine, Format, Runtime
+from linexport.formats._statement import encoded
 
 if TYPE_CHECKING:
     import onnx
@@ -121,14 +122,19 @@ class Onnx(Format):
         return inputs[1], outputs[1] if states_targets else None
 
     def metadata(self, data: bytes) -> Mapping[str, str]:
-        """Return what the file says under `linexport.`.
+        """Return what the file says under `linexport.`; inputs of a column each name the features.
 
         Raises:
             ArtifactError: If it is no ONNX file, or says something twice.
         """
         from linexport.formats.onnx import graph
 
-        return graph.read_metadata(graph.parse(data))
+        proto = graph.parse(data)
+        noted, inputs = graph.read_metadata(proto), graph.inputs_of(proto)
+        widths = [[size.dim_value for size in each.type.tensor_type.shape.dim] for each in inputs]
+        if len(inputs) == 1 or any(shape[1:] != [1] for shape in widths):
+            return noted
+        return {"features": encoded([{"name": each.name} for each in inputs])} | noted
 
     def summarize(self, data: bytes) -> OnnxSummary:
         """Check a file and say what it holds.
@@ -140,14 +146,12 @@ class Onnx(Format):
 
         proto = graph.check(data)
         model = graph.read_named(proto)
-        constants = {tensor.name for tensor in proto.graph.initializer}
-        inputs = [value for value in proto.graph.input if value.name not in constants]
         return OnnxSummary(
             bytes=len(data),
             ir_version=proto.ir_version,
             opset_versions={entry.domain: entry.version for entry in proto.opset_import},
             operators=tuple(node.op_type for node in proto.graph.node),
-            inputs=_described(inputs),
+            inputs=_described(graph.inputs_of(proto)),
             outputs=_described(proto.graph.output),
             producer=proto.producer_name,
             form=None if model is None else model.form,

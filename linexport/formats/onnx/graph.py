@@ -30,6 +30,7 @@ __all__ = [
     "OnnxReferenceRuntime",
     "check",
     "check_versions",
+    "inputs_of",
     "parse",
     "read",
     "read_metadata",
@@ -168,6 +169,12 @@ def read_metadata(proto: onnx.ModelProto) -> dict[str, str]:
     return metadata
 
 
+def inputs_of(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Return what a graph takes: files of old versions list their constants as inputs too."""
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    return [value for value in proto.graph.input if value.name not in constants]
+
+
 def read_named(proto: onnx.ModelProto) -> LinearModel | None:
     """Return the model that a graph states, under the names that the file carries, or None.
 
@@ -233,8 +240,7 @@ class OnnxReferenceRuntime:
 
 def _only_input(proto: onnx.ModelProto) -> tuple[str, FloatDType, int]:
     """Return the name, dtype and width of the graph's one input."""
-    constants = {tensor.name for tensor in proto.graph.initializer}
-    inputs = [value for value in proto.graph.input if value.name not in constants]
+    inputs = inputs_of(proto)
     if len(inputs) != 1 or len(proto.graph.output) != 1:
         raise ArtifactError(
             f"The ONNX model must have one input and one output, got {len(inputs)} and "
