@@ -125,6 +125,10 @@ class Certificate:
     form: Literal["folded", "centred"]
     num_features: int
     num_targets: int
+    features: tuple[str, ...] = ()
+    """Names in the order of the input; empty in what was written before they were compared."""
+    targets: tuple[str, ...] = ()
+    """Names in the order of the output; likewise."""
     probe_rows: int
     probe_seed: int
     runtimes: tuple[RuntimeResult, ...]

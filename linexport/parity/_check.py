@@ -87,6 +87,8 @@ def check(
         form=model.form,
         num_features=model.num_features,
         num_targets=model.num_targets,
+        features=model.feature_names,
+        targets=model.target_names,
         probe_rows=probe_rows,
         probe_seed=probe_seed,
         runtimes=results,

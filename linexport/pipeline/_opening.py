@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from linexport import bundle, formats, parity
 from linexport._files import naming, parsing, read_artifact
+from linexport.columns import listed
 from linexport.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
@@ -104,10 +105,10 @@ def inspect(given: Any) -> "BundleInspection | OnnxSummary":
 
 
 def check_covered(manifest: "Manifest", certificate: "Certificate") -> None:
-    """Refuse a certificate that speaks of other files than the ones beside it.
+    """Refuse a certificate that speaks of other files than the ones beside it, or other columns.
 
     Raises:
-        ArtifactError: Naming the file.
+        ArtifactError: Naming the file, or the column.
     """
     beside = {name: record.sha256 for name, record in artifacts_of(manifest.files).items()}
     for name in sorted(beside.keys() | certificate.artifacts.keys()):
@@ -115,4 +116,12 @@ def check_covered(manifest: "Manifest", certificate: "Certificate") -> None:
             raise ArtifactError(
                 f"parity.json is not the proof of the {name} in this bundle; run "
                 "`linexport verify`, and export the model again."
+            )
+    for what in ("features", "targets"):
+        proven = getattr(certificate, what)
+        stated = tuple(column.name for column in getattr(manifest, what))
+        if proven and proven != stated:
+            raise ArtifactError(
+                f"parity.json is the proof of the {what} {listed(proven)}, and manifest.json "
+                f"states {listed(stated)}; run `linexport verify`, and export the model again."
             )

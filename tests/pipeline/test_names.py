@@ -10,7 +10,7 @@ import pytest
 import linexport
 from linexport import Column, ExportConfig, LinearModel
 from linexport.bundle import MANIFEST_FILE
-from linexport.errors import BundleError
+from linexport.errors import ArtifactError, BundleError
 from linexport.formats import FORMATS
 
 PLAIN = {"onnx": "model.onnx", "torchscript": "model.pt", "pt2": "model.pt2"}
@@ -154,6 +154,14 @@ def test_a_manifest_that_swaps_two_names_disagrees_with_its_artifacts_and_its_nu
     assert "are not of one model" in first
     (named,) = [said.failure for said in report.statements if said.source == "model.onnx"]
     assert "manifest.json 's" in named or "manifest.json 't" in named
+
+
+@pytest.mark.parametrize("key", ["features", "targets"])
+def test_a_certificate_is_no_proof_of_other_names(bundle, tmp_path, key):
+    copy = with_manifest(bundle, tmp_path, lambda manifest: swap_names(manifest[key]))
+    with pytest.raises(ArtifactError, match=f"parity.json is the proof of the {key} '"):
+        linexport.inspect(copy)
+    assert linexport.inspect(bundle).certificate.verdict == "proven"
 
 
 def test_coefficients_that_only_names_tell_from_the_weights_disagree(bundle, tmp_path):
