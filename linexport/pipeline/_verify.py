@@ -104,7 +104,8 @@ def prove(
     for name, data in artifacts.items():
         kind = formats.of_path(name)
         opened = list(opener(kind, data, model))
-        said = formats.stated(kind.metadata(data))
+        with parsing():
+            said = formats.stated(kind.metadata(data))
         statements.append(compare(name, said, runtime=opened[0]))
         runtimes += opened
     certificate = parity.check(

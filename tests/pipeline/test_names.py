@@ -139,6 +139,15 @@ def test_what_a_file_does_not_say_is_not_wrong(bundle, tmp_path, kind, missing):
     assert (said.states == ()) == (missing == "all")
 
 
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("damage", ["", "[{}]", '[{"name":"\\u001b"}]', "[" * 10_000])
+def test_damaged_names_end_in_a_line(bundle, tmp_path, kind, damage):
+    path = tmp_path / PLAIN[kind]
+    path.write_bytes(with_metadata(kind, bundle, lambda words: words.update(features=damage)))
+    with pytest.raises(ArtifactError, match=r"^\S+: The file's names of columns are damaged: "):
+        verified(path, reference=bundle)
+
+
 @pytest.mark.parametrize("key", ["features", "targets"])
 def test_a_manifest_that_swaps_two_names_disagrees_with_its_artifacts_and_its_numbers(
     bundle, tmp_path, key
