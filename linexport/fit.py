@@ -101,7 +101,7 @@ class CoefficientStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
     estimate: float
     standard_error: float | None
-    """None without degrees of freedom."""
+    """None without degrees of freedom, or where rounding hides its first six digits."""
     t: float | None
     """None also where the fit is exact."""
     p_value: float | None

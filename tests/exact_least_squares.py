@@ -97,13 +97,7 @@ def solve_exactly(features, target, *, intercept=True, weights=None, l2=0) -> Ex
     ]
     for i in range(int(intercept), size):
         matrix[i][i] += Fraction(l2)
-    for pivot in range(size):
-        inverse = 1 / matrix[pivot][pivot]
-        matrix[pivot] = [value * inverse for value in matrix[pivot]]
-        for i in range(size):
-            if i != pivot and matrix[i][pivot]:
-                factor = matrix[i][pivot]
-                matrix[i] = [a - factor * b for a, b in zip(matrix[i], matrix[pivot], strict=True)]
+    _reduce(matrix)
     coefficients = [matrix[i][size] for i in range(size)]
     residuals = (
         w * (y - sum(a * b for a, b in zip(row, coefficients, strict=True))) ** 2
@@ -115,3 +109,44 @@ def solve_exactly(features, target, *, intercept=True, weights=None, l2=0) -> Ex
         inverse_diagonal=[matrix[i][size + 1 + i] for i in range(size)],
         num_rows=len(rows),
     )
+
+
+def ridge_uncertainty(features, *, l2, intercept=True) -> tuple[list[Fraction], Fraction]:
+    """Return the variances of a ridge's coefficients over s**2, and the trace of its hat matrix.
+
+    With Z the rows, a 1 in front of each where there is an intercept: A**-1 Z'Z A**-1.
+    """
+    rows = [
+        [Fraction(1)] * intercept + [Fraction(float(value)) for value in row] for row in features
+    ]
+    size = len(rows[0])
+    gram = [[sum(row[i] * row[j] for row in rows) for j in range(size)] for i in range(size)]
+    matrix = [
+        [value + (i == j and i >= intercept) * Fraction(l2) for j, value in enumerate(row)]
+        + [Fraction(i == j) for j in range(size)]
+        for i, row in enumerate(gram)
+    ]
+    _reduce(matrix)
+    inverse = [row[size:] for row in matrix]
+    hat = _product(inverse, gram)
+    covariance = _product(hat, inverse)
+    return [covariance[i][i] for i in range(size)], sum(hat[i][i] for i in range(size))
+
+
+def _product(left, right):
+    columns = list(zip(*right, strict=True))
+    return [
+        [sum(a * b for a, b in zip(row, column, strict=True)) for column in columns] for row in left
+    ]
+
+
+def _reduce(matrix: list[list[Fraction]]) -> None:
+    """Bring the first columns to the identity, by Gauss and Jordan."""
+    size = len(matrix)
+    for pivot in range(size):
+        inverse = 1 / matrix[pivot][pivot]
+        matrix[pivot] = [value * inverse for value in matrix[pivot]]
+        for i in range(size):
+            if i != pivot and matrix[i][pivot]:
+                factor = matrix[i][pivot]
+                matrix[i] = [a - factor * b for a, b in zip(matrix[i], matrix[pivot], strict=True)]

@@ -16,13 +16,8 @@ from linexport.least_squares._config import LeastSquaresConfig
 from linexport.least_squares._factor import Factor
 from linexport.least_squares._normal_equations import NormalEquations
 from linexport.least_squares._passes import Solved
-from linexport.least_squares._solution import (
-    Solution,
-    Uncertainty,
-    combinations,
-    eigenvalues,
-    uncertainty,
-)
+from linexport.least_squares._solution import Solution, combinations
+from linexport.least_squares._uncertainty import Uncertainty, eigenvalues
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 
@@ -94,7 +89,7 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
     size = factor.num_features
     feature_unit, target_unit = equations.exponent[:size], equations.exponent[size:]
     weight, null = _weight(solution, dependent)
-    spread = uncertainty(equations, solution.factor)
+    spread = solution.uncertainty
     inflation = _variance_inflation(solution, spread, dependent)
     if null is not None:
         spread = _shortened(spread, null, feature_unit)
@@ -223,7 +218,7 @@ def _scaled(squares: Float64Array, exponent: NDArray[np.int32]) -> Float64Array:
 def _bias_variance(equations: NormalEquations, spread: Uncertainty, mean: DoubleDouble) -> float:
     """Return that of the prediction at 0, over s**2: level and slope are uncorrelated."""
     own = dd.scale_by_power_of_two(mean, -equations.exponent[: len(mean.high)])
-    return 1 / equations.weight_sum + spread.variance_at(own)
+    return spread.variance_at(own, 1 / equations.weight_sum)
 
 
 def _variance_inflation(

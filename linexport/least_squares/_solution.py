@@ -19,14 +19,6 @@ it grows like sqrt(m) (Higham and Mary, SIAM J. Sci. Comput. 41, 2019), which gi
     |X v| <= sqrt(D + 1) sum_k |v_k| u_k |x_k|,
 
 with u_k of the format that column k came in and |x_k| from 0, since that is what was rounded.
-
-Where r of the features are independent, coefficients have the covariance s**2 L C L' with the
-residual variance s**2 and
-
-    L = M, with rows of zeros for dependent features    C = P - P (M' ridge M) P    P = (I - F)**-1,
-
-which is A**-1 S A**-1, the covariance of the ridge estimator about its own mean (Hoerl and Kennard,
-Technometrics 12, 1970), and (X'X)**-1 without a ridge.
 """
 
 from dataclasses import dataclass
@@ -41,16 +33,11 @@ from linexport.least_squares._normal_equations import (
     inverse_factor,
 )
 from linexport.least_squares._split import Sliced, product_error
+from linexport.least_squares._uncertainty import NEGLIGIBLE, Uncertainty, uncertainty
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
-NEGLIGIBLE = 2.0**-20
-"""A millionth: of its standard error for a coefficient, of itself for a standard error or a
-residual sum of squares. Nothing that is done with a fit shows errors below it."""
 _MOST_STEPS = 64
 """More than double-double can be approached in, where each step at least halves the distance."""
-_TRUSTED = 2.0**-26
-"""Eigenvalues above this share of the largest are good to about 2**-26 as computed: LAPACK's are
-off by u times the largest, times a modest number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -67,6 +54,8 @@ class Solution:
     """Sums of squared residuals, shape (K,); 0 where they cannot be told from it."""
     residual_squares_error: Float64Array
     """Shape (K,)."""
+    uncertainty: Uncertainty
+    """Of the weights, over the residual variance."""
 
     def gram_error(self) -> float:
         """Return the norm of |M|'e, the share of E in phi being its square."""
@@ -95,6 +84,8 @@ class Solution:
         """
         from_sums = error_scale * self.gram_error() ** 2
         if self.factor.distance + from_sums > 0.5 or from_sums > NEGLIGIBLE:
+            return False
+        if np.isnan(self.uncertainty.variances(error_scale=error_scale)).any():
             return False
         squares, rounding = self.residual_squares, self.data_rounding()
         squares_error = error_scale * self.residual_squares_error
@@ -148,6 +139,7 @@ def solve(equations: NormalEquations, factor: InverseFactor) -> Solution:
         own_error=_own_error(inverse, moments, weight, residual),
         residual_squares=np.where(squares > squares_error, squares, 0.0),
         residual_squares_error=squares_error,
+        uncertainty=uncertainty(equations, factor),
     )
 
 
@@ -285,62 +277,3 @@ def _explained(equations: NormalEquations) -> NDArray[np.intp]:
     explained = best.residual_squares[chosen] <= length**2
     explained[0] = True
     return np.asarray(rest[explained])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Uncertainty:
-    """The covariance of the coefficients over s**2, as L and C."""
-
-    loadings: Float64Array
-    """L, shape (D, r)."""
-    core: Float64Array
-    """C, shape (r, r)."""
-    degrees_of_freedom: float
-    """That the coefficients take up: the trace of S A**-1; r without a ridge."""
-
-    def variances(self) -> Float64Array:
-        """Return those of the coefficients, over s**2; shape (D,)."""
-        return np.asarray(((self.loadings @ self.core) * self.loadings).sum(axis=1))
-
-    def variance_at(self, point: DoubleDouble) -> float:
-        """Return that of the prediction at a point, shape (D,), taken from the mean; over s**2.
-
-        In twice the working precision, since far from the mean L'x cancels.
-        """
-        column = dd.part(point, np.s_[:, None])
-        direction = (Sliced(dd.exact(np.ascontiguousarray(self.loadings.T))) @ column).high[:, 0]
-        return float(direction @ self.core @ direction)
-
-
-def uncertainty(equations: NormalEquations, factor: InverseFactor) -> Uncertainty:
-    """Return the covariance that belongs to a factor of the equations."""
-    matrix, remainder = factor.matrix, factor.remainder
-    identity = np.eye(len(matrix))
-    inverse = identity + remainder + remainder @ remainder  # F**3 is below 2**-60
-    shrinkage = (matrix.T * equations.ridge[equations.features]) @ matrix
-    loadings = np.zeros((len(equations.all_features), len(matrix)))
-    loadings[equations.features] = matrix
-    return Uncertainty(
-        loadings=loadings,
-        core=inverse - inverse @ shrinkage @ inverse,
-        degrees_of_freedom=len(matrix) - float(np.sum(inverse * shrinkage)),
-    )
-
-
-def eigenvalues(equations: NormalEquations, factor: InverseFactor) -> Float64Array:
-    """Return those of the correlation matrix of all features, ascending; shape (D,).
-
-    Where they are apart by more than float64 resolves, the small ones are the inverse squares of
-    the large singular values of M, which it does resolve.
-    """
-    deviations, features = equations.deviations, equations.all_features
-    inverse = 1 / np.where(deviations > 0, deviations, 1.0)[features]
-    squares = equations.squares.high[np.ix_(features, features)]
-    values = np.linalg.eigvalsh(squares * inverse[:, None] * inverse)
-    unresolved = values < _TRUSTED * values[-1]
-    independent = len(factor.matrix) == len(features) and not equations.ridge.any()
-    if unresolved.any() and independent:
-        scaled = factor.matrix * deviations[features, None]
-        singular_values = np.linalg.svd(scaled, compute_uv=False)
-        values[unresolved] = singular_values[unresolved] ** -2.0
-    return np.asarray(np.maximum(values, 0.0))

@@ -4,15 +4,17 @@ import msgspec
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from exact_least_squares import InMemory
+from exact_least_squares import InMemory, ridge_uncertainty, square_root
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 
 from linexport.errors import ConfigError
 from linexport.fit import FitStatistics
 from linexport.least_squares._solver import optimum
 from linexport.least_squares._statistics import fit_statistics
+from linexport.least_squares._uncertainty import NEGLIGIBLE
 
 NAMES = ["a", "b", "c"]
+NINE_DIGITS = 1e-9
 DIGITS = 1e-10
 """What statsmodels' own pseudoinverse leaves of its 16 digits on these data, with a margin."""
 
@@ -163,6 +165,75 @@ def test_the_standard_errors_of_a_ridge_are_the_spread_of_its_estimates():
     errors = [ours.features[name].standard_error / deviation for name in NAMES]
     # The spread of 20,000 estimates is itself known to 1 / sqrt(40,000).
     assert errors == pytest.approx(spread, rel=5 / np.sqrt(40_000))
+
+
+def ridge_errors(features, l2, *, intercept=True):
+    """Return standard errors over s, ours and the exact ones, and the degrees of freedom."""
+    target = features.sum(axis=1) + np.random.default_rng(4).normal(size=len(features))
+    best = optimum(InMemory(features, target), l2=l2, intercept=intercept)
+    variances, trace = ridge_uncertainty(features, l2=l2, intercept=intercept)
+    deviation = np.sqrt(best.residual_sum_of_squares[0] / best.degrees_of_freedom)
+    ours = [*([best.bias_standard_errors] if intercept else []), best.weight_standard_errors[0]]
+    exact = np.array([square_root(variance) for variance in variances])
+    freedom = float(len(features) - trace)
+    assert best.degrees_of_freedom == pytest.approx(freedom, rel=1e-12)
+    return np.hstack(ours) / deviation, exact
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-8, 1e-10, 1e-20, 1e-100, 1e-140])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_standard_errors_of_what_a_ridge_shrinks_to_almost_nothing_keep_their_digits(
+    scale, intercept
+):
+    features = np.random.default_rng(1).normal([1, 2, 3], size=(40, 3))
+    features[:, 1] += features[:, 0]
+    features *= [1.0, scale, 1.0]
+    ours, exact = ridge_errors(features, 1.0, intercept=intercept)
+    assert ours == pytest.approx(exact, rel=NINE_DIGITS)
+
+
+@pytest.mark.parametrize("l2", 10.0 ** -np.arange(0, 20, 2))
+@pytest.mark.parametrize("num_rows", [30, 300])
+def test_standard_errors_of_a_ridge_on_a_copied_column_are_right_or_not_given(l2, num_rows):
+    features = np.random.default_rng(2).normal(size=(num_rows, 3))
+    features[:, 1] = features[:, 0]
+    ours, exact = ridge_errors(features, float(l2))
+    given = np.isfinite(ours)
+    assert given[[0, 3]].all()  # the copies alone are in doubt
+    assert ours[given] == pytest.approx(exact[given], rel=NEGLIGIBLE)
+    # Variances come of sums of squares over l2**2: (2**10 / 1e-8)**2 leaves 2**-106 of them enough.
+    assert given.all() or l2 < 1e-8
+
+
+def test_standard_errors_that_are_squares_below_float64_are_not_given():
+    features = np.random.default_rng(1).normal(size=(40, 2)) * [1.0, 1e-170]
+    ours, exact = ridge_errors(features, 1.0)
+    assert np.isfinite(ours).tolist() == [True, True, False]
+    assert ours[:2] == pytest.approx(exact[:2], rel=NINE_DIGITS)
+
+
+def test_a_constant_column_under_a_ridge_is_known_to_count_for_nothing():
+    features, target, _ = table()
+    features[:, 1] = 0.1
+    ours = statistics_of(features, target, l2=5.0).targets["y"].features["b"]
+    assert (ours.estimate, ours.standard_error) == (0, 0)
+
+
+def test_rows_are_read_again_where_a_ridge_needs_their_digits():
+    """Sums by BLAS alone would leave the standard errors of the copies 5 % off."""
+    generator = np.random.default_rng(3)
+    features = generator.normal(size=(300_000, 3))
+    features[:, 1] = features[:, 0] + 1e-5 * features[:, 1]
+    target = features.sum(axis=1) + generator.normal(size=len(features))
+    rows = InMemory(features, target)
+    best = optimum(rows, l2=1.0)
+    assert rows.passes > 1
+    centred = features - features.mean(axis=0)
+    _, values, right = np.linalg.svd(centred, full_matrices=False)
+    shrunk = values / (values**2 + 1)
+    expected = np.sqrt(((right.T * shrunk) ** 2).sum(axis=1))
+    deviation = np.sqrt(best.residual_sum_of_squares[0] / best.degrees_of_freedom)
+    assert best.weight_standard_errors[0] / deviation == pytest.approx(expected, rel=1e-6)
 
 
 def test_dependent_features_have_no_finite_condition_or_inflation():

@@ -1,0 +1,149 @@
+"""The covariance of the coefficients over the residual variance, and how well it is known.
+
+D features, of which r are independent, in the units of the normal equations. With M and F of the
+inverse factor, coefficients have the covariance s**2 L C L' with the residual variance s**2 and
+
+    L = M, with rows of zeros for dependent features    C = P T P    T = M'S M    P = (I - F)**-1,
+
+which is A**-1 S A**-1, the covariance of the ridge estimator about its own mean (Hoerl and Kennard,
+Technometrics 12, 1970). Without a ridge T = I - F, and C = P. With one, T is taken in twice the
+working precision, from S: as the rest that the ridge leaves of I - F, what it shrinks to almost
+nothing would be lost.
+
+As |E_ij| <= e_i e_j, T is off by at most t_i t_j with t = |M|'e, and so is C with |P| t. A variance
+that may be off by more than a millionth of itself is nan: it is not known.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from linexport._arrays import Float64Array
+from linexport.least_squares._normal_equations import InverseFactor, NormalEquations
+from linexport.least_squares._split import Sliced, product_error
+from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
+
+NEGLIGIBLE = 2.0**-20
+"""A millionth: of its standard error for a coefficient, of itself for a standard error or a
+residual sum of squares. Nothing that is done with a fit shows errors below it."""
+_TRUSTED = 2.0**-26
+"""Eigenvalues above this share of the largest are good to about 2**-26 as computed: LAPACK's are
+off by u times the largest, times a modest number."""
+_LOST = 2.0**-511
+"""The root of what float64 may lose of a square that nearly vanishes: S is not known beyond it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Uncertainty:
+    """The covariance of the coefficients over s**2, as L and C."""
+
+    loadings: Float64Array
+    """L, shape (D, r)."""
+    core: Float64Array
+    """C, shape (r, r)."""
+    from_sums: Float64Array
+    """Shape (r,): by the error of the sums, C is off by at most from_sums_i from_sums_j."""
+    from_rounding: Float64Array
+    """Shape (r,): the same for having computed it."""
+    degrees_of_freedom: float
+    """That the coefficients take up: the trace of S A**-1; r without a ridge."""
+
+    def variances(self, *, error_scale: float = 1.0) -> Float64Array:
+        """Return those of the coefficients, over s**2; shape (D,). nan if not known to a millionth.
+
+        Args:
+            error_scale: What all of E is multiplied with, to see what better sums would give.
+        """
+        values = ((self.loadings @ self.core) * self.loadings).sum(axis=1)
+        return self._known(values, self.loadings, error_scale)
+
+    def variance_at(self, point: DoubleDouble, level: float) -> float:
+        """Return that of the prediction at a point, shape (D,), taken from the mean; over s**2.
+
+        In twice the working precision, since far from the mean L'x cancels.
+
+        Args:
+            point: Where.
+            level: The variance of the prediction at the mean, over s**2.
+        """
+        column = dd.part(point, np.s_[:, None])
+        direction = (Sliced(dd.exact(np.ascontiguousarray(self.loadings.T))) @ column).high.T
+        values = level + ((direction @ self.core) * direction).sum(axis=1)
+        return float(self._known(values, direction, 1.0)[0])
+
+    def _known(
+        self,
+        values: Float64Array,
+        combinations: Float64Array,
+        error_scale: float,
+    ) -> Float64Array:
+        """Return the variances of combinations (n, r), or nan."""
+        error = np.sqrt(error_scale) * self.from_sums + self.from_rounding
+        known = (np.abs(combinations) @ error) ** 2 <= NEGLIGIBLE * values
+        return np.where(known, values, np.nan)
+
+
+def uncertainty(equations: NormalEquations, factor: InverseFactor) -> Uncertainty:
+    """Return the covariance that belongs to a factor of the equations."""
+    matrix, remainder = factor.matrix, factor.remainder
+    inverse = np.eye(len(matrix)) + remainder + remainder @ remainder  # F**3 is below 2**-60
+    error = equations.error[equations.features]
+    from_sums = np.abs(matrix).T @ error
+    if equations.ridge[equations.features].any():
+        between, rounding = _between(equations, matrix)
+        from_sums += _LOST * (np.abs(matrix).T @ (error > 0))  # a constant's sums are 0, exactly
+        core = inverse @ between @ inverse
+        freedom = float(np.sum(inverse * between))
+    else:
+        core, rounding, freedom = inverse, np.zeros(len(matrix)), float(len(matrix))
+    # By Cauchy's inequality the roots of C's diagonal bound its elements; a variance takes four
+    # sums of r products.
+    relative = np.sqrt(gamma(4 * len(matrix) + 4, unit_roundoff=FLOAT64.unit_roundoff))
+    own = relative * np.sqrt(np.maximum(core.diagonal(), 0.0))
+    loadings = np.zeros((len(equations.all_features), len(matrix)))
+    loadings[equations.features] = matrix
+    return Uncertainty(
+        loadings=loadings,
+        core=core,
+        from_sums=np.abs(inverse) @ from_sums,
+        from_rounding=np.abs(inverse) @ rounding + own,
+        degrees_of_freedom=freedom,
+    )
+
+
+def _between(equations: NormalEquations, matrix: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Return T = M'S M, and t such that it is off by at most t_i t_j.
+
+    Each column of S is brought to a length near 1 first, for the sake of those that are much
+    shorter than others. With B what M then is, |b_i| the largest number of its column i, and
+    |S B| <= r |b|, both products are off by product_error r |b_i| |b_j|.
+    """
+    features, size = equations.features, len(matrix)
+    deviations = equations.deviations[features]
+    exponent = np.frexp(deviations)[1]
+    squares = dd.part(equations.squares, np.ix_(features, features))
+    near_1 = dd.scale_by_power_of_two(squares, -exponent[:, None] - exponent)
+    rows = np.ldexp(np.where(deviations[:, None] > 0, matrix, 0.0), exponent[:, None])
+    once = Sliced(near_1) @ dd.exact(rows)
+    twice = Sliced(dd.exact(np.ascontiguousarray(rows.T))) @ once
+    largest = np.abs(rows).max(axis=0, initial=0.0)
+    return twice.high, np.sqrt(2.2 * size * product_error(size)) * largest
+
+
+def eigenvalues(equations: NormalEquations, factor: InverseFactor) -> Float64Array:
+    """Return those of the correlation matrix of all features, ascending; shape (D,).
+
+    Where they are apart by more than float64 resolves, the small ones are the inverse squares of
+    the large singular values of M, which it does resolve.
+    """
+    deviations, features = equations.deviations, equations.all_features
+    inverse = 1 / np.where(deviations > 0, deviations, 1.0)[features]
+    squares = equations.squares.high[np.ix_(features, features)]
+    values = np.linalg.eigvalsh(squares * inverse[:, None] * inverse)
+    unresolved = values < _TRUSTED * values[-1]
+    independent = len(factor.matrix) == len(features) and not equations.ridge.any()
+    if unresolved.any() and independent:
+        scaled = factor.matrix * deviations[features, None]
+        singular_values = np.linalg.svd(scaled, compute_uv=False)
+        values[unresolved] = singular_values[unresolved] ** -2.0
+    return np.asarray(np.maximum(values, 0.0))
