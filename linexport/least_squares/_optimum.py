@@ -124,8 +124,8 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         degrees_of_freedom=freedom,
         residual_sum_of_squares=_scaled(squares, 2 * target_unit),
         total_sum_of_squares=_scaled(equations.deviations[size:] ** 2, 2 * target_unit),
-        weight_standard_errors=np.ldexp(weight_errors, target_unit[:, None] - feature_unit),
-        bias_standard_errors=np.ldexp(bias_errors, target_unit),
+        weight_standard_errors=_scaled(weight_errors, target_unit[:, None] - feature_unit),
+        bias_standard_errors=_scaled(bias_errors, target_unit),
         variance_inflation=inflation,
         gram_eigenvalues=values,
         condition_number=np.inf if len(dependent) else _condition_number(values),
@@ -209,10 +209,12 @@ def _shortened(
     return replace(spread, loadings=np.ldexp(loadings, column))
 
 
-def _scaled(squares: Float64Array, exponent: NDArray[np.int32]) -> Float64Array:
-    """Return squares in the targets' own units; 0 or infinity beyond float64."""
+def _scaled(values: Float64Array, exponent: NDArray[np.int32]) -> Float64Array:
+    """Return values in the data's own units; nan where float64 has not all their digits."""
     with np.errstate(over="ignore", under="ignore"):
-        return np.asarray(np.ldexp(squares, exponent))
+        scaled = np.ldexp(values, exponent)
+    lost = (values != 0) & (np.abs(scaled) < FLOAT64.smallest_normal)
+    return np.where(lost | np.isinf(scaled), np.nan, scaled)
 
 
 def _bias_variance(equations: NormalEquations, spread: Uncertainty, mean: DoubleDouble) -> float:

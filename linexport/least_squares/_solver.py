@@ -127,7 +127,8 @@ def _check_squares(fit: Solved, best: Optimum, rows: Rows) -> None:
     size = fit.factor.num_features
     varies = fit.factor.minimum[size:] < fit.factor.maximum[size:]
     total = best.total_sum_of_squares
-    for column, usable in zip(rows.targets, ~varies | (total > 0) & (total < np.inf), strict=True):
+    known = np.isfinite(total) & np.isfinite(best.residual_sum_of_squares)
+    for column, usable in zip(rows.targets, known & (~varies | (total > 0)), strict=True):
         if not usable:
             raise TrainingError(
                 f"{rows.source}: the squares of '{column.name}' are beyond float64; "

@@ -62,7 +62,7 @@ class Scaled:
         return replace(
             self,
             gain=_product(self.gain, exact),
-            shift=dd.multiply(self.shift, exact),
+            shift=_product(self.shift, exact),
             first_factor=self.first_factor if self._is_scaled else exact.high,
         )
 
@@ -131,7 +131,7 @@ class Mixed:
         return replace(
             self,
             weight=_product(self.weight, dd.exact(rows)),
-            bias=dd.multiply(self.bias, dd.exact(column)),
+            bias=_product(self.bias, dd.exact(column)),
         )
 
     def through(self, weight: Float64Array) -> "Mixed":
@@ -213,9 +213,7 @@ def linear_model(values: Values, num_features: int) -> LinearModel:
     if counts.max() > 1:
         place = int(columns[counts.argmax()]) + 1
         raise ModelError(f"Feature {place} enters the linear layer twice; fold the two weights.")
-    with np.errstate(over="ignore", invalid="ignore"):  # LinearModel refuses what is not finite
-        shift = dd.multiply(mixed.weight, _rows(inputs.shift, mixed.width))
-        bias = dd.add(mixed.bias, dd.total(shift)).high
+    bias = _sum_of_products(mixed.weight, _rows(inputs.shift, mixed.width), mixed.bias).high
     weight, mean = np.zeros((mixed.width, num_features)), np.zeros(num_features)
     weight[:, inputs.columns] = _product(mixed.weight, _rows(inputs.gain, mixed.width)).high
     mean[inputs.columns] = inputs.mean
@@ -256,17 +254,39 @@ def _product(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         product = dd.multiply(a, b)
-    size = np.abs(product.high)
-    # A factor of 1 leaves even a subnormal number what it is.
+    _require(np.isfinite(product.high) & ~_underflowed(a, b, product), a, b)
+    return product
+
+
+def _sum_of_products(a: DoubleDouble, b: DoubleDouble, start: DoubleDouble) -> DoubleDouble:
+    """Return start (K,) and the sum of a * b (K, C).
+
+    Raises:
+        ModelError: If it is beyond float64, or so small that products which are show in its digits.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        terms = dd.multiply(a, b)
+        result = dd.add(start, dd.total(terms))
+    # What underflows is off by half of the smallest number, 2**-1022 u.
+    blurred = (np.abs(result.high) < 4 * FLOAT64.smallest_normal)[:, None]
+    finite = np.isfinite(result.high)[:, None]
+    _require(finite & ~(blurred & _underflowed(a, b, terms)), a, b)
+    return result
+
+
+def _underflowed(a: DoubleDouble, b: DoubleDouble, product: DoubleDouble) -> NDArray[np.bool_]:
+    """Tell where a product has lost digits. A factor of 1 leaves a number what it is."""
     changed = (a.high != 0) & (b.high != 0) & (np.abs(a.high) != 1) & (np.abs(b.high) != 1)
-    wrong = ~(size < np.inf) | (changed & (size < FLOAT64.smallest_normal))
-    if wrong.any():
-        first, second = a.high[wrong][0], b.high[wrong][0]
+    return np.asarray(changed & (np.abs(product.high) < FLOAT64.smallest_normal))
+
+
+def _require(usable: NDArray[np.bool_], a: DoubleDouble, b: DoubleDouble) -> None:
+    if not usable.all():
+        first, second = (factor.high[~usable][0] for factor in (a, b))
         raise ModelError(
             f"A weight times a scale, {first:.6g} * {second:.6g}, is beyond float64: use other "
             "units."
         )
-    return product
 
 
 def _joined(parts: Sequence[DoubleDouble]) -> DoubleDouble:
@@ -278,7 +298,11 @@ def _rows(values: DoubleDouble, count: int) -> DoubleDouble:
 
 
 def _combined(weight: DoubleDouble, row: Float64Array) -> DoubleDouble:
-    """Return row @ weight, shapes (K,) and (K, C)."""
+    """Return row @ weight, shapes (K,) and (K, C).
+
+    Raises:
+        ModelError: As `_sum_of_products`.
+    """
     transposed = DoubleDouble(*(np.ascontiguousarray(part.T) for part in weight))
-    terms = dd.multiply(transposed, dd.exact(np.broadcast_to(row, transposed.high.shape)))
-    return dd.total(terms)
+    factors = dd.exact(np.broadcast_to(row, transposed.high.shape))
+    return _sum_of_products(transposed, factors, dd.exact(np.zeros(len(transposed.high))))

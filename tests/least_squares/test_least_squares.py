@@ -136,7 +136,7 @@ def test_columns_of_extreme_scale_lose_no_digit(exponent):
     assert np.array_equal(scaled.bias / target_scale, plain.bias)
 
 
-@pytest.mark.parametrize("scale", [1e-200, 1e200])
+@pytest.mark.parametrize("scale", [1e-200, 1e-161, 1e200])
 def test_a_target_whose_squares_are_beyond_float64_is_an_error(scale):
     features, target = table(30, 2)
     with pytest.raises(TrainingError, match="the squares of 'y' are beyond float64"):
@@ -152,6 +152,17 @@ def test_a_weight_beyond_float64_is_an_error(scale, target_scale):
     rows = InMemory(features * [1.0, scale], target * target_scale)
     with pytest.raises(TrainingError, match="the weight of 'x2' for 'y' is beyond float64"):
         optimum(rows)
+
+
+def test_a_standard_error_below_float64_is_not_given():
+    """Neither 0 nor a subnormal number: the weight is 1e-307, its error a thousandth of that."""
+    features, _ = table(30, 1)
+    noise = np.random.default_rng(3).normal(size=(30, 1)) / 1000
+    scale = features.std()
+    best = optimum(InMemory(features / scale * 1e160, (features / scale + noise) * 1e-147))
+    assert agree(best.weight, 1e-307, 0.01)
+    assert np.isnan(best.weight_standard_errors).all()
+    assert np.isfinite(best.bias_standard_errors).all()
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])

@@ -87,7 +87,9 @@ def test_a_scaler_says_where_its_features_lie():
 
 
 @pytest.mark.parametrize("factors", [(1e-200, 1e-200), (1e200, 1e200), (1e-160, 1e-150)])
-@pytest.mark.parametrize("layers", ["scalers", "scaler and weight", "weight and target"])
+@pytest.mark.parametrize(
+    "layers", ["scalers", "scaler and weight", "weight and target", "weights", "biases", "shifts"]
+)
 def test_a_weight_that_float64_cannot_hold_is_refused(factors, layers):
     """Neither infinity nor 0, nor a subnormal number that has lost its digits."""
     first, second = (np.array([factor]) for factor in factors)
@@ -96,9 +98,19 @@ def test_a_weight_that_float64_cannot_hold_is_refused(factors, layers):
         "scalers": lambda: values.times(first).times(second),
         "scaler and weight": lambda: linear_model(values.times(first).through(second[None]), 1),
         "weight and target": lambda: values.through(first[None]).times(second),
+        "weights": lambda: values.through(first[None]).through(second[None]),
+        "biases": lambda: values.mixed().plus(first).through(second[None]),
+        "shifts": lambda: values.times(np.array([2.0])).plus(first).times(second),
     }
     with pytest.raises(ModelError, match=r"A weight times a scale, .* is beyond float64"):
         compose[layers]()
+
+
+def test_a_product_below_float64_is_no_error_where_others_hide_it():
+    """A wide layer behind another has such products by the thousand, in sums of ordinary size."""
+    first = input_columns(2).through(np.array([[1e-200, 1.0], [1.0, 1.0]]))
+    model = linear_model(first.through(np.array([[1e-200, 3.0]])), 2)
+    assert model.weight.tolist() == [[3.0, 3.0]]
 
 
 def test_a_subnormal_weight_stays_what_it_is_where_nothing_scales_it():
