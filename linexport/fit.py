@@ -124,7 +124,7 @@ class TargetStatistics(msgspec.Struct, frozen=True, kw_only=True):
     residual_sum_of_squares: float
     """Target units squared."""
     total_sum_of_squares: float
-    """Around the mean, or around 0 without an intercept."""
+    """Around the mean, or around 0: see `around_mean`."""
     residual_standard_deviation: float | None
     """s, target units: of a row of weight 1, where rows have weights that are precisions."""
     r2: float | None
@@ -146,7 +146,7 @@ class FitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """n: rows of weight above 0; the sum of the weights where these are frequencies."""
     around_mean: bool = True
     """Whether total sums of squares, R2 and F are around the mean; otherwise around 0, for lack of
-    an intercept."""
+    an intercept and of features that make up for one, as a column of ones does."""
     rank: int
     """p; less than the number of features where some are combinations of others."""
     confidence: float

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array
 from linexport.least_squares._config import LeastSquaresConfig
 from linexport.least_squares._factor import Factor
-from linexport.least_squares._normal_equations import NormalEquations
+from linexport.least_squares._normal_equations import NormalEquations, normal_equations
 from linexport.least_squares._passes import Solved
-from linexport.least_squares._solution import Solution, combinations
+from linexport.least_squares._solution import Solution, combinations, try_solve
 from linexport.least_squares._uncertainty import Uncertainty, eigenvalues
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
@@ -57,8 +57,11 @@ class Optimum:
     whole number."""
     residual_sum_of_squares: Float64Array
     """Shape (K,), target units squared; weighted where rows have weights."""
+    around_mean: bool
+    """Whether a constant is fitted: by the intercept, or by the features, some combination of
+    which is the same number in every row."""
     total_sum_of_squares: Float64Array
-    """Shape (K,): around the mean, or around 0 without an intercept."""
+    """Shape (K,): around the mean, or around 0 where no constant is fitted."""
     weight_standard_errors: Float64Array
     """Shape (K, D); nan without degrees of freedom. With a ridge, around the shrunken mean."""
     bias_standard_errors: Float64Array
@@ -104,6 +107,7 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         _bias_variance(equations, spread, mean) if config.intercept else np.nan
     )
     distance = solution.distance()[: len(target_unit)]
+    around = equations if config.intercept else _around_constant(fit)
     spreads = equations.standard_deviations
     scales = 1 / np.where(spreads > 0, spreads, 1.0)
     values = eigenvalues(equations, solution.factor)
@@ -123,7 +127,8 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         rank=len(equations.features),
         degrees_of_freedom=freedom,
         residual_sum_of_squares=_scaled(squares, 2 * target_unit),
-        total_sum_of_squares=_scaled(equations.deviations[size:] ** 2, 2 * target_unit),
+        around_mean=around is not None,
+        total_sum_of_squares=_total_squares(equations if around is None else around),
         weight_standard_errors=_scaled(weight_errors, target_unit[:, None] - feature_unit),
         bias_standard_errors=_scaled(bias_errors, target_unit),
         variance_inflation=inflation,
@@ -132,6 +137,20 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         distance_bound=_distance_bound(factor, equations, distance, spread, weight, level),
         distance_in_standard_errors=distance / np.where(deviation > 0, deviation, np.nan),
     )
+
+
+def _around_constant(fit: Solved) -> NormalEquations | None:
+    """Return the equations around the mean if the features tell a constant without an intercept.
+
+    They do where they are dependent once their means are taken from them, and were not before.
+    """
+    centred = normal_equations(fit.factor, intercept=True, l2=0.0).without(fit.dependent)
+    return centred if try_solve(centred) is None else None
+
+
+def _total_squares(equations: NormalEquations) -> Float64Array:
+    size = len(equations.all_features)
+    return _scaled(equations.deviations[size:] ** 2, 2 * equations.exponent[size:])
 
 
 def _condition_number(gram_eigenvalues: Float64Array) -> float:

@@ -4,18 +4,19 @@ n rows, p coefficients beside the intercept, nu = n - p - 1 degrees of freedom (
 intercept), RSS and TSS the residual and total sums of squares, P the F distribution's or Student's.
 Values are those of statsmodels' OLS, and of its WLS where rows have weights that are precisions.
 Where these are frequencies, n is their sum, and values are those of OLS on rows that are repeated
-so often. With a ridge, where coefficients are biased, what assumes the contrary is None.
+so often. i is 1 with an intercept, else 0; c is 1 also where the features make up for one, as a
+column of ones does. With a ridge, where coefficients are biased, what assumes the contrary is None.
 
     residual variance   s**2 = RSS / nu                                   [1], chapter 3
     standard error      s sqrt(((X'X)**-1)_jj)                            [1], chapter 3
     t                   estimate / standard error                         [1], chapter 4
     p-value             P(|T| > |t|) with nu degrees of freedom           [1], chapter 4
     interval            estimate -+ t_(1 - alpha / 2, nu) standard error  [1], chapter 5
-    R**2                1 - RSS / TSS; TSS is around the mean with an intercept and around 0
+    R**2                1 - RSS / TSS; TSS is around the mean with a constant and around 0
                         without, so that the two do not compare           [2]
-    adjusted R**2       1 - (1 - R**2) (n - i) / nu, i = 1 with an intercept and 0 without
-    F                   ((TSS - RSS) / p) / s**2, with p and nu degrees of freedom: whether all
-                        coefficients but the intercept are 0              [1], chapter 4
+    adjusted R**2       1 - (1 - R**2) (n - c) / nu
+    F                   ((TSS - RSS) / q) / s**2, with q = p + i - c and nu degrees of freedom:
+                        whether all coefficients but the constant's are 0  [1], chapter 4
     variance inflation  1 / (1 - R_j**2), R_j**2 of feature j explained by the others   [3]
     log-likelihood      -n/2 (log(2 pi) + log(RSS / n) + 1) + sum log(weight) / 2,
                         the second sum where weights are precisions
@@ -63,7 +64,7 @@ def fit_statistics(
         raise ConfigError(f"confidence must be between 0 and 1, got {confidence}.")
     return FitStatistics(
         rows=optimum.num_rows,
-        around_mean=optimum.intercept,
+        around_mean=optimum.around_mean,
         rank=optimum.rank,
         confidence=confidence,
         condition_number=_finite(optimum.condition_number),
@@ -84,8 +85,9 @@ def _target(
     r2 = 1 - residual / total if total > 0 else None
     adjusted = None
     if r2 is not None and freedom > 0:
-        adjusted = 1 - (1 - r2) * (rows - optimum.intercept) / freedom
-    f = _f(optimum, total - residual, variance)
+        adjusted = 1 - (1 - r2) * (rows - optimum.around_mean) / freedom
+    tested = optimum.rank - (optimum.around_mean and not optimum.intercept)
+    f = _f(optimum, tested, total - residual, variance)
     likelihood = _log_likelihood(optimum, residual)
     num_coefficients = optimum.rank + int(optimum.intercept)
     intercept = None
@@ -112,7 +114,7 @@ def _target(
         r2=r2,
         adjusted_r2=adjusted,
         f=f,
-        f_p_value=None if f is None else float(special.fdtrc(optimum.rank, freedom, f)),
+        f_p_value=None if f is None else float(special.fdtrc(tested, freedom, f)),
         log_likelihood=likelihood,
         aic=None if likelihood is None else -2 * likelihood + 2 * num_coefficients,
         bic=None if likelihood is None else -2 * likelihood + math.log(rows) * num_coefficients,
@@ -138,10 +140,10 @@ def _coefficient(
     )
 
 
-def _f(optimum: Optimum, explained: float, variance: float | None) -> float | None:
-    if optimum.l2 or not variance or not optimum.rank:
+def _f(optimum: Optimum, tested: int, explained: float, variance: float | None) -> float | None:
+    if optimum.l2 or not variance or not tested:
         return None
-    return explained / optimum.rank / variance
+    return explained / tested / variance
 
 
 def _log_likelihood(optimum: Optimum, residual: float) -> float | None:

@@ -77,6 +77,52 @@ def test_every_number_is_statsmodels(intercept, kind):
     assert (statistics.rows, statistics.rank) == (reference.nobs, 3)
 
 
+def with_ones(features):
+    return np.column_stack([features[:, :2], np.full(len(features), 0.1)])
+
+
+def with_groups(features):
+    """Three 0/1 columns, of which each row has one: they add up to a constant."""
+    groups = np.eye(3)[np.arange(len(features)) % 3]
+    return np.column_stack([groups, features[:, :2]])
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("design", [with_ones, with_groups, lambda features: features])
+@pytest.mark.parametrize("num_rows", [120, 30_000])  # summed carefully, and by BLAS alone
+def test_features_that_tell_a_constant_make_up_for_an_intercept(design, weighted, num_rows):
+    features, target, weights = table(num_rows)
+    features = design(features)
+    reference = (
+        sm.WLS(target, features, weights=weights).fit()
+        if weighted
+        else sm.OLS(target, features).fit()
+    )
+    best = optimum(InMemory(features, target, weights if weighted else None), intercept=False)
+    names = list("abcde")[: features.shape[1]]
+    statistics = fit_statistics(best, feature_names=names, target_names=["y"])
+    ours = statistics.targets["y"]
+    assert statistics.around_mean == bool(reference.k_constant)
+    total = reference.centered_tss if reference.k_constant else reference.uncentered_tss
+    for name, theirs in {
+        "total_sum_of_squares": total,
+        "r2": reference.rsquared,
+        "adjusted_r2": reference.rsquared_adj,
+        "f": reference.fvalue,
+        "f_p_value": reference.f_pvalue,
+        "aic": reference.aic,
+        "bic": reference.bic,
+    }.items():
+        assert getattr(ours, name) == pytest.approx(theirs, rel=DIGITS), name
+
+
+def test_a_constant_alone_has_nothing_to_test():
+    _, target, _ = table()
+    ours = statistics_of(np.ones((120, 1)), target, intercept=False).targets["y"]
+    assert ours.r2 == pytest.approx(0, abs=1e-15)
+    assert (ours.f, ours.f_p_value) == (None, None)
+
+
 def test_variance_inflation_is_statsmodels():
     features, target, _ = table()
     design = sm.add_constant(features)
