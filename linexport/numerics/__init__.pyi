@@ -32,4 +32,5 @@ from ._forms import (
     rounding_budget as rounding_budget,
     stated_model as stated_model,
 )
+from ._rounding import CorrectRounding as CorrectRounding
 from .double_double import DoubleDouble as DoubleDouble
