@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ class LinearModel:
     """K linear functions of D features, in one of two forms.
 
     It means the exact real number W (x - mean) + b where *centred*, W x + b where *folded*. The
-    arrays are read-only, contiguous and of one dtype; a model is valid from birth.
+    arrays are read-only, contiguous and of one dtype, in which the sum is taken; a model is valid
+    from birth.
     """
 
     weight: FloatArray
@@ -32,12 +33,19 @@ class LinearModel:
     """D columns, in the order of the input; x1, x2, ... if not given."""
     targets: tuple[Column, ...] = ()
     """K columns, in the order of the output; y, or y1, y2, ... if not given."""
+    dtype: FloatDType = cast("FloatDType", None)  # noqa: RUF009 - replaced at birth
+    """Of input and output: the arrays' if not given, or float32 where those are float64."""
 
     def __post_init__(self) -> None:
         weight = np.asarray(self.weight)
         dtype = weight.dtype.newbyteorder("=")
         if dtype not in (np.float32, np.float64):
             raise ModelError(f"weight must be float32 or float64, got {weight.dtype}.")
+        outside = dtype if self.dtype is None else np.dtype(self.dtype).newbyteorder("=")
+        if outside not in (dtype, np.float32):
+            allowed = "float32" if dtype == np.float32 else "float32 or float64"
+            raise ModelError(f"dtype must be {allowed} with {dtype} numbers, got {outside}.")
+        object.__setattr__(self, "dtype", outside)
         if weight.ndim != 2 or 0 in weight.shape:
             raise ModelError(f"weight must have shape (targets, features), got {weight.shape}.")
         num_targets, num_features = weight.shape
@@ -55,8 +63,11 @@ class LinearModel:
         *,
         features: Sequence[Column | str] = (),
         targets: Sequence[Column | str] = (),
+        dtype: FloatDType | None = None,
     ) -> "LinearModel":
         """Make a model of the arrays that `arrays()` returns, by name; columns may be mere names.
+
+        The dtype is that of input and output: the arrays' if not given.
 
         Raises:
             ModelError: If they are not weight and bias, with mean or without, or do not fit
@@ -73,11 +84,12 @@ class LinearModel:
             mean=arrays.get("mean"),
             features=_columns(features),
             targets=_columns(targets),
+            dtype=cast("FloatDType", dtype),
         )
 
     @property
-    def dtype(self) -> FloatDType:
-        """float32 or float64."""
+    def accumulate(self) -> FloatDType:
+        """In which the sum is taken: the arrays' dtype, as wide as that of the output or wider."""
         return self.weight.dtype
 
     @property
@@ -110,8 +122,12 @@ class LinearModel:
         arrays = {"weight": self.weight, "bias": self.bias}
         return arrays if self.mean is None else arrays | {"mean": self.mean}
 
+    def same_function(self, other: "LinearModel") -> bool:
+        """Tell whether both hold the same bits, and take and give the same dtype."""
+        return self.dtype == other.dtype and self.same_numbers(other)
+
     def same_numbers(self, other: "LinearModel") -> bool:
-        """Tell whether both hold the same bits; names do not matter."""
+        """Tell whether both hold the same bits; names, input and output do not matter."""
         ours, theirs = self.arrays(), other.arrays()
         return ours.keys() == theirs.keys() and all(
             ours[name].dtype == theirs[name].dtype
@@ -121,7 +137,7 @@ class LinearModel:
         )
 
     def widened(self) -> "LinearModel":
-        """Return the same numbers in float64, which holds float32 exactly."""
+        """Return the same numbers in float64, which holds float32 exactly, input and output too."""
         arrays = {name: array.astype(np.float64) for name, array in self.arrays().items()}
         return LinearModel.from_arrays(arrays, features=self.features, targets=self.targets)
 

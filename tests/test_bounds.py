@@ -16,7 +16,6 @@ from linexport.numerics._bounds import (
     Affine,
     Precision,
     error_bounds,
-    flushed_to_zero,
     gamma,
     half_ulp,
     precision_of,
@@ -24,6 +23,7 @@ from linexport.numerics._bounds import (
     rounded_once,
     rounding_error_bound,
 )
+from linexport.numerics._flushing import flushed_to_zero
 
 PRECISIONS = {"float32": FLOAT32, "float64": FLOAT64}
 FORMS = ("folded", "centred")

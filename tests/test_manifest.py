@@ -23,6 +23,7 @@ from linexport.fit import Coefficients, FitRecord, Metrics, OptimumDistance, Wei
 
 EXAMPLE = Manifest(
     dtype="float32",
+    accumulate="float64",
     form="folded",
     features=(
         Column(
@@ -56,6 +57,7 @@ ENCODED = """\
   "format": "linexport-bundle",
   "format_version": 1,
   "dtype": "float32",
+  "accumulate": "float64",
   "form": "folded",
   "features": [
     {
@@ -208,6 +210,7 @@ def manifests(draw):
     digests = st.text("0123456789abcdef", min_size=64, max_size=64)
     return Manifest(
         dtype=draw(st.sampled_from(["float32", "float64"])),
+        accumulate=draw(st.sampled_from([None, "float32", "float64"])),
         form=draw(st.sampled_from(["folded", "centred"])),
         features=features,
         targets=targets,

@@ -74,6 +74,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: Literal["linexport-bundle"] = "linexport-bundle"
     format_version: int = FORMAT_VERSION
     dtype: Literal["float32", "float64"]
+    """Of inputs and outputs."""
+    accumulate: Literal["float32", "float64"] | None = None
+    """Of the numbers, and of the sum; None where it is the dtype."""
     form: Literal["folded", "centred"]
     features: tuple[Column, ...]
     """In the order of the input."""

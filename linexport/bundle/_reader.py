@@ -6,7 +6,7 @@ The numbers that define what is right are in weights.safetensors.
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -45,7 +45,7 @@ class Bundle:
     """Where it was read; the path may hold another bundle by now."""
     manifest: Manifest
     model: LinearModel
-    """The reference numbers in the artifacts' dtype and form, with the manifest's columns."""
+    """The reference numbers in the artifacts' dtypes and form, with the manifest's columns."""
     contents: Mapping[str, bytes] = field(repr=False)
     """Every listed file by name, as checked against its digest."""
 
@@ -97,17 +97,22 @@ def _limit(name: str, manifest: Manifest) -> int:
 
 
 def _model(weights: bytes, manifest: Manifest) -> LinearModel:
-    try:
-        model = decode_weights(weights).with_columns(manifest.features, manifest.targets)
-    except ModelError as error:
-        raise BundleError(f"manifest.json does not describe {WEIGHTS_FILE}: {error}") from error
-    seen = (model.dtype.name, model.form)
-    if seen != (manifest.dtype, manifest.form):
+    numbers = decode_weights(weights)
+    seen, stated = (numbers.dtype.name, numbers.form), manifest.accumulate or manifest.dtype
+    if seen != (stated, manifest.form):
         raise BundleError(
             f"{WEIGHTS_FILE} holds a {' '.join(seen)} model, "
-            f"manifest.json a {manifest.dtype} {manifest.form} one."
+            f"manifest.json a {stated} {manifest.form} one."
         )
-    return model
+    try:
+        return replace(
+            numbers,
+            dtype=np.dtype(manifest.dtype),
+            features=manifest.features,
+            targets=manifest.targets,
+        )
+    except ModelError as error:
+        raise BundleError(f"manifest.json does not describe {WEIGHTS_FILE}: {error}") from error
 
 
 def _read_listed(descriptor: int, name: str, record: FileRecord, limit: int) -> bytes:

@@ -45,7 +45,7 @@ def write_bundle(
 
     Args:
         directory: A path that names nothing, an empty directory or, to replace it, a bundle.
-        model: The reference numbers, in the artifacts' dtype and form, with their columns.
+        model: The reference numbers, in the artifacts' dtypes and form, with their columns.
         record: How the model came about.
         error_budget: By target name.
         versions: Of the packages that wrote the artifacts.
@@ -65,6 +65,7 @@ def write_bundle(
     contents = {**files, WEIGHTS_FILE: encode_weights(model)}
     manifest = Manifest(
         dtype="float32" if model.dtype.name == "float32" else "float64",
+        accumulate="float32" if model.accumulate.name == "float32" else "float64",
         form=model.form,
         features=model.features,
         targets=model.targets,

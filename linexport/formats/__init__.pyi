@@ -6,7 +6,9 @@ from ._format import (
 )
 from ._pytorch import (
     Centred as Centred,
+    CentredInFloat64 as CentredInFloat64,
     Folded as Folded,
+    FoldedInFloat64 as FoldedInFloat64,
     eager as eager,
 )
 from ._registry import (

@@ -23,7 +23,9 @@ from linexport.model import LinearModel
 
 __all__ = [
     "Centred",
+    "CentredInFloat64",
     "Folded",
+    "FoldedInFloat64",
     "TorchRuntime",
     "eager",
     "extra_files",
@@ -78,15 +80,36 @@ class Centred(nn.Module):
         return functional.linear(features - self.mean, self.weight, self.bias)
 
 
+class FoldedInFloat64(Folded):
+    """Folded, with the sum in float64 between float32 features and predictions."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Evaluate (N, D) -> (N, K)."""
+        total = functional.linear(features.to(torch.float64), self.weight, self.bias)
+        return total.to(torch.float32)
+
+
+class CentredInFloat64(Centred):
+    """Centred, with difference and sum in float64 between float32 features and predictions."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Evaluate (N, D) -> (N, K)."""
+        centred = features.to(torch.float64) - self.mean
+        return functional.linear(centred, self.weight, self.bias).to(torch.float32)
+
+
 # TorchScript writes a class's full name into its file: it is the package's, wherever code moves.
-for _kind in (Folded, Centred):
+for _kind in (Folded, Centred, FoldedInFloat64, CentredInFloat64):
     _kind.__module__ = "linexport"
 
 
 def to_module(model: LinearModel) -> Centred | Folded:
     """Return the model as a module on the CPU, in evaluation mode; its arrays are copied."""
     tensors = {name: torch.tensor(array, device="cpu") for name, array in model.arrays().items()}
-    kind = Folded if model.mean is None else Centred
+    if model.accumulate == model.dtype:
+        kind = Folded if model.mean is None else Centred
+    else:
+        kind = FoldedInFloat64 if model.mean is None else CentredInFloat64
     return kind(**tensors).eval()
 
 
@@ -137,7 +160,8 @@ class TorchRuntime:
 def eager(model: LinearModel) -> TorchRuntime:
     """Return the model's module as Python runs it, stating the numbers that it really holds."""
     module = to_module(model)
-    held = LinearModel.from_arrays({name: t.numpy() for name, t in module.named_buffers()})
+    arrays = {name: tensor.numpy() for name, tensor in module.named_buffers()}
+    held = LinearModel.from_arrays(arrays, dtype=model.dtype)
     return TorchRuntime("pytorch", held, module, stated=True)
 
 

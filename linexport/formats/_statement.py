@@ -32,6 +32,7 @@ class Statement(NamedTuple):
 def stating(model: "LinearModel") -> dict[str, str]:
     """Return metadata that say what a model's artifact is, for `stated` to read."""
     return {
+        "accumulate": model.accumulate.name,
         "dtype": model.dtype.name,
         "features": encoded(_known(model.features)),
         "form": model.form,

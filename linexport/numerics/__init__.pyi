@@ -12,14 +12,17 @@ from ._bounds import (
     FLOAT32 as FLOAT32,
     FLOAT64 as FLOAT64,
     Affine as Affine,
-    FlushedToZero as FlushedToZero,
     Precision as Precision,
     error_bounds as error_bounds,
-    flushed_to_zero as flushed_to_zero,
     gamma as gamma,
     precision_of as precision_of,
     rounded_once as rounded_once,
+    rounded_result as rounded_result,
     rounding_error_bound as rounding_error_bound,
+)
+from ._flushing import (
+    FlushedToZero as FlushedToZero,
+    flushed_to_zero as flushed_to_zero,
 )
 from ._forms import (
     Form as Form,

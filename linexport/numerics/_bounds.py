@@ -14,6 +14,9 @@ elementwise, in target units. The derivation, the underflow terms and the bound'
 worked out in docs/bounds.md. Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd
 ed., sections 2.1, 3.1. No step may run below the stated precision (TF32, bfloat16 accumulation).
 Where an intermediate result may overflow there is no bound, and the functions return infinity.
+
+A sum taken in float64 between float32 inputs and outputs has the bound of float64, and then rounds
+once more, by half an ulp of float32: `rounded_result`.
 """
 
 import math
@@ -32,15 +35,15 @@ __all__ = [
     "FLOAT64",
     "Affine",
     "ErrorBounds",
-    "FlushedToZero",
     "Precision",
     "error_bounds",
-    "flushed_to_zero",
     "gamma",
     "half_ulp",
+    "own_slack",
     "precision_of",
     "probabilistic_gamma",
     "rounded_once",
+    "rounded_result",
     "rounding_error_bound",
 ]
 
@@ -239,47 +242,29 @@ def rounded_once(
         high, low = two_sum(features, -affine.mean)
         rounded = features.astype(precision.name) - affine.mean.astype(precision.name)
         moved = (np.abs(high - rounded) + np.abs(low)) @ np.abs(affine.weight).T
-        moved *= _own_slack(affine)
+        moved *= own_slack(affine)
     largest = half_ulp(np.abs(exact) + moved, precision=precision)
     return np.asarray(largest + moved + precision.half_smallest_subnormal)
 
 
-class FlushedToZero(NamedTuple):
-    """What flushing subnormal numbers to zero does to predictions, each (N, K), target units."""
+def rounded_result(
+    bound: Float64Array, exact: Float64Array, *, precision: Precision
+) -> Float64Array:
+    """Bound the error of sums that are rounded once more at the end, shape (N, K), target units.
 
-    shift: Float64Array
-    """Change of the exact prediction where every subnormal operand counts as zero."""
-    allowance: Float64Array
-    """What flushed results may add to the error bound, with or without the shift."""
+    Args:
+        bound: Of the sums, in the wider precision in which they are taken, shape (N, K).
+        exact: What the predictions should be, or numbers at least as large, shape (N, K).
+        precision: What the sums are rounded to.
 
-
-def flushed_to_zero(
-    features: Float64Array, affine: Affine, *, precision: Precision
-) -> FlushedToZero:
-    """Predict what a runtime does that treats subnormal operands, results or both as zero.
-
-    A subnormal input, weight, bias or mean that counts as zero changes the prediction by a known
-    amount; a subnormal result that becomes zero loses less than the smallest normal number.
+    Returns:
+        The bound and half an ulp of the largest sum that it allows; infinity where that sum is
+        beyond the precision's largest number.
     """
-    tiny, weight = precision.smallest_normal, affine.weight
-    lost_weight, lost_bias = _subnormal_part(weight, tiny), _subnormal_part(affine.bias, tiny)
-    lost_input = _subnormal_part(features, tiny)
-    size, results = np.abs(lost_input), np.zeros_like(features)
-    with np.errstate(over="ignore", invalid="ignore"):  # there the error bound is infinite
-        inputs = affine.differences(features)
-        if affine.mean is not None:
-            lost_mean = _subnormal_part(affine.mean, tiny)
-            size, lost_input = size + np.abs(lost_mean), lost_input - lost_mean
-            results = _may_flush(inputs, tiny)  # which the weight then multiplies
-        kept = inputs - lost_input
-        shift = -(lost_input @ weight.T + kept @ lost_weight.T + lost_bias)
-        size = size @ np.abs(weight).T + np.abs(kept) @ np.abs(lost_weight).T + np.abs(lost_bias)
-        # D products and D sums may be flushed as well.
-        results = results @ np.abs(weight).T + 2 * weight.shape[1] * tiny
-        # The shift is itself rounded, and changes the magnitude that the error bound goes with.
-        relative = gamma(affine.num_roundings + 8, unit_roundoff=precision.unit_roundoff)
-        allowance = (results * (1 + relative) + 2 * relative * size) * _own_slack(affine)
-    return FlushedToZero(shift, allowance)
+    largest = np.nextafter(np.abs(exact) + bound, np.inf)
+    fits = largest <= precision.largest
+    total = half_ulp(np.where(fits, largest, 0.0), precision=precision) + bound
+    return np.where(fits, np.nextafter(total, np.inf), np.inf)
 
 
 def _bound(
@@ -287,7 +272,7 @@ def _bound(
 ) -> Float64Array:
     # Products may underflow; sums and differences never do (Higham, section 2.1).
     underflow = affine.weight.shape[1] * precision.half_smallest_subnormal * (1 + relative)
-    bound = (relative * magnitude + underflow) * _own_slack(affine)
+    bound = (relative * magnitude + underflow) * own_slack(affine)
     # Upwards once more: where the bound itself is subnormal, no relative slack makes up for it.
     return np.asarray(np.nextafter(bound, np.inf))
 
@@ -303,18 +288,6 @@ def _magnitude(features: Float64Array, affine: Affine, precision: Precision) -> 
     return np.where(fits[:, None] & (magnitude <= limit), magnitude, np.inf)
 
 
-def _own_slack(affine: Affine) -> float:
+def own_slack(affine: Affine) -> float:
     """Make up for the roundings, in float64, of the bound itself: fewer than D + 16."""
     return 1 / (1 - gamma(affine.weight.shape[1] + 16, unit_roundoff=FLOAT64.unit_roundoff))
-
-
-def _may_flush(results: Float64Array, smallest_normal: float) -> Float64Array:
-    """Return what flushing takes from each result at most: nothing from zero or from large ones.
-
-    The margin of 4 is for operands that were flushed or rounded before.
-    """
-    return np.where((results != 0) & (np.abs(results) < 4 * smallest_normal), smallest_normal, 0.0)
-
-
-def _subnormal_part(values: Float64Array, smallest_normal: float) -> Float64Array:
-    return np.where(np.abs(values) < smallest_normal, values, 0.0)

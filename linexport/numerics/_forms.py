@@ -1,12 +1,13 @@
 """From float64 numbers to an artifact's numbers: fold the mean or keep it, and what that costs.
 
-A fit is a LinearModel in float64, centred or folded. Its artifact is float32 or float64, in one of
-the same two forms. The form with the smaller worst-case error over the range of the training data
-is chosen: folding a feature at 1e6 +- 1 would leave float32 no digits.
+A fit is a LinearModel in float64, centred or folded. Its artifact is float32, float64, or float32
+with a sum in float64, in one of the same two forms. The form with the smaller worst-case error over
+the range of the training data is chosen: folding a feature at 1e6 +- 1 would leave float32 no
+digits.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from linexport.numerics._bounds import (
     gamma,
     half_ulp,
     precision_of,
+    rounded_result,
     rounding_error_bound,
 )
 from linexport.numerics.double_double import DoubleDouble
@@ -83,19 +85,34 @@ def stated_model(
     )
 
 
-def artifact_model(fit: LinearModel, dtype: FloatDType, form: Form = "auto") -> LinearModel:
-    """Round a float64 fit to an artifact's dtype, in the form asked for or the better one.
+def artifact_model(
+    fit: LinearModel,
+    dtype: FloatDType,
+    form: Form = "auto",
+    *,
+    accumulate: FloatDType | None = None,
+) -> LinearModel:
+    """Round a float64 fit to an artifact's numbers, in the form asked for or the better one.
+
+    Args:
+        fit: In float64.
+        dtype: Of the artifact's input and output.
+        form: Folded, centred, or the one with the smaller error.
+        accumulate: Of its numbers, and of the sum: `dtype` if not given.
 
     Raises:
-        ModelError: If the dtype cannot hold a number, or a mean is asked for and not there.
+        ModelError: If a number is beyond what the artifact's numbers can be, or a mean is asked for
+            and not there.
     """
+    accumulate = dtype if accumulate is None else accumulate
     if form == "centred" and fit.mean is None:
         raise ModelError("This model has no mean to keep; use the folded form.")
     candidates, refusals = [], []
     for name, write in (("folded", _folded), ("centred", _centred)):
         if form == name or (form == "auto" and (name == "folded" or fit.mean is not None)):
             try:
-                candidates.append(_without_underflow(fit, write(fit, dtype)))
+                written = replace(write(fit, accumulate), dtype=dtype)
+                candidates.append(_without_underflow(fit, written))
             except ModelError as error:
                 refusals.append(error)
     if not candidates:
@@ -105,9 +122,12 @@ def artifact_model(fit: LinearModel, dtype: FloatDType, form: Form = "auto") -> 
 
 def rounding_budget(fit: LinearModel, artifact: LinearModel) -> RoundingBudget:
     """Bound what the artifact and its runtime add to the fit, over the training range."""
-    affine, precision = affine_of(artifact), precision_of(artifact.dtype)
-    corner = _far_corner(fit, affine)
-    runtime = rounding_error_bound(corner[None], affine, precision=precision)[0]
+    affine = affine_of(artifact)
+    corner = _far_corner(fit, affine)[None]
+    runtime = rounding_error_bound(corner, affine, precision=precision_of(artifact.accumulate))[0]
+    if artifact.accumulate != artifact.dtype:
+        largest = _largest_prediction(fit, artifact)
+        runtime = rounded_result(runtime, largest, precision=precision_of(artifact.dtype))
     export = largest_distance(fit, artifact)
     return RoundingBudget(export=tuple(export.tolist()), runtime=tuple(runtime.tolist()))
 
@@ -146,16 +166,15 @@ def input_rounding(fit: LinearModel, artifact: LinearModel) -> tuple[float, ...]
 
     Per target, in target units, over the training range; 0 for a float64 artifact.
     """
-    precision = precision_of(artifact.dtype)
-    if precision is FLOAT64:
+    if precision_of(artifact.dtype) is FLOAT64:
         return (0.0,) * artifact.num_targets
-    lower, upper = _range(fit)
-    moved = half_ulp(np.maximum(np.abs(lower), np.abs(upper)), precision=precision)
+    affine, moved = affine_of(artifact), _largest_input_rounding(fit, artifact)
     # The moved inputs may leave the range, by which the two other distances grow in proportion.
-    affine = affine_of(artifact)
-    growth = 1 + gamma(affine.num_roundings + 1, unit_roundoff=precision.unit_roundoff)
+    u = precision_of(artifact.accumulate).unit_roundoff
+    growth = 1 + gamma(affine.num_roundings + 1, unit_roundoff=u)
     slack = 1 / (1 - gamma(artifact.num_features + 8, unit_roundoff=FLOAT64.unit_roundoff))
-    return tuple((np.abs(affine.weight) @ moved * growth * slack).tolist())
+    with np.errstate(invalid="ignore"):  # infinity times 0
+        return tuple((np.abs(affine.weight) @ moved * growth * slack).tolist())
 
 
 def _cost(fit: LinearModel, artifact: LinearModel) -> float:
@@ -165,6 +184,30 @@ def _cost(fit: LinearModel, artifact: LinearModel) -> float:
     lower, upper = _range(fit)
     spread = np.abs(affine_of(fit).weight) @ (upper - lower)
     return float((total / np.where(spread > 0, spread, 1.0)).max())
+
+
+def _largest_input_rounding(fit: LinearModel, artifact: LinearModel) -> Float64Array:
+    """By how much a feature moves at most, within its range, to be one of the artifact's inputs.
+
+    Infinity where that cannot hold it.
+    """
+    lower, upper = _range(fit)
+    ends, precision = np.maximum(np.abs(lower), np.abs(upper)), precision_of(artifact.dtype)
+    return np.where(ends <= precision.largest, half_ulp(ends, precision=precision), np.inf)
+
+
+def _largest_prediction(fit: LinearModel, artifact: LinearModel) -> Float64Array:
+    """Bound what the artifact means over the range, and where rounded inputs may lie beside it."""
+    lower, upper = _range(fit)
+    middle, affine = (lower / 2 + upper / 2)[None], affine_of(artifact)
+    reach = np.maximum(upper - middle[0], middle[0] - lower) + _largest_input_rounding(
+        fit, artifact
+    )
+    slack = 1 / (1 - gamma(fit.num_features + 8, unit_roundoff=FLOAT64.unit_roundoff))
+    with np.errstate(over="ignore", invalid="ignore"):  # then there is no bound
+        at_middle = np.abs(affine.evaluate(middle))[0]
+        at_middle += rounding_error_bound(middle, affine, precision=FLOAT64)[0]
+        return np.asarray((at_middle + np.abs(affine.weight) @ reach) * slack)
 
 
 def _magnitude_at_zero(model: LinearModel) -> Float64Array:
@@ -256,7 +299,7 @@ def _without_underflow(fit: LinearModel, artifact: LinearModel) -> LinearModel:
     They do where over the training range it makes up for more than the last rounding of all.
     """
     weight, affine = fit.weight, affine_of(artifact)
-    unit_roundoff = precision_of(artifact.dtype).unit_roundoff
+    unit_roundoff = precision_of(artifact.accumulate).unit_roundoff
     reach = np.abs(affine.differences(_far_corner(fit, affine)))
     lost = np.abs(affine.weight - weight)
     magnitude = np.abs(weight) @ reach + np.abs(affine.bias)
@@ -266,7 +309,7 @@ def _without_underflow(fit: LinearModel, artifact: LinearModel) -> LinearModel:
     for target, feature in np.argwhere(wrong):
         raise ModelError(
             f"weight {weight[target, feature]:.6g} of '{fit.features[feature].name}' is too small "
-            f"for {artifact.dtype}; use float64."
+            f"for {artifact.accumulate}; use float64."
         )
     return artifact
 

@@ -56,7 +56,7 @@ def canaries(artifact: bytes | None, model: LinearModel) -> Iterator[Canary]:
         model: What it should hold, with the training data's means and deviations where known.
     """
     stated = None if artifact is None else onnx_graph.read(onnx_graph.parse(artifact))
-    if artifact is None or stated is None or not stated.same_numbers(model):
+    if artifact is None or stated is None or not stated.same_function(model):
         artifact = onnx_graph.write(model)
     for name, fault in _NUMBER_FAULTS.items():
         yield _with_numbers(name, artifact, model, fault)
@@ -64,6 +64,7 @@ def canaries(artifact: bytes | None, model: LinearModel) -> Iterator[Canary]:
         proto = onnx.ModelProto.FromString(artifact)
         meaning = change(proto, model)
         yield Canary(name=name, artifact=proto.SerializeToString(), meaning=meaning)
+    yield _sum_in_float32(model)
     yield _names_swapped(artifact, model)
 
 
@@ -73,7 +74,7 @@ def _with_numbers(name: str, artifact: bytes, model: LinearModel, fault: _Fault)
     reason = changed if isinstance(changed, str) else _cannot_change(model, changed)
     if isinstance(changed, str) or reason:
         return Canary(name=name, artifact=None, skipped=reason)
-    faulty = DoubleReference(LinearModel.from_arrays(model.arrays() | changed))
+    faulty = DoubleReference(LinearModel.from_arrays(model.arrays() | changed, dtype=model.dtype))
     return Canary(
         name=name,
         artifact=_with_arrays(artifact, changed),
@@ -85,7 +86,7 @@ def _cannot_change(model: LinearModel, changed: _Arrays) -> str | None:
     if all(np.array_equal(changed[key], model.arrays()[key]) for key in changed):
         return "It changes no number of this model."
     if not all(np.isfinite(array).all() for array in changed.values()):
-        return f"It leaves the range of {model.dtype}."
+        return f"It leaves the range of {model.accumulate}."
     return None
 
 
@@ -151,7 +152,7 @@ def _scaler_forgotten(model: LinearModel) -> _Arrays | str:
     used = np.flatnonzero(model.weight.any(axis=0))
     if not len(used):
         return "Every weight is zero."
-    place, number = int(used[0]), model.dtype.type
+    place, number = int(used[0]), model.accumulate.type
     column = model.features[place]
     arrays = {name: array.copy() for name, array in model.arrays().items()}
     if "mean" in arrays:
@@ -166,10 +167,11 @@ def _scaler_forgotten(model: LinearModel) -> _Arrays | str:
 
 def _through(narrow: type[np.float16 | np.float32]) -> _Fault:
     def fault(model: LinearModel) -> _Arrays | str:
-        if model.dtype == narrow:
-            return f"The model is {model.dtype}."
+        if model.accumulate == narrow:
+            return f"The model is {model.accumulate}."
         limit = float(np.finfo(narrow).max)
-        return {"weight": np.clip(model.weight, -limit, limit).astype(narrow).astype(model.dtype)}
+        narrowed = np.clip(model.weight, -limit, limit).astype(narrow)
+        return {"weight": narrowed.astype(model.accumulate)}
 
     return fault
 
@@ -178,11 +180,11 @@ def _through_fraction_of(bits: int) -> _Fault:
     """Round to nearest, ties to even, to fewer bits of fraction at the same exponent range."""
 
     def fault(model: LinearModel) -> _Arrays:
-        integer = np.int32 if model.dtype == np.float32 else np.int64
-        dropped = (23 if model.dtype == np.float32 else 52) - bits
+        integer = np.int32 if model.accumulate == np.float32 else np.int64
+        dropped = (23 if model.accumulate == np.float32 else 52) - bits
         raw: NDArray[np.int32 | np.int64] = model.weight.view(integer)
         rounded = raw + ((1 << (dropped - 1)) - 1) + ((raw >> dropped) & 1)
-        return {"weight": (rounded >> dropped << dropped).view(model.dtype)}
+        return {"weight": (rounded >> dropped << dropped).view(model.accumulate)}
 
     return fault
 
@@ -257,6 +259,21 @@ def _nan_hidden(proto: onnx.ModelProto, model: LinearModel) -> Meaning:
         return expect(reference, replace(probe, features=features))
 
     return meaning
+
+
+def _sum_in_float32(model: LinearModel) -> Canary:
+    """What is written where nothing is said of the sum: no Cast, and the numbers rounded."""
+    name, arrays = "sum taken in float32", model.arrays()
+    if model.accumulate == np.float32:
+        return Canary(name=name, artifact=None, skipped="That is how the model takes it.")
+    if model.dtype == np.float64:
+        return Canary(name=name, artifact=None, skipped="The model takes and gives float64.")
+    with np.errstate(over="ignore"):
+        arrays = {key: array.astype(np.float32) for key, array in arrays.items()}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        return Canary(name=name, artifact=None, skipped="It leaves the range of float32.")
+    faulty = LinearModel.from_arrays(arrays)
+    return Canary(name=name, artifact=onnx_graph.write(faulty))
 
 
 def _batch_of_one(proto: onnx.ModelProto, _: LinearModel) -> None:

@@ -122,6 +122,9 @@ class Certificate:
     verdict: Verdict
     """The worst of the runtimes'; disagrees also where names do, or a canary went unnoticed."""
     dtype: Literal["float32", "float64"]
+    """Of input and output."""
+    accumulate: Literal["float32", "float64"] | None = None
+    """In which the sum is taken; None in what was written before it could be another."""
     form: Literal["folded", "centred"]
     num_features: int
     num_targets: int

@@ -84,6 +84,7 @@ def check(
     return Certificate(
         verdict=_overall(results, canary_results, statements),
         dtype="float32" if model.dtype == np.float32 else "float64",
+        accumulate="float32" if model.accumulate == np.float32 else "float64",
         form=model.form,
         num_features=model.num_features,
         num_targets=model.num_targets,
@@ -201,7 +202,7 @@ class _Witness:
         stated = self.runtime.structure
         if stated is None:
             return "unknown"
-        return "matches" if stated.same_numbers(self.model) else "differs"
+        return "matches" if stated.same_function(self.model) else "differs"
 
     def _predict(self, probe: Probe) -> FloatArray | None:
         expected = (len(probe.features), self.model.num_targets)
@@ -295,7 +296,8 @@ def _disagreement(worst: Comparison, model: LinearModel) -> str:
         f"{_disagrees(worst)}: got {worst.got:.{digits}g}, expected {worst.expected:.{digits}g}, "
         f"apart by {worst.distance:.2g}{' ' * bool(unit)}{unit}, "
         f"where rounding explains {worst.bound:.2g}. "
-        f"The artifact or its runtime is wrong, or computes below {model.dtype} (TF32, bfloat16)."
+        "The artifact or its runtime is wrong, or computes below "
+        f"{model.accumulate} (TF32, bfloat16)."
     )
 
 
@@ -313,4 +315,6 @@ def _first_difference(stated: LinearModel | None, model: LinearModel) -> str:
             place = tuple(int(index) for index in changed[0])
             label = f"{name}[{', '.join(map(str, place))}]"
             return f"holds {label} = {theirs[name][place]}, the reference {array[place]}."
+    if stated.dtype != model.dtype:
+        return f"takes and gives {stated.dtype}, the reference {model.dtype}."
     return "holds zeros of another sign than the reference."

@@ -1,6 +1,6 @@
 """What is right, far beyond any runtime's precision, and how far from it a runtime may be.
 
-A float32 model is evaluated in float64, where products of its numbers are exact; a float64 model in
+A float32 sum is evaluated in float64, where products of its numbers are exact; a float64 sum in
 double-double. Either way the result comes with a bound on its own error.
 
 N rows, D features, K targets.
@@ -29,6 +29,7 @@ from linexport.numerics import (
     flushed_to_zero,
     precision_of,
     rounded_once,
+    rounded_result,
     rounding_error_bound,
 )
 from linexport.parity._probes import Probe
@@ -49,17 +50,20 @@ class ExactPrediction(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DoubleReference:
-    """Evaluates a model at twice its own precision."""
+    """Evaluates a model at twice the precision of its sum."""
 
     model: LinearModel
     affine: Affine = field(init=False)
     """The model's numbers."""
     precision: Precision = field(init=False)
-    """Of the model's dtype."""
+    """In which the model's sum is taken."""
+    given: Precision = field(init=False)
+    """Of its input and output."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "affine", affine_of(self.model))
-        object.__setattr__(self, "precision", precision_of(self.model.dtype))
+        object.__setattr__(self, "precision", precision_of(self.model.accumulate))
+        object.__setattr__(self, "given", precision_of(self.model.dtype))
 
     def predict(self, features: FloatArray) -> ExactPrediction:
         """Evaluate (N, D) finite features of the model's dtype.
@@ -126,6 +130,9 @@ class Expectation:
     """The probe's features, (N, D), with zeros for NaN and infinity."""
     affine: Affine
     precision: Precision
+    """In which the sum is taken."""
+    given: Precision
+    """Of the features and of the predictions."""
     high: Float64Array
     low: Float64Array
     bound: Float64Array
@@ -139,7 +146,17 @@ class Expectation:
     @cached_property
     def flushed(self) -> FlushedToZero:
         """What flushing subnormals to zero would change; seldom needed, so not computed at once."""
-        return flushed_to_zero(self.finite, self.affine, precision=self.precision)
+        flushed = flushed_to_zero(
+            self.finite, self.affine, precision=self.precision, given=self.given
+        )
+        if self.given is self.precision:
+            return flushed
+        # About a truth that moved, the last rounding may be that of a larger number.
+        moved = np.abs(self.high) + np.abs(self.low) + np.abs(flushed.shift) + flushed.allowance
+        allowance = rounded_result(flushed.allowance, moved + self.bound, precision=self.given)
+        return flushed._replace(
+            allowance=np.where(flushed.shift == 0, flushed.allowance, allowance)
+        )
 
     def distance(self, prediction: FloatArray) -> Float64Array:
         """|prediction - truth|; NaN where only the class counts."""
@@ -186,7 +203,7 @@ Meaning = Callable[[DoubleReference, Probe], Expectation]
 
 def expect(reference: DoubleReference, probe: Probe) -> Expectation:
     """Evaluate the reference, the model as it should be, and the bounds on one probe."""
-    affine, precision = reference.affine, reference.precision
+    affine, precision, given = reference.affine, reference.precision, reference.given
     rows = np.ascontiguousarray(probe.features, dtype=np.float64)
     broken = np.asarray(~np.isfinite(rows).all(axis=1))
     finite = np.where(np.isfinite(rows), rows, 0.0) if broken.any() else rows
@@ -197,6 +214,12 @@ def expect(reference: DoubleReference, probe: Probe) -> Expectation:
     if probe.num_roundings == 1:
         once = rounded_once(finite, exact.high, affine, precision=precision)
         bound = np.where(cannot_overflow, once, bound)
+    bound, probabilistic = bound + exact.error, bounds.probabilistic + exact.error
+    if given is not precision:
+        largest = np.abs(exact.high) + np.abs(exact.low)
+        bound, probabilistic = (
+            rounded_result(part, largest, precision=given) for part in (bound, probabilistic)
+        )
     special, non_finite = np.zeros(bound.shape, np.bool_), np.zeros(bound.shape)
     special[broken], non_finite[broken] = _by_class(rows[broken], affine, cannot_overflow[broken])
     return Expectation(
@@ -204,10 +227,11 @@ def expect(reference: DoubleReference, probe: Probe) -> Expectation:
         finite=finite,
         affine=affine,
         precision=precision,
+        given=given,
         high=exact.high,
         low=exact.low,
-        bound=np.where(broken[:, None], np.inf, bound + exact.error),
-        probabilistic_bound=bounds.probabilistic + exact.error,
+        bound=np.where(broken[:, None], np.inf, bound),
+        probabilistic_bound=probabilistic,
         non_finite=non_finite,
         special=special,
     )

@@ -64,6 +64,9 @@ class _Maker:
     def __init__(self, model: LinearModel, num_rows: int, seed: int) -> None:
         self.model = model
         self.precision: Precision = precision_of(model.dtype)
+        # A wider sum has numbers that no input equals, so no row makes its products exact; nor is
+        # that needed, as its roundings are far below the last one, of the result.
+        self.has_exact_rows = model.accumulate == model.dtype
         self.random = np.random.default_rng(seed)
         self.chunk = max(64, CHUNK // model.num_features)
         self.large = min(num_rows, self.chunk)
@@ -91,7 +94,9 @@ class _Maker:
 
     def bias_alone(self) -> Probe:
         """The row at which every product is zero, so that only the bias is left."""
-        return Probe(name="bias alone", features=self._round(self.centre[None]), num_roundings=1)
+        num_roundings = 1 if self.has_exact_rows else None
+        features = self._round(self.centre[None])
+        return Probe(name="bias alone", features=features, num_roundings=num_roundings)
 
     def one_hot(self) -> Iterator[Probe]:
         """One feature away from zero (from the mean) by a power of two."""
@@ -106,7 +111,8 @@ class _Maker:
                 chosen = columns[start : start + self.chunk]
                 rows = np.tile(centre, (len(chosen), 1))
                 rows[np.arange(len(chosen)), chosen] = values[chosen]
-                yield Probe(name="one-hot", features=rows, num_roundings=num_roundings)
+                most = num_roundings if self.has_exact_rows else None
+                yield Probe(name="one-hot", features=rows, num_roundings=most)
 
     def training_scale(self) -> Iterator[Probe]:
         rows = self._typical(self.large)

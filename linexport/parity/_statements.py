@@ -91,6 +91,7 @@ def _unlike_held(said: Statement, runtime: Runtime | None) -> Iterator[str]:
         return
     held = {"dtype": runtime.dtype.name}
     if runtime.structure is not None:
+        held["accumulate"] = runtime.structure.accumulate.name
         held["form"] = runtime.structure.form
     for key, value in held.items():
         word = getattr(said, key)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from linexport import formats
 from linexport._settings import setting, settings
+from linexport.errors import ConfigError
 from linexport.fit import WeightsKind
 from linexport.formats import Format
 from linexport.parity import ProbeConfig
@@ -29,7 +30,14 @@ class ExportConfig(ProbeConfig):
         flag="--format",
         help="Artifacts to write.",
     )
-    dtype: Literal["float32", "float64"] = setting(default="float32", help="Of the artifacts.")
+    dtype: Literal["float32", "float64"] = setting(
+        default="float32", help="Of what the artifacts take and give."
+    )
+    accumulate: Literal["auto", "float32", "float64"] = setting(
+        default="auto",
+        help="In which they take the sum: float64 makes float32 predictions correctly rounded but "
+        "for near ties, where the runtime has it. auto is the dtype.",
+    )
     form: Literal["auto", "folded", "centred"] = setting(
         default="auto",
         help="Fold the features' mean into the bias or subtract it; auto takes the more exact.",
@@ -42,6 +50,11 @@ class ExportConfig(ProbeConfig):
     ir_version: int | None = setting(default=None, help="Of the ONNX file; 7 if not given.")
 
     def __post_init__(self) -> None:
+        if (self.dtype, self.accumulate) == ("float64", "float32"):
+            raise ConfigError(
+                "A float64 model takes its sum in float64: use dtype float32 or leave accumulate "
+                "out (--dtype float32, or without --accumulate)."
+            )
         chosen_formats(self)
 
 

@@ -105,7 +105,10 @@ def export(
         origin = _over_ranges(origin, ranges)
     fit_model, record = origin.model, origin.record or _imported(origin)
     bundle.check_destination(output, overwrite=overwrite)
-    model = artifact_model(fit_model, np.dtype(config.dtype), config.form)
+    accumulate = config.dtype if config.accumulate == "auto" else config.accumulate
+    model = artifact_model(
+        fit_model, np.dtype(config.dtype), config.form, accumulate=np.dtype(accumulate)
+    )
     budgets = _error_budgets(origin, model, record)
     versions = _versions()
     artifacts = formats.export(
@@ -139,7 +142,7 @@ def export(
         fit=fit,
         warnings=(
             *(() if fit is None else fit.warnings),
-            *_precision_warnings(origin, record, budgets, config),
+            *_precision_warnings(origin, model, record, budgets, config),
         ),
     )
 
@@ -220,14 +223,18 @@ def _error_budgets(
 
 
 def _precision_warnings(
-    origin: Imported, record: FitRecord, budgets: dict[str, ErrorBudget], config: ExportConfig
+    origin: Imported,
+    model: LinearModel,
+    record: FitRecord,
+    budgets: dict[str, ErrorBudget],
+    config: ExportConfig,
 ) -> Iterator[str]:
     """Say where rounding may cost more than a hundredth of what the fit leaves unexplained."""
     if config.dtype != "float32":
         return
     centred = budgets
     if config.form == "folded" and origin.model.form == "centred":
-        other = artifact_model(origin.model, np.dtype(np.float32), "centred")
+        other = artifact_model(origin.model, model.dtype, "centred", accumulate=model.accumulate)
         centred = _error_budgets(origin, other, record)
     for target, metrics in record.metrics.get("training", {}).items():
         limit = metrics.rmse / 100

@@ -132,7 +132,7 @@ def _require_certificate(opened: Bundle) -> None:
 
 def _require_structure(opened: Bundle, runtime: Runtime) -> None:
     structure = runtime.structure
-    if structure is None or not structure.same_numbers(opened.model):
+    if structure is None or not structure.same_function(opened.model):
         raise ArtifactError(
             "the graph of model.onnx is not, bit for bit, the model of weights.safetensors, so its "
             "predictions are not proven; run `linexport verify`, and export the model again."

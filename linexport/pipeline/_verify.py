@@ -13,7 +13,7 @@ import numpy as np
 from linexport import bundle, formats, parity, sources
 from linexport._files import naming, parsing
 from linexport.bundle import Bundle, ErrorBudget
-from linexport.errors import ArtifactError, ConfigError
+from linexport.errors import ArtifactError, ConfigError, ModelError
 from linexport.fit import FitRecord
 from linexport.formats import Format, Runtime, Statement
 from linexport.model import LinearModel
@@ -227,26 +227,47 @@ def _as_written(
             answer = runtime.predict(np.zeros((1, other.num_features), other.dtype))
         except ArtifactError:  # whoever proves it next says so, if it is so in each of them
             continue
-        form = other.form if runtime.structure is None else runtime.structure.form
-        if (runtime.dtype, answer.dtype, form) == (other.dtype, other.dtype, other.form):
+        stated = runtime.structure or other
+        held = (runtime.dtype, answer.dtype, stated.accumulate, stated.form)
+        if held == (other.dtype, other.dtype, other.accumulate, other.form):
             return other, notes
     return model, ()
 
 
 def _readings(model: LinearModel) -> Iterator[tuple[LinearModel, tuple[str, ...]]]:
-    """Yield what an artifact of a model may hold, the model itself first."""
-    own, single = model.dtype, model.dtype == np.float32
-    note = f"The {own} reference was "
-    note += "taken as float64, which holds it exactly." if single else "rounded to float32."
+    """Yield what an artifact of a model may hold, the model itself first.
+
+    Raises:
+        ModelError: At the end, if numbers are too large for some of it.
+    """
+    own = (model.dtype.name, model.accumulate.name)
+    pairs = (own, ("float32", "float32"), ("float64", "float64"), ("float32", "float64"))
     forms: tuple[Form, ...] = (model.form, "folded")
+    refused: ModelError | None = None
     for form in dict.fromkeys(forms):
-        notes: tuple[str, ...] = ()
-        if form != model.form:
-            notes = ("The reference was folded, as the artifact is.",)
-        yield model if form == model.form else artifact_model(model, own, form), notes
-        other = artifact_model(model, np.dtype(np.float64 if single else np.float32), form)
-        exact = form == model.form and other.widened().same_numbers(model)
-        yield other, notes if exact else (note, *notes)
+        folded = ("The reference was folded, as the artifact is.",) if form != model.form else ()
+        for pair in dict.fromkeys(pairs):
+            if form == model.form and pair == own:
+                yield model, ()
+                continue
+            dtype, accumulate = map(np.dtype, pair)
+            try:
+                other = artifact_model(model, dtype, form, accumulate=accumulate)
+            except ModelError as error:
+                refused = error
+            else:
+                yield other, (*_converted(model, other), *folded)
+    if refused:
+        raise refused
+
+
+def _converted(model: LinearModel, other: LinearModel) -> Iterator[str]:
+    """Say what became of the numbers of a reference that were taken in another dtype."""
+    if other.accumulate.itemsize > model.accumulate.itemsize:
+        yield f"The {model.accumulate} reference was taken as float64, which holds it exactly."
+    same = other.form == model.form and other.widened().same_numbers(model)
+    if other.accumulate.itemsize < model.accumulate.itemsize and not same:
+        yield f"The {model.accumulate} reference was rounded to float32."
 
 
 def _require_shape(path: Path, stated: tuple[int, int | None] | None, model: LinearModel) -> None:

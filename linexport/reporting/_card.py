@@ -8,7 +8,13 @@ from linexport.fit import FitRecord
 from linexport.formats import FORMATS
 from linexport.model import LinearModel
 from linexport.parity import Certificate
-from linexport.reporting._text import budget_lines, certificate_lines, conclusion, fit_lines
+from linexport.reporting._text import (
+    budget_lines,
+    certificate_lines,
+    conclusion,
+    fit_lines,
+    summed,
+)
 
 __all__ = ["model_card"]
 
@@ -35,7 +41,8 @@ def model_card(
     lines = [
         "# Linear model",
         "",
-        f"Predicts {targets} from {features}, in this order, as {certificate.dtype}.",
+        f"Predicts {targets} from {features}, in this order, as "
+        f"{certificate.dtype}{summed(certificate)}.",
         "",
         f"Parity: {conclusion(certificate)}.",
         "",

@@ -12,6 +12,7 @@ from linexport.reporting._text import (
     cut,
     fit_lines,
     number,
+    summed,
     table,
     with_unit,
 )
@@ -30,7 +31,7 @@ def bundle_lines(manifest: Manifest, certificate: Certificate | None) -> list[st
     ]
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     return [
-        f"Bundle of a {manifest.form} {manifest.dtype} linear model: "
+        f"Bundle of a {manifest.form} {manifest.dtype} linear model{summed(manifest)}: "
         f"features [batch, {len(manifest.features)}] -> "
         f"prediction [batch, {len(manifest.targets)}]",
         *_column_lines("feature", manifest.features),

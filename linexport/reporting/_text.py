@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from linexport.bundle import ErrorBudget
+from linexport.bundle import ErrorBudget, Manifest
 from linexport.columns import Column
 from linexport.fit import (
     Coefficients,
@@ -19,6 +19,7 @@ __all__ = [
     "certificate_lines",
     "conclusion",
     "fit_lines",
+    "summed",
     "training_lines",
 ]
 
@@ -167,7 +168,8 @@ def certificate_lines(certificate: Certificate) -> list[str]:
         for runtime in certificate.runtimes
     ]
     header = ["runtime", "version", "provider", "threads", "verdict", "worst/bound", "at probe"]
-    lines = [f"Parity with the exact reference ({certificate.dtype}, {certificate.form})"]
+    what = f"{certificate.dtype}{summed(certificate)}, {certificate.form}"
+    lines = [f"Parity with the exact reference ({what})"]
     lines += table(header, rows) if rows else []
     lines += [f"  {runtime.name} flushes subnormal numbers to zero, as allowed for."
               for runtime in certificate.runtimes if runtime.subnormals == "flushed"]  # fmt: skip
@@ -192,6 +194,12 @@ def _statement_lines(statements: Iterable[StatementResult]) -> list[str]:
         *([f"  Names, units and ranges agree: {', '.join(right)}."] if right else []),
         *([f"  Names are not stated: {', '.join(silent)}."] if silent else []),
     ]
+
+
+def summed(stated: Certificate | Manifest) -> str:
+    """Say in which dtype a model takes its sum, where that is not what it takes and gives."""
+    accumulate = stated.accumulate or stated.dtype
+    return "" if accumulate == stated.dtype else f", sum in {accumulate}"
 
 
 def conclusion(certificate: Certificate) -> str:

@@ -9,8 +9,10 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -18,7 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from linexport._arrays import Float64Array
 from linexport.errors import ArtifactError, ModelError
-from linexport.formats import Centred, Folded
+from linexport.formats import Centred, CentredInFloat64, Folded, FoldedInFloat64
 from linexport.numerics import Values, batch_normalized, input_columns, linear_model
 from linexport.sources import _arrays as arrays
 from linexport.sources._reading import Imported
@@ -39,7 +41,10 @@ def read(module: Any) -> Imported:
     if isinstance(module, Mapping):
         return read_tensors(module)
     if isinstance(module, Centred | Folded):
-        return read_tensors(module.state_dict(), "linexport module")
+        found = read_tensors(module.state_dict(), "linexport module")
+        if isinstance(module, CentredInFloat64 | FoldedInFloat64):
+            return replace(found, model=replace(found.model, dtype=np.dtype(np.float32)))
+        return found
     layers = list(_layers(module, "the module"))
     sizes = [_num_inputs(layer) for _, layer in layers]
     num_features = next((size for size in sizes if size is not None), None)

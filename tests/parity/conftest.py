@@ -22,7 +22,10 @@ from linexport.parity._statements import compare_statement
 def make_model() -> Callable[..., LinearModel]:
     """Ordinary numbers of which none is a round one, with the training data's columns."""
 
-    def make(dtype="float32", *, centred=False, num_targets=1, num_features=4, seed=0):
+    def make(
+        dtype="float32", *, accumulate=None, centred=False, num_targets=1, num_features=4, seed=0
+    ):
+        inside = accumulate or dtype
         random = np.random.default_rng(seed)
         mean, deviation = random.uniform(50, 60, num_features), random.uniform(2, 3, num_features)
         columns = tuple(
@@ -37,11 +40,12 @@ def make_model() -> Callable[..., LinearModel]:
         )
         signs = random.choice([-1, 1], (num_targets, num_features))
         return LinearModel(
-            weight=(signs * random.uniform(1, 4, signs.shape)).astype(dtype),
-            bias=random.uniform(1, 9, num_targets).astype(dtype),
+            weight=(signs * random.uniform(1, 4, signs.shape)).astype(inside),
+            bias=random.uniform(1, 9, num_targets).astype(inside),
             features=columns,
             targets=tuple(Column(name=f"y{k}", unit="kg") for k in range(num_targets)),
-            mean=mean.astype(dtype) if centred else None,
+            dtype=dtype,
+            mean=mean.astype(inside) if centred else None,
         )
 
     return make

@@ -146,11 +146,16 @@ def read(proto: onnx.ModelProto, layout: Layout | None = None) -> LinearModel | 
     try:
         arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
         model = LinearModel.from_arrays(
-            {name: array if name == "weight" else array.ravel() for name, array in arrays.items()}
+            {name: array if name == "weight" else array.ravel() for name, array in arrays.items()},
+            dtype=_DTYPES[proto.graph.input[0].type.tensor_type.elem_type],
         )
         (opset,) = proto.opset_import
         check_versions(opset.version, proto.ir_version)
-    except (TypeError, ValueError):  # other names, other numbers, another opset than ONNX's own
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # other names, other numbers, another opset than ONNX's own
         return None
     graph = parse(onnx_wire.write(model, layout)).graph
     return model if opset.domain == "" and proto.graph == graph else None

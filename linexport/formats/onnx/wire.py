@@ -6,9 +6,10 @@
            transB=1)                transB=1)
     prediction [batch, K]    prediction [K, batch]              prediction [K, batch]
 
-with Sub(features, mean) before where the model is centred. Weight [K, D], bias [K] and, where
-centred, mean [D] are inline initializers; bias and mean have an axis of 1 where the batch lies
-across them.
+with Sub(features, mean) before where the model is centred. Where float32 features and predictions
+have their sum taken in float64, one Cast comes before all of this and one after it. Weight [K, D],
+bias [K] and, where centred, mean [D] are inline initializers; bias and mean have an axis of 1 where
+the batch lies across them.
 
 The first graph is what is exported. The others compute the same from the same numbers, and what
 onnxruntime predicts with is one of them: with the weight as the left operand and one target, its
@@ -180,10 +181,11 @@ def named(model: LinearModel, metadata: Mapping[str, str]) -> LinearModel:
 
 def _graph(model: LinearModel, layout: Layout | None) -> bytes:
     element = _ELEMENT_TYPES[model.dtype.itemsize]
+    inside = _ELEMENT_TYPES[model.accumulate.itemsize]
     by_rows: list[int | str] = [BATCH, model.num_features]
     answer: list[int | str] = [BATCH, model.num_targets]
     return message(
-        *((1, node) for node in _nodes(layout, model.form)),
+        *((1, node) for node in _nodes(layout, model.form, element, inside)),
         (2, _PRODUCER if layout is None else f"{_PRODUCER} by {layout}"),
         *((5, _tensor(name, array)) for name, array in _arrays(model, layout).items()),
         (11, _value(INPUT, element, by_rows[::-1] if layout == "columns" else by_rows)),
@@ -191,11 +193,19 @@ def _graph(model: LinearModel, layout: Layout | None) -> bytes:
     )
 
 
-def _nodes(layout: Layout | None, form: str) -> list[bytes]:
-    operand = "centred" if form == "centred" else INPUT
+def _nodes(layout: Layout | None, form: str, element: int, inside: int) -> Iterator[bytes]:
+    """Yield what computes the output of the input, in a wider type inside where that is another."""
+    operand, answer = INPUT, OUTPUT
+    if inside != element:
+        operand, answer = "widened", "total"
+        yield _node("Cast", [INPUT], operand, to=inside)
+    if form == "centred":
+        yield _node("Sub", [operand, "mean"], "centred")
+        operand = "centred"
     operands = [operand, "weight"] if layout is None else ["weight", operand]
-    product = _node("Gemm", [*operands, "bias"], OUTPUT, transB=int(layout != "columns"))
-    return [product] if operand == INPUT else [_node("Sub", [INPUT, "mean"], operand), product]
+    yield _node("Gemm", [*operands, "bias"], answer, transB=int(layout != "columns"))
+    if inside != element:
+        yield _node("Cast", [answer], OUTPUT, to=element)
 
 
 def _arrays(model: LinearModel, layout: Layout | None) -> dict[str, FloatArray]:
@@ -233,13 +243,22 @@ def _parse(data: bytes) -> tuple[LinearModel, int, int, dict[str, str]]:
     """
     proto = list(fields(memoryview(data)))
     singles = dict(proto)
-    arrays = dict(_parse_tensor(value) for number, value in fields(singles[7]) if number == 5)
+    graph = list(fields(singles[7]))
+    arrays = dict(_parse_tensor(value) for number, value in graph if number == 5)
     entries = (dict(fields(value)) for number, value in proto if number == 14)
     metadata = {
         str(entry[1], "utf-8").removeprefix(METADATA_PREFIX): str(entry[2], "utf-8")
         for entry in entries
     }
-    return LinearModel.from_arrays(arrays), dict(fields(singles[8]))[2], singles[1], metadata
+    model = LinearModel.from_arrays(arrays, dtype=_DTYPES[_parse_element(dict(graph)[11])])
+    return model, dict(fields(singles[8]))[2], singles[1], metadata
+
+
+def _parse_element(value: memoryview) -> int:
+    """Return the type of the numbers of an input, as `_value` writes it."""
+    tensor = dict(fields(dict(fields(value))[2]))[1]
+    element: int = dict(fields(tensor))[1]
+    return element
 
 
 def _parse_tensor(data: memoryview) -> tuple[str, FloatArray]:
