@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import pytest
+from rational import exactly
 
 import linexport
 from linexport import formats
@@ -11,7 +12,6 @@ from linexport.formats.onnx import graph as onnx_graph, wire as onnx_wire
 from linexport.model import LinearModel
 from linexport.parity import DoubleReference, check
 from linexport.pipeline import ExportConfig
-from tests.rational import exactly
 
 
 def made(*, num_features=5, num_targets=1, mean=None, seed=0) -> LinearModel:
