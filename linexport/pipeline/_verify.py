@@ -228,6 +228,9 @@ def _as_written(
         except ArtifactError:  # whoever proves it next says so, if it is so in each of them
             continue
         stated = runtime.structure or other
+        # What does not say how it sums is taken to do so in its dtype, as most files do.
+        if stated is other is not model and other.accumulate != other.dtype:
+            continue
         held = (runtime.dtype, answer.dtype, stated.accumulate, stated.form)
         if held == (other.dtype, other.dtype, other.accumulate, other.form):
             return other, notes

@@ -99,8 +99,10 @@ def test_metadata_tell_what_a_user_of_the_bare_file_needs():
     metrics = {"test": {"price": Metrics(rows=2, rmse=0.5, mae=0.25, r2=None)}}
     record = FitRecord(solver="lstsq", rows=8, settings={"device": "cpu"}, metrics=metrics)
     metadata = artifact_metadata(model, record, {"torch": "2.13.0", "linexport": "0.1.0"})
-    assert {key: metadata[key] for key in ("dtype", "form", "rows", "solver")} == {
+    plain = ("dtype", "accumulate", "form", "rows", "solver")
+    assert {key: metadata[key] for key in plain} == {
         "dtype": "float32",
+        "accumulate": "float32",
         "form": "folded",
         "rows": "8",
         "solver": "lstsq",
@@ -114,7 +116,7 @@ def test_metadata_tell_what_a_user_of_the_bare_file_needs():
         "test": {"price": {"rows": 2, "rmse": 0.5, "mae": 0.25, "r2": None}}
     }
     assert json.loads(metadata["versions"]) == {"torch": "2.13.0", "linexport": "0.1.0"}
-    assert len(metadata) == 8
+    assert len(metadata) == 9
 
 
 def test_metadata_bring_the_columns_back():
