@@ -164,20 +164,22 @@ def test_a_fault_that_moves_no_answer_does_not_apply(open_canaries):
     assert without_effect(checked(ROUND, open_canaries)) == set()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("accumulate", ["float32", "float64", "float64 between float32"])
 @pytest.mark.parametrize("num_targets", [1, 2])
 @pytest.mark.parametrize("centred", [False, True], ids=["folded", "centred"])
 @pytest.mark.parametrize("size", ["max", "smallest_subnormal", "tiny"])
 def test_right_models_of_extreme_weights_are_proven_whatever_their_signs(
-    open_canaries, dtype, num_targets, centred, size
+    open_canaries, accumulate, num_targets, centred, size
 ):
     """What overflow excuses, such as a negative prediction that a ReLU makes 0, shows no fault."""
+    dtype, outside = accumulate.split()[0], np.dtype(accumulate.split()[-1])
     extreme = getattr(np.finfo(dtype), size)
     for signs in itertools.product((1, -1), repeat=4):
         weight = np.array(signs, dtype)[: 2 * num_targets].reshape(num_targets, 2) * extreme
         bias = np.array(signs, dtype)[4 - num_targets :] * (extreme if signs[1] > 0 else 1)
         mean = np.array([1, -1], dtype) if centred else None
-        report = checked(LinearModel(weight=weight, bias=bias, mean=mean), open_canaries)
+        model = LinearModel(weight=weight, bias=bias, mean=mean, dtype=outside)
+        report = checked(model, open_canaries)
         assert (report.verdict, report.failures) == ("proven", ()), signs
 
 

@@ -105,6 +105,10 @@ FAULTS = {
         lambda metadata: metadata.update(dtype="float64"),
         "states the dtype float64, and is float32.",
     ),
+    "another sum": (
+        lambda metadata: metadata.update(accumulate="float64"),
+        "states the accumulate float64, and is float32.",
+    ),
     "another form": (
         lambda metadata: metadata.update(form="centred"),
         "states the form centred, and is folded.",
