@@ -151,6 +151,8 @@ class Frame:
 
 def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """Select some; DataFrame.select would plan a query each time, in ten times the time."""
+    if not names:
+        return pl.DataFrame(height=frame.height)
     return pl.DataFrame([frame.get_column(name) for name in names])
 
 

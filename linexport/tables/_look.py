@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 import polars as pl
 
-from linexport.tables._numbers import BOOLEANS, MISSING
+from linexport.encoding import BOOLEANS
+from linexport.tables._numbers import MISSING
 from linexport.tables._tables import Batch, Table
 
 __all__ = ["MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import polars as pl
 
+from linexport.encoding import BOOLEANS
 from linexport.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 Kind = Literal["number", "boolean"]
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
-BOOLEANS = {
-    **dict.fromkeys(("true", "True", "TRUE"), 1.0),
-    **dict.fromkeys(("false", "False", "FALSE"), 0.0),
-}
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
 _BLOCK_VALUES = 1 << 17  # 1 MiB
 _FEWEST_ROWS = 1 << 11
@@ -39,7 +36,7 @@ class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     @property
     def num_rows(self) -> int:
         """How many there are."""
-        return self.frame.height
+        return self.frame.height if self.frame.width else self.kept.height
 
     @property
     def held_bytes(self) -> float:
@@ -109,15 +106,18 @@ def not_a_number(
         )
     value = column[index]
     value = str(value.to_list() if isinstance(value, pl.Series) else value)
-    shown = repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "...")
-    if column.dtype != pl.String:
-        shown += f" ({column.dtype})"
+    seen = shown(value) + ("" if column.dtype == pl.String else f" ({column.dtype})")
     what = "neither true nor false, as values before it" if kind == "boolean" else "not a number"
     decimal_comma = _DECIMAL_COMMA.fullmatch(value)
     remedy = "write a decimal point" if decimal_comma else text_remedy(column.name)
     return DataError(
-        f"{shown} is {what}; {remedy}.", source=source, column=column.name, row=first_row + index
+        f"{seen} is {what}; {remedy}.", source=source, column=column.name, row=first_row + index
     )
+
+
+def shown(value: str) -> str:
+    """Return a value as a message repeats it."""
+    return repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "...")
 
 
 def parse_numbers(cells: pl.Series, kind: Kind | None) -> tuple[pl.Series, Kind | None, int | None]:
@@ -141,7 +141,7 @@ def parse_numbers(cells: pl.Series, kind: Kind | None) -> tuple[pl.Series, Kind 
     if kind is None and first:
         kind = "boolean" if first[0] in BOOLEANS else "number"
     values = (
-        text.replace_strict(BOOLEANS, default=None, return_dtype=pl.Float64)
+        text.replace_strict(dict(BOOLEANS), default=None, return_dtype=pl.Float64)
         if kind == "boolean"
         else text.cast(pl.Float64, strict=False)
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 import msgspec
 
 from linexport.columns import require_known
+from linexport.encoding import Encoding
 from linexport.errors import DataError
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Table:
 
     def batches(
         self,
-        numbers: Sequence[str],
+        numbers: Sequence[str] | Encoding,
         kept: Sequence[str] = (),
         *,
         text_remedy: Callable[[str], str] = lambda _: "correct it",
@@ -204,20 +205,22 @@ class Table:
         it.
 
         Args:
-            numbers: Columns that must hold numbers (integer, decimal, floating-point, boolean).
+            numbers: Columns that must hold numbers (integer, decimal, floating-point, boolean); or
+                what becomes numbers of columns, which are then the batches' numbers.
             kept: Columns to hand on as they are, whatever they hold; text from CSV.
             text_remedy: Says what to do about text in a column of numbers, given its name.
 
         Raises:
             DataError: If a name is unknown, a file cannot be read or is malformed, one of the
-                numbers is text, or a kept column is of different types in two files.
+                numbers is text, a category is unknown, or a kept column is of different types in
+                two files.
         """
         batches = self.batches_and_ends(numbers, kept, text_remedy=text_remedy)
         return _without_ends(batches, kept)
 
     def batches_and_ends(
         self,
-        numbers: Sequence[str],
+        numbers: Sequence[str] | Encoding,
         kept: Sequence[str] = (),
         *,
         text_remedy: Callable[[str], str] = lambda _: "correct it",
@@ -226,9 +229,14 @@ class Table:
 
         So a file is known to be whole before the next one turns out to be at fault.
         """
+        encode: Callable[[Batch], Batch] | None = None
+        if isinstance(numbers, Encoding):
+            from linexport.tables._encoded import encoded  # with polars
+
+            numbers, kept, encode = encoded(numbers, kept)
         require_known([*numbers, *kept], self.names, self.source)
         selection = Selection(numbers=tuple(numbers), kept=tuple(kept), text_remedy=text_remedy)
-        batches = self._read(selection)
+        batches = self._read(selection, encode)
         if all(part.is_file for part in self._parts):
             from linexport.tables._ahead import Ahead  # what is small does without
 
@@ -263,10 +271,13 @@ class Table:
         parts, files = zip(*kept, strict=True)
         return Table(self.source, parts, files=files, on_read=self._on_read)
 
-    def _read(self, selection: Selection) -> Generator[Batch | None, None, None]:
+    def _read(
+        self, selection: Selection, encode: Callable[[Batch], Batch] | None
+    ) -> Generator[Batch | None, None, None]:
         for part in self._parts:
             try:
-                yield from part.batches(selection)
+                found = part.batches(selection)
+                yield from found if encode is None else map(encode, found)
             except OSError as error:
                 raise unreadable(error, part.source) from error
             yield None
