@@ -1,6 +1,7 @@
 """The group of commands, the process that runs one, and what becomes of errors.
 
-Exit status: 0 done, 1 the verdict is negative, 2 misuse, 3 could not be done, 130 interrupted.
+Exit status: 0 done, 1 the verdict is negative, 2 misuse, 3 could not be done, 70 a fault of
+linexport itself, 128 and the number of the signal that ended it: 130, 143, 129.
 """
 
 import atexit
@@ -9,15 +10,17 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
 
-from linexport.cli._terminal import FAILED, INTERRUPTED, discard_output, echo_error, status_of
+from linexport.cli._terminal import FAILED, FAULT, discard_output, echo_error, status_of
 from linexport.errors import LinexportError
 
 COMMANDS = {
@@ -89,11 +92,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         discard_output()
         status = FAILED
     except BaseException as error:  # a panic of polars is no Exception
-        if not (interrupts.came or isinstance(error, click.Abort | KeyboardInterrupt)):
-            raise
-        click.echo("interrupted", err=True)
-        status = INTERRUPTED
+        if interrupts.came or isinstance(error, click.Abort | KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            status = 128 + (interrupts.came or signal.SIGINT)
+        else:
+            echo_error(_fault(error))
+            status = FAULT
     sys.exit(status or 0)
+
+
+def _fault(error: BaseException) -> str:
+    """Say what happened that should not have, where, and whom to tell."""
+    places = [place for place in traceback.extract_tb(error.__traceback__) if place.line]
+    where = f" in {Path(places[-1].filename).name}, line {places[-1].lineno}" if places else ""
+    said = " ".join(str(error).split())[:200]
+    return (
+        f"This is a fault of linexport, not yours: {type(error).__name__}{where}: {said}. Please "
+        "report it with the command that you gave."
+    )
 
 
 @contextmanager
@@ -114,14 +130,20 @@ def collector_patient() -> Iterator[None]:
 
 
 class _Interrupts:
-    """Remembers that one came: a package that is being loaded may make another error of it."""
+    """Ends the command as Ctrl-C does, which removes what is half written, whichever signal comes.
+
+    It remembers that one came: a package that is being loaded may make another error of it.
+    """
 
     def __init__(self) -> None:
-        self.came = False
-        is_main = threading.current_thread() is threading.main_thread()
-        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._take)
+        self.came = 0
+        """The first one's number."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+                signal.signal(number, self._take)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        self.came = True
+        self.came = self.came or number
         signal.default_int_handler(number, frame)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from linexport.pipeline import Exported
     from linexport.tables import ReadProgress
 
-DISAGREES, MISUSE, FAILED, INTERRUPTED = 1, 2, 3, 130
+DISAGREES, MISUSE, FAILED, FAULT = 1, 2, 3, 70
 COLORS: "dict[Verdict, str]" = {
     "proven": "green", "consistent": "yellow", "not checked": "yellow", "disagrees": "red",
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """linexport train-and-export."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,6 @@ from linexport.cli._options import (
     quiet_option,
 )
 from linexport.cli._terminal import (
-    INTERRUPTED,
     EpochDisplay,
     ReadDisplay,
     echo_error,
@@ -163,7 +163,7 @@ def _joined_ranks() -> "Iterator[Ranks]":
         except KeyboardInterrupt as interrupt:
             if ranks.rank == 0:
                 raise
-            raise click.exceptions.Exit(INTERRUPTED) from interrupt
+            raise click.exceptions.Exit(128 + signal.SIGINT) from interrupt
 
 
 def _solver(name: str, values: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from linexport.errors import ConfigError, DataError
+from linexport.tables._aside import aside_of
 
 if TYPE_CHECKING:
     from linexport.tables._tables import WrittenRows
@@ -199,24 +200,16 @@ def _replace(
     Raises:
         DataError: If it cannot be written.
     """
-    aside = path.with_name(f".linexport-{os.urandom(8).hex()}.tmp")
     try:
-        try:
-            with aside.open("xb") as stream:
-                with _reaching_the_disk(stream):
-                    write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
+        with aside_of(path) as (aside, stream):
+            with _reaching_the_disk(stream):
+                write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
             check(aside)
             aside.replace(path)
-        except OSError as error:
-            raise _unwritable(error, source) from error
-        finally:
-            aside.unlink(missing_ok=True)
-    finally:
-        # An interrupt during a call of polars is raised twice, by polars and then by Python, which
-        # may be in the midst of the line above.
-        aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(error, source) from error
 
 
 @contextmanager

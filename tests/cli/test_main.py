@@ -83,6 +83,22 @@ def test_errors_become_a_line_and_a_status(run, monkeypatch, error, status, line
     assert (outcome.status, outcome.errors.strip(), outcome.output) == (status, line, "")
 
 
+@pytest.mark.parametrize("error", [RuntimeError("no\nway"), BaseException("panic")])
+def test_a_fault_of_our_own_is_no_negative_verdict(run, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(click.Group, "invoke", fail)
+    outcome = run("inspect", "anything")
+    assert (outcome.status, outcome.output) == (70, "")
+    assert outcome.errors.startswith(
+        "error: This is a fault of linexport, not yours: "
+        f"{type(error).__name__} in test_main.py, line "
+    )
+    assert outcome.errors.endswith("Please report it with the command that you gave.\n")
+    assert outcome.errors.count("\n") == 1
+
+
 @pytest.mark.parametrize("error", [ImportError("initialization failed"), BaseException("panic")])
 def test_an_interrupt_that_a_package_turns_into_another_error_is_one(monkeypatch, run, error):
     def fail(*_, **__):

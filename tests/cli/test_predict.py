@@ -136,7 +136,8 @@ def test_standard_error_may_be_closed(textbook, tmp_path):
     assert (tmp_path / "y.csv").read_text().count("\n") == 2
 
 
-def test_an_interrupt_ends_waiting_for_a_pipe(textbook):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_waiting_for_a_pipe(textbook, number):
     reader, writer = os.pipe()
     os.write(writer, b"x1,x2\n1,2\n")
     command = [sys.executable, "-m", "linexport", "predict", str(textbook), "-"]
@@ -147,8 +148,8 @@ def test_an_interrupt_ends_waiting_for_a_pipe(textbook):
         while unread[0]:  # until it waits for what does not come
             time.sleep(0.01)
             fcntl.ioctl(reader, termios.FIONREAD, unread)
-        waiting.send_signal(signal.SIGINT)
-        assert waiting.wait(timeout=60) == 130
+        waiting.send_signal(number)
+        assert waiting.wait(timeout=60) == 128 + number
         assert waiting.stderr.read() == b"\ninterrupted\n"
     os.close(reader)
     os.close(writer)

@@ -262,7 +262,8 @@ def test_dropping_rows_says_how_many(run, tmp_path):
     assert "2 rows dropped" in text.output
 
 
-def test_an_interrupt_leaves_nothing_half_written(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_leaves_nothing_half_written(tmp_path, number):
     process = subprocess.Popen(
         [sys.executable, "-m", "linexport", "train-and-export", "--epochs", "1000000",
          "-o", str(tmp_path / "bundle")],
@@ -271,8 +272,8 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path):
     assert process.stdout is not None
     assert process.stdout.readline().startswith("epoch 1")
     time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert errors.strip() == "interrupted"
     assert list(tmp_path.iterdir()) == []

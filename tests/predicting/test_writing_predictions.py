@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -273,12 +274,11 @@ def test_an_interrupt_within_polars_leaves_nothing_half_written(output, delay):
 
 @pytest.mark.parametrize("output", ["out.csv", "out.parquet"])
 def test_a_full_disk_is_an_error_that_says_so(monkeypatch, output):
-    opened = Path.open
+    def open_full(descriptor, mode):
+        os.close(descriptor)
+        return Path("/dev/full").open(mode)
 
-    def open_full(path, mode="r", *arguments):
-        return opened(Path("/dev/full") if mode == "xb" else path, mode.replace("x", "w"))
-
-    monkeypatch.setattr(Path, "open", open_full)
+    monkeypatch.setattr(os, "fdopen", open_full)
     frames = (pl.DataFrame({"y": np.arange(100_000.0)}) for _ in range(50))
     with pytest.raises(DataError, match=rf"^{output}: It cannot be written: .*No space left"):
         write_table(frames, output)
@@ -293,6 +293,63 @@ def test_an_output_is_replaced_in_one_step_also_behind_a_link(predictor):
         assert reader.read() == "old"  # who had it open keeps the old file
     assert Path("link.csv").is_symlink()
     assert Path("real.csv").read_text() == "y,z\n-5.5,2.0\n"
+
+
+def test_what_is_replaced_keeps_its_mode(predictor):
+    Path("in.csv").write_text("a,b\n1,2\n")
+    Path("out.csv").write_text("old")
+    Path("out.csv").chmod(0o600)
+    write_predictions(open_table("in.csv"), predictor, "out.csv")
+    assert Path("out.csv").stat().st_mode & 0o777 == 0o600
+
+
+KILLED = """
+import os, sys
+import polars as pl
+from linexport.tables import write_table
+
+def frames():
+    yield pl.DataFrame({"y": [1.0]})
+    os.kill(os.getpid(), int(sys.argv[1]))
+    yield pl.DataFrame({"y": [2.0]})
+
+write_table(frames(), "out.csv")
+"""
+
+
+@pytest.mark.parametrize("planted", ["killed", "a link", "another's name"])
+def test_what_a_killed_writer_left_is_taken_over(predictor, tmp_path, planted):
+    Path("in.csv").write_text("a,b\n1,2\n")
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", KILLED, str(int(signal.SIGKILL))], check=False)
+    (left,) = Path.cwd().glob(".linexport-*.tmp")
+    if planted == "a link":
+        left.unlink()
+        left.symlink_to("in.csv")
+    elif planted == "another's name":
+        left.unlink()
+        left.hardlink_to("in.csv")
+    write_predictions(open_table("in.csv"), predictor, "out.csv")
+    assert Path("out.csv").read_text() == "y,z\n-5.5,2.0\n"
+    assert Path("in.csv").read_text() == "a,b\n1,2\n"
+    stays = [] if planted == "killed" else [left]
+    assert list(Path.cwd().glob(".linexport-*.tmp")) == stays
+
+
+def test_writers_to_one_place_do_not_meet():
+    frame = pl.DataFrame({"y": np.arange(1000.0)})
+
+    def write():
+        for _ in range(20):
+            write_table([frame] * 5, "out.csv")
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pl.read_csv("out.csv").height == 5000
+    assert list(Path.cwd().glob(".linexport-*.tmp")) == []
 
 
 def test_the_output_has_the_permissions_of_a_new_file(predictor):
