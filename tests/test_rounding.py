@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from exact_rows import MAKERS, cancelling, ties
 from numpy.typing import NDArray
+from rational import Arithmetic, OverflowedError, true_prediction
 
 from linexport.numerics import FLOAT32, FLOAT64, Affine, CorrectRounding, rounding_error_bound
-from tests.exact_rows import MAKERS, cancelling, ties
-from tests.rational import Arithmetic, OverflowedError, true_prediction
 
 
 def _bits(values: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -81,11 +81,11 @@ def _nearest(exact) -> float:
 
 
 def test_rows_without_a_prediction_are_merely_converted() -> None:
-    rows = np.array([[np.nan, 1], [np.inf, 1], [1, 1], [-np.inf, np.inf]], np.float32)
+    rows = np.array([[np.nan, 1], [np.inf, 1], [1, 1], [-np.inf, np.inf], [1, -np.inf]], np.float32)
     affine = Affine(weight=np.array([[1.0, 2.0]]), bias=np.array([0.5]))
     with np.errstate(invalid="ignore"):
         rounded = CorrectRounding(affine)(rows, affine.evaluate(rows))
-    assert np.array_equal(rounded.ravel(), [np.nan, np.inf, 3.5, np.nan], equal_nan=True)
+    assert np.array_equal(rounded.ravel(), [np.nan, np.inf, 3.5, np.nan, -np.inf], equal_nan=True)
 
 
 def test_no_rows_are_no_predictions() -> None:

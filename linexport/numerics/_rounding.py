@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport._arrays import Float64Array
+from linexport._arrays import Float64Array, FloatArray
 from linexport.numerics._bounds import FLOAT32, FLOAT64, Affine, gamma
 from linexport.numerics.double_double import DoubleDouble, exact, two_product, two_sum
 
@@ -58,7 +58,7 @@ class CorrectRounding:
         # Far more than all underflows, and far less than float32 has digits for.
         self._absolute = num_features * FLOAT64.smallest_normal
 
-    def __call__(self, features: Float32Array, sums: Float64Array) -> Float32Array:
+    def __call__(self, features: FloatArray, sums: FloatArray) -> Float32Array:
         """Round sums to the nearest float32 of what they should be, ties to even.
 
         Args:
@@ -80,7 +80,7 @@ class CorrectRounding:
         magnitude: Float64Array = reach @ self._weight + self._bias
         return np.asarray(magnitude * self._relative + self._absolute)
 
-    def _reach(self, features: Float32Array) -> NDArray[Any]:
+    def _reach(self, features: FloatArray) -> NDArray[Any]:
         """Return the largest distance from the mean in each column, shape (D,)."""
         if len(features) == 1:
             return self._distance(features[0])
@@ -94,8 +94,8 @@ class CorrectRounding:
 
     def _settle(
         self,
-        features: Float32Array,
-        sums: Float64Array,
+        features: FloatArray,
+        sums: FloatArray,
         rounded: Float32Array,
         rows: NDArray[np.intp],
     ) -> None:
@@ -107,6 +107,7 @@ class CorrectRounding:
         step = max(1, _CHUNK // given.shape[1])
         for start in range(0, len(places), step):
             row, target = places[start : start + step], targets[start : start + step]
+            rounded[rows[row], target] = sums[rows[row], target]  # of rows that are not finite
             finite = np.isfinite(given[row]).all(axis=1)
             row, target = row[finite], target[finite]
             rounded[rows[row], target] = self._exactly(given[row], target)
@@ -167,13 +168,13 @@ class CorrectRounding:
         return np.array([_float32(total, exponent) for total in totals]).astype(np.float32)
 
 
-def _rounded(sums: Float64Array, limit: Float64Array) -> tuple[Float32Array, NDArray[np.bool_]]:
+def _rounded(sums: FloatArray, limit: Float64Array) -> tuple[Float32Array, NDArray[np.bool_]]:
     """Return the nearest float32, and where that is certain within a limit on the sums' error."""
     above = (sums + limit).astype(np.float32)
     return above, above == (sums - limit).astype(np.float32)
 
 
-def _along_columns(extreme: np.ufunc, rows: Float32Array) -> Float32Array:
+def _along_columns(extreme: np.ufunc, rows: FloatArray) -> FloatArray:
     """Reduce (N, D) to (D,)."""
     num_grouped = len(rows) // _GROUP * _GROUP
     if not rows.flags.c_contiguous or not num_grouped:

@@ -2,8 +2,8 @@ from . import (
     graph as graph,
     wire as wire,
 )
+from ._engine import OrtEngine as OrtEngine
 from ._format import (
     Onnx as Onnx,
     OnnxSummary as OnnxSummary,
 )
-from ._runtime import OrtEngine as OrtEngine

@@ -178,7 +178,7 @@ class Onnx(Format):
             ArtifactError: As `open`.
             UnavailableError: If onnxruntime would not really use the provider.
         """
-        from linexport.formats.onnx._runtime import OrtEngine
+        from linexport.formats.onnx._engine import OrtEngine
 
         return OrtEngine(data, num_threads=num_threads, provider=provider)
 

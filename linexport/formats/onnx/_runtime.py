@@ -1,13 +1,11 @@
-"""ONNX Runtime: one session on one graph, and what predicts in whichever process it is asked."""
+"""ONNX Runtime: one session on one graph."""
 
-import ctypes
 import os
 import threading
-import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, TypedDict, Unpack, final
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 import onnxruntime
@@ -19,7 +17,10 @@ from linexport.formats import BoundRow
 from linexport.formats.onnx import wire as onnx_wire
 from linexport.model import LinearModel
 
-__all__ = ["OrtEngine", "OrtRuntime"]
+if TYPE_CHECKING:
+    from linexport.numerics import CorrectRounding
+
+__all__ = ["OrtRuntime", "Settings"]
 
 _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cpu": ("CPUExecutionProvider", {}),
@@ -30,6 +31,8 @@ _DTYPES: dict[str, FloatDType] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
 }
+_LARGEST_BATCH = 2**22
+"""Numbers at a time that are widened to float64, where the sum is taken so: 32 MiB."""
 
 
 class Settings(TypedDict, total=False):
@@ -60,6 +63,8 @@ class OrtRuntime:
     _num_features: int
     _row_shape: tuple[int, int] | None
     """(1, D), if one row can be evaluated in memory that is bound once."""
+    _rounding: "CorrectRounding | None"
+    """For a graph that leaves its sums in float64 under a float32 model."""
     _own: threading.local = field(default_factory=threading.local, repr=False)
     """Each thread's room for one row."""
     version: str = onnxruntime.__version__
@@ -123,6 +128,7 @@ class OrtRuntime:
             _input=inputs[0].name,
             _num_features=num_features,
             _row_shape=(1, num_features) if is_bound else None,
+            _rounding=_rounding(structure) if layout is not None else None,
         )
 
     def predict(self, features: FloatArray) -> FloatArray:
@@ -139,13 +145,21 @@ class OrtRuntime:
         try:
             if features.shape == self._row_shape:
                 return self._predict_row(features)
-            batch = features.T if self.layout == "columns" else features
-            (prediction,) = self.session.run(None, {self._input: batch})
+            if self._rounding is None or features.size <= _LARGEST_BATCH:
+                return self._predict_batch(features)
+            step = max(1, _LARGEST_BATCH // self._num_features)
+            starts = range(0, len(features), step)
+            return np.concatenate([self._predict_batch(features[i : i + step]) for i in starts])
         except Exception as error:  # the engine's exceptions have no public base class
             raise ArtifactError(
                 f"onnxruntime refuses a batch of {len(features)} rows: {first_line(error)}"
             ) from error
-        return as_prediction(prediction if self.layout is None else prediction.T)
+
+    def _predict_batch(self, features: FloatArray) -> FloatArray:
+        batch = features.T if self.layout == "columns" else features
+        (answer,) = self.session.run(None, {self._input: batch})
+        prediction = as_prediction(answer if self.layout is None else answer.T)
+        return prediction if self._rounding is None else self._rounding(features, prediction)
 
     def _predict_row(self, features: FloatArray) -> FloatArray:
         """Evaluate (1, D) -> (1, K) in memory that this thread has bound once."""
@@ -167,131 +181,38 @@ class OrtRuntime:
             raise UnavailableError("Memory is bound on the CPU, for graphs that linexport writes.")
         features = np.empty(self._row_shape, self.dtype)
         prediction = np.empty((1, self.structure.num_targets), self.dtype)
+        sums = prediction if self._rounding is None else np.empty(prediction.shape, np.float64)
         binding, ort_value = self.session.io_binding(), onnxruntime.OrtValue.ortvalue_from_numpy
         given = features.T if self.layout == "columns" else features
-        answer = prediction if self.layout is None else prediction.T
+        answer = sums if self.layout is None else sums.T
         binding.bind_ortvalue_input(self._input, ort_value(given))
         binding.bind_ortvalue_output(self.session.get_outputs()[0].name, ort_value(answer))
-        run = partial(self.session.run_with_iobinding, binding, _options_of_a_run())
+        run: Callable[[], None] = partial(
+            self.session.run_with_iobinding, binding, _options_of_a_run()
+        )
+        if self._rounding is not None:
+            run = partial(_run_and_round, run, self._rounding, features, sums, prediction)
         return BoundRow(features, prediction, run)
 
 
-@final
-class OrtEngine:
-    """An ONNX file that can be sent to other processes, and predicts in each.
+def _rounding(structure: LinearModel | None) -> "CorrectRounding | None":
+    """Return what rounds a model's float64 sums, if its predictions are narrower."""
+    if structure is None or structure.accumulate == structure.dtype:
+        return None
+    from linexport.numerics import CorrectRounding, affine_of  # most models do without
 
-    A batch is evaluated by rows or by columns, as it lies in memory, without copying it.
-
-    A session cannot be pickled, and its threads do not survive a fork. So it is the file that
-    travels, and every process opens sessions of its own. Any number of threads may predict at
-    once.
-    """
-
-    def __init__(self, data: bytes, **settings: Unpack[Settings]) -> None:
-        """Check the file and open it in this process.
-
-        Raises:
-            ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
-            UnavailableError: If the provider is not the one that really runs.
-        """
-        self._data, self._settings = data, settings
-        self._opened: tuple[OrtRuntime, OrtRuntime] | None = self._open()
-        _ENGINES.add(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the file and the settings: whoever loads it checks and opens it anew."""
-        return partial(OrtEngine, self._data, **self._settings), ()
-
-    @property
-    def name(self) -> str:
-        """The engine with its settings."""
-        return self._here()[0].name
-
-    @property
-    def version(self) -> str:
-        """Of onnxruntime."""
-        return self._here()[0].version
-
-    @property
-    def provider(self) -> str:
-        """The execution provider that really runs."""
-        return self._here()[0].provider
-
-    @property
-    def num_threads(self) -> int | None:
-        """Threads within one operator."""
-        return self._here()[0].num_threads
-
-    @property
-    def dtype(self) -> FloatDType:
-        """Of features and predictions."""
-        return self._here()[0].dtype
-
-    @property
-    def structure(self) -> LinearModel | None:
-        """The model that the file's graph states; None where it is not known."""
-        return self._here()[0].structure
-
-    def predict(self, features: FloatArray) -> FloatArray:
-        """Evaluate (N, D) -> (N, K).
-
-        Columns one after the other, as in a table, are the transpose of a (D, N) array, or an
-        array in Fortran order; the predictions of the targets then lie one after the other too.
-
-        Raises:
-            DataError: If the features are not (N, D) numbers.
-            ArtifactError: If the engine refuses the batch.
-        """
-        by_rows, by_columns = self._opened or self._here()
-        flags = np.asarray(features).flags
-        lies_by_rows = flags.c_contiguous or not flags.f_contiguous
-        return (by_rows if lies_by_rows else by_columns).predict(features)
-
-    def bind(self) -> BoundRow:
-        """Return memory for one row, for this thread of this process alone.
-
-        Raises:
-            UnavailableError: If the provider is not the CPU, or nothing is known of the graph.
-        """
-        return self._here()[0].bind()
-
-    def _here(self) -> tuple[OrtRuntime, OrtRuntime]:
-        """Return this process's sessions. Two threads may open them both; the later ones stay."""
-        if self._opened is None:
-            self._opened = self._open()
-        return self._opened
-
-    def _open(self) -> tuple[OrtRuntime, OrtRuntime]:
-        """Open a session for batches that lie by rows, and one for those that lie by columns."""
-        written = onnx_wire.stated(self._data)
-        stated = None if written is None else written.model
-        by_rows, by_columns = onnx_wire.layouts(stated)
-        return self._start(stated, by_rows), self._start(stated, by_columns)
-
-    def _start(self, stated: LinearModel | None, layout: onnx_wire.Layout | None) -> OrtRuntime:
-        data = self._data
-        if stated is not None and layout is not None:
-            data = onnx_wire.write(stated, layout)
-        return OrtRuntime.start(data, stated, layout, **self._settings)
-
-    def _forget(self) -> None:
-        """Leave the sessions of the parent process alone, and open others when they are needed.
-
-        To free a session is to wait for its threads, which are not here: not even at exit.
-        """
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._opened))
-        self._opened = None
+    return CorrectRounding(affine_of(structure))
 
 
-_ENGINES: weakref.WeakSet[OrtEngine] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for engine in _ENGINES:
-        engine._forget()  # noqa: SLF001 - a friend: nobody else is to call it
-
-
-os.register_at_fork(after_in_child=_after_fork)
+def _run_and_round(
+    run: Callable[[], None],
+    rounding: "CorrectRounding",
+    features: FloatArray,
+    sums: FloatArray,
+    prediction: FloatArray,
+) -> None:
+    run()
+    prediction[...] = rounding(features, sums)
 
 
 def _options(num_threads: int | None, optimization: str) -> "onnxruntime.SessionOptions":

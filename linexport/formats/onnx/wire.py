@@ -7,9 +7,9 @@
     prediction [batch, K]    prediction [K, batch]              prediction [K, batch]
 
 with Sub(features, mean) before where the model is centred. Where float32 features and predictions
-have their sum taken in float64, one Cast comes before all of this and one after it. Weight [K, D],
-bias [K] and, where centred, mean [D] are inline initializers; bias and mean have an axis of 1 where
-the batch lies across them.
+have their sum taken in float64, a Cast comes before all of this, and one after it in the file's own
+graph; the others leave the sum to be rounded once. Weight [K, D], bias [K] and, where centred, mean
+[D] are inline initializers; bias and mean have an axis of 1 where the batch lies across them.
 
 The first graph is what is exported. The others compute the same from the same numbers, and what
 onnxruntime predicts with is one of them: with the weight as the left operand and one target, its
@@ -155,11 +155,13 @@ def layouts(model: LinearModel | None) -> tuple[Layout | None, Layout | None]:
     """Tell which graphs predict for batches by rows and by columns; None is the file's own.
 
     By rows a graph of one target is better turned round, and its predictions lie in memory as
-    those of the file's do. With more targets neither is so.
+    those of the file's do. With more targets neither is so, but where the sum is in float64 only
+    these graphs leave it to be rounded once, to the nearest of what it should be.
     """
     if model is None:
         return None, None
-    return ("rows" if model.num_targets == 1 else None), "columns"
+    turned = model.num_targets == 1 or model.accumulate != model.dtype
+    return ("rows" if turned else None), "columns"
 
 
 def named(model: LinearModel, metadata: Mapping[str, str]) -> LinearModel:
@@ -183,13 +185,14 @@ def _graph(model: LinearModel, layout: Layout | None) -> bytes:
     element = _ELEMENT_TYPES[model.dtype.itemsize]
     inside = _ELEMENT_TYPES[model.accumulate.itemsize]
     by_rows: list[int | str] = [BATCH, model.num_features]
-    answer: list[int | str] = [BATCH, model.num_targets]
+    targets: list[int | str] = [BATCH, model.num_targets]
+    answer = (element, targets) if layout is None else (inside, targets[::-1])
     return message(
         *((1, node) for node in _nodes(layout, model.form, element, inside)),
         (2, _PRODUCER if layout is None else f"{_PRODUCER} by {layout}"),
         *((5, _tensor(name, array)) for name, array in _arrays(model, layout).items()),
         (11, _value(INPUT, element, by_rows[::-1] if layout == "columns" else by_rows)),
-        (12, _value(OUTPUT, element, answer if layout is None else answer[::-1])),
+        (12, _value(OUTPUT, *answer)),
     )
 
 
@@ -197,14 +200,14 @@ def _nodes(layout: Layout | None, form: str, element: int, inside: int) -> Itera
     """Yield what computes the output of the input, in a wider type inside where that is another."""
     operand, answer = INPUT, OUTPUT
     if inside != element:
-        operand, answer = "widened", "total"
+        operand, answer = "widened", "total" if layout is None else OUTPUT
         yield _node("Cast", [INPUT], operand, to=inside)
     if form == "centred":
         yield _node("Sub", [operand, "mean"], "centred")
         operand = "centred"
     operands = [operand, "weight"] if layout is None else ["weight", operand]
     yield _node("Gemm", [*operands, "bias"], answer, transB=int(layout != "columns"))
-    if inside != element:
+    if answer != OUTPUT:
         yield _node("Cast", [answer], OUTPUT, to=element)
 
 
