@@ -121,8 +121,9 @@ class TargetStatistics(msgspec.Struct, frozen=True, kw_only=True):
     features: dict[str, CoefficientStatistics]
     degrees_of_freedom: float
     """nu, a whole number without a ridge."""
-    residual_sum_of_squares: float
-    """Target units squared."""
+    residual_sum_of_squares: float | None
+    """Target units squared; None, with all that follows from it, where rounding hides its first six
+    digits: of rows that fit nearly exactly and can be read but once, as from a pipe."""
     total_sum_of_squares: float
     """Around the mean, or around 0: see `around_mean`."""
     residual_standard_deviation: float | None

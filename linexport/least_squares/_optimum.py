@@ -57,6 +57,8 @@ class Optimum:
     whole number."""
     residual_sum_of_squares: Float64Array
     """Shape (K,), target units squared; weighted where rows have weights."""
+    residuals_known: NDArray[np.bool_]
+    """Shape (K,): whether that is known to a millionth; of rows read but once it may not be."""
     around_mean: bool
     """Whether a constant is fitted: by the intercept, or by the features, some combination of
     which is the same number in every row."""
@@ -101,7 +103,9 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
     level = dd.add(bias, dd.total(dd.multiply(weight, dd.exact(mean.high))))
     freedom = factor.num_rows - int(config.intercept) - spread.degrees_of_freedom
     squares = solution.residual_squares[: len(target_unit)]
-    deviation = np.sqrt(squares / freedom) if freedom > 0 else np.full_like(squares, np.nan)
+    known = solution.residuals_known[: len(target_unit)]
+    divisor = freedom if freedom > 0 else np.nan
+    deviation = np.sqrt(np.where(known, squares, np.nan) / divisor)
     weight_errors = np.outer(deviation, np.sqrt(spread.variances()))
     bias_errors = deviation * np.sqrt(
         _bias_variance(equations, spread, mean) if config.intercept else np.nan
@@ -127,6 +131,7 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         rank=len(equations.features),
         degrees_of_freedom=freedom,
         residual_sum_of_squares=_scaled(squares, 2 * target_unit),
+        residuals_known=known,
         around_mean=around is not None,
         total_sum_of_squares=_total_squares(equations if around is None else around),
         weight_standard_errors=_scaled(weight_errors, target_unit[:, None] - feature_unit),

@@ -15,6 +15,7 @@ from linexport.errors import DataError, TrainingError
 from linexport.least_squares._config import LeastSquaresConfig
 from linexport.least_squares._factor import Factor, Frame, Gram, frame_around, merged
 from linexport.least_squares._normal_equations import normal_equations
+from linexport.least_squares._residuals import with_measured_residuals
 from linexport.least_squares._solution import Solution, solve_independent, try_solve
 from linexport.least_squares._split import RunningSum, add_plain_gram, add_split_gram
 from linexport.numerics import FLOAT64, double_double as dd
@@ -248,11 +249,10 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
             equations = normal_equations(factor, intercept=config.intercept, l2=config.l2)
             if factor.num_slices == CAREFUL:
                 solution, dependent = solve_independent(equations)
-                return Solved(factor=factor, solution=solution, dependent=dependent)
+                return _solved(factor, solution, dependent, rows, ranks)
             attempt = try_solve(equations)
             if attempt is not None and _accurate(attempt, factor, config):
-                none = np.empty(0, dtype=np.intp)
-                return Solved(factor=factor, solution=attempt, dependent=none)
+                return _solved(factor, attempt, np.empty(0, dtype=np.intp), rows, ranks)
             one_slice = attempt is not None and _accurate(attempt, factor, config, _SPLIT_GAIN)
             num_slices = 1 if one_slice and plan.num_slices == 0 else CAREFUL
         elif plan.frame is not None:
@@ -261,6 +261,20 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
                 "sums; divide them by the largest."
             )
         plan = Plan(frame=factor.better_frame(), num_slices=num_slices)
+
+
+def _solved(
+    factor: Factor,
+    solution: Solution | None,
+    dependent: NDArray[np.intp],
+    rows: Rows,
+    ranks: Ranks,
+) -> Solved:
+    """Return what was found, residuals that the sums do not tell measured where rows allow it."""
+    known = solution is None or solution.residuals_known[: len(rows.targets)].all()
+    if solution is not None and not known and not rows.read_once:
+        solution = with_measured_residuals(solution, rows, ranks)
+    return Solved(factor=factor, solution=solution, dependent=dependent)
 
 
 def too_few_rows(rows: Rows, num_rows: int, config: LeastSquaresConfig) -> str:

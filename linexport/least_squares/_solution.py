@@ -89,7 +89,7 @@ class Solution:
             return False
         squares, rounding = self.residual_squares, self.data_rounding()
         squares_error = error_scale * self.residual_squares_error
-        data_squares = self._magnitude(self.equations.rounding) ** 2
+        data_squares = self.magnitude(self.equations.rounding) ** 2
         known = squares_error <= np.maximum(NEGLIGIBLE * squares, data_squares - squares)
         deviation = np.sqrt(squares / max(degrees_of_freedom, 1)) if degrees_of_freedom else 0.0
         close = self.distance(error_scale=error_scale) <= np.maximum(
@@ -97,12 +97,17 @@ class Solution:
         )
         return bool((known & close).all())
 
+    @property
+    def residuals_known(self) -> NDArray[np.bool_]:
+        """Whether the residual sums of squares are known to a millionth, shape (K,)."""
+        return np.asarray(self.residual_squares_error <= NEGLIGIBLE * self.residual_squares)
+
     def data_rounding(self) -> Float64Array:
         """Return the distance that rounding each number of the data may have made, shape (K,)."""
         norms, rounding = self.equations.norms, self.equations.rounding
         # Each product in X'(y - X w) moves with either of its factors.
-        both = self._spread(norms) * self._magnitude(rounding)
-        both += self._spread(rounding) * self._magnitude(norms)
+        both = self._spread(norms) * self.magnitude(rounding)
+        both += self._spread(rounding) * self.magnitude(norms)
         return np.asarray(both / 2)
 
     def _spread(self, norms: Float64Array) -> float:
@@ -110,8 +115,8 @@ class Solution:
         magnitude = np.abs(self.factor.matrix)
         return float(np.linalg.norm(magnitude.T @ norms[self.equations.features]))
 
-    def _magnitude(self, norms: Float64Array) -> Float64Array:
-        """Return |y| + |w| |x|, shape (K,)."""
+    def magnitude(self, norms: Float64Array) -> Float64Array:
+        """Return |y| + |w|'|x|, with the norms of all columns given; shape (K,)."""
         weight = np.abs(self.weight.high)
         return np.asarray(norms[self.equations.targets] + norms[self.equations.features] @ weight)
 

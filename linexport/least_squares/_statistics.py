@@ -81,14 +81,15 @@ def _target(
     freedom, rows = optimum.degrees_of_freedom, optimum.num_rows
     residual = float(optimum.residual_sum_of_squares[index])
     total = float(optimum.total_sum_of_squares[index])
-    variance = residual / freedom if freedom > 0 else None
+    known = bool(optimum.residuals_known[index])
+    variance = residual / freedom if known and freedom > 0 else None
     r2 = 1 - residual / total if total > 0 else None
     adjusted = None
     if r2 is not None and freedom > 0:
         adjusted = 1 - (1 - r2) * (rows - optimum.around_mean) / freedom
     tested = optimum.rank - (optimum.around_mean and not optimum.intercept)
     f = _f(optimum, tested, total - residual, variance)
-    likelihood = _log_likelihood(optimum, residual)
+    likelihood = _log_likelihood(optimum, residual) if known else None
     num_coefficients = optimum.rank + int(optimum.intercept)
     intercept = None
     if optimum.intercept:
@@ -108,7 +109,7 @@ def _target(
             )
         },
         degrees_of_freedom=freedom,
-        residual_sum_of_squares=residual,
+        residual_sum_of_squares=residual if known else None,
         total_sum_of_squares=total,
         residual_standard_deviation=None if variance is None else math.sqrt(variance),
         r2=r2,

@@ -1,6 +1,6 @@
 """Results as text for a terminal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from linexport.bundle import ErrorBudget, Manifest
 from linexport.columns import Column
@@ -101,7 +101,21 @@ def _statistics_lines(
         f"  F {number(target.f)} (p {number(target.f_p_value, digits=3)}), "
         f"AIC {number(target.aic)}, BIC {number(target.bic)}",
         f"  condition number {number(statistics.condition_number)}, rank {statistics.rank}",
+        *_hidden_lines(target, named | target.features),
     ]
+
+
+def _hidden_lines(
+    target: TargetStatistics, named: Mapping[str, CoefficientStatistics]
+) -> Iterator[str]:
+    """Say why there are dashes where a statistician expects numbers."""
+    if target.residual_sum_of_squares is None:
+        yield (
+            "  -: the data fit so closely that rounding hides the residuals of rows that are read "
+            "but once; read them from a file"
+        )
+    elif target.degrees_of_freedom > 0 and any(v.standard_error is None for v in named.values()):
+        yield "  -: rounding hides its first six digits"
 
 
 def _statistics_row(name: str, value: CoefficientStatistics) -> list[str]:

@@ -1,10 +1,12 @@
 """The statistics of a fit, against the real statsmodels."""
 
+from fractions import Fraction
+
 import msgspec
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from exact_least_squares import InMemory, ridge_uncertainty, square_root
+from exact_least_squares import InMemory, ridge_uncertainty, solve_exactly, square_root
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 
 from linexport.errors import ConfigError
@@ -121,6 +123,66 @@ def test_a_constant_alone_has_nothing_to_test():
     ours = statistics_of(np.ones((120, 1)), target, intercept=False).targets["y"]
     assert ours.r2 == pytest.approx(0, abs=1e-15)
     assert (ours.f, ours.f_p_value) == (None, None)
+
+
+def near_fit(size, num_rows=40):
+    """Rows that fit but for one unit in the last place of float64 or more; exactly for size 0."""
+    generator = np.random.default_rng(7)
+    features = np.rint(generator.normal([1e3, 0, 5], [50, 3, 1], size=(num_rows, 3)) * 64) / 64
+    target = features @ [1.0, 2.0, 3.0]
+    return features, target + size * np.rint(generator.normal(size=num_rows) * 4) * 2.0**-43
+
+
+@pytest.mark.parametrize("size", [1, 2**10, 2**20])
+@pytest.mark.parametrize("l2", [0.0, 1e-25])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_residuals_near_rounding_keep_their_digits(size, l2, intercept):
+    """Down to 1e-31 of the total sum of squares, of which double-double sums keep no digit."""
+    features, target = near_fit(size)
+    exact = solve_exactly(features, target, intercept=intercept, l2=l2)
+    ours = statistics_of(features, target, intercept=intercept, l2=l2).targets["y"]
+    total = ours.total_sum_of_squares
+    assert exact.residual_sum_of_squares < Fraction(total) * Fraction(size**2, 2**80)
+    expected = float(exact.residual_sum_of_squares)
+    assert ours.residual_sum_of_squares == pytest.approx(expected, rel=NINE_DIGITS)
+    if not l2:
+        errors = [value.standard_error for value in ours.features.values()]
+        expected = exact.standard_errors()[intercept:]
+        assert errors == pytest.approx(expected, rel=NINE_DIGITS)
+
+
+def test_weighted_residuals_near_rounding_keep_their_digits_whatever_the_batches():
+    features, target = near_fit(1)
+    weights = np.arange(40.0)
+    targets = np.column_stack([target, target[::-1]])
+    best = optimum(InMemory(features, targets, weights, sizes=[1, 30, 9]))
+    for k in range(2):
+        exact = solve_exactly(features, targets[:, k], weights=weights).residual_sum_of_squares
+        assert best.residual_sum_of_squares[k] == pytest.approx(float(exact), rel=NINE_DIGITS)
+    assert best.residuals_known.all()
+
+
+@pytest.mark.parametrize("thirds", [False, True])  # w is no double-double number
+def test_residuals_of_an_exact_fit_are_0(thirds):
+    features, target = near_fit(0)
+    ours = statistics_of(features * (3 if thirds else 1), target).targets["y"]
+    assert ours.residual_sum_of_squares == 0
+    assert ours.features["a"].standard_error == 0
+
+
+def test_residuals_that_rounding_hides_in_rows_read_once_are_not_given():
+    for size in (0, 1):
+        rows = InMemory(*near_fit(size))
+        rows.read_once = True
+        best = optimum(rows)
+        assert rows.passes == 1
+        statistics = fit_statistics(best, feature_names=NAMES, target_names=["y"])
+        ours = statistics.targets["y"]
+        hidden = ours.residual_sum_of_squares, ours.residual_standard_deviation, ours.f, ours.aic
+        assert hidden == (None,) * 4
+        assert ours.features["a"].standard_error is None
+        assert ours.r2 == pytest.approx(1, abs=1e-15)
+        assert np.isfinite(best.loss).all()
 
 
 def test_variance_inflation_is_statsmodels():
