@@ -21,6 +21,7 @@ from linexport.numerics._bounds import (
     precision_of,
     probabilistic_gamma,
     rounded_once,
+    rounded_result,
     rounding_error_bound,
 )
 from linexport.numerics._flushing import flushed_to_zero
@@ -344,3 +345,42 @@ def test_a_feature_at_its_mean_loses_nothing_by_flushing_however_large_its_weigh
     affine = Affine(weight=np.array([[1e30, 1.0]]), bias=np.zeros(1), mean=np.array([3.0, 0.0]))
     allowance = flushed_to_zero(np.array([[3.0, 2.0]]), affine, precision=FLOAT32).allowance
     assert allowance[0, 0] == pytest.approx(4 * 2.0**-126, rel=1e-5)
+
+
+@every_form
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@given(data=st.data(), seed=st.integers(0, 2**32), fused=st.booleans())
+@settings(max_examples=60)
+def test_a_float64_sum_rounded_to_float32_is_within_its_bound(form, kind, data, seed, fused):
+    """float32's numbers with their subnormal and large ones, or float64's, and a float32 row."""
+    row, affine = data.draw(problems(FLOAT32 if kind == "float32" else FLOAT64, form))
+    row = np.clip(row, -FLOAT32.largest, FLOAT32.largest).astype("f4").astype("f8")
+    wide = rounding_error_bound(row[None], affine, precision=FLOAT64)
+    truth = true_prediction(row, affine, 0)
+    if np.isfinite(wide[0, 0]):
+        above = np.nextafter(np.array([[abs(float(truth))]]), np.inf)
+        bound = rounded_result(wide, above, precision=FLOAT32)
+        if np.isfinite(bound[0, 0]):
+            total = evaluate(row, affine, 0, Arithmetic(FLOAT64), random.Random(seed), fused=fused)
+            computed = exactly(np.float32(float(total)))
+            assert abs(computed - truth) <= exactly(bound[0, 0])
+
+
+def test_a_result_is_rounded_by_half_an_ulp_of_the_largest_sum_that_it_may_be():
+    bound, exact = np.array([2.0**-40, 2.0**-40, 0.0, 0.0]), np.array([1.5, 2.0, 0.0, 1e-45])
+    rounded = rounded_result(bound, exact, precision=FLOAT32)
+    assert rounded[:2] == pytest.approx([2.0**-24 + 2.0**-40, 2.0**-23 + 2.0**-40])
+    assert (rounded[2:] == np.nextafter(2.0**-150, 1)).all()  # half of the smallest number
+
+
+def test_there_is_no_bound_where_the_result_may_be_beyond_its_largest_number():
+    exact = np.array([FLOAT32.largest, FLOAT32.largest / 2, -2 * FLOAT32.largest, np.inf])
+    finite = np.isfinite(rounded_result(np.full(4, 1e20), exact, precision=FLOAT32))
+    assert finite.tolist() == [False, True, False, False]
+
+
+def test_an_input_below_the_normal_float32_numbers_may_be_flushed_before_a_float64_sum():
+    row, affine = np.array([[2.0**-127]]), Affine(weight=np.array([[2.0**60]]), bias=np.zeros(1))
+    shift, allowance = flushed_to_zero(row, affine, precision=FLOAT64, given=FLOAT32)
+    assert shift[0, 0] == -(2.0**-67)
+    assert allowance[0, 0] == pytest.approx(2.0**-126)

@@ -15,6 +15,7 @@ from linexport.numerics._forms import (
     RoundingBudget,
     affine_of,
     artifact_model,
+    input_rounding,
     raw_coefficients,
     rounding_budget,
 )
@@ -284,3 +285,35 @@ def test_where_a_prediction_may_overflow_the_runtime_budget_is_infinite():
     )
     assert rounding_budget(fit, artifact_model(fit, F4)).runtime == (np.inf,)
     assert np.isfinite(rounding_budget(fit, artifact_model(fit, F8)).runtime[0])
+
+
+@pytest.mark.parametrize("form", ["folded", "centred"])
+def test_a_float64_sum_keeps_the_fit_and_rounds_the_result_once(form):
+    """The budget holds for every float64 input in the range, at most four times what is seen."""
+    fit = near_a_million()
+    artifact = artifact_model(fit, F4, form, accumulate=F8)
+    assert (artifact.dtype, artifact.accumulate, artifact.form) == (F4, F8, form)
+    budget, moved = rounding_budget(fit, artifact), input_rounding(fit, artifact)
+    assert max(budget.export) <= 2.0**-33  # half an ulp of a bias near two million, where folded
+    random = np.random.default_rng(0)
+    rows = np.array([[c.minimum, c.maximum] for c in fit.features])
+    rows = random.uniform(rows[:, 0], rows[:, 1], (300, 2))
+    given = rows.astype(F4).astype(F8)
+    inputs = given if artifact.mean is None else given - artifact.mean
+    predictions = (inputs @ artifact.weight.T + artifact.bias).astype(F4)
+    for target, (runtime, by_input) in enumerate(zip(budget.runtime, moved, strict=True)):
+        seen = [
+            abs(exactly(value) - model_prediction(artifact, row, target))
+            for row, value in zip(given, predictions[:, target], strict=True)
+        ]
+        assert exactly(runtime) / 4 < max(seen) <= exactly(runtime)
+        whole = exactly(runtime) + exactly(by_input) + exactly(budget.export[target])
+        for row, value in zip(rows, predictions[:, target], strict=True):
+            assert abs(exactly(value) - model_prediction(fit, row, target)) <= whole
+
+
+def test_a_range_beyond_float32_has_no_budget_whatever_the_sum_is_taken_in():
+    feature = Column(name="x", minimum=0.0, maximum=1e39)
+    fit = LinearModel(weight=np.array([[1e-30]]), bias=np.zeros(1), features=(feature,))
+    artifact = artifact_model(fit, F4, accumulate=F8)
+    assert rounding_budget(fit, artifact).runtime == (np.inf,)

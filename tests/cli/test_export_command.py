@@ -109,3 +109,22 @@ def test_the_output_must_be_named(run, fit):
 def test_help_says_what_is_taken(run):
     output = run("export", "--help").output
     assert all(suffix in output for suffix in (".json", ".safetensors", ".onnx", ".pt"))
+
+
+def test_the_sum_is_taken_in_float64_where_asked(run, fit, tmp_path):
+    bundle = tmp_path / "bundle"
+    run("export", fit, "-o", bundle, "--accumulate", "float64", "--quiet")
+    inspected = run("inspect", bundle)
+    assert inspected.status == 0
+    assert " float32 linear model, sum in float64: " in inspected.output.splitlines()[0]
+    again = run("verify", "--json", "--reference", bundle, bundle / "model.onnx")
+    assert json.loads(again.output)["accumulate"] == "float64"
+    assert again.status == 0
+
+
+def test_a_sum_in_fewer_digits_than_the_result_is_misuse(run, fit, tmp_path):
+    narrow = "--dtype", "float64", "--accumulate", "float32"
+    refused = run("export", fit, "-o", tmp_path / "bundle", *narrow)
+    assert refused.status == 2
+    assert "A float64 model takes its sum in float64" in refused.errors
+    assert not (tmp_path / "bundle").exists()

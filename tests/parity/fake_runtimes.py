@@ -82,7 +82,7 @@ def numpy_predict(model: LinearModel, features: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         if model.mean is not None:
             inputs = inputs - model.mean
-        return inputs @ model.weight.T + model.bias
+        return (inputs @ model.weight.T + model.bias).astype(model.dtype)
 
 
 def truncated(bits: int) -> Callable[[np.ndarray], np.ndarray]:

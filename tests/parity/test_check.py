@@ -419,6 +419,18 @@ def test_a_runtime_that_flushes_subnormals_is_named_as_such(judge, engine, dtype
     assert [runtime.subnormals for runtime in report.runtimes] == ["flushed", "kept"]
 
 
+@pytest.mark.parametrize("centred", [False, True], ids=["folded", "centred"])
+@pytest.mark.parametrize("engine", FLUSHED_BY_HARDWARE)
+def test_one_that_flushes_before_and_after_a_float64_sum_is_too(judge, engine, centred):
+    """Inputs that are subnormal in float32, though none is in float64; and the result."""
+    wide = sensitive_model("float64", centred=centred)
+    model = LinearModel.from_arrays(wide.arrays(), dtype=np.dtype(np.float32))
+    keeping = FLUSHED_BY_HARDWARE[engine](model)
+    report = judge(model, FlushingRuntime(keeping), keeping)
+    assert report.passed, report.failures
+    assert [runtime.subnormals for runtime in report.runtimes] == ["flushed", "kept"]
+
+
 @pytest.mark.parametrize("exponent", range(-148, -40, 9))
 @pytest.mark.parametrize("bias", [0.0, 1e-30])
 def test_flushing_is_recognised_whichever_probe_shows_it(judge, exponent, bias):
