@@ -48,6 +48,7 @@ from .parity import (
     Certificate as Certificate,
     Comparison as Comparison,
     RuntimeResult as RuntimeResult,
+    StatementResult as StatementResult,
     Verdict as Verdict,
 )
 from .pipeline import (
