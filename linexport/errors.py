@@ -9,6 +9,7 @@
     ├── UnavailableError   an engine, execution provider or device that is not here
     ├── ExportError        an artifact that cannot be written as asked
     ├── ArtifactError      an artifact that cannot be opened
+    │   ├── NotCheckedError  one that may be right, but that cannot be run or judged here
     │   └── BundleError    a bundle that is damaged, hostile or in the way
     └── ParityError        a runtime disagrees with the reference model
 
@@ -27,6 +28,7 @@ __all__ = [
     "ExtrapolationWarning",
     "LinexportError",
     "ModelError",
+    "NotCheckedError",
     "ParityError",
     "PrecisionError",
     "TrainingError",
@@ -87,6 +89,10 @@ class ExportError(LinexportError, ValueError):
 
 class ArtifactError(LinexportError, ValueError):
     """An artifact is damaged, unknown, or would run code and is not trusted."""
+
+
+class NotCheckedError(ArtifactError):
+    """An artifact may be right, but cannot be run or judged here."""
 
 
 class BundleError(ArtifactError):

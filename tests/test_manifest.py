@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import hypothesis
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
@@ -13,6 +14,7 @@ from linexport.bundle._manifest import (
     ErrorBudget,
     FileRecord,
     Manifest,
+    Origin,
     decode_manifest,
     encode_manifest,
     file_formats,
@@ -48,6 +50,7 @@ EXAMPLE = Manifest(
         losses=(2e-4, 1e-4),
     ),
     error_budget={"price": ErrorBudget(fit=None, export=1e-8, runtime=1e-7, total=1.1e-7)},
+    origin=Origin(weight=((2.0, -3.4),), bias=(4.2,), weight_low=((0.0, 5e-324),)),
     versions={"linexport": "0.1.0"},
     files={"model.onnx": FileRecord(format="onnx", bytes=2, sha256="0f" * 32)},
 )
@@ -140,6 +143,25 @@ ENCODED = """\
       "runtime": 1e-7,
       "total": 1.1e-7
     }
+  },
+  "origin": {
+    "weight": [
+      [
+        2.0,
+        -3.4
+      ]
+    ],
+    "bias": [
+      4.2
+    ],
+    "mean": null,
+    "weight_low": [
+      [
+        0.0,
+        5e-324
+      ]
+    ],
+    "bias_low": null
   },
   "versions": {
     "linexport": "0.1.0"
@@ -302,6 +324,23 @@ def test_a_newer_format_is_refused_before_its_fields_are_looked_at():
         decode_manifest(data)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weight": ((2.0,),)},
+        {"weight": ((2.0, -3.4), (2.0, -3.4))},
+        {"bias": ()},
+        {"mean": (1.0,)},
+        {"weight_low": ((1.0,),)},
+        {"bias_low": (1.0, 2.0)},
+    ],
+)
+def test_an_origin_of_another_shape_is_refused(change):
+    origin = msgspec.structs.replace(EXAMPLE.origin, **change)
+    with pytest.raises(BundleError, match="origin must have a weight for each"):
+        msgspec.structs.replace(EXAMPLE, origin=origin)
+
+
 def test_fields_of_a_newer_addition_are_ignored():
     data = ENCODED.replace('"form": "folded",', '"form": "folded", "licence": ["CC0"],')
     assert decode_manifest(data.encode()) == EXAMPLE
@@ -309,7 +348,17 @@ def test_fields_of_a_newer_addition_are_ignored():
 
 @pytest.mark.parametrize(
     "described",
-    [Manifest, Column, FitRecord, Coefficients, Metrics, OptimumDistance, ErrorBudget, FileRecord],
+    [
+        Manifest,
+        Column,
+        FitRecord,
+        Coefficients,
+        Metrics,
+        OptimumDistance,
+        ErrorBudget,
+        FileRecord,
+        Origin,
+    ],
 )
 def test_the_normative_page_names_every_field(described):
     page = (Path(__file__).parents[1] / "docs" / "format.md").read_text("utf-8")

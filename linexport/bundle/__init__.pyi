@@ -8,6 +8,9 @@ from ._manifest import (
     feature_names as feature_names,
     is_bundle as is_bundle,
 )
+from ._origin import (
+    exact_origin as exact_origin,
+)
 from ._reader import (
     Bundle as Bundle,
     decode_arrays as decode_arrays,

@@ -58,6 +58,20 @@ class ErrorBudget(msgspec.Struct, frozen=True, kw_only=True):
     """Their sum: a guarantee for every float64 input in the range."""
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bundle was made from: (weight + weight_low) (x - mean) + bias + bias_low."""
+
+    weight: tuple[tuple[float, ...], ...]
+    """K times D."""
+    bias: tuple[float, ...]
+    """K."""
+    mean: tuple[float, ...] | None = None
+    """D; None where nothing is subtracted."""
+    weight_low: tuple[tuple[float, ...], ...] | None = None
+    """What float64 leaves of the weight; None where that is nothing."""
+    bias_low: tuple[float, ...] | None = None
+
+
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One file of the bundle."""
 
@@ -85,6 +99,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     record: FitRecord
     error_budget: dict[str, ErrorBudget]
     """By target name."""
+    origin: Origin | None = None
+    """What the bundle was made from; None where that is what it holds, or is not known."""
     versions: dict[str, str]
     """Of linexport, Python and the packages that wrote the bundle."""
     files: dict[str, FileRecord]
@@ -97,6 +113,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
                 raise BundleError(f"'{name}' is not a file that a bundle may list")
             if file.format != known[name]:
                 raise BundleError(f"{name} must have the format {known[name]}")
+        if self.origin is not None:
+            _require_sizes(self.origin, len(self.targets), len(self.features))
         record, statistics = self.record, self.record.statistics
         of_targets = statistics.targets if statistics else {}
         by_target: tuple[Iterable[str], ...] = (
@@ -117,6 +135,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
                 )
         for of_target in of_targets.values():
             _require_among(of_target.features, features, "features")
+
+
+def _require_sizes(origin: Origin, num_targets: int, num_features: int) -> None:
+    rows = (*origin.weight, *(origin.weight_low or ()))
+    sizes = (
+        *((len(part), num_targets) for part in (origin.weight, origin.bias)),
+        *((len(part), num_targets) for part in (origin.weight_low, origin.bias_low) if part),
+        *((len(part), num_features) for part in rows),
+        *((len(part), num_features) for part in (origin.mean,) if part is not None),
+    )
+    if any(found != expected for found, expected in sizes):
+        raise BundleError("origin must have a weight for each target and feature, and a bias")
 
 
 def _require_among(names: Iterable[str], known: set[str], what: str) -> None:

@@ -22,10 +22,12 @@ from linexport.bundle._manifest import (
     open_directory,
     read_manifest,
 )
+from linexport.bundle._origin import origin_of
 from linexport.bundle._staging import exchange, remove_abandoned, staging
 from linexport.errors import BundleError
 from linexport.fit import FitRecord
 from linexport.model import LinearModel
+from linexport.numerics import ExactMap
 
 _TAKEN_MEANWHILE = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}
 """What a rename says if somebody else changed what the path names."""
@@ -37,6 +39,7 @@ def write_bundle(
     model: LinearModel,
     record: FitRecord,
     error_budget: Mapping[str, ErrorBudget],
+    origin: ExactMap | None = None,
     versions: Mapping[str, str],
     files: Mapping[str, bytes],
     overwrite: bool = False,
@@ -48,6 +51,7 @@ def write_bundle(
         model: The reference numbers, in the artifacts' dtypes and form, with their columns.
         record: How the model came about.
         error_budget: By target name.
+        origin: What the model was made from; the model itself where it is not given.
         versions: Of the packages that wrote the artifacts.
         files: The artifacts, parity.json and README.md by name; the weights are written from the
             model, and the manifest from all of this.
@@ -71,6 +75,7 @@ def write_bundle(
         targets=model.targets,
         record=record,
         error_budget=dict(error_budget),
+        origin=None if origin is None else origin_of(origin, model),
         versions=dict(versions),
         files={name: _record(name, contents[name]) for name in sorted(contents)},
     )

@@ -131,7 +131,7 @@ class Format(ABC):
         """
         raise NotImplementedError
 
-    def shape(self, data: bytes) -> "tuple[int, int | None] | None":  # noqa: ARG002 - see below
+    def shape(self, data: bytes) -> "tuple[int | None, int | None] | None":  # noqa: ARG002 - see below
         """Return how many features and targets the file states, where it states them."""
         return None
 

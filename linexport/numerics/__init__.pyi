@@ -3,12 +3,11 @@ from ._affine import (
     Mixed as Mixed,
     Scaled as Scaled,
     Values as Values,
-    batch_normalized as batch_normalized,
     input_columns as input_columns,
-    linear_model as linear_model,
-    rescaled as rescaled,
 )
 from ._bounds import (
+    BFLOAT16 as BFLOAT16,
+    FLOAT16 as FLOAT16,
     FLOAT32 as FLOAT32,
     FLOAT64 as FLOAT64,
     Affine as Affine,
@@ -20,6 +19,13 @@ from ._bounds import (
     rounded_result as rounded_result,
     rounding_error_bound as rounding_error_bound,
 )
+from ._composed import (
+    batch_normalized as batch_normalized,
+    exact_map as exact_map,
+    linear_model as linear_model,
+    rescaled as rescaled,
+)
+from ._exact_map import ExactMap as ExactMap
 from ._flushing import (
     FlushedToZero as FlushedToZero,
     flushed_to_zero as flushed_to_zero,
@@ -34,6 +40,14 @@ from ._forms import (
     raw_coefficients as raw_coefficients,
     rounding_budget as rounding_budget,
     stated_model as stated_model,
+)
+from ._own_form import (
+    Assumed as Assumed,
+    Cast as Cast,
+    Numbers as Numbers,
+    OwnForm as OwnForm,
+    Plus as Plus,
+    Through as Through,
 )
 from ._rounding import CorrectRounding as CorrectRounding
 from .double_double import DoubleDouble as DoubleDouble

@@ -8,7 +8,8 @@ are affine maps; a layer that is none is refused by whoever reads it.
 
 What is subtracted first is kept as the mean, as to fold it might cost digits. All other numbers go
 into gain, shift, weight and bias in double-double, and are rounded to float64 once, at the end. A
-division is a multiplication by the reciprocal, itself rounded once.
+division is a multiplication by the reciprocal, in double-double too. Each value also knows the
+steps by which it is computed, from which `OwnForm` bounds what rounding does to them.
 """
 
 from collections.abc import Sequence
@@ -18,11 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
-from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
-from linexport.model import LinearModel
 from linexport.numerics import double_double as dd
-from linexport.numerics._bounds import FLOAT64
+from linexport.numerics._bounds import FLOAT64, Precision
+from linexport.numerics._own_form import (
+    Beside,
+    Cast,
+    Columns,
+    Plus,
+    Step,
+    Steps,
+    Through,
+    Times,
+)
 from linexport.numerics.double_double import DoubleDouble
 
 
@@ -40,6 +49,8 @@ class Scaled:
     """Shape (C,)."""
     first_factor: Float64Array
     """Shape (C,): of the gain; 1 where there is none. A scaler's is 1 over the deviation."""
+    steps: Steps
+    """How it is computed."""
 
     @property
     def width(self) -> int:
@@ -52,24 +63,50 @@ class Scaled:
 
     def plus(self, term: Float64Array) -> "Scaled":
         """Add to each value; shape (C,) or ()."""
+        steps = (*self.steps, Plus(term))
         if self._is_scaled or np.any(self.mean) or np.any(self.shift.high):
-            return replace(self, shift=dd.add_float(self.shift, term))
-        return replace(self, mean=np.subtract(0.0, np.broadcast_to(term, self.mean.shape)))
+            return replace(self, shift=dd.add_float(self.shift, term), steps=steps)
+        mean = np.subtract(0.0, np.broadcast_to(term, self.mean.shape))
+        return replace(self, mean=mean, steps=steps)
 
     def times(self, factor: Float64Array) -> "Scaled":
         """Multiply each value; shape (C,) or ()."""
-        exact = dd.exact(np.broadcast_to(factor, self.mean.shape))
+        return self._times(dd.exact(np.asarray(factor)), Times(factor))
+
+    def over(self, divisor: Float64Array) -> "Scaled":
+        """Divide each value; shape (C,) or ()."""
+        return self._times(*_reciprocal(divisor))
+
+    def _times(self, factor: DoubleDouble, step: Step) -> "Scaled":
+        exact = DoubleDouble(*(np.broadcast_to(part, self.mean.shape) for part in factor))
         return replace(
             self,
-            gain=_product(self.gain, exact),
-            shift=_product(self.shift, exact),
+            steps=(*self.steps, step),
+            gain=product(self.gain, exact),
+            shift=product(self.shift, exact),
             first_factor=self.first_factor if self._is_scaled else exact.high,
         )
 
     def through(self, weight: Float64Array) -> "Mixed":
         """Combine the values; weight has shape (K, C)."""
         zero = np.zeros(len(weight))
-        return Mixed(inputs=self, weight=dd.exact(weight), bias=dd.exact(zero))
+        steps = (*self.steps, Through(weight))
+        return Mixed(inputs=self, weight=dd.exact(weight), bias=dd.exact(zero), steps=steps)
+
+    def taken(self, places: NDArray[np.int64]) -> "Scaled":
+        """Return some of the values, in the order given."""
+        return Scaled(
+            columns=self.columns[places],
+            mean=self.mean[places],
+            gain=dd.part(self.gain, places),
+            shift=dd.part(self.shift, places),
+            first_factor=self.first_factor[places],
+            steps=(*self.steps, Columns(places)),
+        )
+
+    def cast(self, precision: Precision) -> "Scaled":
+        """Go on in another precision."""
+        return replace(self, steps=(*self.steps, Cast(precision)))
 
     def mixed(self) -> "Mixed":
         """Return the values as combinations of themselves."""
@@ -84,6 +121,7 @@ class Scaled:
             gain=_joined([part.gain for part in parts]),
             shift=_joined([part.shift for part in parts]),
             first_factor=np.concatenate([part.first_factor for part in parts]),
+            steps=_beside(parts),
         )
 
     def centred(self) -> "Scaled":
@@ -114,6 +152,8 @@ class Mixed:
     """Shape (K, C)."""
     bias: DoubleDouble
     """Shape (K,)."""
+    steps: Steps
+    """How it is computed."""
 
     @property
     def width(self) -> int:
@@ -122,17 +162,40 @@ class Mixed:
 
     def plus(self, term: Float64Array) -> "Mixed":
         """Add to each combination; shape (K,) or ()."""
-        return replace(self, bias=dd.add_float(self.bias, term))
+        steps = (*self.steps, Plus(term))
+        return replace(self, bias=dd.add_float(self.bias, term), steps=steps)
 
     def times(self, factor: Float64Array) -> "Mixed":
         """Multiply each combination; shape (K,) or ()."""
-        column = np.broadcast_to(factor, self.bias.high.shape)
-        rows = np.broadcast_to(column[:, None], self.weight.high.shape)
+        return self._times(dd.exact(np.asarray(factor)), Times(factor))
+
+    def over(self, divisor: Float64Array) -> "Mixed":
+        """Divide each combination; shape (K,) or ()."""
+        return self._times(*_reciprocal(divisor))
+
+    def _times(self, factor: DoubleDouble, step: Step) -> "Mixed":
+        column = DoubleDouble(*(np.broadcast_to(part, self.bias.high.shape) for part in factor))
+        shape = self.weight.high.shape
+        rows = DoubleDouble(*(np.broadcast_to(part[:, None], shape) for part in column))
         return replace(
             self,
-            weight=_product(self.weight, dd.exact(rows)),
-            bias=_product(self.bias, dd.exact(column)),
+            weight=product(self.weight, rows),
+            bias=product(self.bias, column),
+            steps=(*self.steps, step),
         )
+
+    def taken(self, places: NDArray[np.int64]) -> "Mixed":
+        """Return some of the combinations, in the order given."""
+        return replace(
+            self,
+            weight=dd.part(self.weight, places),
+            bias=dd.part(self.bias, places),
+            steps=(*self.steps, Columns(places)),
+        )
+
+    def cast(self, precision: Precision) -> "Mixed":
+        """Go on in another precision."""
+        return replace(self, steps=(*self.steps, Cast(precision)))
 
     def through(self, weight: Float64Array) -> "Mixed":
         """Combine the combinations; weight has shape (K', K)."""
@@ -142,6 +205,7 @@ class Mixed:
             self,
             weight=DoubleDouble(*(np.stack(part) for part in zip(*rows, strict=True))),
             bias=_joined(biases),
+            steps=(*self.steps, Through(weight)),
         )
 
     def mixed(self) -> "Mixed":
@@ -160,6 +224,7 @@ class Mixed:
             self,
             weight=_joined([self.weight, *(other.weight for other in others)]),
             bias=_joined([self.bias, *(other.bias for other in others)]),
+            steps=_beside([self, *others]),
         )
 
 
@@ -175,90 +240,23 @@ def input_columns(count: int, start: int = 0) -> Scaled:
         gain=dd.exact(ones),
         shift=dd.exact(zeros),
         first_factor=ones,
+        steps=(Columns(np.arange(start, start + count)),),
     )
 
 
-def batch_normalized(
-    values: Values,
-    *,
-    mean: Float64Array,
-    variance: Float64Array,
-    gain: Float64Array | None = None,
-    shift: Float64Array | None = None,
-    epsilon: float,
-) -> Values:
-    """Return (values - mean) / sqrt(variance + epsilon) * gain + shift, elementwise.
-
-    Raises:
-        ModelError: If the root is not that of a positive number.
-    """
-    if not (variance + epsilon > 0).all():
-        raise ModelError("A BatchNorm divides by the root of a variance that is not positive.")
-    values = values.plus(-mean).times(1 / np.sqrt(variance + epsilon))
-    values = values if gain is None else values.times(gain)
-    return values if shift is None else values.plus(shift)
-
-
-def linear_model(values: Values, num_features: int) -> LinearModel:
-    """Round what layers made of the input to float64.
-
-    A feature that was scaled first has as its mean and deviation what the scaler took them to be.
-
-    Raises:
-        ModelError: If a number is beyond float64, or a column enters more than once.
-    """
-    mixed = values.mixed()
-    inputs = mixed.inputs.centred()
-    columns, counts = np.unique(inputs.columns, return_counts=True)
-    if counts.max() > 1:
-        place = int(columns[counts.argmax()]) + 1
-        raise ModelError(f"Feature {place} enters the linear layer twice; fold the two weights.")
-    bias = _sum_of_products(mixed.weight, _rows(inputs.shift, mixed.width), mixed.bias).high
-    weight, mean = np.zeros((mixed.width, num_features)), np.zeros(num_features)
-    weight[:, inputs.columns] = _product(mixed.weight, _rows(inputs.gain, mixed.width)).high
-    mean[inputs.columns] = inputs.mean
-    return LinearModel(
-        weight=weight,
-        bias=bias,
-        mean=mean if np.any(mean) else None,
-        features=_described(inputs, default_columns("x", num_features)),
-    )
-
-
-def _described(inputs: Scaled, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    described = list(columns)
-    for place, mean, factor in zip(
-        inputs.columns.tolist(), inputs.mean.tolist(), inputs.first_factor.tolist(), strict=True
-    ):
-        if factor not in (0, 1):
-            described[place] = replace(
-                columns[place], mean=mean or None, standard_deviation=1 / abs(factor)
-            )
-    return tuple(described)
-
-
-def rescaled(weight: Float64Array, factor: Float64Array) -> Float64Array:
-    """Return weight (K, D) times a factor that fits it, rounded once.
-
-    Raises:
-        ModelError: If a weight leaves the range in which float64 has all its digits.
-    """
-    return _product(dd.exact(weight), dd.exact(np.broadcast_to(factor, weight.shape))).high
-
-
-def _product(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+def product(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
     """Return a * b, elementwise.
 
     Raises:
         ModelError: If it leaves the range in which float64 has all its digits.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        product = dd.multiply(a, b)
-    _require(np.isfinite(product.high) & ~_underflowed(a, b, product), a, b)
-    return product
+        result = dd.multiply(a, b)
+    _require(np.isfinite(result.high) & ~_underflowed(a, b, result), a, b)
+    return result
 
 
-def _sum_of_products(a: DoubleDouble, b: DoubleDouble, start: DoubleDouble) -> DoubleDouble:
+def sum_of_products(a: DoubleDouble, b: DoubleDouble, start: DoubleDouble) -> DoubleDouble:
     """Return start (K,) and the sum of a * b (K, C).
 
     Raises:
@@ -289,11 +287,20 @@ def _require(usable: NDArray[np.bool_], a: DoubleDouble, b: DoubleDouble) -> Non
         )
 
 
+def _reciprocal(divisor: Float64Array) -> tuple[DoubleDouble, Step]:
+    exact = dd.divide(dd.exact(np.ones_like(divisor)), dd.exact(divisor))
+    return exact, Times(exact.high, num_roundings=2)
+
+
+def _beside(parts: "Sequence[Values]") -> Steps:
+    return (Beside(tuple(part.steps for part in parts)),)
+
+
 def _joined(parts: Sequence[DoubleDouble]) -> DoubleDouble:
     return DoubleDouble(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _rows(values: DoubleDouble, count: int) -> DoubleDouble:
+def rows_of(values: DoubleDouble, count: int) -> DoubleDouble:
     return DoubleDouble(*(np.broadcast_to(part, (count, part.size)) for part in values))
 
 
@@ -301,8 +308,8 @@ def _combined(weight: DoubleDouble, row: Float64Array) -> DoubleDouble:
     """Return row @ weight, shapes (K,) and (K, C).
 
     Raises:
-        ModelError: As `_sum_of_products`.
+        ModelError: As `sum_of_products`.
     """
     transposed = DoubleDouble(*(np.ascontiguousarray(part.T) for part in weight))
     factors = dd.exact(np.broadcast_to(row, transposed.high.shape))
-    return _sum_of_products(transposed, factors, dd.exact(np.zeros(len(transposed.high))))
+    return sum_of_products(transposed, factors, dd.exact(np.zeros(len(transposed.high))))

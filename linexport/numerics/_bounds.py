@@ -31,6 +31,8 @@ from linexport.errors import PrecisionError
 from linexport.numerics.double_double import two_sum
 
 __all__ = [
+    "BFLOAT16",
+    "FLOAT16",
     "FLOAT32",
     "FLOAT64",
     "Affine",
@@ -81,6 +83,22 @@ FLOAT64 = Precision(
     largest=float(np.finfo(np.float64).max),
     smallest_normal=2.0**-1022,
     half_smallest_subnormal=2.0**-1074,  # its half is no float64: rounded up
+)
+FLOAT16 = Precision(
+    name="float16",
+    digits=11,
+    unit_roundoff=2.0**-11,
+    largest=65504.0,
+    smallest_normal=2.0**-14,
+    half_smallest_subnormal=2.0**-25,
+)
+BFLOAT16 = Precision(
+    name="bfloat16",
+    digits=8,
+    unit_roundoff=2.0**-8,
+    largest=(2 - 2.0**-7) * 2.0**127,
+    smallest_normal=2.0**-126,
+    half_smallest_subnormal=2.0**-134,
 )
 
 

@@ -9,13 +9,16 @@ u = 2**-53, and unless something overflows or underflows:
     add_float               <= 2 u**2
     multiply                <= 7 u**2
     divide                  <= 17 u**2 / (1 - 56 u)
+    root                    <= 25/8 u**2
     square_root             <= 2 u**2
     total of n terms        <= 3 u**2 ceil(log2 n) (1 + 4 u) sum |terms|
 
 Sources: Dekker, A floating-point technique for extending the available precision, Numer. Math. 18
 (1971); Knuth, The Art of Computer Programming, vol. 2, section 4.2.2; Joldes, Muller and Popescu,
 Tight and rigorous error bounds for basic building blocks of double-word arithmetic, ACM TOMS 44
-(2017), algorithms 4, 6, 10 and 17 (whose product errs by 3 u**2 here, not by 1.5 u**2).
+(2017), algorithms 4, 6, 10 and 17 (whose product errs by 3 u**2 here, not by 1.5 u**2); Lefevre,
+Louvet, Muller, Picot and Rideau, Accurate calculation of Euclidean norms using double-word
+arithmetic, ACM TOMS 49 (2023), for the root.
 """
 
 from typing import Any, NamedTuple
@@ -34,6 +37,7 @@ __all__ = [
     "multiply",
     "negative",
     "part",
+    "root",
     "scale_by_power_of_two",
     "square_root",
     "subtract",
@@ -113,6 +117,14 @@ def square_root(values: Float64Array) -> DoubleDouble:
     high = np.sqrt(values)
     square = two_product(high, high)
     remainder = (values - square.high) - square.low
+    return _renormalize(high, remainder / (2 * high))
+
+
+def root(a: DoubleDouble) -> DoubleDouble:
+    """Return the square root of what is positive (SQRTDWtoDW)."""
+    high = np.sqrt(a.high)
+    square = two_product(high, high)
+    remainder = (a.high - square.high) + (a.low - square.low)
     return _renormalize(high, remainder / (2 * high))
 
 

@@ -18,6 +18,7 @@ from ._check import (
     check as check,
 )
 from ._exact import DoubleReference as DoubleReference
+from ._own import OwnReference as OwnReference
 from ._statements import (
     compare_coefficients as compare_coefficients,
     compare_statement as compare_statement,

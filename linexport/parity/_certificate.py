@@ -125,7 +125,8 @@ class Certificate:
     """Of input and output."""
     accumulate: Literal["float32", "float64"] | None = None
     """In which the sum is taken; None in what was written before it could be another."""
-    form: Literal["folded", "centred"]
+    form: Literal["folded", "centred", "own"]
+    """own: that of a foreign graph, judged by the bound of its own operators."""
     num_features: int
     num_targets: int
     features: tuple[str, ...] = ()

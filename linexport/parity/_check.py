@@ -24,6 +24,7 @@ from linexport.parity._certificate import (
     Verdict,
 )
 from linexport.parity._exact import DoubleReference, Expectation, Meaning, expect
+from linexport.parity._own import OwnReference
 from linexport.parity._probes import Probe, probes
 
 __all__ = ["OpenedCanary", "check"]
@@ -45,7 +46,7 @@ class OpenedCanary:
 
 
 def check(
-    reference: DoubleReference,
+    reference: DoubleReference | OwnReference,
     runtimes: Sequence[Runtime],
     canaries: Iterable[OpenedCanary] = (),
     *,
@@ -69,12 +70,12 @@ def check(
     """
     _require_gradual_underflow()
     model = reference.model
-    witnesses = [_Witness(runtime, model) for runtime in runtimes]
+    witnesses = [_Witness(runtime, model, reference.difference) for runtime in runtimes]
     planted, asked = list(canaries), partial(probes, model, num_rows=probe_rows, seed=probe_seed)
     faulty = {c.name: _Witness(c.runtime, model) for c in planted if c.runtime is not None}
     with np.errstate(all="ignore"):  # NaN and infinity are answers here, not accidents
         for probe in asked():
-            expectation = expect(reference, probe)
+            expectation = reference.expect(probe)
             for witness in (*witnesses, *faulty.values()):
                 witness.answer(expectation)
         canary_results = tuple(
@@ -85,7 +86,7 @@ def check(
         verdict=_overall(results, canary_results, statements),
         dtype="float32" if model.dtype == np.float32 else "float64",
         accumulate="float32" if model.accumulate == np.float32 else "float64",
-        form=model.form,
+        form=model.form if isinstance(reference, DoubleReference) else "own",
         num_features=model.num_features,
         num_targets=model.num_targets,
         features=model.feature_names,
@@ -101,7 +102,7 @@ def check(
 def _judged(
     canary: OpenedCanary,
     witness: "_Witness | None",
-    reference: DoubleReference,
+    reference: DoubleReference | OwnReference,
     asked: Callable[[], Iterable[Probe]],
 ) -> CanaryResult:
     """Say what caught a planted fault, or why there is nothing to catch.
@@ -111,8 +112,13 @@ def _judged(
     caught, skipped = witness.caught_by() if witness else (), canary.skipped
     if canary.statement is not None and canary.statement.failure:
         caught = (*caught, "names")
-    if witness and not caught and canary.meaning is not None:
-        pairs = ((expect(reference, probe), canary.meaning(reference, probe)) for probe in asked())
+    if (
+        isinstance(reference, DoubleReference)  # faults are planted in graphs of ours alone
+        and witness
+        and not caught
+        and canary.meaning is not None
+    ):
+        pairs = ((expect(reference, p), canary.meaning(reference, p)) for p in asked())
         if not any(right.excludes(faulty).any() for right, faulty in pairs):
             skipped = "It moves no answer further than rounding may."
     return CanaryResult(name=canary.name, caught_by=caught, skipped=skipped)
@@ -144,6 +150,7 @@ class _Witness:
 
     runtime: Runtime
     model: LinearModel
+    difference: str | None = None
     fraction: float = 0.0
     probabilistic_fraction: float = 0.0
     worst: Comparison | None = None
@@ -177,7 +184,9 @@ class _Witness:
 
     def result(self) -> RuntimeResult:
         structure = self._structure()
-        if self.failure is None and structure == "differs":
+        if self.failure is None and self.difference is not None:
+            self._fail("structure", self.difference)
+        elif self.failure is None and structure == "differs":
             difference = _first_difference(self.runtime.structure, self.model)
             self._fail("structure", difference)
         verdict: Verdict = "proven" if structure == "matches" else "consistent"
@@ -201,7 +210,7 @@ class _Witness:
     def _structure(self) -> Literal["matches", "differs", "unknown"]:
         stated = self.runtime.structure
         if stated is None:
-            return "unknown"
+            return "differs" if self.difference else "unknown"
         return "matches" if stated.same_function(self.model) else "differs"
 
     def _predict(self, probe: Probe) -> FloatArray | None:

@@ -65,6 +65,15 @@ class DoubleReference:
         object.__setattr__(self, "precision", precision_of(self.model.accumulate))
         object.__setattr__(self, "given", precision_of(self.model.dtype))
 
+    @property
+    def difference(self) -> None:
+        """Where the artifact's numbers are others: its structure says so itself."""
+        return None
+
+    def expect(self, probe: Probe) -> "Expectation":
+        """Return what a runtime may answer to a probe."""
+        return expect(self, probe)
+
     def predict(self, features: FloatArray) -> ExactPrediction:
         """Evaluate (N, D) finite features of the model's dtype.
 
@@ -142,10 +151,14 @@ class Expectation:
     """The NaN or infinity expected; 0 elsewhere."""
     special: NDArray[np.bool_]
     """Where only the class of `non_finite` counts."""
+    flush: Callable[[], FlushedToZero] | None = None
+    """Works out `flushed` where the form is not that of the affine map."""
 
     @cached_property
     def flushed(self) -> FlushedToZero:
         """What flushing subnormals to zero would change; seldom needed, so not computed at once."""
+        if self.flush is not None:
+            return self.flush()
         flushed = flushed_to_zero(
             self.finite, self.affine, precision=self.precision, given=self.given
         )
@@ -221,7 +234,7 @@ def expect(reference: DoubleReference, probe: Probe) -> Expectation:
             rounded_result(part, largest, precision=given) for part in (bound, probabilistic)
         )
     special, non_finite = np.zeros(bound.shape, np.bool_), np.zeros(bound.shape)
-    special[broken], non_finite[broken] = _by_class(rows[broken], affine, cannot_overflow[broken])
+    special[broken], non_finite[broken] = by_class(rows[broken], affine, cannot_overflow[broken])
     return Expectation(
         probe=probe,
         finite=finite,
@@ -237,7 +250,7 @@ def expect(reference: DoubleReference, probe: Probe) -> Expectation:
     )
 
 
-def _by_class(
+def by_class(
     rows: Float64Array, affine: Affine, cannot_overflow: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], Float64Array]:
     """Evaluate in float64, where IEEE 754 says what becomes of NaN and infinity.

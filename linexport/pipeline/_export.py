@@ -24,7 +24,7 @@ from linexport.numerics import (
     rounding_budget,
     stated_model,
 )
-from linexport.parity import Certificate, encode_certificate
+from linexport.parity import Certificate, DoubleReference, encode_certificate
 from linexport.pipeline._config import ExportConfig, chosen_formats
 from linexport.pipeline._verify import open_written, prove, told_by
 from linexport.sources import Imported
@@ -117,7 +117,7 @@ def export(
         metadata=formats.artifact_metadata(model, record, versions),
     )
     told = told_by(record, budgets, model)
-    certificate = prove(model, artifacts, config, opener=open_written, told=told)
+    certificate = prove(DoubleReference(model), artifacts, config, opener=open_written, told=told)
     manifest = None
     if certificate.passed:
         card = reporting.model_card(model, record, budgets, certificate)
@@ -126,6 +126,7 @@ def export(
             model=model,
             record=record,
             error_budget=budgets,
+            origin=origin.exact,
             versions=versions,
             files={**artifacts, CERTIFICATE_FILE: encode_certificate(certificate), CARD_FILE: card},
             overwrite=overwrite,

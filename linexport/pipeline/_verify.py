@@ -13,19 +13,21 @@ import numpy as np
 from linexport import bundle, formats, parity, sources
 from linexport._files import naming, parsing
 from linexport.bundle import Bundle, ErrorBudget
-from linexport.errors import ArtifactError, ConfigError, ModelError
-from linexport.fit import FitRecord
+from linexport.errors import ArtifactError, ConfigError, NotCheckedError, PrecisionError
+from linexport.fit import FitRecord, coefficients_by_target
 from linexport.formats import Format, Runtime, Statement
 from linexport.model import LinearModel
-from linexport.numerics import Form, artifact_model
 from linexport.parity import (
     DEFAULT_PROBE_ROWS,
     Certificate,
     DoubleReference,
+    OwnReference,
     ProbeConfig,
     StatementResult,
 )
+from linexport.pipeline._judging import judged
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
+from linexport.sources import Imported
 
 __all__ = ["prove", "told_by", "verify"]
 
@@ -60,26 +62,48 @@ def verify(
     """
     probes = ProbeConfig(probe_rows=probe_rows, probe_seed=probe_seed)
     found, opener = opened(given), partial(open_judged, trust=trust)
-    model = _reference(found, reference)
-    notes: tuple[str, ...] = ()
     with naming(found.path):
         if isinstance(found, Bundle):
-            artifacts = artifacts_of(found.contents)
-        else:
-            artifacts = {found.path.name: found.data}
-            model, notes = _as_written(found, model, opener)
-        certificate = prove(
-            model,
-            artifacts,
-            probes,
-            opener=opener,
-            told=_told(found),
-        )
-    return replace(certificate, notes=notes)
+            if reference is not None:
+                raise ConfigError(
+                    f"{found.path}: a bundle has its own reference; name one of its artifacts."
+                )
+            artifacts, told = artifacts_of(found.contents), _told(found)
+            return prove(DoubleReference(found.model), artifacts, probes, opener=opener, told=told)
+        return _judged(found, _reference(found, reference), probes, opener)
+
+
+def _judged(
+    artifact: Artifact, reference: Imported, probes: ProbeConfig, opener: Opener
+) -> Certificate:
+    """Check a single artifact, or say why that cannot be done."""
+    files = {artifact.path.name: artifact.data}
+    try:
+        against = judged(artifact, reference, opener)
+        certificate = prove(against.reference, files, probes, opener=opener, told=None)
+    except (NotCheckedError, PrecisionError) as error:
+        return not_checked(reference.model, str(error), probes)
+    return replace(certificate, notes=against.notes)
+
+
+def not_checked(model: LinearModel, reason: str, probes: ProbeConfig) -> Certificate:
+    """Return the certificate of what could not be asked, or not be judged."""
+    return Certificate(
+        verdict="not checked",
+        dtype="float32" if model.dtype == np.float32 else "float64",
+        form=model.form,
+        num_features=model.num_features,
+        num_targets=model.num_targets,
+        probe_rows=probes.probe_rows,
+        probe_seed=probes.probe_seed,
+        runtimes=(),
+        canaries=(),
+        not_checked=reason,
+    )
 
 
 def prove(
-    model: LinearModel,
+    reference: DoubleReference | OwnReference,
     artifacts: Mapping[str, bytes],
     probes: ProbeConfig,
     *,
@@ -89,14 +113,14 @@ def prove(
     """Check every artifact against a model, and that the check notices planted faults.
 
     Args:
-        model: The reference, in the artifacts' dtype and form.
+        reference: The model, in the artifacts' dtype and form; or a function, in that of a file.
         artifacts: Files by name; the suffix tells the format.
         probes: What is asked.
         opener: Opens a file in every runtime that is to be asked.
         told: What the manifest of a bundle says, see `told_by`; None for a single artifact, beside
             which eager PyTorch is not asked, and which may leave columns without a name.
     """
-    is_bundle = told is not None
+    is_bundle, model = told is not None, reference.model
     runtimes: list[Runtime] = [formats.eager(model)] if is_bundle else []
     against = bundle.MANIFEST_FILE if is_bundle else "the reference"
     compare = partial(parity.compare_statement, model=model, against=against, exact=is_bundle)
@@ -108,14 +132,15 @@ def prove(
             said = formats.stated(kind.metadata(data))
         statements.append(compare(name, said, runtime=opened[0]))
         runtimes += opened
-    certificate = parity.check(
-        DoubleReference(model),
-        runtimes,
-        _canaries(model, artifacts, compare),
-        statements=statements,
-        probe_rows=probes.probe_rows,
-        probe_seed=probes.probe_seed,
-    )
+    check = partial(parity.check, probe_rows=probes.probe_rows, probe_seed=probes.probe_seed)
+    planted = _canaries(model, artifacts, compare)
+    if isinstance(reference, OwnReference):  # faults are planted in graphs of ours
+        faults = check(DoubleReference(model), (), planted)
+        certificate = check(reference, runtimes, statements=statements)
+        verdict = certificate.verdict if faults.passed else faults.verdict
+        certificate = replace(certificate, canaries=faults.canaries, verdict=verdict)
+    else:
+        certificate = check(reference, runtimes, planted, statements=statements)
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
     return replace(certificate, artifacts=digests)
 
@@ -155,10 +180,23 @@ def open_judged(kind: Format, data: bytes, model: LinearModel, *, trust: bool) -
         yield from kind.open(data, model, ours=ours)
 
 
-def _told(found: Bundle | Artifact) -> StatementResult | None:
-    if not isinstance(found, Bundle):
-        return None
-    return told_by(found.manifest.record, found.manifest.error_budget, found.model)
+def _told(found: Bundle) -> StatementResult:
+    manifest, model = found.manifest, found.model
+    told = told_by(manifest.record, manifest.error_budget, model)
+    origin = bundle.exact_origin(manifest)
+    if told.failure or origin is None:
+        return told
+    # What the bundle was made from is held to its numbers as its coefficients are.
+    intercepts, _ = origin.at_zero()
+    coefficients = coefficients_by_target(
+        model.feature_names,
+        model.target_names,
+        origin.weight.high.tolist(),
+        intercepts.high.tolist(),
+    )
+    record = FitRecord(solver=manifest.record.solver, rows=0, coefficients=coefficients)
+    stated = told_by(record, manifest.error_budget, model)
+    return replace(told, states=(*told.states, "origin"), failure=stated.failure)
 
 
 def _canaries(
@@ -183,18 +221,12 @@ def _canaries(
         )
 
 
-def _reference(found: Bundle | Artifact, given: Any) -> LinearModel:
-    """Return what a bundle or an artifact should be.
+def _reference(found: Artifact, given: Any) -> Imported:
+    """Return what an artifact should be.
 
     Raises:
-        ConfigError: If a bundle is given another, or an artifact none or itself.
+        ConfigError: If that is not given, or is the artifact itself.
     """
-    if isinstance(found, Bundle):
-        if given is not None:
-            raise ConfigError(
-                f"{found.path}: a bundle has its own reference; name one of its artifacts."
-            )
-        return found.model
     if given is None:
         raise ConfigError(
             f"{found.path}: a single artifact needs the model to compare it with: pass --reference "
@@ -205,88 +237,3 @@ def _reference(found: Bundle | Artifact, given: Any) -> LinearModel:
             f"{found.path}: this is the artifact itself; name the model that it should be."
         )
     return sources.read_reference(Path(given) if isinstance(given, os.PathLike) else given)
-
-
-def _as_written(
-    artifact: Artifact, model: LinearModel, opener: Opener
-) -> tuple[LinearModel, tuple[str, ...]]:
-    """Return the reference in the precision and the form that an artifact has, and what that took.
-
-    A TorchScript or .pt2 file is known as ours by the model it should hold, and claims the dtype of
-    that, so it is asked for one row to learn whether it really takes it.
-
-    Raises:
-        ConfigError: If the artifact states another shape.
-        ModelError: If a number is too large for the artifact's dtype.
-    """
-    path, kind, data = artifact
-    _require_shape(path, kind.shape(data), model)
-    for other, notes in _readings(model):
-        try:
-            runtime = next(opener(kind, data, other))
-            answer = runtime.predict(np.zeros((1, other.num_features), other.dtype))
-        except ArtifactError:  # whoever proves it next says so, if it is so in each of them
-            continue
-        stated = runtime.structure or other
-        # What does not say how it sums is taken to do so in its dtype, as most files do.
-        if stated is other is not model and other.accumulate != other.dtype:
-            continue
-        held = (runtime.dtype, answer.dtype, stated.accumulate, stated.form)
-        if held == (other.dtype, other.dtype, other.accumulate, other.form):
-            return other, notes
-    return model, ()
-
-
-def _readings(model: LinearModel) -> Iterator[tuple[LinearModel, tuple[str, ...]]]:
-    """Yield what an artifact of a model may hold, the model itself first.
-
-    Raises:
-        ModelError: At the end, if numbers are too large for some of it.
-    """
-    own = (model.dtype.name, model.accumulate.name)
-    pairs = (own, ("float32", "float32"), ("float64", "float64"), ("float32", "float64"))
-    forms: tuple[Form, ...] = (model.form, "folded")
-    refused: ModelError | None = None
-    for form in dict.fromkeys(forms):
-        folded = ("The reference was folded, as the artifact is.",) if form != model.form else ()
-        for pair in dict.fromkeys(pairs):
-            if form == model.form and pair == own:
-                yield model, ()
-                continue
-            dtype, accumulate = map(np.dtype, pair)
-            try:
-                other = artifact_model(model, dtype, form, accumulate=accumulate)
-            except ModelError as error:
-                refused = error
-            else:
-                yield other, (*_converted(model, other), *folded)
-    if refused:
-        raise refused
-
-
-def _converted(model: LinearModel, other: LinearModel) -> Iterator[str]:
-    """Say what became of the numbers of a reference that were taken in another dtype."""
-    if other.accumulate.itemsize > model.accumulate.itemsize:
-        yield f"The {model.accumulate} reference was taken as float64, which holds it exactly."
-    same = other.form == model.form and other.widened().same_numbers(model)
-    if other.accumulate.itemsize < model.accumulate.itemsize and not same:
-        yield f"The {model.accumulate} reference was rounded to float32."
-
-
-def _require_shape(path: Path, stated: tuple[int, int | None] | None, model: LinearModel) -> None:
-    """Refuse a reference that is the model of something else."""
-    if stated is None:
-        return
-    num_features, num_targets = stated[0], stated[1] or model.num_targets
-    if (num_features, num_targets) != (model.num_features, model.num_targets):
-        raise ConfigError(
-            f"{path}: the model has {_count(num_features, num_targets)}, the reference "
-            f"{_count(model.num_features, model.num_targets)}: name the reference of this model."
-        )
-
-
-def _count(num_features: int, num_targets: int) -> str:
-    return (
-        f"{num_features} feature{'s'[: num_features != 1]} and "
-        f"{num_targets} target{'s'[: num_targets != 1]}"
-    )

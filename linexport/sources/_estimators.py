@@ -92,7 +92,7 @@ class _Scaler(NamedTuple):
             return values.times(divisor).plus(center)
         if not np.all(divisor):
             raise ModelError("A scaler divides by 0.")
-        return values.plus(-center).times(np.asarray(1 / divisor))
+        return values.plus(-center).over(divisor)
 
 
 _SCALERS = {

@@ -95,7 +95,10 @@ def _evaluated(proto: onnx.ModelProto) -> Imported:
         model = model.with_columns(columns, model.targets)
     operators = ", ".join(dict.fromkeys(node.op_type for node in graph.node))
     return Imported(
-        model=model, source=f"ONNX graph of {operators}", features_named=len(inputs) > 1
+        model=model,
+        source=f"ONNX graph of {operators}",
+        features_named=len(inputs) > 1,
+        values=output.values,
     )
 
 

@@ -13,10 +13,24 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from linexport._arrays import Float64Array
-from linexport.numerics import Mixed, Scaled, Values, batch_normalized
+from linexport.numerics import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    Mixed,
+    Scaled,
+    Values,
+    batch_normalized,
+)
 from linexport.sources._onnx_values import Batch, Node, Value
 
-_FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_FLOATS = {
+    TensorProto.FLOAT: FLOAT32,
+    TensorProto.DOUBLE: FLOAT64,
+    TensorProto.FLOAT16: FLOAT16,
+    TensorProto.BFLOAT16: BFLOAT16,
+}
 _FOLDED = frozenset({
     "Cast", "Constant", "Flatten", "Identity", "Neg", "Reshape", "Squeeze", "Transpose",
     "Unsqueeze",
@@ -90,7 +104,7 @@ def _divide(node: Node) -> Batch:
     batch, number, batch_first = node.operands(*node.inputs)
     node.require(batch_first, "divides by what depends on the input, which is not linear")
     node.require(bool(np.all(number)), "divides by 0")
-    return batch.with_values(batch.values.times(1 / number))
+    return batch.with_values(batch.values.over(number))
 
 
 def _negate(node: Node) -> Batch:
@@ -140,7 +154,8 @@ def _scaler(node: Node) -> Batch:
     offset, scale = (np.array(node.get(name, ()), np.float64) for name in ("offset", "scale"))
     fits = offset.size == scale.size and scale.size in (1, batch.values.width)
     node.require(batch.layout == "rows" and fits, "has not one offset and one scale per feature")
-    return batch.with_values(batch.values.plus(-offset).times(scale))
+    # It answers in float32, whatever it is given.
+    return batch.with_values(batch.values.cast(FLOAT32).plus(-offset).times(scale))
 
 
 def _linear_regressor(node: Node) -> Batch:
@@ -153,7 +168,7 @@ def _linear_regressor(node: Node) -> Batch:
     node.require(plain, "transforms what it predicts, which is not linear")
     fits = 0 < weight.size == num_targets * batch.values.width and bias.size in (0, num_targets)
     node.require(fits, "has not one coefficient per target and feature")
-    mixed = _through(node, batch.values, weight.reshape(num_targets, -1))
+    mixed = _through(node, batch.values.cast(FLOAT32), weight.reshape(num_targets, -1))
     return batch.with_values(mixed.plus(bias) if bias.size else mixed)
 
 
@@ -196,7 +211,7 @@ def _same(node: Node) -> Batch:
 def _cast(node: Node) -> Batch:
     whole = "makes whole numbers of what is computed, which is not linear"
     node.require(node.get("to") in _FLOATS, whole)
-    return node.batch
+    return node.batch.with_values(node.batch.values.cast(_FLOATS[node.get("to")]))
 
 
 def _transpose(node: Node) -> Batch:

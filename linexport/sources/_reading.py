@@ -14,6 +14,7 @@ from linexport.columns import Column, listed
 from linexport.errors import ArtifactError, ModelError
 from linexport.fit import Fit, FitRecord
 from linexport.model import LinearModel
+from linexport.numerics import ExactMap, Values, exact_map
 from linexport.sources._registry import SOURCES, Source
 
 __all__ = ["Imported", "read", "read_model", "read_reference"]
@@ -50,6 +51,19 @@ class Imported:
     rounded: Mapping[str, float] = field(default_factory=dict)
     """By target name, how far rounding has moved predictions from that fit's already, over the
     training range, in target units."""
+    values: Values | None = None
+    """How the source computes it, where it is composed."""
+    kept: ExactMap | None = None
+    """What a bundle was made from, where that is not what it holds."""
+
+    @property
+    def exact(self) -> ExactMap:
+        """The source's own function, before anything was rounded."""
+        if self.kept is not None:
+            return self.kept
+        if self.values is not None:
+            return exact_map(self.values, self.model.num_features)
+        return ExactMap.of(self.model)
 
     def named(
         self, features: Sequence[Column | str], targets: Sequence[Column | str]
@@ -95,14 +109,14 @@ def read_model(
     return _read(source).named(features, targets)
 
 
-def read_reference(source: Any) -> LinearModel:
+def read_reference(source: Any) -> Imported:
     """Read a linear model from anywhere, in the precision that it has there.
 
     Raises:
         ModelError: As `read_model`.
         ArtifactError: As `read_model`.
     """
-    return _read(source).model
+    return _read(source)
 
 
 def _read(source: Any) -> Imported:
@@ -167,7 +181,13 @@ def read(thing: Any) -> Imported:
         case bundle.Bundle():
             manifest = thing.manifest
             rounded = {name: budget.export for name, budget in manifest.error_budget.items()}
-            return _named(thing.model, "linexport bundle", record=manifest.record, rounded=rounded)
+            return _named(
+                thing.model,
+                "linexport bundle",
+                record=manifest.record,
+                rounded=rounded,
+                kept=bundle.exact_origin(manifest),
+            )
     raise ModelError(f"A {type(thing).__name__} of linexport holds no model.")
 
 

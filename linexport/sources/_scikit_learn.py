@@ -70,6 +70,7 @@ def read(estimator: Any) -> Imported:
         model=model.with_columns(_with_ranges(columns, first), model.targets),
         source=f"scikit-learn {_described(estimator)}",
         features_named=names is not None,
+        values=mixed,
     )
 
 

@@ -58,7 +58,8 @@ def read(module: Any) -> Imported:
         values = _through(layer, values, name)
     kinds = [type(layer).__name__ for _, layer in layers]
     of = kinds[0] if isinstance(module, nn.Linear) else f"Sequential of {', '.join(kinds)}"
-    return Imported(model=linear_model(values, num_features), source=f"PyTorch {of}")
+    model = linear_model(values, num_features)
+    return Imported(model=model, source=f"PyTorch {of}", values=values)
 
 
 def read_tensors(tensors: Mapping[str, Any], source: str = "PyTorch state_dict") -> Imported:

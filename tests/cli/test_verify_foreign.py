@@ -186,7 +186,7 @@ def test_a_scaler_left_outside_disagrees(verify, tmp_path, outside):
         {"weight": WEIGHT * SCALE, "bias": BIAS, "mean": MEAN}, tmp_path / "centred.safetensors"
     )
     outcome, document = verify(scaled(outside=outside), tmp_path / "centred.safetensors")
-    assert document["form"] == "centred"
+    assert document["form"] == ("folded" if outside else "own")
     expected = (1, "disagrees") if outside else (0, "consistent")
     assert (outcome.status, document["verdict"]) == expected
 
@@ -233,15 +233,29 @@ def test_a_reference_too_large_for_the_artifact_is_refused(run, tmp_path):
     assert (refused.status, "too large for float32" in refused.only_error) == (3, True)
 
 
-def test_a_graph_that_is_no_linear_model_is_not_run(run, tmp_path, reference):
+def then(operator):
+    """The model, and one operator more."""
     proto = matmul_and_add(WEIGHT, BIAS)
     proto.graph.node[-1].output[0] = "Z"
-    proto.graph.node.append(helper.make_node("Sigmoid", ["Z"], ["Y"]))
-    onnx.save(proto, tmp_path / "logistic.onnx")
-    refused = run("verify", "--reference", reference, tmp_path / "logistic.onnx")
-    assert refused.status == 3
-    assert refused.only_error.startswith(f"error: {tmp_path / 'logistic.onnx'}: The ONNX file has")
-    assert "Sigmoid" in refused.only_error
+    proto.graph.node.append(helper.make_node(operator, ["Z"], ["Y"]))
+    return proto
+
+
+def test_a_graph_that_is_no_linear_model_is_run_and_disagrees(verify, reference):
+    outcome, document = verify(then("Sigmoid"), reference)
+    assert (outcome.status, document["verdict"]) == (1, "disagrees")
+    assert "one more rounding for each of its 3 operators" in document["notes"][0]
+
+
+def test_an_operator_that_is_not_run_here_is_not_checked(run, verify, reference, tmp_path):
+    outcome, document = verify(then("RandomNormalLike"), reference)
+    assert (outcome.status, document["verdict"], document["failures"]) == (3, "not checked", [])
+    assert document["not_checked"] == (
+        "the ONNX file has the operator RandomNormalLike, which is not run here."
+    )
+    text = run("verify", "--quiet", "--reference", reference, tmp_path / "foreign.onnx")
+    assert (text.status, text.errors) == (3, "")
+    assert text.output == f"not checked: {document['not_checked']}\n"
 
 
 def torchscript(network):

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from linexport.errors import ModelError
-from linexport.numerics._affine import input_columns, linear_model, rescaled
+from linexport.numerics._affine import input_columns
 from linexport.numerics._bounds import gamma
+from linexport.numerics._composed import linear_model, rescaled
 
 WIDTH = 3
 # No underflow: products of a dozen of these are far from 2**-1022.

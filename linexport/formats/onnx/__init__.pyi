@@ -3,6 +3,10 @@ from . import (
     wire as wire,
 )
 from ._engine import OrtEngine as OrtEngine
+from ._foreign import (
+    ForeignGraph as ForeignGraph,
+    graph_of as graph_of,
+)
 from ._format import (
     Onnx as Onnx,
     OnnxSummary as OnnxSummary,

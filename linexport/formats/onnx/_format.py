@@ -89,9 +89,15 @@ class Onnx(Format):
         Raises:
             ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
         """
+        from linexport.formats.onnx import graph
+        from linexport.formats.onnx._foreign import open_foreign
         from linexport.formats.onnx._runtime import OrtRuntime
         from linexport.formats.onnx.graph import OnnxReferenceRuntime
 
+        proto = graph.check(data)
+        if graph.read(proto) is None:
+            yield from open_foreign(data, proto)
+            return
         for num_threads in (1, None):
             yield OrtRuntime.open(data, num_threads=num_threads)
             yield OrtRuntime.open(data, num_threads=num_threads, optimization="off")
@@ -108,18 +114,21 @@ class Onnx(Format):
             "(prediction,) = session.run(None, {'features': features})",
         ]
 
-    def shape(self, data: bytes) -> tuple[int, int | None]:
-        """Return how many features and targets the file states; the latter if it does.
+    def shape(self, data: bytes) -> tuple[int | None, int | None]:
+        """Return how many features and targets the file states, as far as it does.
 
         Raises:
             ArtifactError: As `open`.
         """
-        from linexport.formats.onnx._runtime import OrtRuntime
+        from linexport.formats.onnx import graph
+        from linexport.formats.onnx._foreign import inputs_of
 
-        session = OrtRuntime.open(data, num_threads=1).session
-        inputs, outputs = session.get_inputs()[0].shape, session.get_outputs()[0].shape
-        states_targets = len(outputs) == 2 and isinstance(outputs[1], int)
-        return inputs[1], outputs[1] if states_targets else None
+        proto = graph.check(data)
+        widths = [each.width for each in inputs_of(proto)]
+        outputs = proto.graph.output[0].type.tensor_type.shape.dim
+        targets = outputs[1].dim_value if len(outputs) == 2 else 0
+        known = [width for width in widths if width is not None]
+        return sum(known) if len(known) == len(widths) else None, targets or None
 
     def metadata(self, data: bytes) -> Mapping[str, str]:
         """Return what the file says under `linexport.`; inputs of a column each name the features.

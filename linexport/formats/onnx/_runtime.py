@@ -104,7 +104,7 @@ class OrtRuntime:
         """
         num_threads, provider = settings.get("num_threads"), settings.get("provider", "cpu")
         optimization = settings.get("optimization", "full")
-        session = _open_session(data, _options(num_threads, optimization), provider)
+        session = open_session(data, session_options(num_threads, optimization), provider)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _DTYPES:
             raise ArtifactError(
@@ -216,7 +216,7 @@ def _run_and_round(
     prediction[...] = rounding(features, sums)
 
 
-def _options(num_threads: int | None, optimization: str) -> "onnxruntime.SessionOptions":
+def session_options(num_threads: int | None, optimization: str) -> "onnxruntime.SessionOptions":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or 0
     level = "ORT_DISABLE_ALL" if optimization == "off" else "ORT_ENABLE_ALL"
@@ -238,7 +238,7 @@ def _options_of_a_run() -> "onnxruntime.RunOptions":
     return options
 
 
-def _open_session(data: bytes, options: "onnxruntime.SessionOptions", provider: str) -> Any:
+def open_session(data: bytes, options: "onnxruntime.SessionOptions", provider: str) -> Any:
     name, details = _PROVIDERS.get(provider, (provider, {}))
     available = onnxruntime.get_available_providers()
     if name not in available:

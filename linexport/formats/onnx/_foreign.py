@@ -1,0 +1,185 @@
+"""ONNX files that other tools wrote, as they are: several inputs, whole numbers, any output."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from linexport._arrays import FloatArray, FloatDType, as_prediction
+from linexport._files import first_line
+from linexport.errors import ArtifactError, NotCheckedError
+from linexport.formats.onnx import graph as onnx_graph
+
+__all__ = ["ForeignGraph", "ForeignRuntime", "Input", "graph_of", "inputs_of", "open_foreign"]
+
+_NUMBERS = (
+    onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT32, onnx.TensorProto.INT64
+)  # fmt: skip
+
+
+class Input(NamedTuple):
+    """One input of a graph, which takes some columns."""
+
+    name: str
+    dtype: np.dtype[Any]
+    width: int | None
+    """None where the file leaves it open."""
+    is_line: bool
+    """Whether it is [batch], not [batch, width]."""
+
+
+def inputs_of(proto: onnx.ModelProto) -> tuple[Input, ...]:
+    """Return what a graph takes, in its order.
+
+    Raises:
+        NotCheckedError: If these are no columns of numbers.
+    """
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in constants]
+    if not inputs or len(proto.graph.output) != 1:
+        raise NotCheckedError(
+            f"the ONNX graph has {len(inputs)} inputs and {len(proto.graph.output)} outputs; "
+            "predictions are one output of some inputs."
+        )
+    return tuple(map(_input, inputs))
+
+
+def _input(value: onnx.ValueInfoProto) -> Input:
+    tensor = value.type.tensor_type
+    if tensor.elem_type not in _NUMBERS:
+        raise NotCheckedError(
+            f"the ONNX graph's input '{value.name}' takes neither float32, float64, int32 nor "
+            "int64."
+        )
+    sizes = [size.dim_value or None for size in tensor.shape.dim]
+    if tensor.HasField("shape") and len(sizes) not in (1, 2):
+        raise NotCheckedError(f"the ONNX graph's input '{value.name}' takes no table of numbers.")
+    is_line = len(sizes) == 1
+    width = 1 if is_line else sizes[1] if sizes else None
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    return Input(value.name, dtype, width, is_line)
+
+
+class ForeignGraph(NamedTuple):
+    """What a checked file states of the graph in it."""
+
+    proto: onnx.ModelProto
+    inputs: tuple[Input, ...]
+    answers: FloatDType
+    """What it predicts in."""
+
+    @property
+    def num_operators(self) -> int:
+        """How many operators it has."""
+        return len(self.proto.graph.node)
+
+    def dtypes(self, num_features: int) -> tuple[np.dtype[Any], ...]:
+        """Return what each of so many columns is taken as."""
+        widths = [num_features if each.width is None else each.width for each in self.inputs]
+        return tuple(
+            each.dtype
+            for each, width in zip(self.inputs, widths, strict=True)
+            for _ in range(width)
+        )
+
+
+def graph_of(data: bytes) -> ForeignGraph:
+    """Check a file, and return what it states of its graph.
+
+    Raises:
+        ArtifactError: If it is damaged or hostile.
+        NotCheckedError: If it cannot be run here.
+    """
+    proto = onnx_graph.check(data)
+    return ForeignGraph(proto, inputs_of(proto), _answers(proto))
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignRuntime:
+    """A graph that takes columns in some inputs."""
+
+    name: str
+    version: str
+    provider: str
+    num_threads: int | None
+    dtype: FloatDType
+    """Of predictions; each input has its own."""
+    inputs: tuple[Input, ...] = field(repr=False)
+    _run: Callable[[Mapping[str, NDArray[Any]]], Any] = field(repr=False)
+    structure = None
+    """Not known to be one of ours."""
+
+    def predict(self, features: NDArray[Any]) -> FloatArray:
+        """Evaluate (N, D) -> (N, K); each column is converted to what its input takes.
+
+        Raises:
+            ArtifactError: If the engine refuses the batch.
+        """
+        features = np.asarray(features)
+        try:
+            prediction = self._run(self._fed(features))
+        except Exception as error:  # engines fail each in their own way
+            raise ArtifactError(
+                f"{self.name.split(',')[0]} refuses a batch of {len(features)} rows: "
+                f"{first_line(error)}"
+            ) from error
+        return as_prediction(prediction)
+
+    def _fed(self, features: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        fed, start = {}, 0
+        for each in self.inputs:
+            end = features.shape[1] if each.width is None else start + each.width
+            columns = np.ascontiguousarray(features[:, start:end], dtype=each.dtype)
+            fed[each.name] = columns[:, 0] if each.is_line else columns
+            start = end
+        return fed
+
+
+def open_foreign(data: bytes, proto: onnx.ModelProto) -> Iterator[ForeignRuntime]:
+    """Yield onnxruntime with one thread and all, optimized and not, and onnx's reference.
+
+    Raises:
+        NotCheckedError: If the file cannot be run here.
+    """
+    import onnxruntime
+    from onnx.reference import ReferenceEvaluator
+
+    from linexport.formats.onnx._runtime import open_session, session_options
+
+    inputs, dtype = inputs_of(proto), _answers(proto)
+    for num_threads, optimization, name in (
+        (1, "full", "onnxruntime, 1 thread"),
+        (1, "off", "onnxruntime, 1 thread, not optimized"),
+        (None, "full", "onnxruntime"),
+        (None, "off", "onnxruntime, not optimized"),
+    ):
+        try:
+            session = open_session(data, session_options(num_threads, optimization), "cpu")
+        except ArtifactError as error:
+            raise NotCheckedError(str(error)) from error
+        yield ForeignRuntime(
+            name, onnxruntime.__version__, session.get_providers()[0], num_threads, dtype, inputs,
+            partial(_answered, session),
+        )  # fmt: skip
+    evaluator = ReferenceEvaluator(proto)
+
+    if any(node.domain for node in proto.graph.node) and {each.dtype for each in inputs} != {dtype}:
+        return  # its operators for machine learning answer in what they are given, not in float32
+    run = partial(_answered, evaluator)
+    yield ForeignRuntime("onnx reference", onnx.__version__, "NumPy", None, dtype, inputs, run)
+
+
+def _answered(engine: Any, fed: Mapping[str, NDArray[Any]]) -> Any:
+    with np.errstate(all="ignore"):  # NaN and infinity are legitimate inputs
+        return engine.run(None, dict(fed))[0]
+
+
+def _answers(proto: onnx.ModelProto) -> FloatDType:
+    kind = proto.graph.output[0].type.tensor_type.elem_type
+    if kind not in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE):
+        raise NotCheckedError("the ONNX graph's output is neither float32 nor float64.")
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))

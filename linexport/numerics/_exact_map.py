@@ -1,0 +1,98 @@
+"""The exact function that a model was made from, in double-double."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from linexport._arrays import Float64Array
+from linexport.model import LinearModel
+from linexport.numerics import double_double as dd
+from linexport.numerics._bounds import Affine, Precision
+from linexport.numerics._forms import affine_of
+from linexport.numerics._own_form import lacks
+from linexport.numerics.double_double import DoubleDouble
+
+__all__ = ["ExactMap"]
+
+CHUNK = 2**20
+"""Products held at once: a few tens of megabytes."""
+SAME = 2.0**-90
+"""Part of a number by which two maps may differ and be one: of 106 bits, what composing rounds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ExactMap:
+    """The function weight (x - mean) + bias; D features, K targets."""
+
+    weight: DoubleDouble
+    """Shape (K, D), target units per feature unit."""
+    bias: DoubleDouble
+    """Shape (K,), target units."""
+    mean: Float64Array | None = None
+    """Shape (D,), feature units; None where nothing is subtracted."""
+
+    @classmethod
+    def of(cls, model: LinearModel) -> "ExactMap":
+        """Take a model's numbers as they are."""
+        wide = affine_of(model)
+        return cls(weight=dd.exact(wide.weight), bias=dd.exact(wide.bias), mean=wide.mean)
+
+    @property
+    def affine(self) -> Affine:
+        """The map, rounded to float64."""
+        return Affine(weight=self.weight.high, bias=self.bias.high, mean=self.mean)
+
+    @property
+    def is_float64(self) -> bool:
+        """Whether float64 holds it."""
+        return not (np.any(self.weight.low) or np.any(self.bias.low))
+
+    def fits(self, precision: Precision) -> bool:
+        """Whether a precision has each of its numbers."""
+        parts = (self.weight.high, self.bias.high, *(() if self.mean is None else (self.mean,)))
+        return self.is_float64 and not any(lacks(part, precision).any() for part in parts)
+
+    def evaluate(self, features: Float64Array) -> DoubleDouble:
+        """Evaluate (N, D) -> (N, K) in double-double."""
+        step = max(1, CHUNK // self.weight.high.size)
+        starts = range(0, max(len(features), 1), step)
+        parts = [self._evaluated(features[start : start + step]) for start in starts]
+        return DoubleDouble(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    def same_as(self, other: "ExactMap") -> bool:
+        """Tell whether both are one function, to 90 bits."""
+        return not any(True for _ in self.differences(other))
+
+    def differences(self, other: "ExactMap", allowed: float = SAME) -> Iterator[tuple[int, int]]:
+        """Yield each place (target, feature) whose weights differ by more than a part of them.
+
+        The feature is -1 for the predictions at zero.
+        """
+        apart = dd.subtract(self.weight, other.weight).high
+        size = np.abs(self.weight.high) + np.abs(other.weight.high)
+        for target, feature in np.argwhere(np.abs(apart) > allowed * size):
+            yield int(target), int(feature)
+        (ours, size), (theirs, other_size) = self.at_zero(), other.at_zero()
+        for target in np.flatnonzero(
+            np.abs(dd.subtract(ours, theirs).high) > allowed * (size + other_size)
+        ):
+            yield int(target), -1
+
+    def _evaluated(self, features: Float64Array) -> DoubleDouble:
+        mean = np.zeros(features.shape[1]) if self.mean is None else self.mean
+        inputs = dd.two_sum(features, np.broadcast_to(-mean, features.shape))
+        rows = DoubleDouble(inputs.high[:, None, :], inputs.low[:, None, :])
+        terms = dd.multiply(rows, DoubleDouble(self.weight.high[None], self.weight.low[None]))
+        total = dd.total(terms)
+        return dd.add(
+            total, DoubleDouble(*(np.broadcast_to(b, total.high.shape) for b in self.bias))
+        )
+
+    def at_zero(self) -> tuple[DoubleDouble, Float64Array]:
+        """Return the predictions where every feature is 0, and the size of their terms."""
+        width = self.weight.high.shape[1]
+        bias = self._evaluated(np.zeros((1, width)))
+        mean = np.zeros(width) if self.mean is None else self.mean
+        size = np.abs(self.weight.high) @ np.abs(mean) + np.abs(self.bias.high)
+        return DoubleDouble(bias.high[0], bias.low[0]), size

@@ -1,0 +1,287 @@
+"""A single file, judged by the exact function that it should be, in the form that it has.
+
+What a reference states may be taken in several ways: the numbers that a bundle holds, those that it
+was made from, either of them rounded to the file's dtype. A file is held to the one that it has;
+where it has none of them, to the function itself, with what rounding its numbers explains.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from linexport import sources
+from linexport.errors import ArtifactError, ConfigError, ModelError
+from linexport.formats import onnx
+from linexport.model import LinearModel
+from linexport.numerics import (
+    FLOAT64,
+    Assumed,
+    Cast,
+    ExactMap,
+    Form,
+    Numbers,
+    OwnForm,
+    Plus,
+    Precision,
+    Through,
+    artifact_model,
+    precision_of,
+)
+from linexport.parity import DoubleReference, OwnReference
+from linexport.pipeline._opening import Artifact
+from linexport.sources import Imported
+
+if TYPE_CHECKING:
+    from linexport.formats import Format, Runtime
+    from linexport.formats.onnx import ForeignGraph
+
+__all__ = ["Judged", "judged"]
+
+Opener = Callable[["Format", bytes, LinearModel], "Iterator[Runtime]"]
+Reading = tuple[LinearModel, tuple[str, ...]]
+
+_PLAIN = ((Through,), (Through, Plus), (Plus, Through), (Plus, Through, Plus))
+"""The operations, after the first step takes the input's columns, that are a form of ours."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """What a file is compared with."""
+
+    reference: DoubleReference | OwnReference
+    notes: tuple[str, ...] = ()
+
+
+def judged(artifact: Artifact, reference: Imported, opener: Opener) -> Judged:
+    """Return what a file is to be compared with, and what that took.
+
+    Raises:
+        ConfigError: If the file states another shape.
+        ModelError: If a number is too large for the file's dtype.
+        NotCheckedError: If the file cannot be run here.
+    """
+    require_shape(artifact, reference.model)
+    if artifact.format.name == "onnx":
+        graph = onnx.graph_of(artifact.data)
+        found = _read(graph.proto)
+        if found is None or not _is_plain(found, graph):
+            return _in_own_form(graph, found, reference)
+        exact: ExactMap | None = found.exact
+    else:
+        exact = None
+    return _as_written(artifact, reference, exact, opener)
+
+
+def _read(proto: Any) -> Imported | None:
+    """Return what a graph computes; None where that is not understood."""
+    try:
+        return sources.read_reference(proto)
+    except ModelError:
+        return None
+
+
+def _is_plain(found: Imported, graph: "ForeignGraph") -> bool:
+    """Tell whether a graph computes as the folded or the centred form does."""
+    if found.values is None:
+        return True
+    is_table = [(each.dtype, each.is_line) for each in graph.inputs] == [(graph.answers, False)]
+    same = precision_of(graph.answers)
+    kinds = tuple(
+        type(step)
+        for step in found.values.steps[1:]
+        if not (isinstance(step, Cast) and step.precision is same)
+    )
+    return is_table and found.exact.is_float64 and kinds in _PLAIN
+
+
+def _as_written(
+    artifact: Artifact, reference: Imported, exact: ExactMap | None, opener: Opener
+) -> Judged:
+    """Take the reference in the precision and the form that a file has.
+
+    A TorchScript or .pt2 file is known as ours by the model it should hold, and claims the dtype of
+    that, so it is asked for one row to learn whether it really takes it.
+    """
+    fitting: list[Reading] = []
+    for other, notes in _readings(reference):
+        try:
+            runtime = next(opener(artifact.format, artifact.data, other))
+            answer = runtime.predict(np.zeros((1, other.num_features), other.dtype))
+        except ArtifactError:  # whoever proves it next says so, if it is so in each of them
+            continue
+        stated = runtime.structure or other
+        # What does not say how it sums is taken to do so in its dtype, as most files do.
+        if stated is other is not reference.model and other.accumulate != other.dtype:
+            continue
+        form: Form = stated.form if exact is None or runtime.structure else _form(exact)
+        held = (runtime.dtype, answer.dtype, stated.accumulate, form)
+        if held == (other.dtype, other.dtype, other.accumulate, other.form):
+            fitting.append((other, notes))
+            if exact is None or ExactMap.of(other).same_as(exact):
+                return Judged(reference=DoubleReference(other), notes=notes)
+    # None is what the file holds: it is held to what the source was.
+    model, notes = fitting[-1] if fitting else (reference.model, ())
+    return Judged(reference=DoubleReference(model), notes=notes)
+
+
+def _form(exact: ExactMap) -> Form:
+    return "folded" if exact.mean is None else "centred"
+
+
+def _readings(reference: Imported) -> Iterator[Reading]:
+    """Yield what a file of a model may hold, first what the reference holds itself."""
+    yield from _readings_of(reference.model)
+    if reference.kept is not None:
+        origin = _float64(reference)
+        note = "The reference is what the bundle was made from, before it was rounded."
+        for model, notes in _readings_of(origin):
+            yield model, (note, *notes)
+
+
+def _float64(reference: Imported) -> LinearModel:
+    """Return the exact function, rounded to float64."""
+    affine, model = reference.exact.affine, reference.model
+    return LinearModel(
+        weight=affine.weight, bias=affine.bias, mean=affine.mean,
+        features=model.features, targets=model.targets,
+    )  # fmt: skip
+
+
+def _readings_of(model: LinearModel) -> Iterator[Reading]:
+    """Yield a model in each form and pair of dtypes, first as it is.
+
+    Raises:
+        ModelError: At the end, if numbers are too large for some of it.
+    """
+    own = (model.dtype.name, model.accumulate.name)
+    pairs = (own, ("float32", "float32"), ("float64", "float64"), ("float32", "float64"))
+    forms: tuple[Form, ...] = (model.form, "folded")
+    refused: ModelError | None = None
+    for form in dict.fromkeys(forms):
+        folded = ("The reference was folded, as the artifact is.",) if form != model.form else ()
+        for pair in dict.fromkeys(pairs):
+            if form == model.form and pair == own:
+                yield model, ()
+                continue
+            dtype, accumulate = map(np.dtype, pair)
+            try:
+                other = artifact_model(model, dtype, form, accumulate=accumulate)
+            except ModelError as error:
+                refused = error
+            else:
+                yield other, (*_converted(model, other), *folded)
+    if refused:
+        raise refused
+
+
+def _converted(model: LinearModel, other: LinearModel) -> Iterator[str]:
+    """Say what became of the numbers of a reference that were taken in another dtype."""
+    if other.accumulate.itemsize > model.accumulate.itemsize:
+        yield f"The {model.accumulate} reference was taken as float64, which holds it exactly."
+    same = other.form == model.form and other.widened().same_numbers(model)
+    if other.accumulate.itemsize < model.accumulate.itemsize and not same:
+        yield f"The {model.accumulate} reference was rounded to float32."
+
+
+def _in_own_form(graph: "ForeignGraph", found: Imported | None, reference: Imported) -> Judged:
+    """Hold a graph to the exact function, by the bound of its own operators."""
+    inputs = graph.dtypes(reference.model.num_features)
+    model = artifact_model(_float64(reference), graph.answers)
+    begins = precision_of(inputs[0]) if inputs[0].kind == "f" else FLOAT64
+    narrow = min(precision_of(graph.answers), begins, key=lambda each: each.digits)
+    if found is None:
+        return _assumed(reference, model, inputs, narrow, graph.num_operators)
+    assert found.values is not None
+    form = OwnForm(steps=found.values.steps, precision=begins)
+    same = [(exact, notes) for exact, notes in _functions(reference) if found.exact.same_as(exact)]
+    if same:
+        exact, notes = same[0]
+        made = OwnReference(model=model, exact=exact, form=form, inputs=inputs)
+        return Judged(reference=made, notes=notes)
+    exact = reference.exact
+    # A weight of the graph may be a product of numbers, each of them rounded once. Where it is a
+    # single number, it would have been found above, rounded.
+    rounds = not found.exact.fits(narrow)
+    allowed = len(found.values.steps) * narrow.unit_roundoff if rounds else 0.0
+    made = OwnReference(
+        model=model,
+        exact=exact,
+        form=replace(form, numbers="rounded" if rounds else "exact"),
+        inputs=inputs,
+        difference=_difference(found.exact, exact, reference.model, allowed),
+    )
+    note = "The graph's numbers are those of the reference, rounded: its bound allows for that."
+    return Judged(reference=made, notes=(note,) if rounds and not made.difference else ())
+
+
+def _functions(reference: Imported) -> Iterator[tuple[ExactMap, tuple[str, ...]]]:
+    """Yield the functions that a graph may be: the source's own, then what was rounded of it."""
+    if reference.kept is not None:
+        note = (
+            "The file is compared with what the bundle was made from; the bundle's own numbers are "
+            f"that, rounded to {reference.model.dtype}."
+        )
+        yield reference.kept, (note,)
+    else:
+        yield reference.exact, ()
+    for model, notes in _readings(reference):
+        yield ExactMap.of(model), notes
+
+
+def _difference(held: ExactMap, exact: ExactMap, model: LinearModel, allowed: float) -> str | None:
+    """Say where a graph's numbers are further from the reference's than rounding explains."""
+    for target, feature in held.differences(exact, max(allowed, 2.0**-90)):
+        what, pair = "bias", [float(m.at_zero()[0].high[target]) for m in (held, exact)]
+        if feature >= 0:
+            what = f"weight of '{model.feature_names[feature]}'"
+            pair = [float(m.weight.high[target, feature]) for m in (held, exact)]
+        return (
+            f"computes with the {what} for '{model.target_names[target]}' {pair[0]!r}, the "
+            f"reference {pair[1]!r}, which rounding does not explain."
+        )
+    return None
+
+
+def _assumed(
+    reference: Imported,
+    model: LinearModel,
+    inputs: tuple[np.dtype[Any], ...],
+    narrow: Precision,
+    num_operators: int,
+) -> Judged:
+    """Hold a graph that is not understood to the bound of the folded form, and its operators'."""
+    exact = reference.exact
+    affine = exact.affine
+    mean = np.zeros(model.num_features) if affine.mean is None else affine.mean
+    step = Assumed(affine.weight, affine.bias, mean, num_operators)
+    rounds = not exact.fits(narrow)
+    numbers: Numbers = "rounded" if rounds else "exact"
+    form = OwnForm(steps=(step,), precision=narrow, numbers=numbers)
+    note = (
+        "The graph is not understood, only run: its bound is that of the terms in any order, with "
+        f"one more rounding for each of its {num_operators} operators."
+    )
+    made = OwnReference(model=model, exact=exact, form=form, inputs=inputs)
+    return Judged(reference=made, notes=(note,))
+
+
+def require_shape(artifact: Artifact, model: LinearModel) -> None:
+    """Refuse a reference that is the model of something else."""
+    stated = artifact.format.shape(artifact.data)
+    if stated is None:
+        return
+    num_features, num_targets = stated[0] or model.num_features, stated[1] or model.num_targets
+    if (num_features, num_targets) != (model.num_features, model.num_targets):
+        raise ConfigError(
+            f"{artifact.path}: the model has {_count(num_features, num_targets)}, the reference "
+            f"{_count(model.num_features, model.num_targets)}: name the reference of this model."
+        )
+
+
+def _count(num_features: int, num_targets: int) -> str:
+    return (
+        f"{num_features} feature{'s'[: num_features != 1]} and "
+        f"{num_targets} target{'s'[: num_targets != 1]}"
+    )
