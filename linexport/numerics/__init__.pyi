@@ -25,7 +25,10 @@ from ._composed import (
     linear_model as linear_model,
     rescaled as rescaled,
 )
-from ._exact_map import ExactMap as ExactMap
+from ._exact_map import (
+    SAME as SAME,
+    ExactMap as ExactMap,
+)
 from ._flushing import (
     FlushedToZero as FlushedToZero,
     flushed_to_zero as flushed_to_zero,

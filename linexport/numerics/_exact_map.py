@@ -13,7 +13,7 @@ from linexport.numerics._forms import affine_of
 from linexport.numerics._own_form import lacks
 from linexport.numerics.double_double import DoubleDouble
 
-__all__ = ["ExactMap"]
+__all__ = ["SAME", "ExactMap"]
 
 CHUNK = 2**20
 """Products held at once: a few tens of megabytes."""
@@ -64,18 +64,23 @@ class ExactMap:
         """Tell whether both are one function, to 90 bits."""
         return not any(True for _ in self.differences(other))
 
-    def differences(self, other: "ExactMap", allowed: float = SAME) -> Iterator[tuple[int, int]]:
-        """Yield each place (target, feature) whose weights differ by more than a part of them.
+    def differences(
+        self, other: "ExactMap", *, weights: float = SAME, terms: float = SAME
+    ) -> Iterator[tuple[int, int]]:
+        """Yield each place (target, feature) at which the maps differ by more than a part.
 
-        The feature is -1 for the predictions at zero.
+        Args:
+            other: The map to compare with.
+            weights: Of each weight.
+            terms: Of the terms of the predictions where every feature is 0; that is feature -1.
         """
         apart = dd.subtract(self.weight, other.weight).high
-        size = np.abs(self.weight.high) + np.abs(other.weight.high)
-        for target, feature in np.argwhere(np.abs(apart) > allowed * size):
+        size = np.maximum(np.abs(self.weight.high), np.abs(other.weight.high))
+        for target, feature in np.argwhere(np.abs(apart) > weights * size):
             yield int(target), int(feature)
         (ours, size), (theirs, other_size) = self.at_zero(), other.at_zero()
         for target in np.flatnonzero(
-            np.abs(dd.subtract(ours, theirs).high) > allowed * (size + other_size)
+            np.abs(dd.subtract(ours, theirs).high) > terms * np.maximum(size, other_size)
         ):
             yield int(target), -1
 

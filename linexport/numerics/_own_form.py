@@ -332,7 +332,19 @@ class OwnForm:
         return np.where(np.isnan(error), np.inf, error)
 
     @property
+    def num_factors(self) -> int:
+        """How many rounded numbers a weight may be the product of."""
+        return _num_factors(self.steps)
+
+    @property
     def mixes_once(self) -> bool:
         """Whether values are known to be combined once: no infinity meets another unseen."""
         combining = [step for step in self.steps if isinstance(step, Through | Beside | Assumed)]
         return not any(isinstance(step, Assumed) for step in combining) and len(combining) <= 1
+
+
+def _num_factors(steps: Steps) -> int:
+    """Count a normalization twice: the gain, and half for each of variance and epsilon."""
+    inner = [max(map(_num_factors, step.parts)) for step in steps if isinstance(step, Beside)]
+    factors = sum(isinstance(step, Times | Through | Normalize) for step in steps)
+    return sum(inner) + factors + sum(isinstance(step, Normalize) for step in steps)

@@ -17,6 +17,7 @@ from linexport.formats import onnx
 from linexport.model import LinearModel
 from linexport.numerics import (
     FLOAT64,
+    SAME,
     Assumed,
     Cast,
     ExactMap,
@@ -204,13 +205,15 @@ def _in_own_form(graph: "ForeignGraph", found: Imported | None, reference: Impor
     # A weight of the graph may be a product of numbers, each of them rounded once. Where it is a
     # single number, it would have been found above, rounded.
     rounds = not found.exact.fits(narrow)
-    allowed = len(found.values.steps) * narrow.unit_roundoff if rounds else 0.0
+    allowed = narrow.unit_roundoff * (1 + 2.0**-16) if rounds else 0.0
     made = OwnReference(
         model=model,
         exact=exact,
         form=replace(form, numbers="rounded" if rounds else "exact"),
         inputs=inputs,
-        difference=_difference(found.exact, exact, reference.model, allowed),
+        difference=_difference(
+            found.exact, exact, reference.model, allowed * form.num_factors, allowed
+        ),
     )
     note = "The graph's numbers are those of the reference, rounded: its bound allows for that."
     return Judged(reference=made, notes=(note,) if rounds and not made.difference else ())
@@ -230,9 +233,13 @@ def _functions(reference: Imported) -> Iterator[tuple[ExactMap, tuple[str, ...]]
         yield ExactMap.of(model), notes
 
 
-def _difference(held: ExactMap, exact: ExactMap, model: LinearModel, allowed: float) -> str | None:
+def _difference(
+    held: ExactMap, exact: ExactMap, model: LinearModel, weights: float, offset: float
+) -> str | None:
     """Say where a graph's numbers are further from the reference's than rounding explains."""
-    for target, feature in held.differences(exact, max(allowed, 2.0**-90)):
+    for target, feature in held.differences(
+        exact, weights=max(weights, SAME), terms=max(weights + offset, SAME)
+    ):
         what, pair = "bias", [float(m.at_zero()[0].high[target]) for m in (held, exact)]
         if feature >= 0:
             what = f"weight of '{model.feature_names[feature]}'"

@@ -1,0 +1,210 @@
+"""linexport.verify on files that keep what we fold: right ones agree, wrong ones do not."""
+
+import dataclasses
+import warnings
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from skl2onnx import to_onnx
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+import linexport
+from linexport import ExportConfig
+from linexport.errors import ArtifactError
+
+CONFIG = ExportConfig(probe_rows=64, formats=("onnx",))
+
+
+def checked(path, reference):
+    return linexport.verify(path, reference=reference, probe_rows=64)
+
+
+@pytest.fixture(scope="module", params=[StandardScaler, MinMaxScaler])
+def pipeline(request):
+    random = np.random.default_rng(3)
+    x = random.normal(size=(200, 4)) * [1, 10, 1000, 0.1] + [0, 100, 1e4, 5]
+    y = x @ [1, 0.3, 1e-3, 7] + random.normal(size=200)
+    return make_pipeline(request.param(), Ridge()).fit(x, y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_file_of_skl2onnx_agrees_with_what_was_made_of_it(pipeline, dtype, tmp_path):
+    path = tmp_path / "sk.onnx"
+    onnx.save(to_onnx(pipeline, np.zeros((1, 4), dtype)), path)
+    exported = linexport.export(path, tmp_path / "bundle", config=CONFIG)
+    for reference in (exported.path, pipeline):
+        report = checked(path, reference)
+        assert (report.verdict, report.form, report.dtype) == ("consistent", "own", dtype)
+        assert 0 < report.worst_fraction <= 1
+    assert linexport.verify(exported.path, probe_rows=16).verdict == "proven"
+    assert checked(exported.path / "model.onnx", exported.path).verdict == "proven"
+    notes = checked(path, exported.path).notes
+    assert notes == (
+        "The file is compared with what the bundle was made from; the bundle's own numbers are "
+        "that, rounded to float32.",
+    )
+
+
+def with_coefficients(proto, change):
+    """The file, its LinearRegressor's coefficients changed."""
+    proto = onnx.ModelProto.FromString(proto.SerializeToString())
+    for node in proto.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "coefficients":
+                values = np.array(attribute.floats, np.float32)
+                attribute.floats[:] = change(values).tolist()
+    return proto
+
+
+def swapped(values):
+    return values[[1, 0, 2, 3]]
+
+
+def off_by_four_ulps(values):
+    changed = values.copy()
+    changed[3] = changed[3] + 4 * np.spacing(changed[3])
+    return changed
+
+
+@pytest.mark.parametrize("fault", [swapped, off_by_four_ulps])
+def test_a_file_with_a_fault_disagrees(pipeline, fault, tmp_path):
+    right = to_onnx(pipeline, np.zeros((1, 4), np.float32))
+    exported = linexport.export(right, tmp_path / "bundle", config=CONFIG)
+    onnx.save(with_coefficients(right, fault), tmp_path / "wrong.onnx")
+    report = checked(tmp_path / "wrong.onnx", exported.path)
+    assert report.verdict == "disagrees"
+    assert report.failures
+
+
+def test_a_file_that_forgot_its_scaler_disagrees(pipeline, tmp_path):
+    right = to_onnx(pipeline, np.zeros((1, 4), np.float32))
+    exported = linexport.export(right, tmp_path / "bundle", config=CONFIG)
+    onnx.save(to_onnx(pipeline[-1], np.zeros((1, 4), np.float32)), tmp_path / "wrong.onnx")
+    assert checked(tmp_path / "wrong.onnx", exported.path).verdict == "disagrees"
+
+
+def test_batch_norm_by_torch_onnx_export_agrees(tmp_path):
+    torch.manual_seed(1)
+    network = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
+    with torch.no_grad():
+        network(torch.randn(200, 3) * 20 + 100)
+        network[0].weight.uniform_(0.5, 2)
+        network[0].bias.uniform_(-1, 1)
+    network.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network, (torch.zeros(2, 3),), tmp_path / "bn.onnx", dynamo=False,
+            input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "N"}, "y": {0: "N"}},
+        )  # fmt: skip
+    exported = linexport.export(tmp_path / "bn.onnx", tmp_path / "bundle", config=CONFIG)
+    for reference in (exported.path, network):
+        report = checked(tmp_path / "bn.onnx", reference)
+        assert (report.verdict, report.form) == ("consistent", "own"), report.failures
+
+
+WEIGHT, BIAS = np.array([[1.1, 2.3, -3.7]], np.float32), np.array([0.5], np.float32)
+NUMBERS = {"w": WEIGHT.T, "b": BIAS, "order": np.array([2, 0, 1]), "axis": np.array([1])}
+REORDERED = WEIGHT[:, [1, 2, 0]]
+GEMM = helper.make_node("Gemm", ["p", "w", "b"], ["y"])
+
+
+def graph(nodes, path, *, columns=False, whole=False):
+    kind = TensorProto.INT64 if whole else TensorProto.FLOAT
+    widths = {"c": 1, "d": 1, "e": 1} if columns else {"x": 3}
+    inputs = [helper.make_tensor_value_info(n, kind, ["N", w]) for n, w in widths.items()]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 1])
+    tensors = [numpy_helper.from_array(array, name) for name, array in NUMBERS.items()]
+    made = helper.make_graph(nodes, "g", inputs, [output], tensors)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    onnx.save(helper.make_model(made, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+def node(*arguments, **settings):
+    return helper.make_node(*arguments, **settings)
+
+
+CASTS = [node("Cast", [name], [f"{name}f"], to=TensorProto.FLOAT) for name in "cde"]
+RUN = {
+    "Gather": ([node("Gather", ["x", "order"], ["p"], axis=1), GEMM], REORDERED, {}),
+    "ArrayFeatureExtractor": (
+        [node("ArrayFeatureExtractor", ["x", "order"], ["p"], domain="ai.onnx.ml"), GEMM],
+        REORDERED,
+        {},
+    ),
+    "Sum": ([node("MatMul", ["x", "w"], ["s"]), node("Sum", ["s", "b"], ["y"])], WEIGHT, {}),
+    "ReduceSum": (
+        [
+            node("Transpose", ["w"], ["row"]),
+            node("Mul", ["x", "row"], ["m"]),
+            node("ReduceSum", ["m", "axis"], ["s"]),
+            node("Add", ["s", "b"], ["y"]),
+        ],
+        WEIGHT,
+        {},
+    ),
+    "Split": (
+        [
+            node("Split", ["x"], ["p1", "p2", "p3"], axis=1),
+            node("Concat", ["p1", "p2", "p3"], ["p"], axis=1),
+            GEMM,
+        ],
+        WEIGHT,
+        {},
+    ),
+    "Abs": (
+        [
+            node("Abs", ["x"], ["size"]),
+            node("Sub", ["x", "size"], ["less"]),
+            node("Add", ["less", "size"], ["p"]),
+            GEMM,
+        ],
+        WEIGHT,
+        {},
+    ),
+    "inputs by column": (
+        [node("Concat", ["c", "d", "e"], ["p"], axis=1), GEMM], WEIGHT, {"columns": True}
+    ),
+    "whole numbers": (
+        [*CASTS, node("Concat", ["cf", "df", "ef"], ["p"], axis=1), GEMM],
+        WEIGHT,
+        {"columns": True, "whole": True},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RUN)
+def test_what_is_not_one_of_ours_is_run_and_judged_by_behaviour(case, tmp_path):
+    nodes, weight, settings = RUN[case]
+    path = graph(nodes, tmp_path / "graph.onnx", **settings)
+    report = checked(path, {"weight": weight, "bias": BIAS})
+    assert (report.verdict, report.form) == ("consistent", "own"), report.failures
+    for wrong in (weight[:, ::-1], weight * np.float32(1 + 2.0**-18)):
+        assert checked(path, {"weight": wrong, "bias": BIAS}).verdict == "disagrees"
+
+
+def test_what_cannot_be_run_is_neither_right_nor_wrong(tmp_path):
+    nodes = [node("RandomUniformLike", ["x"], ["p"]), GEMM]
+    path = graph(nodes, tmp_path / "graph.onnx")
+    report = checked(path, {"weight": WEIGHT, "bias": BIAS})
+    assert (report.verdict, report.passed, report.failures) == ("not checked", False, ())
+    with pytest.raises(ArtifactError, match="RandomUniformLike, which is not run here"):
+        report.require()
+
+
+def test_a_bundle_whose_numbers_are_not_what_it_was_made_from_disagrees(pipeline, tmp_path):
+    exported = linexport.export(pipeline, tmp_path / "bundle", config=CONFIG)
+    found = linexport.read_bundle(exported)
+    origin = found.manifest.origin
+    moved = msgspec.structs.replace(origin, bias=(origin.bias[0] * 1.001,))
+    manifest = msgspec.structs.replace(found.manifest, origin=moved)
+    report = linexport.verify(dataclasses.replace(found, manifest=manifest), probe_rows=16)
+    assert report.verdict == "disagrees"
+    assert "states an origin whose predictions of 'y' are up to" in report.failures[0]
