@@ -4,6 +4,7 @@ from .bundle import (
     ErrorBudget as ErrorBudget,
     FileRecord as FileRecord,
     Manifest as Manifest,
+    Origin as Origin,
     read_bundle as read_bundle,
 )
 from .columns import Column as Column
@@ -16,6 +17,7 @@ from .errors import (
     ExtrapolationWarning as ExtrapolationWarning,
     LinexportError as LinexportError,
     ModelError as ModelError,
+    NotCheckedError as NotCheckedError,
     ParityError as ParityError,
     PrecisionError as PrecisionError,
     TrainingError as TrainingError,

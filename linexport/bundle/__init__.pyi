@@ -5,6 +5,7 @@ from ._manifest import (
     ErrorBudget as ErrorBudget,
     FileRecord as FileRecord,
     Manifest as Manifest,
+    Origin as Origin,
     feature_names as feature_names,
     is_bundle as is_bundle,
 )

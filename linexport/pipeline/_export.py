@@ -126,7 +126,7 @@ def export(
             model=model,
             record=record,
             error_budget=budgets,
-            origin=origin.exact,
+            origin=sources.exact_function(origin),
             versions=versions,
             files={**artifacts, CERTIFICATE_FILE: encode_certificate(certificate), CARD_FILE: card},
             overwrite=overwrite,

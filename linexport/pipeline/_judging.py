@@ -32,7 +32,7 @@ from linexport.numerics import (
 )
 from linexport.parity import DoubleReference, OwnReference
 from linexport.pipeline._opening import Artifact
-from linexport.sources import Imported
+from linexport.sources import Imported, exact_function
 
 if TYPE_CHECKING:
     from linexport.formats import Format, Runtime
@@ -69,7 +69,7 @@ def judged(artifact: Artifact, reference: Imported, opener: Opener) -> Judged:
         found = _read(graph.proto)
         if found is None or not _is_plain(found, graph):
             return _in_own_form(graph, found, reference)
-        exact: ExactMap | None = found.exact
+        exact: ExactMap | None = exact_function(found)
     else:
         exact = None
     return _as_written(artifact, reference, exact, opener)
@@ -94,7 +94,7 @@ def _is_plain(found: Imported, graph: "ForeignGraph") -> bool:
         for step in found.values.steps[1:]
         if not (isinstance(step, Cast) and step.precision is same)
     )
-    return is_table and found.exact.is_float64 and kinds in _PLAIN
+    return is_table and exact_function(found).is_float64 and kinds in _PLAIN
 
 
 def _as_written(
@@ -143,7 +143,7 @@ def _readings(reference: Imported) -> Iterator[Reading]:
 
 def _float64(reference: Imported) -> LinearModel:
     """Return the exact function, rounded to float64."""
-    affine, model = reference.exact.affine, reference.model
+    affine, model = exact_function(reference).affine, reference.model
     return LinearModel(
         weight=affine.weight, bias=affine.bias, mean=affine.mean,
         features=model.features, targets=model.targets,
@@ -196,15 +196,19 @@ def _in_own_form(graph: "ForeignGraph", found: Imported | None, reference: Impor
         return _assumed(reference, model, inputs, narrow, graph.num_operators)
     assert found.values is not None
     form = OwnForm(steps=found.values.steps, precision=begins)
-    same = [(exact, notes) for exact, notes in _functions(reference) if found.exact.same_as(exact)]
+    same = [
+        (exact, notes)
+        for exact, notes in _functions(reference)
+        if exact_function(found).same_as(exact)
+    ]
     if same:
         exact, notes = same[0]
         made = OwnReference(model=model, exact=exact, form=form, inputs=inputs)
         return Judged(reference=made, notes=notes)
-    exact = reference.exact
+    exact = exact_function(reference)
     # A weight of the graph may be a product of numbers, each of them rounded once. Where it is a
     # single number, it would have been found above, rounded.
-    rounds = not found.exact.fits(narrow)
+    rounds = not exact_function(found).fits(narrow)
     allowed = narrow.unit_roundoff * (1 + 2.0**-16) if rounds else 0.0
     made = OwnReference(
         model=model,
@@ -212,7 +216,7 @@ def _in_own_form(graph: "ForeignGraph", found: Imported | None, reference: Impor
         form=replace(form, numbers="rounded" if rounds else "exact"),
         inputs=inputs,
         difference=_difference(
-            found.exact, exact, reference.model, allowed * form.num_factors, allowed
+            exact_function(found), exact, reference.model, allowed * form.num_factors, allowed
         ),
     )
     note = "The graph's numbers are those of the reference, rounded: its bound allows for that."
@@ -228,7 +232,7 @@ def _functions(reference: Imported) -> Iterator[tuple[ExactMap, tuple[str, ...]]
         )
         yield reference.kept, (note,)
     else:
-        yield reference.exact, ()
+        yield exact_function(reference), ()
     for model, notes in _readings(reference):
         yield ExactMap.of(model), notes
 
@@ -259,7 +263,7 @@ def _assumed(
     num_operators: int,
 ) -> Judged:
     """Hold a graph that is not understood to the bound of the folded form, and its operators'."""
-    exact = reference.exact
+    exact = exact_function(reference)
     affine = exact.affine
     mean = np.zeros(model.num_features) if affine.mean is None else affine.mean
     step = Assumed(affine.weight, affine.bias, mean, num_operators)

@@ -1,5 +1,6 @@
 from ._reading import (
     Imported as Imported,
+    exact_function as exact_function,
     read_model as read_model,
     read_reference as read_reference,
 )

@@ -14,10 +14,10 @@ from linexport.columns import Column, listed
 from linexport.errors import ArtifactError, ModelError
 from linexport.fit import Fit, FitRecord
 from linexport.model import LinearModel
-from linexport.numerics import ExactMap, Values, exact_map
+from linexport.numerics import ExactMap, exact_map
 from linexport.sources._registry import SOURCES, Source
 
-__all__ = ["Imported", "read", "read_model", "read_reference"]
+__all__ = ["Imported", "exact_function", "read", "read_model", "read_reference"]
 
 _PICKLE = (
     "loading a pickled object runs the code in it: load it in Python, where you know where it "
@@ -51,19 +51,10 @@ class Imported:
     rounded: Mapping[str, float] = field(default_factory=dict)
     """By target name, how far rounding has moved predictions from that fit's already, over the
     training range, in target units."""
-    values: Values | None = None
-    """How the source computes it, where it is composed."""
-    kept: ExactMap | None = None
-    """What a bundle was made from, where that is not what it holds."""
-
-    @property
-    def exact(self) -> ExactMap:
-        """The source's own function, before anything was rounded."""
-        if self.kept is not None:
-            return self.kept
-        if self.values is not None:
-            return exact_map(self.values, self.model.num_features)
-        return ExactMap.of(self.model)
+    values: Any = None
+    """The `numerics.Values` that say how the source computes it, where it is composed."""
+    kept: Any = None
+    """The `numerics.ExactMap` that a bundle was made from, where that is not what it holds."""
 
     def named(
         self, features: Sequence[Column | str], targets: Sequence[Column | str]
@@ -83,6 +74,15 @@ class Imported:
             features_named=self.features_named or bool(features),
             targets_named=self.targets_named or bool(targets),
         )
+
+
+def exact_function(found: Imported) -> ExactMap:
+    """Return the source's own function, before anything was rounded."""
+    if isinstance(found.kept, ExactMap):
+        return found.kept
+    if found.values is not None:
+        return exact_map(found.values, found.model.num_features)
+    return ExactMap.of(found.model)
 
 
 def read_model(
