@@ -53,6 +53,8 @@ class Judged:
 
     reference: DoubleReference | OwnReference
     notes: tuple[str, ...] = ()
+    otherwise: "Judged | None" = None
+    """What else a file that does not say what it computes may be, if it is not that."""
 
 
 def judged(artifact: Artifact, reference: Imported, opener: Opener) -> Judged:
@@ -72,7 +74,32 @@ def judged(artifact: Artifact, reference: Imported, opener: Opener) -> Judged:
         exact: ExactMap | None = exact_function(found)
     else:
         exact = None
-    return _as_written(artifact, reference, exact, opener)
+    found_as = _as_written(artifact, reference, exact, opener)
+    return (
+        found_as
+        if exact is not None
+        else replace(found_as, otherwise=_composed(found_as, reference))
+    )
+
+
+def _composed(other: Judged, reference: Imported) -> Judged | None:
+    """Return the reference in its own form, which a program that was made of it has kept."""
+    model = other.reference.model
+    if reference.values is None or model.accumulate != model.dtype:
+        return None
+    form = OwnForm(
+        steps=reference.values.steps,
+        precision=precision_of(model.dtype),
+        numbers="rounded where needed",
+    )
+    made = OwnReference(
+        model=model,
+        exact=exact_function(reference),
+        form=form,
+        inputs=(model.dtype,) * model.num_features,
+    )
+    note = "The file is compared with the reference as that computes, layer by layer."
+    return Judged(reference=made, notes=(note,))
 
 
 def _read(proto: Any) -> Imported | None:

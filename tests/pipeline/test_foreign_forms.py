@@ -103,6 +103,9 @@ def test_batch_norm_by_torch_onnx_export_agrees(tmp_path):
             network, (torch.zeros(2, 3),), tmp_path / "bn.onnx", dynamo=False,
             input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "N"}, "y": {0: "N"}},
         )  # fmt: skip
+        torch.jit.save(torch.jit.script(network), tmp_path / "bn.pt")
+    program = linexport.verify(tmp_path / "bn.pt", reference=network, trust=True, probe_rows=64)
+    assert (program.verdict, program.form) == ("consistent", "own"), program.failures
     exported = linexport.export(tmp_path / "bn.onnx", tmp_path / "bundle", config=CONFIG)
     for reference in (exported.path, network):
         report = checked(tmp_path / "bn.onnx", reference)
@@ -208,3 +211,15 @@ def test_a_bundle_whose_numbers_are_not_what_it_was_made_from_disagrees(pipeline
     report = linexport.verify(dataclasses.replace(found, manifest=manifest), probe_rows=16)
     assert report.verdict == "disagrees"
     assert "states an origin whose predictions of 'y' are up to" in report.failures[0]
+
+
+def test_a_program_of_another_network_disagrees(tmp_path):
+    torch.manual_seed(2)
+    norm = torch.nn.BatchNorm1d(3).eval()
+    right = torch.nn.Sequential(norm, torch.nn.Linear(3, 2)).eval()
+    wrong = torch.nn.Sequential(norm, torch.nn.Linear(3, 2)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(wrong), tmp_path / "wrong.pt")
+    report = linexport.verify(tmp_path / "wrong.pt", reference=right, trust=True, probe_rows=64)
+    assert report.verdict == "disagrees"
