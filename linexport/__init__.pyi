@@ -10,7 +10,9 @@ from .bundle import (
 from .columns import Column as Column
 from .errors import (
     ArtifactError as ArtifactError,
+    AssumedRangeWarning as AssumedRangeWarning,
     BundleError as BundleError,
+    CoarseWarning as CoarseWarning,
     ConfigError as ConfigError,
     DataError as DataError,
     ExportError as ExportError,
@@ -28,6 +30,7 @@ from .fit import (
     CoefficientStatistics as CoefficientStatistics,
     EpochEnd as EpochEnd,
     Fit as Fit,
+    Fitness as Fitness,
     FitRecord as FitRecord,
     FitStatistics as FitStatistics,
     Gradients as Gradients,

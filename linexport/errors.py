@@ -16,12 +16,16 @@
 Each message says what failed, what was seen, where, and what to do. The command line prints it and
 exits with 3; for a ParityError with 1, and for a ConfigError, which is misuse, with 2.
 
-Apart stands ExtrapolationWarning, which tells of rows outside the training range.
+Apart stand warnings: AssumedRangeWarning, where a range that is not known is assumed;
+CoarseWarning, where a model is too coarse and used all the same; ExtrapolationWarning, which tells
+of rows outside the training range.
 """
 
 __all__ = [
     "ArtifactError",
+    "AssumedRangeWarning",
     "BundleError",
+    "CoarseWarning",
     "ConfigError",
     "DataError",
     "ExportError",
@@ -100,7 +104,15 @@ class BundleError(ArtifactError):
 
 
 class ParityError(LinexportError, RuntimeError):
-    """A runtime disagrees with the reference model, or a canary went unnoticed."""
+    """The verdict is negative: a runtime disagrees, or the model is too coarse and not accepted."""
+
+
+class AssumedRangeWarning(UserWarning):
+    """The range of a feature is not known, and what is said of a model rests on an assumed one."""
+
+
+class CoarseWarning(UserWarning):
+    """A model is used whose rounding is not small beside what it explains."""
 
 
 class ExtrapolationWarning(UserWarning):

@@ -24,7 +24,9 @@ __all__ = [
     "Fit",
     "FitRecord",
     "FitStatistics",
+    "Fitness",
     "Gradients",
+    "LimitOf",
     "Metrics",
     "OnEpoch",
     "OptimumDistance",
@@ -155,6 +157,43 @@ class FitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     condition_number: float | None
     """2-norm, of the standardized features; None where they are dependent."""
     targets: dict[str, TargetStatistics]
+
+
+LimitOf: TypeAlias = Literal["residuals", "spread", "size"]
+_PARTS: dict[LimitOf, str] = {
+    "residuals": "a hundredth of its residuals",
+    "spread": "a 10,000th of the spread of its predictions",
+    "size": "a 10,000th of its size",
+}
+
+
+class Fitness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether an artifact's rounding is small beside what the model explains, of one target.
+
+    docs/bounds.md, "Small enough", derives the rule.
+    """
+
+    rounding: float
+    """What export, inputs and runtime move predictions by, as the rule counts it; target units."""
+    limit: float
+    """The most that is small enough, target units."""
+    limit_of: LimitOf
+    """What the limit is a part of: a hundredth of the residuals' standard deviation, a 10,000th of
+    the spread of predictions over the range or, where nothing varies, of their size."""
+    good_enough: bool
+    """Whether the rounding is within the limit."""
+
+    @property
+    def fraction(self) -> float:
+        """The rounding as a part of the limit."""
+        return self.rounding / self.limit
+
+    def described(self, target: str) -> str:
+        """Say both in words."""
+        return (
+            f"rounding may move '{target}' by {self.rounding:.2g}, where {self.limit:.2g} "
+            f"({_PARTS[self.limit_of]}) is small enough"
+        )
 
 
 class FitRecord(msgspec.Struct, frozen=True, kw_only=True):

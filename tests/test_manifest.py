@@ -21,7 +21,7 @@ from linexport.bundle._manifest import (
 )
 from linexport.columns import Column
 from linexport.errors import BundleError
-from linexport.fit import Coefficients, FitRecord, Metrics, OptimumDistance, Weighting
+from linexport.fit import Coefficients, Fitness, FitRecord, Metrics, OptimumDistance, Weighting
 
 EXAMPLE = Manifest(
     dtype="float32",
@@ -51,6 +51,8 @@ EXAMPLE = Manifest(
     ),
     error_budget={"price": ErrorBudget(fit=None, export=1e-8, runtime=1e-7, total=1.1e-7)},
     origin=Origin(weight=((2.0, -3.4),), bias=(4.2,), weight_low=((0.0, 5e-324),)),
+    fitness={"price": Fitness(rounding=1.1e-7, limit=1e-4, limit_of="residuals", good_enough=True)},
+    assumed_ranges={'"odd"\\': (-4.0, 4.0)},
     versions={"linexport": "0.1.0"},
     files={"model.onnx": FileRecord(format="onnx", bytes=2, sha256="0f" * 32)},
 )
@@ -162,6 +164,20 @@ ENCODED = """\
       ]
     ],
     "bias_low": null
+  },
+  "fitness": {
+    "price": {
+      "rounding": 1.1e-7,
+      "limit": 0.0001,
+      "limit_of": "residuals",
+      "good_enough": true
+    }
+  },
+  "assumed_ranges": {
+    "\\"odd\\"\\\\": [
+      -4.0,
+      4.0
+    ]
   },
   "versions": {
     "linexport": "0.1.0"

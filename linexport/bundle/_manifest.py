@@ -22,7 +22,7 @@ import msgspec
 from linexport._files import parsing
 from linexport.columns import Column
 from linexport.errors import ArtifactError, BundleError
-from linexport.fit import FitRecord
+from linexport.fit import Fitness, FitRecord
 from linexport.formats import FORMATS
 
 T = TypeVar("T")
@@ -101,10 +101,22 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """By target name."""
     origin: Origin | None = None
     """What the bundle was made from; None where that is what it holds, or is not known."""
+    fitness: dict[str, Fitness] = {}
+    """By target name; empty in what was written before it was judged."""
+    assumed_ranges: dict[str, tuple[float, float]] = {}
+    """By the name of each feature whose range is not known: what was taken for it."""
     versions: dict[str, str]
     """Of linexport, Python and the packages that wrote the bundle."""
     files: dict[str, FileRecord]
     """By file name; every file of the bundle but manifest.json itself."""
+
+    @property
+    def coarse(self) -> str:
+        """Why the model is too coarse, in a sentence; empty where it is not."""
+        found = [
+            each.described(name) for name, each in self.fitness.items() if not each.good_enough
+        ]
+        return f"The model is too coarse, and was accepted so: {'; '.join(found)}." if found else ""
 
     def __post_init__(self) -> None:
         known = file_formats()
@@ -119,6 +131,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         of_targets = statistics.targets if statistics else {}
         by_target: tuple[Iterable[str], ...] = (
             self.error_budget,
+            self.fitness,
             record.coefficients,
             record.optimum,
             of_targets,
@@ -127,6 +140,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         for names in (*by_target, *record.metrics.values()):
             _require_among(names, targets, "targets")
         features = {column.name for column in self.features}
+        _require_among(self.assumed_ranges, features, "features")
         for target, coefficients in record.coefficients.items():
             _require_among(coefficients.features, features, "features")
             if missing := features - coefficients.features.keys():

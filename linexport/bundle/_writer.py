@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from safetensors import numpy as safetensors_numpy
 
@@ -25,7 +26,7 @@ from linexport.bundle._manifest import (
 from linexport.bundle._origin import origin_of
 from linexport.bundle._staging import exchange, remove_abandoned, staging
 from linexport.errors import BundleError
-from linexport.fit import FitRecord
+from linexport.fit import Fitness, FitRecord
 from linexport.model import LinearModel
 from linexport.numerics import ExactMap
 
@@ -40,6 +41,8 @@ def write_bundle(
     record: FitRecord,
     error_budget: Mapping[str, ErrorBudget],
     origin: ExactMap | None = None,
+    fitness: Mapping[str, Fitness] = MappingProxyType({}),
+    assumed_ranges: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     versions: Mapping[str, str],
     files: Mapping[str, bytes],
     overwrite: bool = False,
@@ -52,6 +55,8 @@ def write_bundle(
         record: How the model came about.
         error_budget: By target name.
         origin: What the model was made from; the model itself where it is not given.
+        fitness: Whether the numbers are good enough, by target name.
+        assumed_ranges: Of the features whose range is not known, by name.
         versions: Of the packages that wrote the artifacts.
         files: The artifacts, parity.json and README.md by name; the weights are written from the
             model, and the manifest from all of this.
@@ -76,6 +81,8 @@ def write_bundle(
         record=record,
         error_budget=dict(error_budget),
         origin=None if origin is None else origin_of(origin, model),
+        fitness=dict(fitness),
+        assumed_ranges=dict(assumed_ranges),
         versions=dict(versions),
         files={name: _record(name, contents[name]) for name in sorted(contents)},
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from linexport.errors import ConfigError, LinexportError, ParityError
+from linexport.errors import AssumedRangeWarning, ConfigError, LinexportError, ParityError
 
 if TYPE_CHECKING:
     from linexport.columns import Column
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 DISAGREES, MISUSE, FAILED, FAULT = 1, 2, 3, 70
 COLORS: "dict[Verdict, str]" = {
-    "proven": "green", "consistent": "yellow", "not checked": "yellow", "disagrees": "red",
+    "proven": "green", "consistent": "yellow", "too coarse": "red", "not checked": "yellow",
+    "disagrees": "red",
 }  # fmt: skip
 SECONDS_BETWEEN_LOOKS = 0.1
 """More often than the eye follows would only cost time."""
@@ -80,6 +81,14 @@ def warnings_as_lines(*, quiet: bool) -> Iterator[None]:
             click.echo(f"warning: {one_line(str(warning.message))}", err=True)
 
 
+@contextmanager
+def warnings_said_later() -> Iterator[None]:
+    """Keep Python quiet of what the result of an export says among its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AssumedRangeWarning)
+        yield
+
+
 def echo_verdict(certificate: "Certificate") -> None:
     """Print the last line, its verdict in colour where the terminal has any."""
     from linexport.reporting import conclusion
@@ -120,9 +129,13 @@ def echo_exported(
     bundle = None if exported.path is None else str(exported.path)
     outcome = (bundle, exported.record, exported.error_budget, certificate)
     if as_json:
-        echo(reporting.render(reporting.training_document(*outcome, exported.warnings)))
+        echo(
+            reporting.render(
+                reporting.training_document(*outcome, exported.precision, exported.warnings)
+            )
+        )
     else:
-        lines = reporting.training_lines(*outcome, exported.model, truth=truth)
+        lines = reporting.training_lines(*outcome, exported.model, exported.precision, truth=truth)
         echo_lines(certificate.failures if quiet else (*before, *lines))
         echo_verdict(certificate)
     exit_by_verdict(certificate)

@@ -17,7 +17,7 @@ from linexport.cli._options import (
     overwrite_option,
     quiet_option,
 )
-from linexport.cli._terminal import echo_exported
+from linexport.cli._terminal import echo_exported, warnings_said_later
 from linexport.sources import source_files
 
 __all__ = ["command"]
@@ -53,10 +53,11 @@ def command(
 
     SOURCE is a bundle, or a file: {files}. Pickled models are exported from Python.
 
-    Exit status: 0 proven, 1 a runtime disagrees, 2 misuse, 3 could not be done.
+    Exit status: 0 proven, 1 a runtime disagrees or rounding is too coarse, 2 misuse, 3 could not be
+    done.
     """
     config = made(pipeline.ExportConfig, values)
-    with collector_patient():
+    with collector_patient(), warnings_said_later():
         exported = pipeline.export(
             source,
             output,

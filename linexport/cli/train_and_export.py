@@ -103,7 +103,8 @@ def command(
     With --data by least squares. Without it does so for the textbook's example: 1000 rows of
     y = 2 x1 - 3.4 x2 + 4.2 with noise of 0.01, minibatch SGD.
 
-    Exit status: 0 proven, 1 a runtime disagrees, 2 misuse, 3 could not be done.
+    Exit status: 0 proven, 1 a runtime disagrees or rounding is too coarse, 2 misuse, 3 could not be
+    done.
     """
     settings = made(pipeline.FitConfig, values)
     name = settings.solver or default_solver(textbook=data is None)

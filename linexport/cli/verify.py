@@ -39,7 +39,8 @@ def command(
 ) -> None:
     """Check every artifact of the bundle PATH, or one artifact, against its reference model.
 
-    Exit status: 0 all agree, 1 one disagrees, 2 misuse, 3 could not be checked.
+    Exit status: 0 all agree, 1 one disagrees or rounding is too coarse, 2 misuse, 3 could not be
+    checked.
     """
     with collector_patient():
         certificate = pipeline.verify(

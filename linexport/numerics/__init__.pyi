@@ -29,6 +29,7 @@ from ._exact_map import (
     SAME as SAME,
     ExactMap as ExactMap,
 )
+from ._fitness import fitness as fitness
 from ._flushing import (
     FlushedToZero as FlushedToZero,
     flushed_to_zero as flushed_to_zero,
@@ -37,6 +38,7 @@ from ._forms import (
     Form as Form,
     affine_of as affine_of,
     artifact_model as artifact_model,
+    assumed_ranges as assumed_ranges,
     half_widths as half_widths,
     input_rounding as input_rounding,
     largest_distance as largest_distance,

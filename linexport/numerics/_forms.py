@@ -34,9 +34,12 @@ __all__ = [
     "RoundingBudget",
     "affine_of",
     "artifact_model",
+    "assumed_ranges",
+    "far_corner",
     "half_widths",
     "input_rounding",
     "largest_distance",
+    "range_of",
     "raw_coefficients",
     "rounding_budget",
     "stated_model",
@@ -123,7 +126,7 @@ def artifact_model(
 def rounding_budget(fit: LinearModel, artifact: LinearModel) -> RoundingBudget:
     """Bound what the artifact and its runtime add to the fit, over the training range."""
     affine = affine_of(artifact)
-    corner = _far_corner(fit, affine)[None]
+    corner = far_corner(fit, affine)[None]
     runtime = rounding_error_bound(corner, affine, precision=precision_of(artifact.accumulate))[0]
     if artifact.accumulate != artifact.dtype:
         largest = _largest_prediction(fit, artifact)
@@ -144,7 +147,7 @@ def largest_distance(fit: LinearModel, other: LinearModel) -> Float64Array:
     if other.same_numbers(fit):
         return np.zeros(fit.num_targets)
     slope = dd.two_sum(affine_of(other).weight, -affine_of(fit).weight)
-    lower, upper = _range(fit)
+    lower, upper = range_of(fit)
     middle = lower / 2 + upper / 2
     half_width = np.nextafter(np.maximum(upper - middle, middle - lower), np.inf)
     # At the middle the offset and the slopes may cancel: that sum is taken in double-double.
@@ -164,10 +167,9 @@ def largest_distance(fit: LinearModel, other: LinearModel) -> Float64Array:
 def input_rounding(fit: LinearModel, artifact: LinearModel) -> tuple[float, ...]:
     """Bound what converting float64 inputs to the artifact's dtype moves its predictions by.
 
-    Per target, in target units, over the training range; 0 for a float64 artifact.
+    Per target, in target units, over the training range. Of a float64 artifact it is what integers
+    beyond 2**53 lose, as a table of nanoseconds has them; 0 for all others.
     """
-    if precision_of(artifact.dtype) is FLOAT64:
-        return (0.0,) * artifact.num_targets
     affine, moved = affine_of(artifact), _largest_input_rounding(fit, artifact)
     # The moved inputs may leave the range, by which the two other distances grow in proportion.
     u = precision_of(artifact.accumulate).unit_roundoff
@@ -181,7 +183,7 @@ def _cost(fit: LinearModel, artifact: LinearModel) -> float:
     """The worst relative cost over the targets, so that targets in different units compare."""
     budget = rounding_budget(fit, artifact)
     total = np.array(budget.export) + np.array(budget.runtime)
-    lower, upper = _range(fit)
+    lower, upper = range_of(fit)
     spread = np.abs(affine_of(fit).weight) @ (upper - lower)
     return float((total / np.where(spread > 0, spread, 1.0)).max())
 
@@ -191,14 +193,17 @@ def _largest_input_rounding(fit: LinearModel, artifact: LinearModel) -> Float64A
 
     Infinity where that cannot hold it.
     """
-    lower, upper = _range(fit)
+    lower, upper = range_of(fit)
     ends, precision = np.maximum(np.abs(lower), np.abs(upper)), precision_of(artifact.dtype)
-    return np.where(ends <= precision.largest, half_ulp(ends, precision=precision), np.inf)
+    moved = half_ulp(ends, precision=precision)
+    if precision is FLOAT64:  # as which a table's numbers are read: integers alone may move
+        return np.where(ends > 2.0**FLOAT64.digits, moved, 0.0)
+    return np.where(ends <= precision.largest, moved, np.inf)
 
 
 def _largest_prediction(fit: LinearModel, artifact: LinearModel) -> Float64Array:
     """Bound what the artifact means over the range, and where rounded inputs may lie beside it."""
-    lower, upper = _range(fit)
+    lower, upper = range_of(fit)
     middle, affine = (lower / 2 + upper / 2)[None], affine_of(artifact)
     reach = np.maximum(upper - middle[0], middle[0] - lower) + _largest_input_rounding(
         fit, artifact
@@ -216,9 +221,9 @@ def _magnitude_at_zero(model: LinearModel) -> Float64Array:
     return size if affine.mean is None else size + np.abs(affine.weight) @ np.abs(affine.mean)
 
 
-def _far_corner(fit: LinearModel, affine: Affine) -> Float64Array:
+def far_corner(fit: LinearModel, affine: Affine) -> Float64Array:
     """The corner of the range at which the bound is largest: it is convex in each feature."""
-    lower, upper = _range(fit)
+    lower, upper = range_of(fit)
     below, above = (np.abs(affine.differences(end)) for end in (lower, upper))
     return np.where(below > above, lower, upper)
 
@@ -235,7 +240,7 @@ def half_widths(features: Sequence[Column]) -> Float64Array:
     )
 
 
-def _range(model: LinearModel) -> tuple[Float64Array, Float64Array]:
+def range_of(model: LinearModel) -> tuple[Float64Array, Float64Array]:
     """The training range of each feature, or an assumed one around its mean."""
     lower, upper = np.empty((2, model.num_features))
     means = [column.mean or 0.0 for column in model.features]
@@ -248,6 +253,16 @@ def _range(model: LinearModel) -> tuple[Float64Array, Float64Array]:
         else:
             lower[index], upper[index] = centre - half_width, centre + half_width
     return lower, upper
+
+
+def assumed_ranges(model: LinearModel) -> dict[str, tuple[float, float]]:
+    """Return, by feature name, the ends of each range that is not known and had to be assumed."""
+    lower, upper = (ends.tolist() for ends in range_of(model))
+    return {
+        column.name: (low, high)
+        for column, low, high in zip(model.features, lower, upper, strict=True)
+        if column.minimum is None
+    }
 
 
 def _bias_at_zero(model: LinearModel) -> DoubleDouble:
@@ -300,7 +315,7 @@ def _without_underflow(fit: LinearModel, artifact: LinearModel) -> LinearModel:
     """
     weight, affine = fit.weight, affine_of(artifact)
     unit_roundoff = precision_of(artifact.accumulate).unit_roundoff
-    reach = np.abs(affine.differences(_far_corner(fit, affine)))
+    reach = np.abs(affine.differences(far_corner(fit, affine)))
     lost = np.abs(affine.weight - weight)
     magnitude = np.abs(weight) @ reach + np.abs(affine.bias)
     wrong = (lost > unit_roundoff * np.abs(weight)) & (

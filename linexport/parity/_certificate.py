@@ -1,12 +1,14 @@
 """What the parity check is asked, and what it says: parity.json as typed values."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
 
 from linexport._settings import setting, settings
 from linexport.errors import ArtifactError, BundleError, ParityError
+from linexport.fit import Fitness
 
 __all__ = [
     "DEFAULT_PROBE_ROWS",
@@ -34,9 +36,12 @@ class ProbeConfig:
         help="Rows of the largest batch that parity is checked with.",
     )
     probe_seed: int = setting(default=0, minimum=0, help="Of the random rows of that check.")
+    accept_coarse: bool = setting(
+        default=False, help="Take a model whose rounding is not small beside what it explains."
+    )
 
 
-Verdict = Literal["proven", "consistent", "not checked", "disagrees"]
+Verdict = Literal["proven", "consistent", "too coarse", "not checked", "disagrees"]
 """The worse the later; "not checked" speaks of what could not be asked, not of the model."""
 
 
@@ -141,14 +146,26 @@ class Certificate:
     """Of each artifact, and of the manifest's coefficients."""
     artifacts: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file the certificate speaks of, by file name."""
+    fitness: dict[str, Fitness] = field(default_factory=dict)
+    """By target name; empty for a single artifact, of which less is known."""
+    accept_coarse: bool = False
+    """Whether the user takes a model that is too coarse."""
     notes: tuple[str, ...] = ()
     not_checked: str | None = None
     """Why nothing could be asked, or its answers not be judged; None if they were."""
 
     @property
     def passed(self) -> bool:
-        """Whether everything was asked, nothing disagrees and every canary was caught."""
-        return self.verdict in ("proven", "consistent")
+        """Whether everything was asked, nothing disagrees and every canary was caught.
+
+        And whether the numbers are good enough, or the user takes them as they are.
+        """
+        return self.verdict in ("proven", "consistent") or self.accepted
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the model is too coarse, and the user takes it so."""
+        return self.verdict == "too coarse" and self.accept_coarse
 
     @property
     def worst_fraction(self) -> float:
@@ -166,8 +183,15 @@ class Certificate:
         return (
             *(_with_names(first, others) for first, *others in alike.values()),
             *(statement.failure for statement in self.statements if statement.failure),
+            *([] if self.accepted else _coarse_sentences(self.fitness, self.dtype)),
             *(f"The check did not notice the planted fault '{name}'." for name in unnoticed),
         )
+
+    def judged(self, fitness: Mapping[str, Fitness], *, accept_coarse: bool) -> "Certificate":
+        """Return the verdict that also heeds whether the numbers are good enough."""
+        coarse = not all(each.good_enough for each in fitness.values())
+        verdict: Verdict = "too coarse" if coarse and self.passed else self.verdict
+        return replace(self, verdict=verdict, fitness=dict(fitness), accept_coarse=accept_coarse)
 
     def require(self) -> None:
         """Raise if the verdict is negative.
@@ -180,6 +204,21 @@ class Certificate:
             raise ArtifactError(f"Not checked: {self.not_checked}")
         if not self.passed:
             raise ParityError("\n".join(self.failures))
+
+
+def _coarse_sentences(fitness: Mapping[str, Fitness], dtype: str) -> list[str]:
+    """Say of each target that is not good enough by how much, and what to do."""
+    remedy = (
+        "leave --dtype and --accumulate out, and one that is fine enough is taken"
+        if dtype == "float32"
+        else "no dtype is fine enough: subtract a constant near the features' values from them"
+    )
+    return [
+        f"{dtype} is too coarse, {each.described(target)}: {remedy}, or take it as it is with "
+        "--accept-coarse."
+        for target, each in fitness.items()
+        if not each.good_enough
+    ]
 
 
 def _in_kind(runtime: RuntimeResult, failure: str) -> str:

@@ -30,13 +30,15 @@ class ExportConfig(ProbeConfig):
         flag="--format",
         help="Artifacts to write.",
     )
-    dtype: Literal["float32", "float64"] = setting(
-        default="float32", help="Of what the artifacts take and give."
+    dtype: Literal["auto", "float32", "float64"] = setting(
+        default="auto",
+        help="Of what the artifacts take and give; auto takes float32 where its rounding is small "
+        "beside what the model explains.",
     )
     accumulate: Literal["auto", "float32", "float64"] = setting(
         default="auto",
         help="In which they take the sum: float64 makes float32 predictions correctly rounded but "
-        "for near ties, where the runtime has it. auto is the dtype.",
+        "for near ties, where the runtime has it. auto takes float32 where that is good enough.",
     )
     form: Literal["auto", "folded", "centred"] = setting(
         default="auto",

@@ -1,8 +1,8 @@
 """From a model in memory to a proven bundle."""
 
-import math
 import platform
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,23 +13,24 @@ import numpy as np
 from linexport import bundle, formats, reporting, sources, tables
 from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
 from linexport.columns import Column
-from linexport.errors import ConfigError, DataError, ModelError
+from linexport.errors import AssumedRangeWarning, ConfigError, DataError
 from linexport.fit import Fit, FitRecord, coefficients_by_target
 from linexport.model import LinearModel
 from linexport.numerics import (
-    artifact_model,
-    input_rounding,
+    assumed_ranges,
     largest_distance,
     raw_coefficients,
-    rounding_budget,
     stated_model,
 )
 from linexport.parity import Certificate, DoubleReference, encode_certificate
 from linexport.pipeline._config import ExportConfig, chosen_formats
+from linexport.pipeline._precision import advice, to_write
 from linexport.pipeline._verify import open_written, prove, told_by
 from linexport.sources import Imported
 
 __all__ = ["Exported", "export"]
+
+_MOST_RANGES = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -44,6 +45,8 @@ class Exported:
     error_budget: dict[str, ErrorBudget]
     model: LinearModel
     """The artifacts' numbers."""
+    precision: str
+    """In a line: their dtype, and why it is that."""
     certificate: Certificate
     origin: Imported
     """What was exported, before it was rounded to the artifacts' dtype."""
@@ -103,13 +106,13 @@ def export(
     origin = sources.read_model(source, features=features, targets=targets)
     if ranges is not None:
         origin = _over_ranges(origin, ranges)
-    fit_model, record = origin.model, origin.record or _imported(origin)
+    record = origin.record or _imported(origin)
     bundle.check_destination(output, overwrite=overwrite)
-    accumulate = config.dtype if config.accumulate == "auto" else config.accumulate
-    model = artifact_model(
-        fit_model, np.dtype(config.dtype), config.form, accumulate=np.dtype(accumulate)
-    )
-    budgets = _error_budgets(origin, model, record)
+    written = to_write(origin, record, config)
+    model, budgets = written.model, written.budgets
+    assumed = assumed_ranges(model)
+    if assumed:
+        warnings.warn(_assumption(assumed), AssumedRangeWarning, stacklevel=2)
     versions = _versions()
     artifacts = formats.export(
         model,
@@ -118,6 +121,7 @@ def export(
     )
     told = told_by(record, budgets, model)
     certificate = prove(DoubleReference(model), artifacts, config, opener=open_written, told=told)
+    certificate = certificate.judged(written.fitness, accept_coarse=config.accept_coarse)
     manifest = None
     if certificate.passed:
         card = reporting.model_card(model, record, budgets, certificate)
@@ -127,6 +131,8 @@ def export(
             record=record,
             error_budget=budgets,
             origin=sources.exact_function(origin),
+            fitness=written.fitness,
+            assumed_ranges=assumed,
             versions=versions,
             files={**artifacts, CERTIFICATE_FILE: encode_certificate(certificate), CARD_FILE: card},
             overwrite=overwrite,
@@ -138,12 +144,14 @@ def export(
         record=record,
         error_budget=budgets,
         model=model,
+        precision=written.why,
         certificate=certificate,
         origin=origin,
         fit=fit,
         warnings=(
             *(() if fit is None else fit.warnings),
-            *_precision_warnings(origin, model, record, budgets, config),
+            *advice(written, origin, record, config),
+            *([_assumption(assumed)] if assumed else []),
         ),
     )
 
@@ -196,62 +204,14 @@ def _imported(origin: Imported) -> FitRecord:
     )
 
 
-def _error_budgets(
-    origin: Imported, model: LinearModel, record: FitRecord
-) -> dict[str, ErrorBudget]:
-    rounding = rounding_budget(origin.model, model)
-    inputs = input_rounding(origin.model, model)
-    budgets = {}
-    for target, export_error, input_error, runtime_error in zip(
-        model.target_names, rounding.export, inputs, rounding.runtime, strict=True
-    ):
-        export_error += origin.rounded.get(target, 0.0)
-        distance = record.optimum.get(target)
-        fit_error = None if distance is None else distance.prediction
-        budgets[target] = ErrorBudget(
-            fit=fit_error,
-            export=export_error,
-            inputs=input_error,
-            runtime=runtime_error,
-            total=(fit_error or 0.0) + export_error + input_error + runtime_error,
-        )
-        if not math.isfinite(budgets[target].total):
-            raise ModelError(
-                f"Predictions of '{target}' may overflow {model.dtype} within the training range: "
-                "use --dtype float64, or other units."
-            )
-    return budgets
-
-
-def _precision_warnings(
-    origin: Imported,
-    model: LinearModel,
-    record: FitRecord,
-    budgets: dict[str, ErrorBudget],
-    config: ExportConfig,
-) -> Iterator[str]:
-    """Say where rounding may cost more than a hundredth of what the fit leaves unexplained."""
-    if config.dtype != "float32":
-        return
-    centred = budgets
-    if config.form == "folded" and origin.model.form == "centred":
-        other = artifact_model(origin.model, model.dtype, "centred", accumulate=model.accumulate)
-        centred = _error_budgets(origin, other, record)
-    for target, metrics in record.metrics.get("training", {}).items():
-        limit = metrics.rmse / 100
-        exact_fit = target in record.optimum and record.optimum[target].standard_errors is None
-        if exact_fit or not _rounding(budgets[target]) > limit:
-            continue
-        helps = _rounding(centred[target]) <= limit
-        yield (
-            f"float32 may be off by {_rounding(budgets[target]):.2g} in '{target}', whose "
-            f"residuals are about {metrics.rmse:.2g}: use "
-            f"{'--form centred or ' if helps else ''}--dtype float64."
-        )
-
-
-def _rounding(budget: ErrorBudget) -> float:
-    return budget.export + budget.inputs + budget.runtime
+def _assumption(assumed: Mapping[str, tuple[float, float]]) -> str:
+    """Say which ranges were assumed, the first of many."""
+    shown = [f"'{name}' ({low:.6g} to {high:.6g})" for name, (low, high) in assumed.items()]
+    more = f" and {len(shown) - _MOST_RANGES} more" if len(shown) > _MOST_RANGES else ""
+    return (
+        f"The range of {', '.join(shown[:_MOST_RANGES])}{more} is assumed, as it is not known. The "
+        "error budget and the choice of a dtype rest on it: give it with --ranges TABLE (ranges=)."
+    )
 
 
 def _versions() -> dict[str, str]:

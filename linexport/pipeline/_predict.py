@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -10,7 +11,7 @@ from linexport import bundle, predicting, tables
 from linexport._files import naming
 from linexport.bundle import MANIFEST_FILE
 from linexport.columns import split_names
-from linexport.errors import ArtifactError, ConfigError
+from linexport.errors import ArtifactError, CoarseWarning, ConfigError
 from linexport.pipeline._opening import Artifact, opened, predicting_artifact
 
 if TYPE_CHECKING:
@@ -154,11 +155,15 @@ class _Used(NamedTuple):
     format: "Format"
     artifact: bytes
     """The file that predicts."""
+    coarse: str = ""
+    """Why it is too coarse, in a sentence; empty where it is not, or that is not known."""
 
     def predictor(
         self, num_threads: int | None, check_range: "CheckRange", provider: str = "cpu"
     ) -> "Predictor":
         """Open an engine, with at most one thread for each core."""
+        if self.coarse:
+            warnings.warn(f"{self.path}: {self.coarse}", CoarseWarning, stacklevel=3)
         if num_threads is not None:
             num_threads = min(num_threads, os.cpu_count() or num_threads)
         with naming(self.path):  # loads onnxruntime: see `_begun`
@@ -187,7 +192,8 @@ def _begun(
 def _used(given: Any) -> _Used:
     found = opened(given)
     if not isinstance(found, Artifact):
-        return _Used(found.path, found.model, *predicting_artifact(found))
+        kind, data = predicting_artifact(found)
+        return _Used(found.path, found.model, kind, data, found.manifest.coarse)
     path, kind, data = found
     if not kind.predicts:
         raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")

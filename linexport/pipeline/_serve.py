@@ -95,6 +95,7 @@ class _Source:
                 runtime, opened.model.features, opened.model.targets, self.config.check_range
             ),
             missing=self.config.missing,
+            coarse=opened.manifest.coarse,
         )
 
     def fingerprint(self) -> Hashable:

@@ -28,6 +28,7 @@ from linexport.parity import (
 )
 from linexport.pipeline._judging import judged
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
+from linexport.pipeline._precision import fitness_of
 from linexport.sources import Imported
 
 __all__ = ["prove", "told_by", "verify"]
@@ -42,6 +43,7 @@ def verify(
     trust: bool = False,
     probe_rows: int = DEFAULT_PROBE_ROWS,
     probe_seed: int = 0,
+    accept_coarse: bool = False,
 ) -> Certificate:
     """Check every artifact of a bundle, or a single one, against its reference model.
 
@@ -52,6 +54,7 @@ def verify(
         trust: Load TorchScript and .pt2 files even if they could run code.
         probe_rows: Rows of the largest probe batch.
         probe_seed: Of the random rows.
+        accept_coarse: Take a bundle whose rounding is not small beside what it explains.
 
     Returns:
         The verdict and what it rests on; `certificate.require()` raises where it is negative.
@@ -61,7 +64,7 @@ def verify(
         ConfigError: If the reference is missing, of another shape, or given for a bundle, which has
             its own; or if a setting is outside what it may be.
     """
-    probes = ProbeConfig(probe_rows=probe_rows, probe_seed=probe_seed)
+    probes = ProbeConfig(probe_rows=probe_rows, probe_seed=probe_seed, accept_coarse=accept_coarse)
     found, opener = opened(given), partial(open_judged, trust=trust)
     with naming(found.path):
         if isinstance(found, Bundle):
@@ -70,7 +73,12 @@ def verify(
                     f"{found.path}: a bundle has its own reference; name one of its artifacts."
                 )
             artifacts, told = artifacts_of(found.contents), _told(found)
-            return prove(DoubleReference(found.model), artifacts, probes, opener=opener, told=told)
+            certificate = prove(
+                DoubleReference(found.model), artifacts, probes, opener=opener, told=told
+            )
+            manifest = found.manifest
+            fitness = fitness_of(found.model, manifest.record, manifest.error_budget)
+            return certificate.judged(fitness, accept_coarse=accept_coarse)
         return _judged(found, _reference(found, reference), probes, opener)
 
 

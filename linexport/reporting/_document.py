@@ -26,6 +26,7 @@ def training_document(
     fit: FitRecord,
     budgets: Mapping[str, ErrorBudget],
     certificate: Certificate,
+    precision: str,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     """What `train-and-export --json` prints; `bundle` is null where parity failed."""
@@ -34,6 +35,7 @@ def training_document(
         **certificate_document(certificate),
         **msgspec.to_builtins(fit),
         "error_budget": msgspec.to_builtins(dict(budgets)),
+        "precision": precision,
         "warnings": list(warnings),
     }
 

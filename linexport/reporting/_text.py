@@ -33,6 +33,7 @@ def training_lines(
     budgets: Mapping[str, ErrorBudget],
     certificate: Certificate,
     model: LinearModel,
+    precision: str,
     *,
     truth: Mapping[str, Coefficients] | None = None,
 ) -> list[str]:
@@ -40,6 +41,7 @@ def training_lines(
     return [
         *fit_lines(fit, model.targets, truth),
         *budget_lines(budgets, fit, model.features, model.targets),
+        precision,
         *certificate_lines(certificate),
         f"Bundle: {bundle}" if bundle else "No bundle was written.",
     ]
@@ -221,21 +223,32 @@ def conclusion(certificate: Certificate) -> str:
     if certificate.not_checked:
         return f"not checked: {certificate.not_checked}"
     # The keys of the inner dictionaries are ordered sets.
-    by_verdict: dict[str, dict[str, None]] = {certificate.verdict: {}}
+    coarse = certificate.verdict == "too coarse"
+    overall: str = certificate.verdict
+    if coarse:
+        consistent = any(runtime.verdict == "consistent" for runtime in certificate.runtimes)
+        overall = "consistent" if consistent else "proven"
+    by_verdict: dict[str, dict[str, None]] = {overall: {}}
     for runtime in certificate.runtimes:
         by_verdict.setdefault(runtime.verdict, {})[runtime.name.split(",")[0]] = None
     for statement in certificate.statements:
         if statement.failure:
-            by_verdict[certificate.verdict][f"what {statement.source} states"] = None
+            by_verdict[overall][f"what {statement.source} states"] = None
     parts = [
-        f"{verdict}: {', '.join(names) or 'a planted fault went unnoticed'}"
+        f"{verdict}{', but too coarse' if coarse and verdict == overall else ''}: "
+        f"{', '.join(names) or 'a planted fault went unnoticed'}"
         for verdict, names in by_verdict.items()
     ]
-    if certificate.passed or certificate.worst_fraction > 1:
+    if certificate.passed or coarse or certificate.worst_fraction > 1:
         parts += [f"worst error {_fraction(certificate.worst_fraction)} of the bound"]
     caught, tried = _caught(certificate)
     if tried:
         parts += [f"{caught} of {tried} canaries caught"]
+    parts += [
+        each.described(target)
+        for target, each in certificate.fitness.items()
+        if coarse and not each.good_enough
+    ]
     return "; ".join(parts)
 
 

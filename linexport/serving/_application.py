@@ -66,7 +66,11 @@ class Application:
 
     def serve_from_now_on(self, models: Iterable[ServedModel]) -> None:
         """Add models, or replace those of the same name; running requests keep theirs."""
-        self._models |= {model.name: model for model in models}
+        found = {model.name: model for model in models}
+        for model in found.values():
+            if model.coarse:
+                self.log.event("coarse", model=model.name, reason=model.coarse)
+        self._models |= found
         self._routes = all_routes(
             self._models.values(),
             version=self._version,

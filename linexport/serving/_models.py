@@ -23,6 +23,8 @@ class ServedModel:
     name: str
     version: str
     predictor: Predictor
+    coarse: str = ""
+    """Why it is too coarse, in a sentence; empty where it is not."""
     missing: Missing = "error"
     """Whether a row that lacks a value is refused, or predicted as NaN."""
 

@@ -144,6 +144,7 @@ def _metadata(model: ServedModel) -> dict[str, object]:
         "name": model.name,
         "versions": [model.version],
         "platform": "onnxruntime_onnx",
+        **({"parameters": {"too_coarse": model.coarse}} if model.coarse else {}),
         "inputs": [
             {
                 "name": INPUT,
