@@ -51,7 +51,7 @@ def apply(
     if not any(isinstance(value, Batch) for value in inputs):
         return _evaluate(node, model)
     if proto.op_type not in _OPERATORS:
-        raise node.refuse("is not linear, so there is no linear model to export")
+        raise node.refuse("is not known to be linear, so there is no linear model to export")
     node.require(len(proto.output) <= 1, "has more than one output")
     return [_OPERATORS[proto.op_type](node)]
 
@@ -86,6 +86,16 @@ def _evaluate(node: Node, model: onnx.ModelProto) -> list[Value]:
 def _add(node: Node) -> Batch:
     batch, number, _ = node.operands(*node.inputs)
     return batch.with_values(batch.values.plus(number))
+
+
+def _sum(node: Node) -> Batch:
+    """Add constants to the one input that depends on the graph's, in their order."""
+    first, *others = sorted(node.inputs, key=lambda value: not isinstance(value, Batch))
+    batch = node.batch_of(first)
+    for other in others:
+        _, number, _ = node.operands(batch, other)
+        batch = batch.with_values(batch.values.plus(number))
+    return batch
 
 
 def _subtract(node: Node) -> Batch:
@@ -245,6 +255,18 @@ def _flatten(node: Node) -> Batch:
     return replace(batch, layout="rows")
 
 
+def _take(node: Node) -> Batch:
+    """Choose columns, or put them into another order."""
+    batch, places = node.batch, np.array(node.integers(1), np.int64)
+    width = batch.values.width
+    along = node.operator != "Gather" or node.get("axis", 0) in (1, -1)
+    node.require(batch.layout == "rows" and along, "chooses rows")
+    list_of = np.ndim(np.asarray(node.inputs[1])) == 1 or node.operator != "Gather"
+    inside = len(places) > 0 and bool(((places >= -width) & (places < width)).all())
+    node.require(list_of and inside, f"chooses other than some of {width} columns")
+    return batch.with_values(batch.values.taken(places % width))
+
+
 def _squeeze(node: Node) -> Batch:
     batch = node.batch
     keeps = batch.layout == "rows" and _axes(node) in ([1], [-1])
@@ -280,12 +302,14 @@ def _concatenate(node: Node) -> Batch:
 
 _OPERATORS: dict[str, Callable[[Node], Batch]] = {
     "Add": _add,
+    "ArrayFeatureExtractor": _take,
     "BatchNormalization": _batch_normalization,
     "Cast": _cast,
     "Concat": _concatenate,
     "Div": _divide,
     "FeatureVectorizer": _concatenate,
     "Flatten": _flatten,
+    "Gather": _take,
     "Gemm": _gemm,
     "Identity": _same,
     "LinearRegressor": _linear_regressor,
@@ -296,6 +320,7 @@ _OPERATORS: dict[str, Callable[[Node], Batch]] = {
     "Scaler": _scaler,
     "Squeeze": _squeeze,
     "Sub": _subtract,
+    "Sum": _sum,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

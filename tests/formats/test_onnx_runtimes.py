@@ -72,9 +72,9 @@ HOSTILE = {
     "numbers in another file": (_external, "in another file; save it as a single file"),
     "NaN": (_nan, "'weight' holds NaN or infinity"),
     "infinity": (_infinity, "'bias' holds NaN or infinity"),
-    "a custom operator": (_custom_domain, "operator Gemm, which no linear model needs"),
-    "a loop": (_subgraph("Loop"), "operator Loop, which no linear model needs"),
-    "a branch": (_subgraph("If"), "operator If, which no linear model needs"),
+    "a custom operator": (_custom_domain, "operator Gemm of .*, which is not run here"),
+    "a loop": (_subgraph("Loop"), "operator Loop, which is not run here"),
+    "a branch": (_subgraph("If"), "operator If, which is not run here"),
     "a graph within a known operator": (_subgraph("Gemm"), "has subgraphs"),
     "functions": (_function, "has functions"),
 }
