@@ -93,6 +93,7 @@ from .sources import Imported as Imported, read_model as read_model
 from .tables import (
     Batch as Batch,
     ColumnLook as ColumnLook,
+    Dialect as Dialect,
     ReadProgress as ReadProgress,
     TableLook as TableLook,
     WrittenRows as WrittenRows,

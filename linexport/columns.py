@@ -127,7 +127,10 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
         return "there are no columns."
     shown = listed(names)
     if all(_is_number(other) for other in names):
-        return f"the columns must be named, in CSV by the first line, but are called {shown}."
+        return (
+            f"the columns must be named, in CSV by the first line, but are called {shown}; if that "
+            "is a row, read it with --no-header: column_1, column_2, ..."
+        )
     by_simple_form = {other.strip().casefold(): other for other in names}
     matches = get_close_matches(name.strip().casefold(), by_simple_form, n=3)
     if matches:

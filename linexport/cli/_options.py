@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from linexport._settings import Setting, stated
 from linexport.errors import ConfigError
+
+if TYPE_CHECKING:
+    from linexport.tables import Dialect
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -114,6 +117,24 @@ def export_sections() -> list[Section]:
     from linexport.pipeline import ExportConfig
 
     return [Section("Parity check", ProbeConfig), Section(WRITTEN, ExportConfig)]
+
+
+def table_sections() -> list[Section]:
+    """How a table is written that is read."""
+    from linexport.tables import Dialect
+
+    return [Section("How CSV is written", Dialect)]
+
+
+def dialect_given(values: Mapping[str, Any]) -> "Dialect | None":
+    """Return how a table is written, if anything was said of it.
+
+    Raises:
+        click.UsageError: If it cannot be so.
+    """
+    from linexport.tables import Dialect
+
+    return made(Dialect, values) if given(Dialect, values) else None
 
 
 def names_option(

@@ -11,10 +11,12 @@ from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     Section,
     SettingsCommand,
+    dialect_given,
     given,
     json_option,
     names_option,
     quiet_option,
+    table_sections,
 )
 from linexport.cli._terminal import ReadDisplay, echo, warnings_as_lines
 from linexport.predicting import PredictConfig
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("predict", cls=SettingsCommand, sections=lambda: [Section("Rows", PredictConfig)])
+@click.command(
+    "predict",
+    cls=SettingsCommand,
+    sections=lambda: [Section("Rows", PredictConfig), *table_sections()],
+)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("tables", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
@@ -50,8 +56,9 @@ def command(
 ) -> None:
     """Predict every row of INPUT with MODEL, in constant memory.
 
-    MODEL is a bundle or an ONNX file that linexport wrote. INPUT is a CSV or Parquet file, a
-    directory or a quoted pattern of them, or - for CSV on stdin. Features are taken by name.
+    MODEL is a bundle or an ONNX file that linexport wrote. INPUT is a CSV, Parquet, Arrow IPC, JSON
+    lines or Excel file, compressed or not, a directory or a quoted pattern of them, or - for CSV on
+    stdin. Features are taken by name.
     """
     if as_json and output == "-":
         raise click.UsageError("--json would be mixed with the predictions; name an --output.")
@@ -63,6 +70,7 @@ def command(
             output,
             keep=keep,
             on_read=None if quiet else reading,
+            dialect=dialect_given(values),
             **given(PredictConfig, values),
         )
     if as_json:

@@ -14,6 +14,7 @@ from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     Section,
     SettingsCommand,
+    dialect_given,
     export_sections,
     given,
     json_option,
@@ -23,6 +24,7 @@ from linexport.cli._options import (
     output_option,
     overwrite_option,
     quiet_option,
+    table_sections,
 )
 from linexport.cli._terminal import (
     EpochDisplay,
@@ -47,9 +49,9 @@ _data = option_under("Data")
 
 
 def _sections() -> list[Section]:
-    fit = [Section("Data", pipeline.DataConfig), Section("Fit", pipeline.FitConfig)]
+    data = [Section("Data", pipeline.DataConfig), *table_sections()]
     solvers = [Section(f"With --solver {name}", cls) for name, cls in SOLVERS.items()]
-    return [*fit, *solvers, *export_sections()]
+    return [*data, Section("Fit", pipeline.FitConfig), *solvers, *export_sections()]
 
 
 def _units(
@@ -65,7 +67,9 @@ def _units(
 
 
 @click.command("train-and-export", cls=SettingsCommand, sections=_sections)
-@_data("--data", help="CSV or Parquet file; the textbook's data if not given.")
+@_data(
+    "--data", help="Table: CSV, Parquet, Arrow IPC, JSON lines, Excel; the textbook's if not given."
+)
 @names_option("--target", "Columns to predict.", _data)
 @names_option(
     "--features", "Columns to predict from; all others but the targets if not given.", _data
@@ -117,6 +121,7 @@ def command(
                 features=features,
                 exclude=exclude,
                 weights=weights,
+                dialect=dialect_given(values),
                 **given(pipeline.DataConfig, values),
                 units=units,
                 seed=settings.seed,

@@ -73,11 +73,8 @@ def chosen_formats(config: ExportConfig) -> list[Format]:
 
 @settings
 class DataConfig:
-    """How a table is read; what `read_data` takes by these names."""
+    """What is done with the rows of a table; what `read_data` takes by these names."""
 
-    delimiter: str | None = setting(
-        default=None, help="Of a CSV file; found from its header line if not given."
-    )
     missing: MissingInFit = setting(
         default="error", help="What to do with rows that have a missing or non-finite value."
     )

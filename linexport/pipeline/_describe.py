@@ -3,13 +3,13 @@
 from typing import Any
 
 from linexport import tables
-from linexport.tables import OnRead, TableLook
+from linexport.tables import Dialect, OnRead, TableLook
 
 __all__ = ["describe"]
 
 
 def describe(
-    source: Any, *, delimiter: str | None = None, on_read: OnRead | None = None
+    source: Any, *, dialect: Dialect | None = None, on_read: OnRead | None = None
 ) -> TableLook:
     """Say of each column of a table what it is: kind, range, missing values, levels.
 
@@ -17,10 +17,10 @@ def describe(
 
     Args:
         source: A table, as `predict_table` takes it.
-        delimiter: Of a CSV file; found from its header line if not given.
+        dialect: How a CSV file is written, if not as most are.
         on_read: Called as the table is read.
 
     Raises:
         DataError: If the table cannot be read.
     """
-    return tables.look(tables.open_table(source, delimiter=delimiter, on_read=on_read))
+    return tables.look(tables.open_table(source, dialect=dialect, on_read=on_read))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from linexport.formats import Format
     from linexport.model import LinearModel
     from linexport.predicting import CheckRange, Missing, Predicted, Predictor
-    from linexport.tables import Batch, OnRead, Table
+    from linexport.tables import Batch, Dialect, OnRead, Table
 
 __all__ = ["load", "predict_table"]
 
@@ -61,7 +61,7 @@ def predict_table(
     output: str | Path,
     *,
     keep: str | Sequence[str] = (),
-    delimiter: str | None = None,
+    dialect: "Dialect | None" = None,
     missing: "Missing" = "error",
     part_format: Literal["csv", "tsv", "parquet"] | None = None,
     resume: bool = False,
@@ -73,13 +73,14 @@ def predict_table(
 
     Args:
         given: As `load`: a bundle, or an ONNX file that linexport wrote.
-        table: A CSV or Parquet file, a directory or pattern of them, or a list of these; - for CSV
-            on standard input; or any other table that `Predictor.predict` takes.
+        table: A file, a directory or pattern of them, or a list of these; - for CSV on standard
+            input; or any other table that `Predictor.predict` takes.
         output: A CSV or Parquet file, replaced at the end; - for CSV on standard output; or a
             directory (one that is there, or text that ends in /) for a part for each file.
         keep: Columns of the table to hand on. A name that is no column is taken as several with
             commas between them.
-        delimiter: Of a CSV file; found from its header line if not given.
+        dialect: How a CSV file is written, if not as most are; how that was that the model was
+            trained on does not matter.
         missing: Whether a missing value is an error, or makes its row be predicted as NaN.
         part_format: Of parts; that of each file if not given.
         resume: Leave parts as they are that are done already; see `predicting.write_parts`.
@@ -98,7 +99,6 @@ def predict_table(
             that is read, or a bundle.
     """
     predicting.PredictConfig(
-        delimiter=delimiter,
         missing=missing,
         part_format=part_format,
         resume=resume,
@@ -111,7 +111,7 @@ def predict_table(
         raise ConfigError(
             f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
         )
-    rows = tables.open_table(table, delimiter=delimiter, on_read=on_read)
+    rows = tables.open_table(table, dialect=dialect, on_read=on_read)
     kept = split_names(keep, rows.names)
     if directory is None:
         used, batches = _begun(given, rows, kept)

@@ -25,7 +25,7 @@ from linexport.rows import (
 if TYPE_CHECKING:
     from linexport.fit import WeightsKind
     from linexport.rows import MissingInFit, TableRows
-    from linexport.tables import OnRead
+    from linexport.tables import Dialect, OnRead
     from linexport.training import Solver
 
 __all__ = ["read_data", "train_and_export", "train_together"]
@@ -39,7 +39,7 @@ def read_data(
     exclude: str | Sequence[str] = (),
     weights: str | None = None,
     weights_kind: "WeightsKind" = "precision",
-    delimiter: str | None = None,
+    dialect: "Dialect | None" = None,
     missing: "MissingInFit" = "error",
     units: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -50,7 +50,7 @@ def read_data(
     """Read a table, or draw the textbook's synthetic data where there is none.
 
     Args:
-        source: A CSV or Parquet file, or anything with the Arrow PyCapsule interface.
+        source: A table, as `predict_table` takes it.
         targets: Columns to predict. A name that is no column is taken as several with commas
             between them.
         features: Columns to predict from, likewise; all others if empty.
@@ -59,7 +59,7 @@ def read_data(
         weights_kind: What the weights are: "precision", one over the variance of a row's error, up
             to a common factor, as in statsmodels' WLS and R's lm; or "frequency", how often a row
             occurred, which is a whole number.
-        delimiter: Of a CSV file; found from its header line if not given.
+        dialect: How a CSV file is written, if not as most are.
         missing: What to do with rows that have a missing or non-finite value.
         units: Of columns, by name.
         seed: Of the synthetic data.
@@ -72,18 +72,18 @@ def read_data(
         DataError: If the table cannot be used.
         ConfigError: If columns are named without a table, or a table without a target.
     """
-    DataConfig(delimiter=delimiter, missing=missing, weights_kind=weights_kind)
+    DataConfig(missing=missing, weights_kind=weights_kind)
     if weights is None and weights_kind != "precision":
         raise ConfigError("The weights' kind is given, but no weights: pass --weights too.")
     if source is None:
-        if targets or features or exclude or weights or delimiter:
+        if targets or features or exclude or weights or dialect:
             raise ConfigError("Columns are named, but no table: pass --data too.")
         rows = share_dataset(synthesize(seed=seed), ranks.rank, ranks.size)
         return _with_units(rows, units or {})
     if not targets:
         name = source if isinstance(source, str | Path) else type(source).__name__
         raise ConfigError(f"{name}: name the column to predict with --target.")
-    table = tables.open_table(source, delimiter=delimiter, on_read=on_read)
+    table = tables.open_table(source, dialect=dialect, on_read=on_read)
     table_rows = training_rows(
         table,
         targets=split_names(targets, table.names),

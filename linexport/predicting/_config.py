@@ -13,11 +13,8 @@ Missing: TypeAlias = Literal["error", "nan"]
 
 @settings
 class PredictConfig:
-    """How a table is read, predicted and written; what `predict_table` takes by these names."""
+    """How a table is predicted and written; what `predict_table` takes by these names."""
 
-    delimiter: str | None = setting(
-        default=None, help="Of a CSV file; found from its header line if not given."
-    )
     part_format: Literal["csv", "tsv", "parquet"] | None = setting(
         default=None, flag="--format", help="Of parts; that of each input if not given."
     )

@@ -1,5 +1,6 @@
 """What `describe` says of a table, as text for a terminal."""
 
+from linexport.columns import listed
 from linexport.reporting._text import number, table
 from linexport.tables import MOST_LEVELS, ColumnLook, TableLook
 
@@ -10,14 +11,23 @@ _LONGEST = 20
 
 
 def look_lines(look: TableLook) -> list[str]:
-    """One line for each column: what it is, how much of it is missing, and what it holds."""
+    """One line for each column: what it is and holds, what is missing; and how to read it."""
     rows = [
         [column.name, column.kind, str(column.missing), _holding(column)] for column in look.columns
     ]
     return [
         f"{look.source}: {look.rows} rows, {len(look.columns)} columns",
         *table(["column", "kind", "missing", "values"], rows),
+        *_readings(look),
     ]
+
+
+def _readings(look: TableLook) -> list[str]:
+    """How some columns become numbers, if there is a way for all of them together."""
+    if not look.readings:
+        return []
+    names = listed([column.name for column in look.columns if column.readings])
+    return [f"Numbers, if read with {' or '.join(look.readings)}: {names}"]
 
 
 def _holding(column: ColumnLook) -> str:

@@ -1,9 +1,9 @@
 """All columns that are no numbers, said at once, each with what it is."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from linexport.columns import option
+from linexport.columns import listed, option
 from linexport.errors import DataError
 from linexport.tables import MOST_LEVELS, ColumnLook, TableLook
 
@@ -17,36 +17,51 @@ def unusable(
     """Say which of some columns cannot be fitted to as they are, and what each is.
 
     Returns:
-        None where there is none; nor where the one at fault is numbers but for some values, of
-        which the first is better shown where it is.
+        None where there is none; nor where those at fault are numbers but for one value each, which
+        is better shown where it is.
     """
     wanted = {*features, *targets}
     found = [column for column in look.columns if column.name in wanted and not column.is_usable]
-    if not found or (len(found) == 1 and found[0].kind in ("number", "boolean")):
+    if all(_is_but_one_value(column) for column in found) or (
+        len(found) == 1 and found[0].kind in ("number", "boolean") and not found[0].readings
+    ):
         return None
     said = [f"'{column.name}' {_what(column)}" for column in found[:_MOST_SAID]]
     more = f"; and {len(found) - _MOST_SAID} more" if len(found) > _MOST_SAID else ""
-    is_target = [column.name for column in found if column.name in targets]
-    excluded = [column.name for column in found if column.name not in targets]
-    remedies = [
-        *([f"choose another target than '{is_target[0]}'"] if is_target else []),
-        *(
-            [f"leave out what is no feature with {option('--exclude', excluded)}"]
-            if excluded
-            else []
-        ),
-    ]
+    remedies = ", and ".join(_remedies(found, look.readings, targets))
     how = f"linexport describe {shlex.quote(look.source)}"
     return DataError(
-        f"{'; '.join(said)}{more}: {', and '.join(remedies)}; "
+        f"{'; '.join(said)}{more}: {remedies}; "
         f"{how if is_file else 'linexport.describe(table)'} shows what each column holds.",
         source=look.source,
     )
 
 
+def _is_but_one_value(column: ColumnLook) -> bool:
+    return column.kind in ("number", "boolean") and column.others == 1 and not column.readings
+
+
+def _remedies(
+    found: Sequence[ColumnLook], readings: Sequence[str], targets: Sequence[str]
+) -> Iterator[str]:
+    """Yield what to do about columns: how all can be read that can be, and what else."""
+    numbers = [column.name for column in found if readings and column.readings]
+    others = [column for column in found if column.name not in numbers]
+    if numbers:
+        yield f"read {listed(numbers)} with {' or '.join(readings)}"
+    if is_target := [column.name for column in others if column.name in targets]:
+        yield f"choose another target than '{is_target[0]}'"
+    if excluded := [column.name for column in others if column.name not in targets]:
+        yield f"leave out what is no feature with {option('--exclude', excluded)}"
+
+
 def _what(column: ColumnLook) -> str:
     example = column.examples[0] if column.examples else ""
     shown = f"'{example}'" if len(example) <= _LONGEST else f"'{example[:_LONGEST]}...'"
+    if len(column.readings) > 1:
+        return f"may have decimal commas or thousands separators ({shown})"
+    if column.readings and not column.others and column.kind == "number with a comma":
+        return f"has decimal commas ({shown})"
     if column.others:
         return f"is a {column.kind} but for {column.others} of its values ({shown})"
     match column.kind:
@@ -61,7 +76,7 @@ def _what(column: ColumnLook) -> str:
         case "nested":
             return "holds lists or objects"
         case "number with a comma":
-            return f"has commas ({shown}), which may be decimal points or thousands separators"
+            return f"has commas ({shown})"
         case "number with a sign":
             return f"has signs ({shown})"
     return f"has thousands separators ({shown})"

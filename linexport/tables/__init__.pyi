@@ -1,3 +1,9 @@
+from ._dialect import (
+    Dialect as Dialect,
+)
+from ._finding import (
+    File as File,
+)
 from ._look import (
     MOST_LEVELS as MOST_LEVELS,
     ColumnLook as ColumnLook,
@@ -5,7 +11,6 @@ from ._look import (
     look as look,
 )
 from ._opening import (
-    File as File,
     open_table as open_table,
 )
 from ._sharing import (

@@ -1,27 +1,26 @@
-"""CSV: UTF-8, quoted as in RFC 4180, with a header; cut into blocks of whole records.
+"""Small, plain CSV, without polars, byte for byte as it is with polars.
 
-A record ends at a newline with an even number of quotes before it, so a file of any length is read
-a block at a time and every row keeps its number.
-
-A small, plain file is read and written without polars, byte for byte as it is with polars: to load
-polars takes as long as all else that predicting a few rows takes. A file is plain if it has at most
-LARGEST bytes, and as many numbers in each line as the header has names: digits, with a minus, a
-fraction or an exponent or without, and no spaces or quotes.
+To load polars takes as long as all else that predicting a few rows takes. A file is plain if it has
+at most LARGEST bytes, and as many numbers in each line as the header has names: digits, with a
+minus, a fraction or an exponent or without, and no spaces or quotes; and if of its dialect no more
+is said than the delimiter.
 """
 
-import csv
 import io
 import math
 import re
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, chain
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import msgspec
 
-from linexport.columns import require_unique
-from linexport.errors import DataError
+from linexport.tables._compressed import SIGNATURE_BYTES
+from linexport.tables._dialect import Dialect
+from linexport.tables._lines import is_text
+from linexport.tables._records import CSV_DELIMITERS, records
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,127 +29,17 @@ if TYPE_CHECKING:
     from linexport._arrays import Float64Array, FloatArray, FloatDType
     from linexport.tables._tables import Selection
 
-CSV_DELIMITERS = ",;\t|"
-"""That are found in a header without being named."""
-_BLOCK_BYTES = 8 << 20  # polars parses 16 MiB a tenth faster, 4 a third slower (two cores)
-_LARGEST_RECORD = 16 << 20  # a longer one has a quote that is never closed, and would fill memory
-_UTF8_BOM = b"\xef\xbb\xbf"
-_FOREIGN_FILES = {
-    b"PAR1": "a Parquet file; save it under a name that ends in .parquet",
-    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
-    b"\x1f\x8b": "compressed with gzip; decompress it first",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it first",
-    b"PK\x03\x04": "a zip archive or a spreadsheet; save it as CSV",
-    b"ARROW1": "an Arrow IPC file; save it as Parquet",
-}
 LARGEST = 1 << 16
 """Bytes of a file. So many take 30 ms to read and write here, 100 ms if each number has one digit;
 to load polars takes 170."""
 
+_USUAL = Dialect()
 _Fields = Sequence[Sequence[str]]
 """Of rows: numbers as they stand in the file."""
 _NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
 _NUMBER = r"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
 _POSITIONAL = {4: (1e-6, 1e13), 8: (1e-5, 1e16)}
 """From where and below where polars writes a number without an exponent, by the bytes of one."""
-
-
-def records(stream: BinaryIO, source: str) -> tuple[bytes, Iterator[bytes]]:
-    """Read the header, without a byte order mark, and return it with the blocks that follow.
-
-    Blank lines at the end of the file are no records. A quote that is never closed makes the last
-    block end within a record.
-
-    Raises:
-        DataError: If the file is empty or is not CSV.
-    """
-    blocks = _blocks(stream)
-    first = next(blocks, b"")
-    if not first:
-        raise DataError("The file is empty.", source=source)
-    for signature, description in _FOREIGN_FILES.items():
-        if first.startswith(signature):
-            raise DataError(f"This is {description}.", source=source)
-    first = first.removeprefix(_UTF8_BOM)
-    end = _end_of_first_record(first)
-    return first[:end], chain([first[end:]] if first[end:] else [], blocks)
-
-
-def parse_header(header: bytes, source: str, delimiter: str | None) -> tuple[list[str], str]:
-    """Return the column names, and the delimiter, found if not given.
-
-    Raises:
-        DataError: If the header is not text in UTF-8 or its delimiter is not plain.
-    """
-    try:
-        text = header.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(not_utf8(header[error.start]), source=source) from error
-    if "\0" in text:
-        raise DataError("This is not a text file.", source=source)
-    if not text:
-        raise DataError("The first line is empty; it must name the columns.", source=source)
-    if "\r" in text and "\n" not in text:
-        raise DataError("Lines end in CR alone; save the file with LF or CRLF.", source=source)
-    delimiter = delimiter or _find_delimiter(text, source)
-    try:
-        (names,) = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    except (csv.Error, ValueError) as error:
-        raise DataError(f"The header is malformed: {error}.", source=source) from error
-    return names, delimiter
-
-
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    rest = b""
-    while chunk := stream.read(_BLOCK_BYTES):
-        data = rest + chunk + stream.readline(_LARGEST_RECORD)  # mostly, then, nothing is left
-        end = _end_of_records(data)
-        if end:
-            yield data[:end]
-        rest = data[end:]
-        if len(rest) > _LARGEST_RECORD:
-            break  # check_quotes refuses it
-    if last := rest.rstrip(b"\r\n"):
-        yield last + b"\n"
-
-
-def _end_of_records(data: bytes) -> int:
-    """Return where the last whole record ends; blank lines after it are left for later."""
-    newline = data.rfind(b"\n")
-    if b'"' in data:
-        num_quotes = data.count(b'"', 0, max(newline, 0))
-        while newline >= 0 and num_quotes % 2:
-            earlier = data.rfind(b"\n", 0, newline)
-            num_quotes -= data.count(b'"', max(earlier, 0), newline)
-            newline = earlier
-    while newline > 0 and data[newline - 1] in b"\r\n":
-        newline -= 1
-    return data.index(b"\n", newline) + 1 if newline > 0 else 0
-
-
-def _end_of_first_record(data: bytes) -> int:
-    end = data.find(b"\n") + 1
-    while end and data.count(b'"', 0, end) % 2:
-        end = data.find(b"\n", end) + 1
-    return end or len(data)
-
-
-def _find_delimiter(header: str, source: str) -> str:
-    outside = "".join(header.split('"')[::2])
-    found = [delimiter for delimiter in CSV_DELIMITERS if delimiter in outside]
-    if len(found) == 1:
-        return found[0]
-    if not found and not any(character.isspace() for character in header):
-        return ","  # one column
-    seen = f"has each of {', '.join(map(repr, found))}" if found else "has no , ; | or tab"
-    raise DataError(
-        f"The header {seen}; say what separates the columns with --delimiter.", source=source
-    )
-
-
-def not_utf8(byte: int) -> str:
-    return f"Byte 0x{byte:02X} is not UTF-8; save the file as UTF-8."
 
 
 class PlainFile(msgspec.Struct, frozen=True):
@@ -294,19 +183,22 @@ class PlainRows(msgspec.Struct, frozen=True):
         return pl.DataFrame(text | numbers)
 
 
-def read_plain(path: Path, source: str, delimiter: str | None = None) -> PlainFile | None:
+def read_plain(path: Path, source: str, dialect: Dialect = _USUAL) -> PlainFile | None:
     """Read a file if it is plain.
 
     Raises:
         DataError: If its header is none of CSV, plain or not.
         OSError: If it cannot be read.
     """
-    if path.stat().st_size > LARGEST or delimiter not in (None, *CSV_DELIMITERS):
+    is_usual = replace(dialect, delimiter=None) == _USUAL
+    if not is_usual or dialect.delimiter not in (None, *CSV_DELIMITERS):
+        return None
+    if path.stat().st_size > LARGEST:
         return None
     data = path.read_bytes()
-    header, blocks = records(io.BytesIO(data), source)
-    found, delimiter = parse_header(header, source, delimiter)
-    names = require_unique(found, source)
+    if not is_text(data[:SIGNATURE_BYTES], dialect):
+        return None
+    names, delimiter, blocks, *_ = records(io.BytesIO(data), source, dialect)
     row = _NUMBER + f"(?:{re.escape(delimiter)}{_NUMBER}){{{len(names) - 1}}}\n"
     plain = re.compile(f"(?:{row})*+")
     parsed = []

@@ -8,16 +8,17 @@ import copy
 import math
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import polars as pl
 
-from linexport.columns import require_unique
 from linexport.errors import DataError
-from linexport.tables._csv import not_utf8, parse_header, records
+from linexport.tables._dialect import Dialect
+from linexport.tables._misfits import units_remedy, wrong_width
 from linexport.tables._numbers import FrameBatch, Kind, is_plain, not_a_number, parse_numbers
+from linexport.tables._records import Records, not_text, records
 from linexport.tables._tables import Selection
 
 if TYPE_CHECKING:
@@ -31,14 +32,13 @@ class CsvFile:
     is_file = True
     index_columns = ()
 
-    def __init__(self, path: Path, source: str, delimiter: str | None) -> None:
+    def __init__(self, path: Path, source: str, dialect: Dialect) -> None:
         self._path = path
         self._share: tuple[float, float] = (0, math.inf)
+        self._dialect = dialect
         self.source = source
         with path.open("rb") as stream:
-            header, _ = records(stream, source)
-        names, self._delimiter = parse_header(header, source, delimiter)
-        self.names = require_unique(names, source)
+            self.names = records(stream, source, dialect).names
 
     @property
     def num_bytes(self) -> float:
@@ -53,8 +53,9 @@ class CsvFile:
         """Return the blocks whose middle is there; see Part.
 
         Where a record begins cannot be told from the middle of a file, as there may be newlines
-        in quotes. So what comes before the share is read too, but only its newlines and quotes
-        are counted: two fifths of the time that parsing takes, or most of it among many quotes.
+        in quotes, nor what is compressed be read from there. So what comes before the share is read
+        too, but only its newlines and quotes are counted: two fifths of the time that parsing
+        takes, or most of it among many quotes.
         """
         part = copy.copy(self)
         part._share = (start, stop)  # noqa: SLF001 - its own class
@@ -62,9 +63,11 @@ class CsvFile:
 
     def batches(self, selection: Selection) -> Iterator[FrameBatch]:
         with self._path.open("rb") as stream:
-            _, blocks = records(stream, self.source)
-            parser = _Parser(self.names, self._delimiter, self.source, selection)
-            yield from parser.batches(blocks, self._share)
+            found = records(stream, self.source, self._dialect)
+            start, stop = self._share
+            share = (start, stop if stop < self.size else math.inf)
+            parser = _Parser(found, self._dialect, self.source, selection)
+            yield from parser.batches(_sized(found, stream), share)
 
 
 class CsvStream:
@@ -74,16 +77,15 @@ class CsvStream:
     index_columns = ()
     num_bytes = None
 
-    def __init__(self, stream: BinaryIO, source: str, delimiter: str | None) -> None:
+    def __init__(self, stream: BinaryIO, source: str, dialect: Dialect) -> None:
         self._stream = stream
+        self._dialect = dialect
         self.source = source
         # Importing polars makes the system go on with a read that Ctrl-C has interrupted; this
         # undoes it, so that waiting for a pipe can be ended.
         signal.siginterrupt(signal.SIGINT, True)
-        header, blocks = records(stream, source)
-        self._blocks: Iterator[bytes] | None = blocks
-        names, self._delimiter = parse_header(header, source, delimiter)
-        self.names = require_unique(names, source)
+        self._records: Records | None = records(stream, source, dialect)
+        self.names = self._records.names
 
     @property
     def size(self) -> int:
@@ -96,11 +98,11 @@ class CsvStream:
         raise AssertionError("what has no size is not cut")
 
     def batches(self, selection: Selection) -> Iterator[FrameBatch]:
-        if self._blocks is None:
+        if self._records is None:
             raise DataError("It can be read only once; save it to a file.", source=self.source)
-        blocks, self._blocks = self._blocks, None
-        parser = _Parser(self.names, self._delimiter, self.source, selection)
-        yield from parser.batches(blocks)
+        found, self._records = self._records, None
+        parser = _Parser(found, self._dialect, self.source, selection)
+        yield from parser.batches((block, len(block)) for block in found.blocks)
         if self._stream is not sys.stdin.buffer:
             self._stream.close()
 
@@ -108,26 +110,33 @@ class CsvStream:
 class _Parser:
     """Parses the blocks of one file, in order."""
 
-    def __init__(
-        self, names: tuple[str, ...], delimiter: str, source: str, selection: Selection
-    ) -> None:
-        self._names = names
-        self._delimiter = delimiter
+    def __init__(self, found: Records, dialect: Dialect, source: str, selection: Selection) -> None:
+        self._names = found.names
+        self._delimiter = found.delimiter
+        self._top = found.top
+        self._dialect = dialect
         self._source = source
         self._selection = selection
         self._kinds: dict[str, Kind | None] = dict.fromkeys(selection.numbers)
         # polars parses a number fastest while it splits the line, but then knows no missing value
         # other than an empty one and no boolean. A column that shows one is read as text, as are
         # kept columns, from there on.
-        self._parsed_by_polars = set(selection.numbers) - set(selection.kept)
+        self._parsed_by_polars = (
+            set(selection.numbers) - set(selection.kept) if dialect.has_plain_numbers else set()
+        )
 
     def batches(
-        self, blocks: Iterator[bytes], share: tuple[float, float] = (0, math.inf)
+        self, blocks: Iterable[tuple[bytes, int]], share: tuple[float, float] = (0, math.inf)
     ) -> Iterator[FrameBatch]:
-        """Parse each block whose middle is in the share, in bytes from the first record."""
+        """Parse each block whose middle is in the share.
+
+        Args:
+            blocks: Of whole records, and what each is of the file, in bytes.
+            share: From where to where in the file, in bytes from the first record.
+        """
         next_row, start, first_block, is_empty = 1, 0, b"", True
-        for block in blocks:
-            middle, start = start + len(block) / 2, start + len(block)
+        for block, num_bytes in blocks:
+            middle, start = start + num_bytes / 2, start + num_bytes
             if middle >= share[1]:
                 break
             if middle < share[0]:
@@ -137,7 +146,7 @@ class _Parser:
             if is_empty and first_block:  # it says which columns hold booleans
                 self._batch(self._split(first_block, 1), 1, 0)
             frame = self._split(block, next_row)
-            yield self._batch(frame, next_row, len(block))
+            yield self._batch(frame, next_row, num_bytes)
             next_row += frame.height
             is_empty = False
         if is_empty:
@@ -161,7 +170,9 @@ class _Parser:
             frame = self._read(block)
         except pl.exceptions.PolarsError as error:
             raise self._malformed(block, first_row) from error
-        self._parsed_by_polars = {name for name in plain if is_plain(frame.get_column(name))}
+        self._parsed_by_polars = {
+            name for name in plain if is_plain(frame.get_column(name), self._dialect)
+        }
         return frame
 
     def _read(self, block: bytes) -> pl.DataFrame:
@@ -190,7 +201,9 @@ class _Parser:
             block.decode("utf-8")
         except UnicodeDecodeError as error:
             row = first_row + int(_record_ends(block).searchsorted(error.start))
-            raise DataError(not_utf8(block[error.start]), source=self._source, row=row) from error
+            raise DataError(
+                not_text(block[error.start], self._dialect), source=self._source, row=row
+            ) from error
 
     def _check_quotes(self, block: bytes, first_row: int) -> None:
         """Raise DataError if a quote is never closed."""
@@ -213,20 +226,13 @@ class _Parser:
             return
         row = int(wrong[0])
         record = block[int(ends[row - 1]) + 1 if row else 0 : int(ends[row])]
-        if not record.strip():
-            message = "The line is empty; delete it."
-        else:
-            if b'"' in record:
-                remedy = "check its quotes"
-            elif num_fields[row] < num_columns:
-                remedy = "complete it"
-            else:
-                remedy = f"quote fields that contain {self._delimiter!r}"
-            message = (
-                f"The header names {num_columns} columns, but this row has {num_fields[row]}; "
-                f"{remedy}."
-            )
-        raise DataError(message, source=self._source, row=first_row + row)
+        raise DataError(
+            wrong_width(
+                record, int(num_fields[row]), num_columns, self._delimiter, self._top, self._source
+            ),
+            source=self._source,
+            row=first_row + row,
+        )
 
     def _malformed(self, block: bytes, first_row: int) -> DataError:
         """Find the first record that polars refuses; all of them have the right width."""
@@ -247,9 +253,7 @@ class _Parser:
         )
 
     def _batch(self, frame: pl.DataFrame, first_row: int, num_bytes: int) -> FrameBatch:
-        numbers = [
-            self._parse(frame.get_column(name), first_row) for name in self._selection.numbers
-        ]
+        numbers = [self._parse(frame, name, first_row) for name in self._selection.numbers]
         return FrameBatch(
             frame=pl.DataFrame(numbers),
             kept=frame.select(self._selection.kept),
@@ -258,14 +262,34 @@ class _Parser:
             num_bytes=num_bytes,
         )
 
-    def _parse(self, column: pl.Series, first_row: int) -> pl.Series:
-        numbers, kind, wrong = parse_numbers(column, self._kinds[column.name])
+    def _parse(self, frame: pl.DataFrame, name: str, first_row: int) -> pl.Series:
+        column = frame.get_column(name)
+        numbers, kind, wrong = parse_numbers(column, self._kinds[name], self._dialect)
         if wrong is not None:
+            remedy = self._selection.text_remedy
+            if first_row == 1 and wrong == 0 and self._is_above_numbers(column):
+                remedy = units_remedy
             raise not_a_number(
-                column, wrong, self._source, first_row, self._selection.text_remedy, kind=kind
+                column, wrong, self._source, first_row, remedy, kind=kind, dialect=self._dialect
             )
-        self._kinds[column.name] = kind
+        self._kinds[name] = kind
         return numbers
+
+    def _is_above_numbers(self, column: pl.Series) -> bool:
+        """Tell whether all but the first of some text are numbers, as under a row of units."""
+        below, _, wrong = parse_numbers(column[1:], None, self._dialect)
+        return wrong is None and below.count() > 0
+
+
+def _sized(found: Records, stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Say how much of the file each block is, which is not its length where the file is no UTF-8.
+
+    Those that one read made together are of no bytes but the first.
+    """
+    read = 0
+    for block in found.blocks:
+        before, read = read, read + len(block) if found.as_it_lies else stream.tell()
+        yield block, read - before
 
 
 def _count_records(block: bytes) -> int:

@@ -12,9 +12,9 @@ import msgspec
 import polars as pl
 
 from linexport.columns import require_unique
-from linexport.errors import DataError
+from linexport.errors import DataError, UnavailableError
+from linexport.tables._finding import PARQUET_MAGIC
 from linexport.tables._numbers import FrameBatch, require_numbers
-from linexport.tables._opening import PARQUET_MAGIC
 from linexport.tables._parquet_footer import row_group_rows
 from linexport.tables._tables import Selection, unreadable
 
@@ -182,6 +182,35 @@ def parquet_file(path: Path, source: str) -> Frame:
         file_bytes=path.stat().st_size,
         path=path,
     )
+
+
+def arrow_file(path: Path, source: str) -> Frame:
+    """Open an Arrow IPC file, as which Feather is written today.
+
+    Raises:
+        DataError: If it is none, or is damaged.
+    """
+    return Frame(pl.scan_ipc(path, glob=False, hive_partitioning=False), source)
+
+
+def excel_file(path: Path, source: str) -> Frame:
+    """Read the first sheet of a workbook into memory; it has a million rows at most.
+
+    Raises:
+        UnavailableError: If what reads it is not installed.
+        DataError: If it is none, or is damaged.
+    """
+    try:
+        import fastexcel  # noqa: F401
+    except ImportError as error:
+        raise UnavailableError(
+            f"{source}: Excel files are read with fastexcel: pip install 'linexport[excel]', or "
+            "save the sheet as CSV."
+        ) from error
+    try:
+        return Frame(pl.read_excel(path, infer_schema_length=None).lazy(), source)
+    except Exception as error:  # of several libraries
+        raise unreadable(error, source) from error
 
 
 def index_columns(metadata: str | bytes | None, names: Sequence[str]) -> tuple[str, ...]:

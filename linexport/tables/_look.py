@@ -11,7 +11,9 @@ import msgspec
 import polars as pl
 
 from linexport.encoding import BOOLEANS
-from linexport.tables._numbers import MISSING
+from linexport.tables._dialect import Dialect
+from linexport.tables._numbers import as_numbers, present
+from linexport.tables._readings import Readings
 from linexport.tables._tables import Batch, Table
 
 __all__ = ["MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
@@ -66,6 +68,8 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
     """Rows with a value that is not of the kind."""
     examples: tuple[str, ...] = ()
     """Some of these others if there are, else of the values."""
+    readings: tuple[str, ...] = ()
+    """Options by which all its values are numbers, as `--decimal ,`; several where that is open."""
 
     @property
     def is_usable(self) -> bool:
@@ -84,6 +88,8 @@ class TableLook(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     rows: int
     columns: tuple[ColumnLook, ...]
+    readings: tuple[str, ...] = ()
+    """As a column's, but for all columns together that have any."""
 
 
 def look(table: Table) -> TableLook:
@@ -92,13 +98,23 @@ def look(table: Table) -> TableLook:
     Raises:
         DataError: If the table cannot be read.
     """
-    seen = [_Seen(name) for name in table.names]
-    for batch in table.batches((), kept=table.names):
+    seen = [_Seen(name, table.dialect) for name in table.names]
+    for batch in table.batches_and_ends((), kept=table.names):
+        if batch is None:
+            continue
         frame = _frame(batch)
         for column in seen:
             column.add(frame.get_column(column.name))
     columns = tuple(column.look() for column in seen)
-    return TableLook(source=table.source, rows=columns[0].rows, columns=columns)
+    readings = [column.readings for column in seen if column.readings.found()]
+    return TableLook(
+        source=table.source,
+        rows=columns[0].rows,
+        columns=columns,
+        readings=Readings.together(readings, table.dialect).options()
+        if any(column.readings for column in columns)
+        else (),
+    )
 
 
 def _frame(batch: Batch) -> pl.DataFrame:
@@ -110,8 +126,10 @@ def _frame(batch: Batch) -> pl.DataFrame:
 class _Seen:
     """What was seen of one column so far."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, dialect: Dialect | None) -> None:
         self.name = name
+        self._dialect = dialect or Dialect()
+        self.readings = Readings(dialect)
         self.rows = self.missing = 0
         self.counts: dict[Kind, int] = {}
         self.examples: dict[Kind, list[str]] = {}
@@ -123,15 +141,27 @@ class _Seen:
         self.rows += len(values)
         text = values
         if values.dtype in (pl.String, pl.Categorical, pl.Enum):
-            text = values.cast(pl.String).str.strip_chars()
-            text = text.set(text.is_in(MISSING), None)
+            text = present(values.cast(pl.String), self._dialect)
         elif values.dtype.is_float():
             text = values.fill_nan(None)
-        present = text.drop_nulls()
-        self.missing += len(values) - len(present)
-        for kind, part in _kinds(present):
+        found = text.drop_nulls()
+        self.missing += len(values) - len(found)
+        for kind, part in self._kinds(found):
             self._count(kind, part)
-        self._add_levels(present)
+        self._add_levels(found)
+
+    def _kinds(self, found: pl.Series) -> Iterator[tuple[Kind, pl.Series]]:
+        """Yield values that are present by what they are; of text, numbers as float64."""
+        if found.dtype != pl.String:
+            yield _kind(found.dtype), found
+            return
+        numbers = as_numbers(found, self._dialect)
+        is_plain = self._dialect.has_plain_numbers
+        yield "number", found.filter(numbers.is_not_null()) if is_plain else numbers.drop_nulls()
+        others = found.filter(numbers.is_null())
+        if len(others) or found.str.contains(".", literal=True).any():
+            self.readings.add(found)
+        yield from _kinds_of_text(others)
 
     def _count(self, kind: Kind, part: pl.Series) -> None:
         if not len(part):
@@ -143,11 +173,11 @@ class _Seen:
             numbers = part.cast(pl.Float64).drop_nans().append(pl.Series(self.ends))
             self.ends = [numbers.min(), numbers.max()] if len(numbers) else []
 
-    def _add_levels(self, present: pl.Series) -> None:
-        if self.levels is None or present.dtype.is_nested():
+    def _add_levels(self, found: pl.Series) -> None:
+        if self.levels is None or found.dtype.is_nested():
             self.levels = None
             return
-        counts = present.cast(pl.String).value_counts()
+        counts = found.cast(pl.String).value_counts()
         for value, count in counts.head(MOST_LEVELS + 1).iter_rows():
             self.levels[value] = self.levels.get(value, 0) + count
         if len(self.levels) > MOST_LEVELS:
@@ -174,28 +204,20 @@ class _Seen:
             levels=levels,
             others=sum(self.counts[other] for other in others),
             examples=tuple((examples or self.examples.get(kind, []))[:_EXAMPLES]),
+            readings=self.readings.options() if {*self.counts} - {"number", "boolean"} else (),
         )
 
 
-def _kinds(present: pl.Series) -> Iterator[tuple[Kind, pl.Series]]:
-    """Yield values that are present by what they are."""
-    dtype = present.dtype
+def _kind(dtype: pl.DataType) -> Kind:
     if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
-        yield "nested", present
-    elif dtype.is_temporal():
-        yield ("date" if dtype in (pl.Date, pl.Datetime) else "time"), present
-    elif dtype == pl.Boolean:
-        yield "boolean", present
-    elif dtype != pl.String:
-        yield "number", present
-    else:
-        yield from _kinds_of_text(present)
+        return "nested"
+    if dtype.is_temporal():
+        return "date" if dtype in (pl.Date, pl.Datetime) else "time"
+    return "boolean" if dtype == pl.Boolean else "number"
 
 
 def _kinds_of_text(text: pl.Series) -> Iterator[tuple[Kind, pl.Series]]:
-    is_number = text.cast(pl.Float64, strict=False).is_not_null()
-    yield "number", text.filter(is_number)
-    text = text.filter(~is_number)
+    """Yield text that is no number by what it is."""
     is_boolean = text.is_in(list(BOOLEANS))
     yield "boolean", text.filter(is_boolean)
     text = text.filter(~is_boolean)

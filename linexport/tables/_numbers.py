@@ -9,14 +9,16 @@ import polars as pl
 
 from linexport.encoding import BOOLEANS
 from linexport.errors import DataError
+from linexport.tables._dialect import Dialect
 
 if TYPE_CHECKING:
     from linexport._arrays import Float64Array, FloatArray, FloatDType
 
 Kind = Literal["number", "boolean"]
 
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
-_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
+_SPACES = " \t\u00a0"
+_LIKE = {" ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]", None: "[^\\s\\S]"}
+"""What else looks like a separator of thousands: spaces that do not break, a typographic quote."""
 _BLOCK_VALUES = 1 << 17  # 1 MiB
 _FEWEST_ROWS = 1 << 11
 _LONGEST_SHOWN = 40  # characters of a value that a message repeats
@@ -96,6 +98,7 @@ def not_a_number(
     text_remedy: Callable[[str], str],
     *,
     kind: Kind | None = None,
+    dialect: Dialect | None = None,
 ) -> DataError:
     """Describe a value that is no number, or no boolean in a column of those."""
     if column.dtype == pl.Object:
@@ -108,8 +111,11 @@ def not_a_number(
     value = str(value.to_list() if isinstance(value, pl.Series) else value)
     seen = shown(value) + ("" if column.dtype == pl.String else f" ({column.dtype})")
     what = "neither true nor false, as values before it" if kind == "boolean" else "not a number"
-    decimal_comma = _DECIMAL_COMMA.fullmatch(value)
-    remedy = "write a decimal point" if decimal_comma else text_remedy(column.name)
+    remedy = text_remedy(column.name)
+    if dialect is not None and kind != "boolean":
+        from linexport.tables._readings import advice, readings  # only where they are needed
+
+        remedy = advice(value, readings(pl.Series([value]), dialect), dialect) or remedy
     return DataError(
         f"{seen} is {what}; {remedy}.", source=source, column=column.name, row=first_row + index
     )
@@ -120,35 +126,65 @@ def shown(value: str) -> str:
     return repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "...")
 
 
-def parse_numbers(cells: pl.Series, kind: Kind | None) -> tuple[pl.Series, Kind | None, int | None]:
+def parse_numbers(
+    cells: pl.Series, kind: Kind | None, dialect: Dialect
+) -> tuple[pl.Series, Kind | None, int | None]:
     """Read text as numbers, or as booleans if the column's first value is one.
 
     Args:
         cells: Text as it stands in the file, where spaces around a value do not matter; or float64
             where polars has parsed it.
         kind: What the column has held so far; None before its first value.
+        dialect: How numbers are written.
 
     Returns:
         The values as float64, null where missing; the column's kind; and the index of the first
         cell that is of no kind or another one, if there is one.
     """
-    if kind != "boolean" and is_plain(cells):
+    if kind != "boolean" and is_plain(cells, dialect):
         numbers = cells.cast(pl.Float64)
         return numbers, kind or ("number" if numbers.count() else None), None
-    text = cells.str.strip_chars(" \t")
-    text = text.set(text.is_in(MISSING), None)
+    text = present(cells, dialect)
     first = text.drop_nulls().head(1).to_list()
     if kind is None and first:
         kind = "boolean" if first[0] in BOOLEANS else "number"
     values = (
         text.replace_strict(dict(BOOLEANS), default=None, return_dtype=pl.Float64)
         if kind == "boolean"
-        else text.cast(pl.Float64, strict=False)
+        else as_numbers(text, dialect)
     )
     wrong = (values.is_null() & text.is_not_null()).arg_true()
     return values, kind, int(wrong[0]) if len(wrong) else None
 
 
-def is_plain(cells: pl.Series) -> bool:
+def is_plain(cells: pl.Series, dialect: Dialect) -> bool:
     """Tell whether polars takes every cell for a number or for missing by itself."""
+    if cells.dtype == pl.String and not dialect.has_plain_numbers:
+        return False
     return cells.cast(pl.Float64, strict=False).null_count() == cells.null_count()
+
+
+def present(cells: pl.Series, dialect: Dialect) -> pl.Series:
+    """Return text without the spaces around it, null where it stands for no value."""
+    text = cells.str.strip_chars(_SPACES)
+    return text.set(text.is_in(dialect.missing), None)
+
+
+def as_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
+    """Return float64, null where text is no number as the dialect writes them.
+
+    Digits are in groups of three, or of two before the last one as in India, or in none.
+    """
+    if (dialect.decimal, dialect.thousands, dialect.signs) == (".", None, ()):
+        return text.cast(pl.Float64, strict=False)
+    if dialect.signs:
+        signs = "|".join(map(re.escape, dialect.signs))
+        text = text.str.replace(rf"^([-+]?)\s*(?:{signs})\s*([-+]?)", "$1$2")
+        text = text.str.replace(rf"\s*(?:{signs})$", "")
+    thousands = _LIKE.get(dialect.thousands, re.escape(dialect.thousands or ""))
+    point = re.escape(dialect.decimal)
+    digits = rf"(?:[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{2,3}})*{thousands}[0-9]{{3}}|[0-9]+)"
+    number = rf"(?:{digits}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][-+]?[0-9]+)?"
+    text = text.set(~text.str.contains(rf"^[-+]?(?:{number}|(?i:inf(?:inity)?))$"), None)
+    text = text.str.replace_all(thousands, "").str.replace(dialect.decimal, ".", literal=True)
+    return text.cast(pl.Float64, strict=False)

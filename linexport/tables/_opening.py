@@ -1,72 +1,53 @@
 """What a user's word for a table means: files by name or pattern, a stream, an object."""
 
-import glob
-import itertools
 import sys
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from linexport.errors import ConfigError, DataError
 from linexport.tables._csv import read_plain
+from linexport.tables._dialect import Dialect
+from linexport.tables._finding import File, find_files
 from linexport.tables._tables import OnRead, Part, Table, unreadable
 
-TAB_SUFFIXES = (".tsv", ".tab")
-CSV_SUFFIXES = (".csv", ".txt", *TAB_SUFFIXES)
-PARQUET_SUFFIXES = (".parquet", ".pq")
-PARQUET_MAGIC = b"PAR1"
-"""The first bytes of a file, and its last."""
-
-
-class File(msgspec.Struct, frozen=True):
-    """One file of a table."""
-
-    path: Path
-    """As the user named it, or within what the user named."""
-    name: PurePath
-    """Its path below the directory, or below the part of the pattern that has no wildcard."""
-
-    @property
-    def suffix(self) -> str:
-        """The usual suffix of its format: .parquet, .tsv or .csv."""
-        if _is_parquet(self.path):
-            return ".parquet"
-        return ".tsv" if self.path.suffix.lower() in TAB_SUFFIXES else ".csv"
+_USUAL = Dialect()
+_OF_JSON = ("decimal", "thousands", "strip", "null_values", "encoding")
+"""What of a dialect JSON lines heed."""
 
 
 def open_table(
-    source: Any, *, delimiter: str | None = None, on_read: OnRead | None = None
+    source: Any, *, dialect: Dialect | None = None, on_read: OnRead | None = None
 ) -> Table:
-    r"""Open a table.
+    """Open a table.
 
     Args:
-        source: A CSV or Parquet file; a directory or a pattern such as `part-*.csv`, whose files
-            are read in the order of their names as one table; a list of these; `-` for CSV on
-            standard input; an object with the Arrow PyCapsule interface (polars, pandas, pyarrow,
-            DuckDB); a polars LazyFrame; or a mapping of names to arrays, or to scalars for one
-            row.
-        delimiter: One character between the fields of CSV; `\t` may be written as two. If not
-            given, the one of , ; | and tab that occurs in the header.
+        source: A file: CSV, JSON lines (both compressed or not), Parquet, Arrow IPC, Excel; a
+            directory or a pattern such as `part-*.csv`, whose files are read in the order of their
+            names as one table; a list of these; `-` for CSV on standard input; an object with the
+            Arrow PyCapsule interface (polars, pandas, pyarrow, DuckDB); a polars LazyFrame; or a
+            mapping of names to arrays, or to scalars for one row.
+        dialect: How CSV is written, if not as most is.
         on_read: Called with a ReadProgress after each batch, whoever reads them.
 
     Raises:
-        ConfigError: If the delimiter is not one character, or is given where there is no CSV.
+        ConfigError: If a dialect is given for what is no text.
         DataError: If there is no such file, it cannot be read, or the files differ in columns.
+        UnavailableError: If the package that reads Excel is not installed.
     """
-    delimiter = _check_delimiter(delimiter)
+    dialect = dialect or _USUAL
     names = _names_of_files(source)
     if names == ["-"]:
         from linexport.tables._csv_frames import CsvStream
 
         if sys.stdin is None:
             raise DataError("It is closed.", source="standard input")
-        stream = CsvStream(sys.stdin.buffer, "standard input", delimiter)
-        return Table(stream.source, [stream], on_read=on_read)
+        stream = CsvStream(sys.stdin.buffer, "standard input", dialect)
+        return Table(stream.source, [stream], dialect=dialect, on_read=on_read)
     if names:
-        return _open_files(names, delimiter, on_read)
-    _refuse_delimiter(delimiter)
+        return _open_files(names, dialect, on_read)
+    _require_usual(dialect)
     from linexport.tables._memory import in_memory  # with polars
 
     part = in_memory(source)
@@ -86,86 +67,52 @@ def _names_of_files(source: Any) -> list[str]:
     return names
 
 
-def _open_files(names: list[str], delimiter: str | None, on_read: OnRead | None) -> Table:
+def _open_files(names: list[str], dialect: Dialect, on_read: OnRead | None) -> Table:
     source = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     try:
-        files = [file for name in names for file in _find_files(name)]
-        _require_one_format(files, source)
-        is_alone = len(files) == 1
-        parts = [_open_file(file, delimiter, is_alone=is_alone) for file in files]
+        files = find_files(names, source)
+        is_alone = len(files) == 1 and not files[0].keys
+        parts = [_open_file(file, dialect, is_alone=is_alone) for file in files]
+        if any(file.keys for file in files):
+            from linexport.tables._partitions import partitions  # with polars
+
+            parts = partitions(parts, [file.keys for file in files])
     except OSError as error:
         raise unreadable(error, str(error.filename or source)) from error
-    return Table(source, parts, files=files, on_read=on_read)
+    is_text = files[0].kind in ("CSV", "JSON lines")
+    return Table(source, parts, files=files, dialect=dialect if is_text else None, on_read=on_read)
 
 
-def _open_file(file: File, delimiter: str | None, *, is_alone: bool) -> Part:
-    source = str(file.path)
+def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:
+    source, kind = str(file.path), file.kind
     is_pipe = file.path.exists() and not file.path.is_file()
-    if file.suffix == ".parquet":
-        from linexport.tables._frames import parquet_file
+    if kind == "CSV":
+        # A small file alone does not pay for polars, and among others would be held in memory.
+        if is_alone and not is_pipe and (plain := read_plain(file.path, source, dialect)):
+            return plain
+        from linexport.tables._csv_frames import CsvFile, CsvStream
 
-        _refuse_delimiter(delimiter)
-        if is_pipe:
-            raise DataError("Parquet cannot be read from a pipe; save it to a file.", source=source)
-        return parquet_file(file.path, source)
-    # A small file alone does not pay for polars, and among others would be held in memory.
-    if is_alone and not is_pipe and (plain := read_plain(file.path, source, delimiter)):
-        return plain
-    from linexport.tables._csv_frames import CsvFile, CsvStream
+        if is_pipe:  # `linexport predict M <(command)`
+            return CsvStream(file.path.open("rb"), source, dialect)
+        return CsvFile(file.path, source, dialect)
+    _require_usual(dialect, _OF_JSON if kind == "JSON lines" else ())
+    if is_pipe:
+        raise DataError(f"{kind} cannot be read from a pipe; save it to a file.", source=source)
+    if kind == "JSON lines":
+        from linexport.tables._json_lines import JsonLines
 
-    if is_pipe:  # `linexport predict M <(zcat F)`
-        return CsvStream(file.path.open("rb"), source, delimiter)
-    return CsvFile(file.path, source, delimiter)
+        return JsonLines(file.path, source, dialect)
+    from linexport.tables import _frames
 
-
-def _check_delimiter(delimiter: str | None) -> str | None:
-    if delimiter == "\\t":
-        return "\t"
-    if delimiter is None or (
-        len(delimiter) == 1 and delimiter.isascii() and delimiter not in '"\r\n'
-    ):
-        return delimiter
-    raise ConfigError(f"The delimiter must be one ASCII character, got {delimiter!r}.")
-
-
-def _refuse_delimiter(delimiter: str | None) -> None:
-    if delimiter is not None:
-        raise ConfigError("A delimiter is for CSV; this table is not.")
+    opened = {
+        "Parquet": _frames.parquet_file,
+        "Arrow IPC": _frames.arrow_file,
+        "Excel": _frames.excel_file,
+    }
+    return opened[kind](file.path, source)
 
 
-def _find_files(name: str) -> list[File]:
-    """Return the file, or those of a directory or pattern, sorted by name.
-
-    Raises:
-        DataError: If there is none.
-    """
-    path = Path(name)
-    if path.is_dir():
-        # Other programs mark unfinished and empty files so: .part-0.parquet.crc, _SUCCESS.
-        found = [file for file in path.iterdir() if file.name[0] not in "._"]
-        files = [file for file in found if file.suffix.lower() in CSV_SUFFIXES + PARQUET_SUFFIXES]
-        base = path
-    elif glob.has_magic(name) and not path.exists():
-        matches = glob.glob(name, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-        files = [file for file in map(Path, matches) if file.is_file()]
-        base = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
-    else:
-        return [File(path, PurePath(path.name))]
-    if not files:
-        raise DataError("There is no CSV or Parquet file.", source=name)
-    return [File(file, file.relative_to(base)) for file in sorted(files)]
-
-
-def _require_one_format(files: Sequence[File], source: str) -> None:
-    """Raise DataError if there are Parquet files and others."""
-    if len({_is_parquet(file.path) for file in files}) > 1:
-        raise DataError("There are CSV and Parquet files; name those of one format.", source=source)
-
-
-def _is_parquet(path: Path) -> bool:
-    """Tell by the name or, if that does not say, by the first bytes."""
-    suffix = path.suffix.lower()
-    if suffix in PARQUET_SUFFIXES + CSV_SUFFIXES or not path.is_file():
-        return suffix in PARQUET_SUFFIXES
-    with path.open("rb") as file:
-        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+def _require_usual(dialect: Dialect, heeded: Sequence[str] = ()) -> None:
+    for name in (field.name for field in fields(dialect)):
+        if name not in heeded and getattr(dialect, name) != getattr(_USUAL, name):
+            raise ConfigError(f"{name} is for CSV; this table is not.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from linexport.errors import DataError
-from linexport.tables._opening import PARQUET_MAGIC
+from linexport.tables._finding import PARQUET_MAGIC
 
 _TAIL = 8  # the footer's length in 4 bytes, little endian, and the magic number
 _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (

@@ -13,7 +13,8 @@ from linexport.errors import DataError
 if TYPE_CHECKING:
     from linexport._arrays import Float64Array, FloatArray, FloatDType
     from linexport.tables._ahead import Ahead
-    from linexport.tables._opening import File
+    from linexport.tables._dialect import Dialect
+    from linexport.tables._finding import File
     from linexport.tables._sharing import Gather
 
 
@@ -166,12 +167,15 @@ class Table:
         parts: Sequence[Part],
         *,
         files: "Sequence[File]" = (),
+        dialect: "Dialect | None" = None,
         on_read: OnRead | None = None,
     ) -> None:
         self.source = source
         """What the user named: a file, a pattern, or the kind of object."""
         self.files = tuple(files)
         """Where its parts lie, in their order; empty if they are not whole files."""
+        self.dialect = dialect
+        """How its text is written; None where it is no text."""
         self.names = parts[0].names
         """The columns, in the order of the first file."""
         self._parts = tuple(parts)
@@ -258,7 +262,7 @@ class Table:
             parts = share_parts(self._parts, rank, num_ranks, gather or alone)
         except OSError as error:
             raise unreadable(error, str(error.filename or self.source)) from error
-        return Table(self.source, parts, on_read=self._on_read)
+        return Table(self.source, parts, dialect=self.dialect, on_read=self._on_read)
 
     def only(self, files: "Iterable[File]") -> "Table":
         """Return the rows of some of its files, of at least one."""
@@ -269,7 +273,7 @@ class Table:
             if file in chosen
         ]
         parts, files = zip(*kept, strict=True)
-        return Table(self.source, parts, files=files, on_read=self._on_read)
+        return Table(self.source, parts, files=files, dialect=self.dialect, on_read=self._on_read)
 
     def _read(
         self, selection: Selection, encode: Callable[[Batch], Batch] | None

@@ -21,8 +21,9 @@ houses.csv: 4 rows, 9 columns
   garden   boolean                    0  2 levels: true (3), false (1)
   tax      number with a sign         0  such as '5%', '6%', '5.5%'
   z        empty                      4  none
-  rooms    number                     0  2 to 4; 1 other: '?'
+  rooms    number                     1  2 to 4
   country  text                       0  always DE
+Numbers, if read with --thousands , --strip %: 'price', 'tax'
 """
 
 

@@ -50,8 +50,8 @@ def test_help_lists_options_once_under_what_they_are_for(run):
     text = run("train-and-export", "--help").output
     headings = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == [
-        "Data:", "Fit:", "With --solver lstsq:", "With --solver sgd:", "Parity check:",
-        "What is written:", "Options:",
+        "Data:", "How CSV is written:", "Fit:", "With --solver lstsq:", "With --solver sgd:",
+        "Parity check:", "What is written:", "Options:",
     ]  # fmt: skip
     flags = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE)
     assert len(flags) == len(set(flags)) > 30

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 import linexport
+from linexport import Dialect
 from linexport.errors import ArtifactError, ConfigError, DataError
 
 ROWS = {
@@ -58,7 +59,7 @@ def test_missing_values_become_nan_only_when_asked(bundle, tmp_path):
     [
         (ROWS, "out.csv", {"missing": "drop"}, ConfigError, "missing must be error or nan"),
         (ROWS, "out.csv", {"num_threads": 0}, ConfigError, "num_threads must be a whole"),
-        (ROWS, "out.csv", {"delimiter": ";"}, ConfigError, "A delimiter is for CSV"),
+        (ROWS, "out.csv", {"dialect": Dialect(delimiter=";")}, ConfigError, "delimiter is for CSV"),
         (ROWS, "out.json", {}, ConfigError, "Name the output .csv, .tsv or .parquet"),
         (ROWS, "no/out.csv", {}, DataError, "There is no directory"),
         (np.zeros((1, 3)), "out.csv", {}, DataError, "numpy.ndarray is no table"),

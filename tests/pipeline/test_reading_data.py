@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 import linexport
+from linexport import Dialect
 from linexport.errors import ConfigError, DataError
 
 FRAME = pl.DataFrame(
@@ -40,8 +41,8 @@ def table(kind, tmp_path):
 @pytest.mark.parametrize("kind", ["csv", "parquet", "polars", "pandas", "pyarrow"])
 def test_every_kind_of_table_gives_the_same_rows(tmp_path, kind):
     source = table(kind, tmp_path)
-    delimiter = ";" if kind == "csv" else None  # the header has a comma too
-    dataset = linexport.read_data(source, targets=["y"], exclude=["id", "z"], delimiter=delimiter)
+    dialect = Dialect(delimiter=";") if kind == "csv" else None  # the header has a comma too
+    dataset = linexport.read_data(source, targets=["y"], exclude=["id", "z"], dialect=dialect)
     assert [column.name for column in dataset.features] == ["a,b", "c", "open"]
     assert dataset.feature_values.tolist() == [
         [1, 0.5, 1], [2, -1.5, 0], [3, 2.5, 0], [5, 0, 1], [8, 1, 0],
@@ -83,7 +84,11 @@ def test_units_belong_to_columns():
         ({"targets": ["y"]}, DataError, "text with 5 levels: leave out .* --exclude id"),
         ({"targets": ["id"], "features": ["c"]}, DataError, "choose another target than 'id'"),
         ({"targets": ["y"], "features": ["c"], "units": {"d": "m"}}, ConfigError, "'d'"),
-        ({"targets": ["y"], "features": ["c"], "delimiter": ";"}, ConfigError, "for CSV"),
+        (
+            {"targets": ["y"], "features": ["c"], "dialect": Dialect(delimiter=";")},
+            ConfigError,
+            "for CSV",
+        ),
         ({"targets": ["y"], "features": ["c"], "missing": "nan"}, ConfigError, "missing must be"),
     ],
 )
@@ -92,7 +97,9 @@ def test_columns_that_cannot_be_used_are_named(settings, error, said):
         linexport.read_data(FRAME, **settings)
 
 
-@pytest.mark.parametrize("settings", [{"targets": ["y"]}, {"features": ["a"]}, {"delimiter": ";"}])
+@pytest.mark.parametrize(
+    "settings", [{"targets": ["y"]}, {"features": ["a"]}, {"dialect": Dialect(delimiter=";")}]
+)
 def test_columns_without_a_table_are_refused(settings):
     with pytest.raises(ConfigError, match="no table"):
         linexport.read_data(**settings)

@@ -13,6 +13,7 @@ from linexport.formats.onnx import OrtEngine, graph as onnx_graph
 from linexport.model import LinearModel
 from linexport.predicting._predictor import Predictor
 from linexport.predicting._stream import write_predictions
+from linexport.tables import Dialect
 from linexport.tables._csv import PlainFile
 from linexport.tables._csv_frames import CsvFile
 from linexport.tables._opening import File, open_table
@@ -38,14 +39,16 @@ def make_predictor(dtype="float32", num_targets=1, num_features=2, *, centred=Fa
 def through_polars(delimiter=None, **options) -> Table:
     path = Path("in.csv")
     file = File(path, path)
-    return Table("in.csv", [CsvFile(path, "in.csv", delimiter)], files=[file], **options)
+    return Table(
+        "in.csv", [CsvFile(path, "in.csv", Dialect(delimiter=delimiter))], files=[file], **options
+    )
 
 
 def both(text, predictor, output="out.csv", keep=(), delimiter=None):
     """Predict a table on both roads: what is read and written, and how reading is told."""
     Path("in.csv").write_text(text)
     told = ([], [])
-    plain = open_table("in.csv", delimiter=delimiter, on_read=told[0].append)
+    plain = open_table("in.csv", dialect=Dialect(delimiter=delimiter), on_read=told[0].append)
     assert isinstance(plain._parts[0], PlainFile)
     delimiter = "\t" if delimiter == "\\t" else delimiter
     general = through_polars(delimiter, on_read=told[1].append)

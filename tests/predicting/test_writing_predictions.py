@@ -219,7 +219,7 @@ def rows_then(last: str, count: int = 40_000) -> str:
 def test_a_late_bad_row_is_named_and_the_old_output_stays(
     predictor, monkeypatch, output, last, message
 ):
-    monkeypatch.setattr("linexport.tables._csv._BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr("linexport.tables._records._BLOCK_BYTES", 1 << 14)
     Path("in.csv").write_text(rows_then(last))
     Path(output).write_text("old")
     with pytest.raises(DataError) as caught:
@@ -232,7 +232,7 @@ def test_a_late_bad_row_is_named_and_the_old_output_stays(
 
 @pytest.mark.parametrize("output", ["out.csv", "out.parquet"])
 def test_an_interrupt_leaves_nothing_half_written(predictor, monkeypatch, output):
-    monkeypatch.setattr("linexport.tables._csv._BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr("linexport.tables._records._BLOCK_BYTES", 1 << 12)
     Path("in.csv").write_text(rows_then("1,2"))
     predict = predictor.runtime.predict
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from linexport.tables import _csv
+from linexport.tables import _records
 
 
 @pytest.fixture
@@ -24,4 +24,4 @@ def write(tmp_path, monkeypatch) -> Callable[..., str]:
 def block_bytes(request, monkeypatch) -> None:
     """Cut the file at awkward places too."""
     if request.param:
-        monkeypatch.setattr(_csv, "_BLOCK_BYTES", request.param)
+        monkeypatch.setattr(_records, "_BLOCK_BYTES", request.param)

@@ -17,6 +17,10 @@ from linexport.tables._opening import open_table
 TEXT = "correct it, or exclude a column of text with --exclude {}."
 DROP = "or leave such rows out with --missing drop (missing='drop')."
 
+LATIN = (
+    "Byte 0xE9 is not UTF-8; save the file as UTF-8, or say what it is with --encoding, as "
+    "--encoding cp1252."
+)
 DESCRIBE = "linexport describe t.csv shows what each column holds."
 
 ROWS = {
@@ -41,16 +45,15 @@ ROWS = {
     ),
     "a decimal comma": (
         "x;y\n1;2\n3,14;3\n4;5\n",
-        "t.csv: 'x' has commas ('3,14'), which may be decimal points or thousands separators: "
-        f"leave out what is no feature with --exclude x; {DESCRIBE}",
+        f"t.csv: 'x' has decimal commas ('3,14'): read 'x' with --decimal ,; {DESCRIBE}",
     ),
     "everything that an everyday table has": (
         'day,kind,"my price",z,tax,rooms,y\n'
         '2024-01-05,flat,"1,234",,5%,2,1\n2024-02-01,flat,7,,6%,?,2\n',
-        "t.csv: 'day' holds dates ('2024-01-05'); 'kind' is text with 1 level; 'my price' has "
-        "commas ('1,234'), which may be decimal points or thousands separators; 'z' is empty; "
-        "'tax' has signs ('5%'); 'rooms' is a number but for 1 of its values ('?'): leave out what "
-        f"is no feature with --exclude 'day,kind,my price,z,tax,rooms'; {DESCRIBE}",
+        "t.csv: 'day' holds dates ('2024-01-05'); 'kind' is text with 1 level; 'my price' may have "
+        "decimal commas or thousands separators ('1,234'); 'z' is empty; 'tax' has signs ('5%'): "
+        "read 'my price', 'tax' with --decimal , --strip % or --thousands , --strip %, and leave "
+        f"out what is no feature with --exclude day,kind,z; {DESCRIBE}",
     ),
     "a boolean among numbers": (
         "x,y\n1,2\ntrue,3\n4,5\n",
@@ -86,12 +89,13 @@ ROWS = {
     "only blank lines": ("\n\r\n\n", "t.csv: The file is empty."),
     "a blank line first": (
         "\nx,y\n1,2\n",
-        "t.csv: The first line is empty; it must name the columns.",
+        "t.csv: The first line is empty; it must name the columns. Leave lines out with "
+        "--skip-rows.",
     ),
     "no header": (
         "1,2\n3,4\n5,7\n",
         "t.csv: There is no column 'y'; the columns must be named, in CSV by the first line, but "
-        "are called '1', '2'.",
+        "are called '1', '2'; if that is a row, read it with --no-header: column_1, column_2, ...",
     ),
     "a name twice": (
         "x,z,x,y\n1,2,3,4\n",
@@ -154,15 +158,11 @@ ROWS = {
     ),
     "Latin-1 in a row": (
         b'x,y,note\n1,2,"a\nb"\n2,3,caf\xe9\n4,5,b\n',
-        "t.csv, row 2: Byte 0xE9 is not UTF-8; save the file as UTF-8.",
+        f"t.csv, row 2: {LATIN}",
     ),
     "Latin-1 in the header": (
         b"caf\xe9,y\n1,2\n",
-        "t.csv: Byte 0xE9 is not UTF-8; save the file as UTF-8.",
-    ),
-    "UTF-16": (
-        "x,y\n1,2\n".encode("utf-16"),
-        "t.csv: This is UTF-16 text; save it as UTF-8.",
+        f"t.csv: {LATIN}",
     ),
     "UTF-16 without a mark": (
         "x,y\n1,2\n".encode("utf-16-le"),
@@ -174,19 +174,21 @@ ROWS = {
     ),
     "a compressed file": (
         b"\x1f\x8b\x08\x00",
-        "t.csv: This is compressed with gzip; decompress it first.",
+        "t.csv: What gzip compressed cannot be read to its end: Compressed file ended before the "
+        "end-of-stream marker was reached.",
     ),
     "a spreadsheet": (
         b"PK\x03\x04...",
-        "t.csv: This is a zip archive or a spreadsheet; save it as CSV.",
+        "t.csv: This is a zip archive or a spreadsheet; save it as CSV, or name a "
+        "spreadsheet .xlsx.",
     ),
     "a header with two delimiters": (
         "x;z,y\n1;2,3\n",
         "t.csv: The header has each of ',', ';'; say what separates the columns with --delimiter.",
     ),
     "a header with none": (
-        "x y\n1 2\n",
-        "t.csv: The header has no , ; | or tab; say what separates the columns with --delimiter.",
+        "x y\n1 2\n3 4\n",
+        "t.csv: The header has no , ; | or tab; spaces do; read it with --delimiter whitespace.",
     ),
     "a header with a broken quote": (
         'x,"y"z\n1,2\n',

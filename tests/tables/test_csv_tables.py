@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from linexport.errors import ConfigError, DataError
+from linexport.tables import Dialect
 from linexport.tables._opening import open_table
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -43,14 +44,18 @@ def test_the_usual_forms_of_csv_are_read_without_being_told(write, newline, bom,
 
 def test_a_delimiter_can_be_given(write):
     source = write("x:y, with comma\n1:2\n")
-    assert numbers(source, ["x", "y, with comma"], delimiter=":").tolist() == [[1.0, 2.0]]
-    assert numbers(write("x\ty\n1\t2\n"), ["y"], delimiter=r"\t").tolist() == [[2.0]]
+    assert numbers(source, ["x", "y, with comma"], dialect=Dialect(delimiter=":")).tolist() == [
+        [1.0, 2.0]
+    ]
+    assert numbers(write("x\ty\n1\t2\n"), ["y"], dialect=Dialect(delimiter=r"\t")).tolist() == [
+        [2.0]
+    ]
 
 
 @pytest.mark.parametrize("delimiter", ["", "::", "\n", '"', "é"])
 def test_a_delimiter_is_one_ascii_character(write, delimiter):
     with pytest.raises(ConfigError, match="The delimiter must be one ASCII character"):
-        open_table(write("x,y\n1,2\n"), delimiter=delimiter)
+        Dialect(delimiter=delimiter)
 
 
 def test_a_quoted_delimiter_in_the_header_does_not_count(write):
@@ -153,7 +158,7 @@ def test_what_pythons_csv_module_writes_is_read_back(
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     path.write_bytes(out.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("linexport.tables._csv._BLOCK_BYTES", block)
+        patch.setattr("linexport.tables._records._BLOCK_BYTES", block)
         found = [(first or "", last or "") for first, last in kept(path, ["first", "last"])]
         assert found == [(first, last) for first, _, last in rows]
         values = numbers(path, ["x"]).ravel()
@@ -177,8 +182,8 @@ def test_every_value_counts_for_the_type_not_a_sample_of_them(write):
 
 
 def test_a_quote_that_is_never_closed_does_not_swallow_a_large_file(write, monkeypatch):
-    monkeypatch.setattr("linexport.tables._csv._BLOCK_BYTES", 64)
-    monkeypatch.setattr("linexport.tables._csv._LARGEST_RECORD", 1000)
+    monkeypatch.setattr("linexport.tables._records._BLOCK_BYTES", 64)
+    monkeypatch.setattr("linexport.tables._records.LARGEST_RECORD", 1000)
     source = write("\n".join(["x,note", "1,a", '2,"b"', '3,"c', *["4,d"] * 10_000]))
     rows = open_table(source).batches(["x"], ["note"])
     with pytest.raises(DataError, match=r"^t.csv, row 3: A quote is never closed"):

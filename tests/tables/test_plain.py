@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from linexport.errors import DataError
+from linexport.tables import Dialect
 from linexport.tables._csv import LARGEST, PlainFile, PlainRows, read_plain
 from linexport.tables._csv_frames import CsvFile
 from linexport.tables._opening import open_table
@@ -99,7 +100,7 @@ def test_numbers_are_read_as_polars_reads_them(tmp_path):
         lines = texts[start : start + 500]
         path.write_text("x\n" + "\n".join(lines) + "\n")
         (ours,) = read_plain(path, "rows.csv").batches(selection(["x"]))
-        (theirs,) = CsvFile(path, "rows.csv", None).batches(selection(["x"]))
+        (theirs,) = CsvFile(path, "rows.csv", Dialect()).batches(selection(["x"]))
         assert ours.numbers().tobytes() == theirs.numbers().tobytes()
 
 
@@ -140,7 +141,7 @@ def test_what_is_not_plain_is_left_alone_or_refused_as_polars_road_does(tmp_path
     said = []
     for read in (read_plain, CsvFile):
         try:
-            part = read(path, "rows.csv", None)
+            part = read(path, "rows.csv", Dialect())
         except DataError as error:
             said.append(str(error))
         else:
@@ -168,10 +169,10 @@ PLAIN = {
 @pytest.mark.parametrize("block_bytes", [4, 8 << 20])
 @pytest.mark.parametrize("case", PLAIN)
 def test_plain_tables_are_those_that_polars_reads(tmp_path, monkeypatch, case, block_bytes):
-    monkeypatch.setattr("linexport.tables._csv._BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("linexport.tables._records._BLOCK_BYTES", block_bytes)
     path = tmp_path / "rows.csv"
     path.write_bytes(PLAIN[case].encode())
-    plain, general = read_plain(path, "rows.csv"), CsvFile(path, "rows.csv", None)
+    plain, general = read_plain(path, "rows.csv"), CsvFile(path, "rows.csv", Dialect())
     assert (plain.names, plain.size) == (general.names, general.size)
     chosen = selection(plain.names, reversed(plain.names))
     for start, stop in ((0, plain.size), (0, 5), (5, 10), (10, plain.size), (0, 0)):
@@ -187,7 +188,9 @@ def test_plain_tables_are_those_that_polars_reads(tmp_path, monkeypatch, case, b
 def test_a_delimiter_that_is_given_is_heeded(tmp_path, delimiter):
     path = tmp_path / "rows.csv"
     path.write_text("a,b\n1,2\n")
-    assert (read_plain(path, "rows.csv", delimiter) is not None) == (delimiter == ",")
+    assert (read_plain(path, "rows.csv", Dialect(delimiter=delimiter)) is not None) == (
+        delimiter == ","
+    )
 
 
 def test_a_table_is_plain_if_it_is_one_small_file(tmp_path):

@@ -84,7 +84,7 @@ def test_rows_can_be_read_again_and_are_checked_in_every_pass(write):
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_many_batches_make_one_dataset_in_the_order_of_the_rows(tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr("linexport.tables._csv._BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr("linexport.tables._records._BLOCK_BYTES", 1 << 16)
     random = np.random.default_rng(1)
     values = random.normal(size=(100_000, 3))
     path = tmp_path / f"t.{suffix}"

@@ -15,7 +15,7 @@ from linexport.errors import ConfigError, DataError
 from linexport.rows._dataset import share_dataset
 from linexport.rows._inputs import as_dataset
 from linexport.rows._table_rows import read_rows, training_rows
-from linexport.tables import _csv
+from linexport.tables import _records
 from linexport.tables._opening import open_table
 from linexport.tables._parquet_footer import row_group_rows
 from linexport.tables._sharing import alone, span
@@ -27,7 +27,7 @@ every_size = pytest.mark.parametrize("num_ranks", RANKS)
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(_csv, "_BLOCK_BYTES", BLOCK_BYTES)
+    monkeypatch.setattr(_records, "_BLOCK_BYTES", BLOCK_BYTES)
 
 
 def write_parquet(path, num_rows, *, row_group_size, start=0, **options):

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from reading import read_dataset
 
 from linexport.errors import ConfigError, DataError
+from linexport.tables import Dialect
 from linexport.tables._opening import open_table
 
 POLARS = pl.DataFrame({"x": [1, 2, 4], "b": [True, False, None], "y": [0.5, None, 2.5]})
@@ -387,8 +388,8 @@ def test_a_delimiter_is_refused_where_there_is_no_csv(tmp_path):
     path = tmp_path / "t.parquet"
     POLARS.write_parquet(path)
     for source in (path, POLARS):
-        with pytest.raises(ConfigError, match="A delimiter is for CSV"):
-            open_table(source, delimiter=",")
+        with pytest.raises(ConfigError, match="delimiter is for CSV"):
+            open_table(source, dialect=Dialect(delimiter=","))
 
 
 def test_the_columns_of_a_data_frame_can_be_fitted():

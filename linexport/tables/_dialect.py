@@ -1,0 +1,118 @@
+"""How a table of text is written, where it is not as most are."""
+
+from typing import Literal, TypeAlias
+
+from linexport._settings import setting, settings
+from linexport.encoding import MISSING
+from linexport.errors import ConfigError
+
+__all__ = ["Dialect"]
+
+Decimal: TypeAlias = Literal[".", ","]
+Thousands: TypeAlias = Literal[",", ".", " ", "'", "_"]
+WHITESPACE = "whitespace"
+
+
+@settings
+class Dialect:
+    """How a CSV file is written; JSON lines heed what it says of numbers and null values."""
+
+    delimiter: str | None = setting(
+        default=None,
+        help="Between the fields: one ASCII character, \\t, or whitespace for any number of spaces "
+        "and tabs; found from the header line if not given.",
+    )
+    decimal: Decimal = setting(default=".", help="Before a number's fraction.")
+    thousands: Thousands | None = setting(
+        default=None, help="Between groups of a number's digits; none if not given."
+    )
+    strip: str = setting(
+        default="",
+        metavar="SIGN[,SIGN...]",
+        help="Signs and units to take off numbers, as '$,%'; 5% is then 5.",
+    )
+    null_values: tuple[str, ...] | None = setting(
+        default=None,
+        metavar="TEXT[,TEXT...]",
+        help="Cells that stand for no value, besides empty ones; the usual spellings if not given.",
+    )
+    encoding: str = setting(default="utf-8", help="Of the text, as Python names it: cp1252.")
+    comment: str | None = setting(
+        default=None, metavar="PREFIX", help="Leave out lines that begin so."
+    )
+    skip_rows: int = setting(
+        default=0, minimum=0, metavar="LINES", help="Lines to leave out before the header."
+    )
+    skip_rows_after_header: int = setting(
+        default=0, minimum=0, metavar="ROWS", help="Rows to leave out after it, such as units."
+    )
+    header: bool = setting(
+        default=True, help="The first line names the columns; else they are column_1, column_2, ..."
+    )
+
+    def __post_init__(self) -> None:
+        if self.delimiter == "\\t":
+            object.__setattr__(self, "delimiter", "\t")
+        self._check_delimiter()
+        if self.thousands == self.decimal:
+            raise ConfigError(f"decimal and thousands must differ, got {self.decimal!r} for both.")
+        _check_encoding(self.encoding)
+        if self.comment is not None and (not self.comment or "\n" in self.comment):
+            raise ConfigError(f"comment must be what lines begin with, got {self.comment!r}.")
+
+    def _check_delimiter(self) -> None:
+        delimiter = self.delimiter
+        if delimiter in (None, WHITESPACE):
+            return
+        if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
+            raise ConfigError(
+                f"The delimiter must be one ASCII character or {WHITESPACE}, got {delimiter!r}."
+            )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Cells that stand for no value."""
+        if self.null_values is None:
+            return MISSING
+        return ("", *(text for part in self.null_values for text in part.split(",")))
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """What is taken off numbers, the longest first."""
+        return tuple(sorted(filter(None, self.strip.split(",")), key=len, reverse=True))
+
+    @property
+    def is_utf8(self) -> bool:
+        """Whether bytes are text as they are."""
+        return _canonical(self.encoding) == "utf-8"
+
+    @property
+    def has_plain_numbers(self) -> bool:
+        """Whether numbers are written as in most programs, and every one of them is a number."""
+        is_plain = (self.decimal, self.thousands, self.signs) == (".", None, ())
+        return is_plain and (self.null_values is None or not any(map(_is_number, self.missing)))
+
+
+def _check_encoding(name: str) -> None:
+    import codecs  # which Python has loaded
+
+    try:
+        is_text = codecs.lookup(name)._is_text_encoding  # noqa: SLF001
+    except (LookupError, ValueError):
+        is_text = False
+    if not is_text:
+        raise ConfigError(f"encoding must be one that Python knows, such as cp1252, got {name!r}.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _canonical(encoding: str) -> str:
+    import codecs
+
+    return codecs.lookup(encoding).name

@@ -1,0 +1,154 @@
+"""JSON lines: an object in each, whose members are columns.
+
+The first block of the file, 8 MiB, says which columns there are; one that a line lacks has no value
+there. Text that is a number is one, as in CSV, and so are the spellings of no value.
+"""
+
+import copy
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from linexport.columns import require_unique
+from linexport.errors import DataError
+from linexport.tables._dialect import Dialect
+from linexport.tables._lines import UTF8_BOM, lines
+from linexport.tables._numbers import (
+    FrameBatch,
+    Kind,
+    not_a_number,
+    parse_numbers,
+    require_numbers,
+)
+from linexport.tables._records import not_text, record_blocks
+from linexport.tables._tables import Selection, unreadable
+
+
+class JsonLines:
+    """A file of JSON lines; see Part."""
+
+    is_file = True
+    index_columns = ()
+
+    def __init__(self, path: Path, source: str, dialect: Dialect) -> None:
+        self._path = path
+        self._dialect = dialect
+        self._share: tuple[float, float] = (0, math.inf)
+        self.source = source
+        first = next(self._blocks(), None)
+        if first is None:
+            raise DataError("The file is empty.", source=source)
+        self._schema = self._parsed(first[0], 1).schema
+        self.names = require_unique(self._schema.names(), source)
+
+    @property
+    def num_bytes(self) -> float:
+        start, stop = self._share
+        return max(min(self.size, stop) - max(start, 0), 0)
+
+    @property
+    def size(self) -> int:
+        return self._path.stat().st_size
+
+    def cut(self, start: int, stop: int) -> "JsonLines":
+        part = copy.copy(self)
+        part._share = (start, stop if stop < self.size else math.inf)  # noqa: SLF001 - its own class
+        return part
+
+    def batches(self, selection: Selection) -> Iterator[FrameBatch]:
+        next_row, start, is_empty = 1, 0, True
+        kinds: dict[str, Kind | None] = dict.fromkeys(selection.numbers)
+        for block, num_bytes in self._blocks():
+            middle, start = start + num_bytes / 2, start + num_bytes
+            if middle >= self._share[1]:
+                break
+            if middle < self._share[0]:
+                next_row += sum(bool(line.strip()) for line in io.BytesIO(block))
+                continue
+            frame = self._parsed(block, next_row)
+            yield self._batch(frame, selection, kinds, next_row, num_bytes)
+            next_row += frame.height
+            is_empty = False
+        if is_empty:
+            yield self._batch(pl.DataFrame(schema=self._schema), selection, kinds, next_row, 0)
+
+    def _blocks(self) -> Iterator[tuple[bytes, int]]:
+        """Yield blocks of whole lines, with what was read of the file for each."""
+        with self._path.open("rb") as stream:
+            read = 0
+            for block in record_blocks(lines(stream, self._dialect, self.source), quoted=False):
+                before, read = read, stream.tell()
+                yield block.removeprefix(UTF8_BOM) if not before else block, read - before
+
+    def _parsed(self, block: bytes, first_row: int) -> pl.DataFrame:
+        try:
+            return pl.read_ndjson(block, infer_schema_length=None)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise self._malformed(block, first_row) or unreadable(error, self.source) from error
+
+    def _malformed(self, block: bytes, first_row: int) -> DataError | None:
+        """Return what to say of the first line that is no JSON object."""
+        rows = (line for line in io.BytesIO(block) if line.strip())
+        for row, line in enumerate(rows, start=first_row):
+            try:
+                msgspec.json.decode(line, type=dict)
+            except UnicodeDecodeError as error:
+                reason = not_text(line[error.start], self._dialect)
+                return DataError(reason, source=self.source, row=row)
+            except (msgspec.MsgspecError, RecursionError) as error:
+                reason = f"The line is no JSON object: {error}."
+                return DataError(reason, source=self.source, row=row)
+        return None
+
+    def _batch(
+        self,
+        frame: pl.DataFrame,
+        selection: Selection,
+        kinds: dict[str, Kind | None],
+        first_row: int,
+        num_bytes: int,
+    ) -> FrameBatch:
+        found = {name: self._column(frame, name) for name in self.names}
+        numbers = [self._numbers(found[name], selection, kinds, first_row) for name in kinds]
+        return FrameBatch(
+            frame=pl.DataFrame(numbers),
+            kept=pl.DataFrame([found[name] for name in selection.kept]),
+            source=self.source,
+            first_row=first_row,
+            num_bytes=num_bytes,
+        )
+
+    def _column(self, frame: pl.DataFrame, name: str) -> pl.Series:
+        """Return a column, of the type that the first block has where this one has no value."""
+        if name not in frame.columns:
+            return pl.Series(name, [None], self._schema[name]).new_from_index(0, frame.height)
+        column = frame.get_column(name)
+        return column.cast(self._schema[name]) if column.dtype == pl.Null else column
+
+    def _numbers(
+        self,
+        column: pl.Series,
+        selection: Selection,
+        kinds: dict[str, Kind | None],
+        first_row: int,
+    ) -> pl.Series:
+        if column.dtype != pl.String:
+            require_numbers(column.to_frame(), self.source, first_row, selection.text_remedy)
+            return column
+        numbers, kind, wrong = parse_numbers(column, kinds[column.name], self._dialect)
+        if wrong is not None:
+            raise not_a_number(
+                column,
+                wrong,
+                self.source,
+                first_row,
+                selection.text_remedy,
+                kind=kind,
+                dialect=self._dialect,
+            )
+        kinds[column.name] = kind
+        return numbers

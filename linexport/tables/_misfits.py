@@ -1,0 +1,121 @@
+"""Why lines of a file do not fit: the likely cause, with the option to paste."""
+
+import csv
+import shlex
+from collections.abc import Sequence
+
+from linexport.columns import option
+
+_MOST_LINES = 64
+_FEWEST_LINES = 2  # that are alike, below those that do not fit
+_COMMENTS = ("#", "%", "//", "--", "!", "*")
+_DELIMITERS = (",", ";", "\t", "|")
+
+
+def likely_cause(top: bytes) -> str:
+    """Say why the first line of a file does not name the columns, if the lines below tell.
+
+    Args:
+        top: The first bytes of the file, from its first line.
+
+    Returns:
+        What to do, with the option to paste; nothing where they tell of none.
+    """
+    lines = _lines(top)
+    for prefix in _COMMENTS:
+        if lines[0].startswith(prefix) and not all(line.startswith(prefix) for line in lines):
+            comment = f"--comment {shlex.quote(prefix)}"
+            return (
+                f"if lines that begin with {prefix!r} are comments, leave them out with {comment}"
+            )
+    for delimiter in (*_DELIMITERS, None):
+        if (skipped := _above_the_rest(lines, delimiter)) is None:
+            continue
+        options = [f"--skip-rows {skipped}"] if skipped else []
+        options += ["--delimiter whitespace"] if delimiter is None else []
+        if options:
+            what = f"its first {_counted(skipped)} not fit the rest" if skipped else "spaces do"
+            return f"{what}; read it with {' '.join(options)}"
+    return ""
+
+
+def _lines(top: bytes) -> list[str]:
+    """Return the first lines, without the one that is cut off."""
+    whole = top if top.endswith(b"\n") else top[: top.rfind(b"\n") + 1]
+    return whole.decode("utf-8", "replace").splitlines()[:_MOST_LINES] or [""]
+
+
+def _counted(lines: int) -> str:
+    return "line does" if lines == 1 else f"{lines} lines do"
+
+
+def _above_the_rest(lines: Sequence[str], delimiter: str | None) -> int | None:
+    """Return how many lines stand above those that have one number of fields, of two at least.
+
+    None where there are none such, or they begin with numbers and so with no header.
+    """
+    fields = [_fields(line, delimiter) for line in lines]
+    widths = [len(parts) for parts in fields]
+    above = len(widths)
+    while above and widths[above - 1] == widths[-1]:
+        above -= 1
+    is_title = not above or widths[0] != widths[-1]
+    if widths[-1] < 2 or len(lines) - above < _FEWEST_LINES or not is_title:
+        return None
+    return None if all(map(_is_number, fields[above])) else above
+
+
+def _fields(line: str, delimiter: str | None) -> list[str]:
+    if delimiter is None:
+        return line.split()
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return [line]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def wrong_width(
+    record: bytes, width: int, num_columns: int, delimiter: str, top: bytes, source: str
+) -> str:
+    """Say why a row has not one field for each column, and what to do."""
+    if not record.strip():
+        return "The line is empty; delete it."
+    message = f"The header names {num_columns} columns, but this row has {width}; "
+    if width == num_columns + 1 and record.rstrip().endswith(delimiter.encode()):
+        edit = shlex.quote(f"s/{delimiter}$//")
+        return (
+            f"{message}the line ends in {delimiter!r}; take that off, as with sed {edit} "
+            f"{shlex.quote(source)}."
+        )
+    if _has_row_names(top, num_columns, delimiter):
+        return f"{message}each row begins with its name, as R writes them; name that in the header."
+    if cause := likely_cause(top):
+        return f"{message}{cause}."
+    if b'"' in record:
+        return f"{message}check its quotes."
+    if width < num_columns:
+        return f"{message}complete it."
+    return f"{message}quote fields that contain {delimiter!r}."
+
+
+def _has_row_names(top: bytes, num_columns: int, delimiter: str) -> bool:
+    """Tell whether all rows have one field more than the header, the first of them a name."""
+    _, *rows = (_fields(line, delimiter) for line in _lines(top))
+    widths = {len(row) for row in rows}
+    return widths == {num_columns + 1} and any(map(_is_number, rows[0][1:]))
+
+
+def units_remedy(name: str) -> str:
+    """Say what to do about text in the first row, above numbers."""
+    return (
+        "below it are numbers: if the first row says units, leave it out with "
+        f"--skip-rows-after-header 1, or a column of text with {option('--exclude', [name])}"
+    )

@@ -1,0 +1,117 @@
+"""Which dialects make numbers of text that is none: what is ambiguous is asked for, not guessed."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from linexport.tables._dialect import Decimal, Dialect, Thousands
+from linexport.tables._numbers import as_numbers
+
+_WRITTEN: tuple[tuple[Decimal, Thousands | None], ...] = (
+    (".", None),
+    (",", None),
+    (".", ","),
+    (",", "."),
+    (".", " "),
+    (",", " "),
+    (".", "'"),
+    (",", "'"),
+    (".", "_"),
+)
+"""How numbers are written in the world."""
+_SIGN = r"\p{Sc}|%|\x{2030}|USD|EUR|GBP|CHF|JPY"
+_MOST_SIGNS = 3
+
+
+class Readings:
+    """The dialects that all text seen so far can be read in."""
+
+    def __init__(self, dialect: Dialect | None) -> None:
+        """Begin with all; with none where there is no dialect, as text in Parquet has none."""
+        self._dialect = dialect or Dialect()
+        self._signs: set[str] = set()
+        self._left = dict.fromkeys(_WRITTEN, 0) if dialect else {}
+        """Each with a digest of the numbers that it makes."""
+
+    def add(self, text: pl.Series) -> None:
+        """Heed some more text, null where there is no value."""
+        if not self._left:
+            return
+        self._signs |= {*_signs(text)}
+        if len(self._signs) > _MOST_SIGNS:
+            self._left = {}
+        for written, digest in [*self._left.items()]:
+            numbers = as_numbers(text, self._dialect_of(*written))
+            if numbers.count() == text.count():
+                self._left[written] = hash((digest, numbers.hash().sum()))
+            else:
+                del self._left[written]
+
+    def found(self) -> list[Dialect]:
+        """Return those that differ in what they make of it, the simplest of each."""
+        simplest: dict[int, tuple[Decimal, Thousands | None]] = {}
+        for written, digest in self._left.items():
+            simplest.setdefault(digest, written)
+        return [self._dialect_of(*written) for written in simplest.values()]
+
+    def options(self) -> tuple[str, ...]:
+        """Return what asks for each that is found."""
+        return tuple(options(found, self._dialect) for found in self.found())
+
+    @staticmethod
+    def together(others: "Sequence[Readings]", dialect: Dialect | None) -> "Readings":
+        """Return the dialects that the text of all can be read in."""
+        together = Readings(dialect)
+        for other in others:
+            together._signs |= other._signs  # noqa: SLF001 - its own class
+            left = other._left  # noqa: SLF001
+            together._left = {
+                written: hash((digest, left[written]))
+                for written, digest in together._left.items()
+                if written in left
+            }
+        return together
+
+    def _dialect_of(self, decimal: Decimal, thousands: Thousands | None) -> Dialect:
+        strip = ",".join(sorted({*self._dialect.signs, *self._signs}))
+        return replace(self._dialect, decimal=decimal, thousands=thousands, strip=strip)
+
+
+def readings(text: pl.Series, dialect: Dialect) -> list[Dialect]:
+    """Return the dialects in which all text is numbers, of which one was not."""
+    found = Readings(dialect)
+    found.add(text.str.strip_chars())
+    return found.found()
+
+
+def options(found: Dialect, dialect: Dialect) -> str:
+    """Return what asks for one dialect instead of another, to paste into a shell."""
+    parts = [
+        f"--{name} {_quoted(value)}"
+        for name in ("decimal", "thousands", "strip")
+        if (value := getattr(found, name)) and value != getattr(dialect, name)
+    ]
+    return " ".join(parts)
+
+
+def _quoted(value: str) -> str:
+    return '"\'"' if value == "'" else shlex.quote(value)
+
+
+def advice(value: str, found: Sequence[Dialect], dialect: Dialect) -> str:
+    """Say how to read a value in each of some dialects; nothing where there is none."""
+    meant = [_meaning(value, each, dialect) for each in found]
+    return f"read it {' or '.join(meant)}" if meant else ""
+
+
+def _meaning(value: str, found: Dialect, dialect: Dialect) -> str:
+    number = as_numbers(pl.Series([value.strip()]), found).item()
+    return f"as {number:.15g} ({options(found, dialect)})"
+
+
+def _signs(text: pl.Series) -> list[str]:
+    before = text.str.extract(rf"^[-+]?\s*({_SIGN})", 1)
+    after = text.str.extract(rf"[0-9.,]\s*({_SIGN})$", 1)
+    return [sign for sign in before.append(after).unique().to_list() if sign is not None]
