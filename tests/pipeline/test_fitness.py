@@ -11,6 +11,9 @@ from sklearn.preprocessing import StandardScaler
 import linexport
 from linexport import AssumedRangeWarning, CoarseWarning, Column, ExportConfig, LinearModel
 from linexport.errors import ParityError
+from linexport.pipeline import _serve
+from linexport.serving import ServeConfig
+from linexport.serving._routes import _metadata
 
 QUICK = {"formats": ("onnx",), "probe_rows": 16}
 SECONDS = 1.7e9 + 60.0 * np.arange(100)
@@ -156,6 +159,8 @@ def test_what_is_forced_and_too_coarse_is_written_only_if_accepted(clock, tmp_pa
     assert "Parity: proven, but too coarse:" in (done.path / "README.md").read_text()
     with pytest.warns(CoarseWarning, match="too coarse, and was accepted so"):
         linexport.load(done.path)
+    served = _serve._Source(done.path, ServeConfig()).load()
+    assert _metadata(served)["parameters"] == {"too_coarse": done.manifest.coarse}
     assert linexport.verify(done.path, probe_rows=16).passed is False
     again = linexport.verify(done.path, probe_rows=16, accept_coarse=True)
     assert (again.verdict, again.passed) == ("too coarse", True)
