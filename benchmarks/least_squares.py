@@ -55,6 +55,7 @@ class Rows:
     notes = ()
     features_named = True
     weighting = None
+    encoding = None
 
     def __init__(
         self, features: np.ndarray, target: np.ndarray, *, read_once: bool = False

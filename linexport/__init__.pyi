@@ -8,6 +8,12 @@ from .bundle import (
     read_bundle as read_bundle,
 )
 from .columns import Column as Column
+from .encoding import (
+    CategoryColumn as CategoryColumn,
+    DateColumn as DateColumn,
+    Encoding as Encoding,
+    NumberColumn as NumberColumn,
+)
 from .errors import (
     ArtifactError as ArtifactError,
     AssumedRangeWarning as AssumedRangeWarning,

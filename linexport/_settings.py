@@ -148,7 +148,7 @@ def settings(cls: type[T]) -> type[T]:
 
     What depends on several fields, or is no matter of bounds, goes into its `__post_init__`.
     """
-    further: Callable[[T], None] | None = cls.__dict__.get("__post_init__")
+    further: Callable[[T], None] | None = getattr(cls, "__post_init__", None)  # a base's too
 
     def check(self: Any) -> None:
         for each in stated(made):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from linexport.columns import Column
+    from linexport.encoding import Encoding
     from linexport.model import LinearModel
 
 __all__ = [
@@ -246,6 +247,8 @@ class Fit:
     record: FitRecord
     """Settings, coefficients in raw units, metrics, distance from the optimum. A solver says what
     it alone knows: the rows, settings that it chose itself, statistics; train() adds the rest."""
+    encoding: "Encoding | None" = None
+    """What makes the features of a table's columns; None where they are its columns."""
     module: "nn.Linear | None" = None
     """The fit as a layer of torch, where the solver trains one: it takes the tensors trained on, in
     their dtype and where they lie. Its parameters' `grad` are those of `gradients`."""

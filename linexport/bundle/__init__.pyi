@@ -6,8 +6,8 @@ from ._manifest import (
     FileRecord as FileRecord,
     Manifest as Manifest,
     Origin as Origin,
-    feature_names as feature_names,
     is_bundle as is_bundle,
+    read_inputs as read_inputs,
 )
 from ._origin import (
     exact_origin as exact_origin,

@@ -21,6 +21,7 @@ import msgspec
 
 from linexport._files import parsing
 from linexport.columns import Column
+from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, BundleError
 from linexport.fit import Fitness, FitRecord
 from linexport.formats import FORMATS
@@ -96,6 +97,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """In the order of the input."""
     targets: tuple[Column, ...]
     """In the order of the output."""
+    encoding: Encoding | None = None
+    """What makes the features of a table's columns; None where they are its columns."""
     record: FitRecord
     error_budget: dict[str, ErrorBudget]
     """By target name."""
@@ -139,7 +142,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         targets = {column.name for column in self.targets}
         for names in (*by_target, *record.metrics.values()):
             _require_among(names, targets, "targets")
-        features = {column.name for column in self.features}
+        names = tuple(column.name for column in self.features)
+        if self.encoding is not None and self.encoding.features != names:
+            raise BundleError("the encoding makes other features than the model has")
+        features = set(names)
         _require_among(self.assumed_ranges, features, "features")
         for target, coefficients in record.coefficients.items():
             _require_among(coefficients.features, features, "features")
@@ -174,10 +180,13 @@ def encode_manifest(manifest: Manifest) -> bytes:
     Raises:
         BundleError: If a number is NaN or infinite, which JSON does not have.
     """
-    place = _find_non_finite(msgspec.to_builtins(manifest))
+    document = msgspec.to_builtins(manifest)
+    if manifest.encoding is None:
+        del document["encoding"]
+    place = _find_non_finite(document)
     if place is not None:
         raise BundleError(f"The manifest's {place.lstrip('.')} is not finite.")
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
 def decode_manifest(data: bytes) -> Manifest:
@@ -221,8 +230,8 @@ def is_bundle(path: Path) -> bool:
     return not path.suffix or path.is_dir()
 
 
-def feature_names(directory: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Return the features that a bundle states, in the order of the input.
+def read_inputs(directory: str | os.PathLike[str]) -> "tuple[str, ...] | Encoding":
+    """Return what `Table.batches` is to read for a bundle: its encoding, or its features' names.
 
     Only the manifest is looked at, so it takes `read_bundle` to say that they are the model's.
 
@@ -230,7 +239,7 @@ def feature_names(directory: str | os.PathLike[str]) -> tuple[str, ...]:
         BundleError: If there is no bundle, or its manifest is damaged or of a newer format.
     """
     manifest = read_at_once(Path(directory), read_manifest)
-    return tuple(column.name for column in manifest.features)
+    return manifest.encoding or tuple(column.name for column in manifest.features)
 
 
 def read_at_once(path: Path, read: Callable[[int], T]) -> T:

@@ -25,6 +25,7 @@ from linexport.bundle._manifest import (
 )
 from linexport.bundle._origin import origin_of
 from linexport.bundle._staging import exchange, remove_abandoned, staging
+from linexport.encoding import Encoding
 from linexport.errors import BundleError
 from linexport.fit import Fitness, FitRecord
 from linexport.model import LinearModel
@@ -45,6 +46,7 @@ def write_bundle(
     assumed_ranges: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     versions: Mapping[str, str],
     files: Mapping[str, bytes],
+    encoding: Encoding | None = None,
     overwrite: bool = False,
 ) -> Manifest:
     """Write a bundle, all or nothing; its parent directories are made where they are missing.
@@ -60,6 +62,7 @@ def write_bundle(
         versions: Of the packages that wrote the artifacts.
         files: The artifacts, parity.json and README.md by name; the weights are written from the
             model, and the manifest from all of this.
+        encoding: What makes the features of a table's columns, if they are not its columns.
         overwrite: Whether a bundle may be replaced.
 
     Returns:
@@ -78,6 +81,7 @@ def write_bundle(
         form=model.form,
         features=model.features,
         targets=model.targets,
+        encoding=encoding,
         record=record,
         error_budget=dict(error_budget),
         origin=None if origin is None else origin_of(origin, model),

@@ -136,7 +136,8 @@ def echo_exported(
         )
     else:
         lines = reporting.training_lines(*outcome, exported.model, exported.precision, truth=truth)
-        echo_lines(certificate.failures if quiet else (*before, *lines))
+        encoded = reporting.encoding_lines(exported.origin.encoding)
+        echo_lines(certificate.failures if quiet else (*before, *encoded, *lines))
         echo_verdict(certificate)
     exit_by_verdict(certificate)
 

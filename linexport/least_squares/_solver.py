@@ -164,7 +164,14 @@ def _dependence(fit: Solved, rows: Rows, config: LeastSquaresConfig) -> str:
 
 
 def _remedy(fit: Solved, rows: Rows) -> str:
-    names = [rows.features[j].name for j in sorted(fit.dependent)]
+    names = [column.name for column in rows.features]
+    if rows.encoding is not None:
+        columns = {column.name: column for column in rows.encoding.columns}
+        names = list(rows.encoding.feature_columns)
+        for j in sorted(fit.dependent):
+            if getattr(columns[names[j]], "reference", "") is None:
+                return "Compare levels with one of them, without --reference none, or add --l2 1"
+    names = list(dict.fromkeys(names[j] for j in sorted(fit.dependent)))
     listed = names if any("," in name for name in names) else [",".join(names)]
     what = "what is constant" if _constant(fit) == sorted(fit.dependent) else "what others tell"
     return f"Leave out {what} with {' '.join(f'--exclude {shlex.quote(n)}' for n in listed)}"

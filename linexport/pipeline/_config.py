@@ -9,7 +9,7 @@ from linexport.errors import ConfigError
 from linexport.fit import WeightsKind
 from linexport.formats import Format
 from linexport.parity import ProbeConfig
-from linexport.rows import MissingInFit
+from linexport.rows import EncodingConfig
 
 __all__ = ["DataConfig", "ExportConfig", "FitConfig"]
 
@@ -72,12 +72,9 @@ def chosen_formats(config: ExportConfig) -> list[Format]:
 
 
 @settings
-class DataConfig:
+class DataConfig(EncodingConfig):
     """What is done with the rows of a table; what `read_data` takes by these names."""
 
-    missing: MissingInFit = setting(
-        default="error", help="What to do with rows that have a missing or non-finite value."
-    )
     weights_kind: WeightsKind = setting(
         default="precision",
         help="What weights say of a row: precision, one over the variance of its error; frequency, "

@@ -124,7 +124,7 @@ def export(
     certificate = certificate.judged(written.fitness, accept_coarse=config.accept_coarse)
     manifest = None
     if certificate.passed:
-        card = reporting.model_card(model, record, budgets, certificate)
+        card = reporting.model_card(model, record, budgets, certificate, origin.encoding)
         manifest = bundle.write_bundle(
             output,
             model=model,
@@ -134,6 +134,7 @@ def export(
             fitness=written.fitness,
             assumed_ranges=assumed,
             versions=versions,
+            encoding=origin.encoding,
             files={**artifacts, CERTIFICATE_FILE: encode_certificate(certificate), CARD_FILE: card},
             overwrite=overwrite,
         )

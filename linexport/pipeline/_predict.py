@@ -15,6 +15,7 @@ from linexport.errors import ArtifactError, CoarseWarning, ConfigError
 from linexport.pipeline._opening import Artifact, opened, predicting_artifact
 
 if TYPE_CHECKING:
+    from linexport.encoding import Encoding
     from linexport.formats import Format
     from linexport.model import LinearModel
     from linexport.predicting import CheckRange, Missing, Predicted, Predictor
@@ -157,6 +158,12 @@ class _Used(NamedTuple):
     """The file that predicts."""
     coarse: str = ""
     """Why it is too coarse, in a sentence; empty where it is not, or that is not known."""
+    encoding: "Encoding | None" = None
+
+    @property
+    def inputs(self) -> "Encoding | tuple[str, ...]":
+        """What is read of a table."""
+        return self.encoding or self.model.feature_names
 
     def predictor(
         self, num_threads: int | None, check_range: "CheckRange", provider: str = "cpu"
@@ -168,7 +175,8 @@ class _Used(NamedTuple):
             num_threads = min(num_threads, os.cpu_count() or num_threads)
         with naming(self.path):  # loads onnxruntime: see `_begun`
             engine = self.format.engine(self.artifact, num_threads=num_threads, provider=provider)
-        return predicting.Predictor(engine, self.model.features, self.model.targets, check_range)
+        columns = self.model.features, self.model.targets
+        return predicting.Predictor(engine, *columns, check_range, self.encoding)
 
 
 def _begun(
@@ -179,13 +187,13 @@ def _begun(
     A bundle's manifest alone has them; NumPy and onnxruntime are loaded meanwhile, which takes as
     long as reading.
     """
-    names = batches = None
+    inputs = batches = None
     if isinstance(given, str | os.PathLike) and bundle.is_bundle(Path(given)):
-        names = bundle.feature_names(given)
-        batches = rows.batches(names, kept)
+        inputs = bundle.read_inputs(given)
+        batches = rows.batches(inputs, kept)
     used = _used(given)
-    if batches is None or used.model.feature_names != names:  # another bundle took its place
-        batches = rows.batches(used.model.feature_names, kept)
+    if batches is None or used.inputs != inputs:  # another bundle took its place
+        batches = rows.batches(used.inputs, kept)
     return used, batches
 
 
@@ -193,7 +201,8 @@ def _used(given: Any) -> _Used:
     found = opened(given)
     if not isinstance(found, Artifact):
         kind, data = predicting_artifact(found)
-        return _Used(found.path, found.model, kind, data, found.manifest.coarse)
+        stated = found.manifest
+        return _Used(found.path, found.model, kind, data, stated.coarse, stated.encoding)
     path, kind, data = found
     if not kind.predicts:
         raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from linexport import bundle, tables, training
 from linexport.columns import Column, split_names
@@ -24,7 +24,7 @@ from linexport.rows import (
 
 if TYPE_CHECKING:
     from linexport.fit import WeightsKind
-    from linexport.rows import MissingInFit, TableRows
+    from linexport.rows import TableRows
     from linexport.tables import Dialect, OnRead
     from linexport.training import Solver
 
@@ -40,7 +40,12 @@ def read_data(
     weights: str | None = None,
     weights_kind: "WeightsKind" = "precision",
     dialect: "Dialect | None" = None,
-    missing: "MissingInFit" = "error",
+    categorical: str | Sequence[str] | None = None,
+    reference: str | Sequence[str] | Mapping[str, str] | None = None,
+    missing: str | Sequence[str] | Mapping[str, str] = ("error",),
+    missing_indicator: bool = False,
+    unknown: Literal["error", "reference"] = "error",
+    date: str | Sequence[str] | Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     seed: int = 0,
     stream: bool = False,
@@ -60,7 +65,16 @@ def read_data(
             to a common factor, as in statsmodels' WLS and R's lm; or "frequency", how often a row
             occurred, which is a whole number.
         dialect: How a CSV file is written, if not as most are.
-        missing: What to do with rows that have a missing or non-finite value.
+        categorical: Columns whose values are levels, named as features are; "auto" for those of
+            text and truth values with at most 50 levels.
+        reference: The level that others are compared with, by column: {"kind": "flat"} or
+            "kind=flat". If not given, the most frequent; "none" for a feature of each level.
+        missing: What becomes of a missing value, in all columns or by column: "error" or "drop",
+            which leaves out rows with infinite values too; "mean", "median" or "zero" of numbers;
+            "level" or "reference" of categories.
+        missing_indicator: Whether each column that is filled gets a feature of 0 and 1 beside it.
+        unknown: What becomes of a level that occurs only when predicting.
+        date: Columns of dates: {"listed": "days-since:2020-01-01"}, or "listed=days-since:...".
         units: Of columns, by name.
         seed: Of the synthetic data.
         stream: Leave a table where it is, to be read as it is needed; least squares does so in
@@ -72,11 +86,19 @@ def read_data(
         DataError: If the table cannot be used.
         ConfigError: If columns are named without a table, or a table without a target.
     """
-    DataConfig(missing=missing, weights_kind=weights_kind)
+    config = DataConfig(
+        categorical=_several(categorical),
+        reference=_several(reference),
+        missing=_several(missing) or (),
+        missing_indicator=missing_indicator,
+        unknown=unknown,
+        date=_several(date),
+        weights_kind=weights_kind,
+    )
     if weights is None and weights_kind != "precision":
         raise ConfigError("The weights' kind is given, but no weights: pass --weights too.")
     if source is None:
-        if targets or features or exclude or weights or dialect:
+        if targets or features or exclude or weights or dialect or config.encodes:
             raise ConfigError("Columns are named, but no table: pass --data too.")
         rows = share_dataset(synthesize(seed=seed), ranks.rank, ranks.size)
         return _with_units(rows, units or {})
@@ -91,7 +113,7 @@ def read_data(
         exclude=split_names(exclude, table.names),
         weights=weights,
         weights_kind=weights_kind,
-        missing=missing,
+        config=config,
     )
     if ranks.size > 1:
         table_rows = table_rows.share(ranks.rank, ranks.size, ranks.gather)
@@ -161,6 +183,15 @@ def train_together(
                 raise ConfigError("Several ranks keep no test rows: leave the test fraction out.")
             rows, test = split(in_memory(rows), test_fraction, seed)
         return training.train(rows, solver=solver, test=test, on_epoch=on_epoch, ranks=ranks)
+
+
+def _several(values: str | Sequence[str] | Mapping[str, str] | None) -> tuple[str, ...] | None:
+    """Return what is said of columns as the command line has it."""
+    if isinstance(values, Mapping):
+        return tuple(f"{name}={what}" for name, what in values.items())
+    if isinstance(values, str):
+        return (values,)
+    return None if values is None else tuple(values)
 
 
 def _with_units(rows: "Dataset | TableRows", units: Mapping[str, str]) -> "Dataset | TableRows":

@@ -35,9 +35,9 @@ class RecordBatchPredictor:
             DataError: As `Predictor.predict`, rows being counted from 1 in these; if a kept column
                 is not there or one of two of that name; or if the rows are no pyarrow ones.
         """
-        _require_once(self.predictor.feature_names + self.keep, rows)
+        _require_once(self.predictor.column_names + self.keep, rows)
         prediction = self.predictor.predict(
-            rows.select(self.predictor.feature_names), missing=self.missing
+            rows.select(self.predictor.column_names), missing=self.missing
         )
         columns = [rows.column(name) for name in self.keep]
         columns += [pa.array(of_target) for of_target in prediction.T]

@@ -105,7 +105,7 @@ def write_parts(
     _make_directories(directory, pending)
     if pending:
         rest = table.only(plan.file for plan in pending)
-        with closing(rest.batches_and_ends(predictor.feature_names, keep)) as batches:
+        with closing(rest.batches_and_ends(predictor.inputs, keep)) as batches:
             for plan in pending:
                 of_file = cast("Iterator[Batch]", iter(batches.__next__, None))  # up to its end
                 predicted = write_batches(of_file, predictor, plan.output, missing=missing)

@@ -5,7 +5,7 @@ N rows, D features, K targets.
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,9 +16,6 @@ from linexport._arrays import FloatArray, FloatDType
 from linexport.columns import Column, listed
 from linexport.errors import ConfigError, DataError, ExtrapolationWarning
 from linexport.predicting._config import CheckRange, Missing
-
-_LONGEST_NAME = 100
-"""Characters of a name that a message repeats: strangers may send any."""
 
 
 class Given(msgspec.Struct, frozen=True, eq=False):
@@ -37,7 +34,8 @@ class Given(msgspec.Struct, frozen=True, eq=False):
 class Faults(msgspec.Struct, frozen=True):
     """Looks for what is at fault in the rows of one model."""
 
-    features: Sequence[Column]
+    columns: Sequence[str]
+    """What messages call each of the features: the column of the table that it is made of."""
     targets: Sequence[Column]
 
     def look(
@@ -75,7 +73,7 @@ class Faults(msgspec.Struct, frozen=True):
         return DataError(
             message,
             source=given.source,
-            column=self.features[place].name,
+            column=self.columns[place],
             row=given.first_row + row,
         )
 
@@ -169,18 +167,6 @@ class TrainingRange:
                 f"{message}, so not every row outside can be refused; use warn or off."
             )
         warnings.warn(f"{message}: not checked.", ExtrapolationWarning, stacklevel=2)
-
-
-def misnamed(row: Mapping[str, Any], names: Sequence[str], source: str, number: int) -> DataError:
-    """Say which of the names a row of named values lacks, or else what name it has beside them."""
-    has = f"a row has {listed(names)}"
-    lacking = next((name for name in names if name not in row), None)
-    if lacking is not None:
-        return DataError(f"There is no column '{lacking}'; {has}.", source=source, row=number)
-    known = set(names)
-    unknown = next(name for name in row if name not in known)
-    shown = unknown if len(unknown) <= _LONGEST_NAME else f"{unknown[:_LONGEST_NAME]}..."
-    return DataError(f"'{shown}' is no feature; {has}.", source=source, row=number)
 
 
 def all_finite(values: FloatArray) -> bool:

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport.columns import Column
+from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.formats import BoundRow, Engine
 from linexport.predicting._config import CheckRange, Missing
+from linexport.predicting._named import array_of
 from linexport.predicting._policy import (
     Faults,
     Given,
@@ -25,7 +27,6 @@ from linexport.predicting._policy import (
     all_finite,
     check_missing,
     check_mode,
-    misnamed,
     warn,
 )
 
@@ -51,7 +52,8 @@ class Predictor:
       range is refused, and so is a row whose prediction is.
     - NaN, or a value that is missing, is refused; with missing='nan' its row is predicted as NaN.
     - Infinity is always refused: it is no missing value, but one that overflowed somewhere.
-    - Features are found by name in whatever has names, else by their order.
+    - Features are found by name in whatever has names, else by their order. Where the model has an
+      encoding, what has names has the table's own columns, of text and numbers.
     - Rows outside the training range are dealt with as `check_range` says, after all these.
 
     What is refused is a DataError that names the source, the row and the column.
@@ -69,8 +71,12 @@ class Predictor:
     check_range: CheckRange = "off"
     """Whether a row outside the training range is predicted without a word, with an
     ExtrapolationWarning, or refused."""
+    encoding: Encoding | None = None
+    """What makes the features of a table's columns; None where they are its columns."""
     feature_names: tuple[str, ...] = field(init=False, repr=False)
     """D names."""
+    column_names: tuple[str, ...] = field(init=False, repr=False)
+    """Of the columns that a table must have."""
     target_names: tuple[str, ...] = field(init=False, repr=False)
     """K names."""
     _dtype: FloatDType = field(init=False, repr=False)
@@ -89,14 +95,25 @@ class Predictor:
         training_range = TrainingRange(self.features, self.runtime.dtype)
         if self.check_range != "off":
             training_range.require_known(self.check_range)
+        names = tuple(column.name for column in self.features)
+        encoding = self.encoding
         for name, value in (
-            ("feature_names", tuple(column.name for column in self.features)),
+            ("feature_names", names),
+            ("column_names", names if encoding is None else encoding.column_names),
             ("target_names", tuple(column.name for column in self.targets)),
             ("_dtype", self.runtime.dtype),
-            ("_faults", Faults(self.features, self.targets)),
+            (
+                "_faults",
+                Faults(names if encoding is None else encoding.feature_columns, self.targets),
+            ),
             ("_range", training_range),
         ):
             object.__setattr__(self, name, value)
+
+    @property
+    def inputs(self) -> "tuple[str, ...] | Encoding":
+        """What `Table.batches` is to read, to predict from its batches."""
+        return self.encoding or self.feature_names
 
     def predict(self, features: Any, *, missing: Missing = "error") -> FloatArray:
         """Predict every target for every row.
@@ -109,8 +126,8 @@ class Predictor:
             features: Shape (N, D): an array of any real dtype and memory order, a tensor or a
                 nested list; none of it masked. Or a table: polars (a LazyFrame too), pandas,
                 pyarrow, DuckDB or any other with the Arrow PyCapsule interface, or a mapping of
-                names to arrays or, for one row, to numbers. Its columns are found by name; their
-                order and other columns do not matter.
+                names to arrays or, for one row, to single values. Its columns are found by name;
+                their order and other columns do not matter.
             missing: Whether a row that lacks a value, or has NaN for it, is an error, or is
                 predicted as NaN.
 
@@ -174,12 +191,13 @@ class Predictor:
         return self._judged(Given(rounded, lambda: features, source, 1), missing, report)
 
     def from_rows(
-        self, rows: Sequence[Mapping[str, float | None]], *, source: str = "features"
+        self, rows: Sequence[Mapping[str, float | str | None]], *, source: str = "features"
     ) -> Float64Array:
-        """Return rows of named numbers as an array for `predict_array`.
+        """Return rows of named values as an array for `predict_array`.
 
-        Such a row is written for this model, so it has a value for every feature and no other; a
-        table may have other columns.
+        Such a row is written for this model, so it has a value for every column and no other; a
+        table may have other columns. Text is for columns that an encoding takes for categories or
+        dates.
 
         Args:
             rows: One mapping for each; None is a missing value.
@@ -189,14 +207,10 @@ class Predictor:
             Shape (N, D), NaN where a value is missing.
 
         Raises:
-            DataError: If a name is missing or unknown; its `row` is counted from 1.
+            DataError: If a name is missing or unknown, or a value is not what its column holds; its
+                `row` is counted from 1.
         """
-        known = set(self.feature_names)
-        for number, row in enumerate(rows, start=1):
-            if row.keys() != known:
-                raise misnamed(row, self.feature_names, source, number)
-        values = [[row[name] for name in self.feature_names] for row in rows]
-        return np.array(values, np.float64).reshape(len(rows), len(known))
+        return array_of(rows, self.inputs, self.column_names, source)
 
     def bind(self) -> BoundRow:
         """Return memory for one row, bound to the engine: the fastest way to predict row by row.
@@ -266,7 +280,7 @@ class Predictor:
         from linexport.tables import open_table  # with polars, which arrays do not need
 
         outside: list[OutsideRange] = []
-        batches = open_table(table).batches(self.feature_names)
+        batches = open_table(table).batches(self.inputs)
         predictions: FloatArray = np.concatenate(
             [self.predict_batch(batch, missing=missing, report=outside.append) for batch in batches]
         )
@@ -276,6 +290,8 @@ class Predictor:
 
     def _one_row(self, values: Mapping[Any, Any]) -> Float64Array | None:
         """Return (1, D) numbers; None where it takes a table to say what they are."""
+        if self.encoding is not None:
+            return None
         numbers = [values.get(name) for name in self.feature_names]
         return np.array([numbers], np.float64) if all(map(_is_exact, numbers)) else None
 

@@ -82,7 +82,7 @@ def write_predictions(
     check_output(output)
     if str(output) != "-":
         require_no_input([Path(output)], table.files)
-    with closing(batches or table.batches(predictor.feature_names, keep)) as rows:
+    with closing(batches or table.batches(predictor.inputs, keep)) as rows:
         return write_batches(rows, predictor, output, missing=missing)
 
 

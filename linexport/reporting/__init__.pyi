@@ -6,6 +6,7 @@ from ._document import (
     render as render,
     training_document as training_document,
 )
+from ._encoding import encoding_lines as encoding_lines
 from ._inspection import (
     bundle_lines as bundle_lines,
     onnx_lines as onnx_lines,

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from linexport.bundle import ErrorBudget
 from linexport.columns import Column
+from linexport.encoding import Encoding
 from linexport.fit import FitRecord
 from linexport.formats import FORMATS
 from linexport.model import LinearModel
 from linexport.parity import Certificate
+from linexport.reporting._encoding import encoding_lines
 from linexport.reporting._text import (
     budget_lines,
     certificate_lines,
@@ -34,6 +36,7 @@ def model_card(
     fit: FitRecord,
     budgets: Mapping[str, ErrorBudget],
     certificate: Certificate,
+    encoding: Encoding | None = None,
 ) -> bytes:
     """Return the card as Markdown: what it predicts, from what, how well, and how it is loaded."""
     features = ", ".join(f"`{name}`" for name in _names(model.features))
@@ -50,6 +53,7 @@ def model_card(
         "",
         *_PRECISION[certificate.dtype],
         "",
+        *_encoding(encoding),
         "## Fit",
         "",
         *_code("text", fit_lines(fit, model.targets)),
@@ -65,6 +69,21 @@ def model_card(
         "Check it again at any time with `linexport verify` on this directory.",
     ]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _encoding(encoding: Encoding | None) -> list[str]:
+    if encoding is None:
+        return []
+    names = ", ".join(f"`{name}`" for name in encoding.column_names)
+    return [
+        "## Encoding",
+        "",
+        f"These features are made of the columns {names} of a table: `linexport predict`, "
+        "`linexport.load` and HTTP take the table's own columns, the artifacts the features.",
+        "",
+        *_code("text", encoding_lines(encoding)),
+        "",
+    ]
 
 
 def _names(columns: Sequence[Column]) -> list[str]:

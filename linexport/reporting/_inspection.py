@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.parity import Certificate
+from linexport.reporting._encoding import encoding_lines
 from linexport.reporting._text import (
     budget_lines,
     conclusion,
@@ -36,6 +37,7 @@ def bundle_lines(manifest: Manifest, certificate: Certificate | None) -> list[st
         f"prediction [batch, {len(manifest.targets)}]",
         *_column_lines("feature", manifest.features),
         *_column_lines("target", manifest.targets),
+        *encoding_lines(manifest.encoding),
         *fit_lines(manifest.record, manifest.targets),
         *budget_lines(manifest.error_budget, manifest.record, manifest.features, manifest.targets),
         "Files, their sizes and digests checked",

@@ -1,5 +1,5 @@
 from ._config import (
-    MissingInFit as MissingInFit,
+    EncodingConfig as EncodingConfig,
     SyntheticConfig as SyntheticConfig,
 )
 from ._dataset import (

@@ -1,12 +1,17 @@
-"""Settings of synthetic data, and of what becomes of rows that lack a value."""
+"""Settings of synthetic data, and of how columns of a table become features."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Literal
 
 from linexport._settings import setting, settings
 from linexport.errors import ConfigError
 
-MissingInFit: TypeAlias = Literal["error", "drop"]
-"""Whether a row that lacks a value is refused, or left out of a fit."""
+FILLS = ("mean", "median", "zero")
+"""What stands for a missing number."""
+LEVELS = ("level", "reference")
+"""What a missing category is."""
+REFUSALS = ("drop", "error")
+"""Rows that lack a value are left out, or refused."""
 
 
 @settings
@@ -20,7 +25,58 @@ class SyntheticConfig:
     seed: int = setting(default=0, minimum=0, help="Of the random numbers.")
 
 
-def check_missing(missing: str) -> None:
-    """Raise ConfigError unless it is one of the two."""
-    if missing not in ("error", "drop"):
-        raise ConfigError(f"missing must be 'error' or 'drop', got {missing!r}.")
+@settings
+class EncodingConfig:
+    """How columns become features; levels and fills are found in the rows, and then stay."""
+
+    categorical: tuple[str, ...] | None = setting(
+        default=None,
+        metavar="NAME[,NAME...]|auto",
+        help="Columns whose values are levels, each a feature of 0 and 1; auto for those of text "
+        "and truth values with at most 50.",
+    )
+    reference: tuple[str, ...] | None = setting(
+        default=None,
+        metavar="NAME=LEVEL|none",
+        help="The level that the others are compared with; the most frequent if not given, none "
+        "for a feature of each level, which takes a ridge.",
+    )
+    missing: tuple[str, ...] = setting(
+        default=("error",),
+        metavar="[NAME=]WHAT",
+        help="A missing value: error, drop (its row), for numbers mean, median or zero, for "
+        "categories level (of its own) or reference; of one column or of all.",
+    )
+    missing_indicator: bool = setting(
+        default=False,
+        help="One more feature of 0 and 1 for each column whose missing values are filled.",
+    )
+    unknown: Literal["error", "reference"] = setting(
+        default="error", help="What becomes of a level that occurs only when predicting."
+    )
+    date: tuple[str, ...] | None = setting(
+        default=None,
+        metavar="NAME=days-since:DATE",
+        help="A column of dates, as the days since one, such as 2020-01-01.",
+    )
+
+    def __post_init__(self) -> None:
+        for value in self.missing:
+            what = value.rpartition("=")[2]
+            if what not in (*FILLS, *LEVELS, *REFUSALS):
+                raise ConfigError(
+                    f"missing must be {_either((*REFUSALS, *FILLS, *LEVELS))}, got {what!r}."
+                )
+
+    @property
+    def encodes(self) -> bool:
+        """Whether anything is asked for that numbers as they are do not have."""
+        whats = {value.rpartition("=")[2] for value in self.missing}
+        return bool(
+            self.categorical or self.reference or self.date or self.missing_indicator
+        ) or not whats <= {*REFUSALS}
+
+
+def _either(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}"

@@ -1,6 +1,6 @@
 """Rows to train on, held in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
 from linexport.columns import Column, require_unique
+from linexport.encoding import Encoding
 from linexport.errors import ConfigError, DataError
 from linexport.fit import Weighting
 from linexport.rows._row_numbers import counting
@@ -53,6 +54,10 @@ class Rows(Protocol):
 
         None if it is float64's.
         """
+
+    @property
+    def encoding(self) -> Encoding | None:
+        """What makes the features of a table's columns; None where they are its columns."""
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -109,6 +114,8 @@ class Dataset:
     """Sentences for the user, on columns that may be no data."""
     features_named: bool = True
     """Whether the user named them; else they are all columns that were left of a table."""
+    encoding: Encoding | None = None
+    """What made the features of a table's columns; None where they are its columns."""
     read_once: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -135,7 +142,7 @@ class Dataset:
         if values is None or values.shape != (self.num_rows,):
             raise DataError(f"{self.num_rows} rows take as many weights.", source=self.source)
         name, source = weighting.column, self.source
-        finite_rows(values[:, None], [name], source=source, first_row=1, missing="error")
+        finite_rows(values[:, None], [name], source=source, first_row=1)
         check_weights(values, weighting, source=source, first_row=1)
 
     @property
@@ -258,26 +265,36 @@ def write_dataset(dataset: Dataset, output: str | Path) -> None:
 
 
 def finite_rows(
-    values: Float64Array, names: Sequence[str], *, source: str, first_row: int, missing: str
+    values: Float64Array,
+    names: Sequence[str],
+    *,
+    source: str,
+    first_row: int,
+    drop: Collection[str] = (),
 ) -> Float64Array:
     """Return the rows of (N, C) values in which every value is finite.
 
     Raises:
-        DataError: At the first other row, unless missing is 'drop'.
+        DataError: At the first other row, unless the value is of one of the columns to drop.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # half the time of asking each value: NaN and infinity spread
             return values
     finite = np.isfinite(values)
+    if drop:
+        may_drop = np.array([name in drop for name in names])
+        kept = finite[:, may_drop].all(axis=1)
+        values, finite = values[kept], finite[kept]
+        first_row_of = first_row + np.flatnonzero(kept)
+    else:
+        first_row_of = first_row + np.arange(len(values))
     if finite.all():  # it was the sum that overflowed
         return values
-    if missing == "drop":
-        return values[finite.all(axis=1)]
     row, column = np.argwhere(~finite)[0]
     value = values[row, column]
     seen = "There is no value; fill it in" if np.isnan(value) else f"{value} is given; correct it"
     raise DataError(
-        f"{seen}, or {_DROP}.", source=source, column=names[column], row=first_row + int(row)
+        f"{seen}, or {_DROP}.", source=source, column=names[column], row=int(first_row_of[row])
     )
 
 

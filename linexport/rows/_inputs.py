@@ -159,7 +159,7 @@ def as_dataset(
     names = [column.name for column in feature_columns + target_columns]
     values = np.concatenate([feature_values, target_values], axis=1)
     is_tensor = hasattr(features, "detach")
-    finite_rows(values, names, source=source, first_row=1, missing="error")
+    finite_rows(values, names, source=source, first_row=1)
     require_rows(len(values), source)
     return Dataset(
         feature_values=values[:, :num_features],

@@ -7,10 +7,12 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column, named_columns, option, require_known
+from linexport.encoding import Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.fit import Weighting, WeightsKind
-from linexport.rows._config import MissingInFit, check_missing
+from linexport.rows._config import EncodingConfig
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
+from linexport.rows._missing import MissingRules
 from linexport.rows._precision import unit_roundoffs
 from linexport.rows._row_numbers import features_left
 from linexport.rows._weights import check_weights
@@ -35,9 +37,12 @@ class TableRows:
     """Shape (D + K,), of the format that each column came in: the widest of all files read."""
     weighting: Weighting | None = None
     """Which column weights the rows; None where each counts once."""
+    encoding: Encoding | None = None
+    """What makes the features of the table's columns; None where they are its columns."""
     _table: Table
     """All of it, or a rank's share."""
-    _missing: MissingInFit
+    _drop: frozenset[str]
+    """Columns whose missing values leave their rows out."""
     _gather: Gather = alone
     """From all ranks that share the table."""
 
@@ -68,6 +73,33 @@ class TableRows:
         """Return the same rows under columns that say more of them; names stay as they are."""
         return replace(self, features=features, targets=targets)
 
+    def _encoded(self, config: EncodingConfig, rules: MissingRules) -> "TableRows":
+        """Return the same rows with features made of the columns as asked.
+
+        Raises:
+            DataError, ConfigError: As `choose_encoding`.
+        """
+        names = [column.name for column in self.features]
+        if not config.encodes:
+            drop = frozenset(name for name in names if rules.of_number(name) == "drop")
+            return replace(self, _drop=self._drop | drop)
+        from linexport.rows._encoding import choose_encoding  # with polars
+
+        if self.read_once:
+            raise DataError(
+                "It can be read only once, but categories and fills are looked for before "
+                "training; save it to a file.",
+                source=self.source,
+            )
+        encoding, notes = choose_encoding(self._table, names, config, rules)
+        return replace(
+            self,
+            features=named_columns(encoding.features, self.source),
+            encoding=encoding,
+            notes=(*self.notes, *notes),
+            _drop=self._drop | {c.name for c in encoding.columns if rules.of(c) == "drop"},
+        )
+
     def batches(self) -> Iterator[tuple[Float64Array, ...]]:
         """Yield finite features (n, D), targets (n, K) and, where rows have weights, these (n,).
 
@@ -78,30 +110,40 @@ class TableRows:
         try:
             yield from self._finite_batches()
         except DataError as error:
-            raise self._explained(error) from error
+            from linexport.rows._unusable import explained  # with polars
 
-    def _explained(self, error: DataError) -> DataError:
-        """Return what to say of a value that cannot be used: of all columns that hold such."""
-        if error.column is None or self.read_once:
-            return error
-        from linexport.rows._unusable import unusable  # with polars
-        from linexport.tables import look
+            targets = [column.name for column in self.targets]
+            raise explained(error, self._table, self._number_names, targets) from error
 
-        named = ([column.name for column in part] for part in (self.features, self.targets))
-        return unusable(look(self._table), *named, is_file=bool(self._table.files)) or error
+    @property
+    def _number_names(self) -> list[str]:
+        """Of the columns that must hold numbers to be features."""
+        if self.encoding is None:
+            return [column.name for column in self.features]
+        return [c.name for c in self.encoding.columns if isinstance(c, NumberColumn)]
+
+    @property
+    def _wanted(self) -> tuple[Sequence[str] | Encoding, list[str]]:
+        """What to read, and the column that each of the numbers is made of."""
+        others = [column.name for column in self.targets]
+        others += [] if self.weighting is None else [self.weighting.column]
+        if self.encoding is None:
+            names = [column.name for column in self.features] + others
+            return names, names
+        more = tuple(NumberColumn(name=name) for name in others)
+        read = Encoding(columns=(*self.encoding.columns, *more))
+        return read, list(read.feature_columns)
 
     def _finite_batches(self) -> Iterator[tuple[Float64Array, ...]]:
-        names = [column.name for column in self.features + self.targets]
-        num_features, num_columns = len(self.features), len(names)
-        names += [] if self.weighting is None else [self.weighting.column]
+        wanted, names = self._wanted
+        num_features = len(self.features)
+        num_columns = num_features + len(self.targets)
         num_rows = num_read = 0
-        for values, source, first_row in self._read(names):
+        for values, source, first_row in self._read(wanted):
             num_read += len(values)
             if self.weighting is not None:
                 check_weights(values[:, -1], self.weighting, source=source, first_row=first_row)
-            kept = finite_rows(
-                values, names, source=source, first_row=first_row, missing=self._missing
-            )
+            kept = finite_rows(values, names, source=source, first_row=first_row, drop=self._drop)
             features, targets = kept[:, :num_features], kept[:, num_features:num_columns]
             num_rows += len(kept)
             yield (features, targets, *kept.T[num_columns:])
@@ -110,9 +152,9 @@ class TableRows:
         self.rows_dropped = num_read - num_rows
         require_rows(num_rows, self.source, rows_dropped=self.rows_dropped)
 
-    def _read(self, names: Sequence[str]) -> Iterator[tuple[Float64Array, str, int]]:
+    def _read(self, wanted: Sequence[str] | Encoding) -> Iterator[tuple[Float64Array, str, int]]:
         """Yield values (n, C), the file that they come from, and the number of the first row."""
-        for batch in self._table.batches(names, text_remedy=self._text_remedy):
+        for batch in self._table.batches(wanted, text_remedy=self._text_remedy):
             roundoff = unit_roundoffs(batch.number_types[: len(self.features + self.targets)])
             known = self.unit_roundoff
             self.unit_roundoff = roundoff if known is None else np.maximum(known, roundoff)
@@ -133,7 +175,7 @@ def training_rows(
     exclude: Sequence[str] = (),
     weights: str | None = None,
     weights_kind: WeightsKind = "precision",
-    missing: MissingInFit = "error",
+    config: EncodingConfig | None = None,
 ) -> TableRows:
     """Choose the columns to fit, without reading a row.
 
@@ -145,14 +187,14 @@ def training_rows(
         exclude: Columns to leave out.
         weights: The column that weights the rows; least squares heeds it.
         weights_kind: What the weights are.
-        missing: Whether a row with a missing or non-finite value in one of these columns is an
-            error or is left out.
+        config: What becomes of columns that are no numbers, and of missing values.
 
     Raises:
-        DataError: If a name is unknown, given twice or in two roles, or no feature is left.
-        ConfigError: If missing is neither.
+        DataError: If a name is unknown, given twice or in two roles, or no feature is left; or a
+            column does not hold what it is said to.
+        ConfigError: If what is asked for cannot be.
     """
-    check_missing(missing)
+    config = config or EncodingConfig()
     chosen_targets = [targets] if isinstance(targets, str) else list(targets)
     roles = {
         "target": chosen_targets,
@@ -166,15 +208,18 @@ def training_rows(
         chosen_features, notes = features_left(table, taken)
     if not chosen_features:
         raise DataError("No feature is left to predict from.", source=table.source)
-    return TableRows(
+    rules = MissingRules(config.missing, table.names, table.source)
+    others = [*chosen_targets, *([] if weights is None else [weights])]
+    rows = TableRows(
         _table=table,
         features=named_columns(chosen_features, table.source),
         targets=named_columns(chosen_targets, table.source),
         notes=notes,
         features_named=features is not None,
-        _missing=missing,
+        _drop=frozenset(name for name in others if rules.of_other(name) == "drop"),
         weighting=None if weights is None else Weighting(column=weights, kind=weights_kind),
     )
+    return rows._encoded(config, rules)  # noqa: SLF001 - its own class
 
 
 def read_rows(rows: Rows) -> Dataset:
@@ -208,6 +253,7 @@ def read_rows(rows: Rows) -> Dataset:
         weights=weights[0] if weights else None,
         notes=rows.notes,
         features_named=rows.features_named,
+        encoding=rows.encoding,
     )
 
 

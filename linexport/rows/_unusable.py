@@ -5,14 +5,30 @@ from collections.abc import Iterator, Sequence
 
 from linexport.columns import listed, option
 from linexport.errors import DataError
-from linexport.tables import MOST_LEVELS, ColumnLook, TableLook
+from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
 _MOST_SAID = 12
 _LONGEST = 20
 
 
+def explained(
+    error: DataError, table: Table, features: Sequence[str], targets: Sequence[str] = ()
+) -> DataError:
+    """Return what to say of a value that cannot be used: of all columns that hold such.
+
+    Args:
+        error: What was found.
+        table: Where, if it can be read again.
+        features: Its columns that must hold numbers.
+        targets: And those to predict.
+    """
+    if error.column is None or table.num_bytes is None:
+        return error
+    return unusable(look(table), features, targets, is_file=bool(table.files)) or error
+
+
 def unusable(
-    look: TableLook, features: Sequence[str], targets: Sequence[str], *, is_file: bool
+    found_in: TableLook, features: Sequence[str], targets: Sequence[str], *, is_file: bool
 ) -> DataError | None:
     """Say which of some columns cannot be fitted to as they are, and what each is.
 
@@ -21,19 +37,21 @@ def unusable(
         is better shown where it is.
     """
     wanted = {*features, *targets}
-    found = [column for column in look.columns if column.name in wanted and not column.is_usable]
+    found = [
+        column for column in found_in.columns if column.name in wanted and not column.is_usable
+    ]
     if all(_is_but_one_value(column) for column in found) or (
         len(found) == 1 and found[0].kind in ("number", "boolean") and not found[0].readings
     ):
         return None
     said = [f"'{column.name}' {_what(column)}" for column in found[:_MOST_SAID]]
     more = f"; and {len(found) - _MOST_SAID} more" if len(found) > _MOST_SAID else ""
-    remedies = ", and ".join(_remedies(found, look.readings, targets))
-    how = f"linexport describe {shlex.quote(look.source)}"
+    remedies = ", and ".join(_remedies(found, found_in.readings, targets))
+    how = f"linexport describe {shlex.quote(found_in.source)}"
     return DataError(
         f"{'; '.join(said)}{more}: {remedies}; "
         f"{how if is_file else 'linexport.describe(table)'} shows what each column holds.",
-        source=look.source,
+        source=found_in.source,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from linexport import bundle
 from linexport._files import naming, parsing, read_artifact
 from linexport.columns import Column, listed
+from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, ModelError
 from linexport.fit import Fit, FitRecord
 from linexport.model import LinearModel
@@ -48,6 +49,8 @@ class Imported:
     """Likewise of the targets."""
     record: FitRecord | None = None
     """How the model came about, where it was fitted or exported here before."""
+    encoding: Encoding | None = None
+    """What makes the features of a table's columns; None where they are its columns."""
     rounded: Mapping[str, float] = field(default_factory=dict)
     """By target name, how far rounding has moved predictions from that fit's already, over the
     training range, in target units."""
@@ -177,7 +180,8 @@ def read(thing: Any) -> Imported:
         case LinearModel():
             return _named(thing, "LinearModel")
         case Fit():
-            return _named(thing.model, f"linexport {thing.record.solver}", record=thing.record)
+            name = f"linexport {thing.record.solver}"
+            return _named(thing.model, name, record=thing.record, encoding=thing.encoding)
         case bundle.Bundle():
             manifest = thing.manifest
             rounded = {name: budget.export for name, budget in manifest.error_budget.items()}
@@ -185,6 +189,7 @@ def read(thing: Any) -> Imported:
                 thing.model,
                 "linexport bundle",
                 record=manifest.record,
+                encoding=manifest.encoding,
                 rounded=rounded,
                 kept=bundle.exact_origin(manifest),
             )

@@ -10,6 +10,7 @@ from ._look import (
     TableLook as TableLook,
     look as look,
 )
+from ._memory import table_of as table_of
 from ._opening import (
     open_table as open_table,
 )

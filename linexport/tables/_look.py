@@ -4,17 +4,20 @@ A column of text is told by what its values have in common; each value counts fo
 patterns that it has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from linexport.encoding import BOOLEANS
 from linexport.tables._dialect import Dialect
+from linexport.tables._encoded import canonical, frame_of
 from linexport.tables._numbers import as_numbers, present
 from linexport.tables._readings import Readings
-from linexport.tables._tables import Batch, Table
+from linexport.tables._tables import Table
 
 __all__ = ["MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
 
@@ -92,17 +95,28 @@ class TableLook(msgspec.Struct, frozen=True, kw_only=True):
     """As a column's, but for all columns together that have any."""
 
 
-def look(table: Table) -> TableLook:
+def look(
+    table: Table,
+    names: Sequence[str] | None = None,
+    *,
+    most_levels: Mapping[str, int] = MappingProxyType({}),
+) -> TableLook:
     """Look at every value of every column, once.
+
+    Args:
+        table: Any.
+        names: Of the columns to look at, at least one; all if not given.
+        most_levels: Of columns of which more than MOST_LEVELS are to be counted.
 
     Raises:
         DataError: If the table cannot be read.
     """
-    seen = [_Seen(name, table.dialect) for name in table.names]
-    for batch in table.batches_and_ends((), kept=table.names):
+    names = table.names if names is None else names
+    seen = [_Seen(name, table.dialect, most_levels.get(name, MOST_LEVELS)) for name in names]
+    for batch in table.batches_and_ends((), kept=names):
         if batch is None:
             continue
-        frame = _frame(batch)
+        frame = frame_of(batch.kept_and((), np.empty((batch.num_rows, 0))))
         for column in seen:
             column.add(frame.get_column(column.name))
     columns = tuple(column.look() for column in seen)
@@ -117,17 +131,12 @@ def look(table: Table) -> TableLook:
     )
 
 
-def _frame(batch: Batch) -> pl.DataFrame:
-    import numpy as np  # see linexport.tables
-
-    return pl.DataFrame(batch.kept_and((), np.empty((batch.num_rows, 0))))
-
-
 class _Seen:
     """What was seen of one column so far."""
 
-    def __init__(self, name: str, dialect: Dialect | None) -> None:
+    def __init__(self, name: str, dialect: Dialect | None, most_levels: int) -> None:
         self.name = name
+        self._most_levels = most_levels
         self._dialect = dialect or Dialect()
         self.readings = Readings(dialect)
         self.rows = self.missing = 0
@@ -141,7 +150,7 @@ class _Seen:
         self.rows += len(values)
         text = values
         if values.dtype in (pl.String, pl.Categorical, pl.Enum):
-            text = present(values.cast(pl.String), self._dialect)
+            text = present(canonical(values.cast(pl.String)), self._dialect)
         elif values.dtype.is_float():
             text = values.fill_nan(None)
         found = text.drop_nulls()
@@ -177,10 +186,13 @@ class _Seen:
         if self.levels is None or found.dtype.is_nested():
             self.levels = None
             return
-        counts = found.cast(pl.String).value_counts()
-        for value, count in counts.head(MOST_LEVELS + 1).iter_rows():
+        text = found.cast(pl.String)
+        if found.dtype.is_float():  # 7.0 is the level 7, as a column of whole numbers has it
+            text = text.str.strip_suffix(".0")
+        counts = text.value_counts()
+        for value, count in counts.head(self._most_levels + 1).iter_rows():
             self.levels[value] = self.levels.get(value, 0) + count
-        if len(self.levels) > MOST_LEVELS:
+        if len(self.levels) > self._most_levels:
             self.levels = None
 
     def look(self) -> ColumnLook:

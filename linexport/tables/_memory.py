@@ -14,7 +14,7 @@ from linexport._arrays import tensor_to_numpy
 from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._frames import Frame, index_columns
-from linexport.tables._tables import Batch, Part, Selection, unreadable
+from linexport.tables._tables import Batch, Part, Selection, Table, unreadable
 
 Choose = Callable[[list[str]], Any]
 """Returns a table of some of the columns."""
@@ -41,6 +41,15 @@ def in_memory(source: Any) -> Part:
         f"A {name} is no table: give a path, a polars, pandas, pyarrow or DuckDB table, or a "
         "mapping of column names to arrays."
     )
+
+
+def table_of(columns: Mapping[str, Any], source: str) -> Table:
+    """Return lists of one length by name as a table that messages call so.
+
+    Raises:
+        DataError: As `in_memory`.
+    """
+    return Table(source, [_mapping(columns, source)])
 
 
 class Columns:

@@ -95,7 +95,7 @@ def train(
         optimum=distances,
     )
     warnings = (*rows.notes, *_counting(rows, fit), *fit.warnings, *_far(distances, fit.remedy))
-    return replace(fit, record=record, warnings=warnings)
+    return replace(fit, record=record, encoding=rows.encoding, warnings=warnings)
 
 
 def _counting(rows: Rows, fit: Fit) -> Iterator[str]:

@@ -103,7 +103,7 @@ linexport.predict_table({str(bundle)!r}, {str(source)!r}, {str(output)!r})
 def test_a_bundle_that_takes_the_place_of_another_is_given_its_own_features(
     bundle, tmp_path, monkeypatch, stated
 ):
-    monkeypatch.setattr(linexport.bundle, "feature_names", lambda _: stated)
+    monkeypatch.setattr(linexport.bundle, "read_inputs", lambda _: stated)
     pl.DataFrame(ROWS).write_parquet(tmp_path / "in.parquet")
     linexport.predict_table(bundle, tmp_path / "in.parquet", tmp_path / "out.parquet")
     assert pl.read_parquet(tmp_path / "out.parquet").to_dict(as_series=False) == EXPECTED

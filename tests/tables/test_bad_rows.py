@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, strategies as st
-from reading import read_dataset
+from reading import DROPPING, read_dataset
 
-from linexport.errors import ConfigError, DataError
+from linexport.errors import DataError
 from linexport.rows._table_rows import training_rows
 from linexport.tables._opening import open_table
 
@@ -348,12 +348,6 @@ def test_standard_input_that_is_closed_is_refused(monkeypatch):
         open_table("-")
 
 
-def test_missing_is_an_error_or_drops(write):
-    table = open_table(write("x,y\n1,2\n"))
-    with pytest.raises(ConfigError, match="missing must be 'error' or 'drop', got 'ignore'"):
-        training_rows(table, targets="y", missing="ignore")
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -364,5 +358,5 @@ def test_missing_is_an_error_or_drops(write):
 def test_what_is_left_after_dropping_is_checked_too(write, content, message):
     table = open_table(write(content))
     with pytest.raises(DataError) as caught:
-        read_dataset(table, targets="y", missing="drop")
+        read_dataset(table, targets="y", config=DROPPING)
     assert str(caught.value).startswith(message)

@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from reading import read_dataset
+from reading import DROPPING, read_dataset
 
 from linexport.columns import default_columns
 from linexport.errors import ConfigError, DataError
@@ -65,7 +65,7 @@ def test_integers_beyond_float64_are_rounded_to_it():
 
 def test_dropping_leaves_out_and_counts_the_rows_without_a_value(write):
     source = write("x,note,y\n1,,2\nNA,a,3\n3,,inf\n4,,\n5,,6\n7,b,9\n")
-    rows = training_rows(open_table(source), targets="y", features=["x"], missing="drop")
+    rows = training_rows(open_table(source), targets="y", features=["x"], config=DROPPING)
     for _ in range(2):
         batches = list(rows.batches())
         assert np.concatenate([x for x, _ in batches]).ravel().tolist() == [1.0, 5.0, 7.0]
@@ -185,7 +185,7 @@ def test_rows_in_memory_take_only_weights_that_can_be(kind, bad, why):
 
 def test_a_row_left_out_takes_its_weight_along():
     frame = pl.DataFrame({"x": [1.0, 2, 3, 4], "y": [1.0, None, 5, 6], "w": [1.0, 2, None, 4]})
-    dataset = read_dataset(open_table(frame), targets="y", weights="w", missing="drop")
+    dataset = read_dataset(open_table(frame), targets="y", weights="w", config=DROPPING)
     assert dataset.feature_values.ravel().tolist() == [1, 4]
     assert dataset.weights.tolist() == [1, 4]
     parts = split(dataset, 0.5, 0)

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow.parquet
 import pytest
 from hypothesis import given, strategies as st
+from reading import DROPPING
 from threaded_ranks import on_ranks
 
 from linexport.errors import ConfigError, DataError
@@ -195,7 +196,7 @@ def test_a_feature_may_be_constant_within_a_share(tmp_path):
 def test_rows_dropped_are_counted_over_all_shares(tmp_path):
     frame = pl.DataFrame({"x": [1.0, None, 3.0, None], "y": [1.0, 2.0, 3.0, 4.0]})
     frame.write_parquet(tmp_path / "a.parquet", row_group_size=2)
-    datasets = read_on_ranks(tmp_path / "a.parquet", 2, missing="drop")
+    datasets = read_on_ranks(tmp_path / "a.parquet", 2, config=DROPPING)
     assert [dataset.rows_dropped for dataset in datasets] == [2, 2]
     assert [dataset.num_rows for dataset in datasets] == [1, 1]
 
@@ -203,7 +204,7 @@ def test_rows_dropped_are_counted_over_all_shares(tmp_path):
 def test_no_rows_in_all_shares_are_refused_by_all(tmp_path):
     frame = pl.DataFrame({"x": [None, None, None, None], "y": [1.0, 2.0, 3.0, 4.0]})
     frame.write_parquet(tmp_path / "a.parquet", row_group_size=2)
-    for error in read_on_ranks(tmp_path / "a.parquet", 2, missing="drop"):
+    for error in read_on_ranks(tmp_path / "a.parquet", 2, config=DROPPING):
         assert isinstance(error, DataError)
         assert "There are no rows after 4 were left out." in str(error)
 

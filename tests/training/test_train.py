@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from reading import DROPPING
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from linexport.errors import ConfigError, DataError, TrainingError
@@ -181,7 +182,7 @@ def test_rows_that_were_dropped_are_counted(arrays):
     target = target.copy()
     target[3] = np.nan
     table = open_table({"x1": features[:, 0], "x2": features[:, 1], "y": target})
-    result = train(training_rows(table, targets="y", missing="drop"))
+    result = train(training_rows(table, targets="y", config=DROPPING))
     assert (result.record.rows, result.record.rows_dropped) == (119, 1)
 
 

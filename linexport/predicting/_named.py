@@ -1,0 +1,51 @@
+"""Rows as mappings of names to values, as they come over HTTP."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from linexport._arrays import Float64Array
+from linexport.columns import listed
+from linexport.encoding import Encoding
+from linexport.errors import DataError
+
+_LONGEST_NAME = 100
+"""Characters of a name that a message repeats: strangers may send any."""
+
+
+def array_of(
+    rows: Sequence[Mapping[str, Any]],
+    inputs: tuple[str, ...] | Encoding,
+    names: tuple[str, ...],
+    source: str,
+) -> Float64Array:
+    """Return the features (N, D) of rows that have a value of each name and of no other.
+
+    Raises:
+        DataError: If a name is missing or unknown, or a value is not what its column holds.
+    """
+    known = set(names)
+    for number, row in enumerate(rows, start=1):
+        if row.keys() != known:
+            raise misnamed(row, names, source, number)
+    if not isinstance(inputs, Encoding):
+        values = [[row[name] for name in names] for row in rows]
+        return np.array(values, np.float64).reshape(len(rows), len(names))
+    from linexport.tables import table_of  # with polars
+
+    columns = {name: [row[name] for row in rows] for name in names}
+    batches = table_of(columns, source).batches(inputs)
+    return np.concatenate([block for batch in batches for _, block in batch.blocks()])
+
+
+def misnamed(row: Mapping[str, Any], names: Sequence[str], source: str, number: int) -> DataError:
+    """Say which of the names a row of named values lacks, or else what name it has beside them."""
+    has = f"a row has {listed(names)}"
+    lacking = next((name for name in names if name not in row), None)
+    if lacking is not None:
+        return DataError(f"There is no column '{lacking}'; {has}.", source=source, row=number)
+    known = set(names)
+    unknown = next(name for name in row if name not in known)
+    shown = unknown if len(unknown) <= _LONGEST_NAME else f"{unknown[:_LONGEST_NAME]}..."
+    return DataError(f"'{shown}' is no feature; {has}.", source=source, row=number)
