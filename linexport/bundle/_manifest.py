@@ -168,6 +168,13 @@ def _require_sizes(origin: Origin, num_targets: int, num_features: int) -> None:
     if any(found != expected for found, expected in sizes):
         raise BundleError("origin must have a weight for each target and feature, and a bias")
 
+    def document(self) -> dict[str, Any]:
+        """Return what manifest.json holds."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        if self.encoding is None:
+            del document["encoding"]
+        return document
+
 
 def _require_among(names: Iterable[str], known: set[str], what: str) -> None:
     if strangers := set(names) - known:
@@ -180,9 +187,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
     Raises:
         BundleError: If a number is NaN or infinite, which JSON does not have.
     """
-    document = msgspec.to_builtins(manifest)
-    if manifest.encoding is None:
-        del document["encoding"]
+    document = manifest.document()
     place = _find_non_finite(document)
     if place is not None:
         raise BundleError(f"The manifest's {place.lstrip('.')} is not finite.")

@@ -88,11 +88,18 @@ class _Source:
             runtime = kind.engine(artifact, num_threads=1)  # requests run beside each other
             _require_structure(opened, runtime)
             _require_parity(opened, runtime)
+        encoding = opened.manifest.encoding
+        if encoding is not None:
+            import polars  # noqa: F401, ICN001 - not while the first request waits for it
         return ServedModel(
             name=self.name,
             version=hashlib.sha256(artifact).hexdigest()[:VERSION_DIGITS],
             predictor=Predictor(
-                runtime, opened.model.features, opened.model.targets, self.config.check_range
+                runtime,
+                opened.model.features,
+                opened.model.targets,
+                self.config.check_range,
+                encoding,
             ),
             missing=self.config.missing,
             coarse=opened.manifest.coarse,

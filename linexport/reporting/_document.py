@@ -54,7 +54,7 @@ def bundle_document(
         "path": _unicode(path),
         "verdict": None if certificate is None else certificate.verdict,
         "digests_checked": True,  # a bundle whose digests differ is not opened
-        "manifest": msgspec.to_builtins(manifest),
+        "manifest": manifest.document(),
         "certificate": msgspec.to_builtins(certificate),
     }
 

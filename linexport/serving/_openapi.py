@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from linexport.columns import Column
+from linexport.encoding import CategoryColumn, DateColumn, EncodedColumn
 from linexport.serving._http import HEADER_LENGTH
 from linexport.serving._infer import DATATYPES, INPUT, OUTPUT, InferRequest, datatype_of
 from linexport.serving._models import ServedModel
@@ -92,12 +93,13 @@ def document(models: Collection[ServedModel], version: str) -> Document:
 def _addresses(model: ServedModel, base: str) -> Document:
     features, targets = model.predictor.features, model.predictor.targets
     value = _NUMBER if model.missing == "error" else _PREDICTION
-    row = _columns(features, {column.name: _described(column, value) for column in features})
+    cells = _cells(model, value)
+    row = _columns(cells, {name: schema for name, (schema, _) in cells.items()})
     predicted = _columns(targets, {column.name: _PREDICTION for column in targets})
     typical = [_typical(column) for column in features]
     rows = {
         "schema": {"oneOf": [row, _array(row)]},
-        "example": dict(zip(row["required"], typical, strict=False)),
+        "example": {name: cells[name][1] for name in row["required"]},
     }
     tensor = {
         "name": INPUT,
@@ -131,7 +133,33 @@ def _addresses(model: ServedModel, base: str) -> Document:
     }
 
 
-def _columns(columns: Collection[Column], shown: Document) -> Document:
+def _cells(model: ServedModel, value: Document) -> dict[str, tuple[Document, object]]:
+    """Return the schema and an example of each value that a row of named values has."""
+    predictor = model.predictor
+    described = {column.name: column for column in predictor.features}
+    cells: dict[str, tuple[Document, object]] = {
+        name: (_described(column, value), _typical(column)) for name, column in described.items()
+    }
+    if predictor.encoding is None:
+        return cells
+    return {c.name: _encoded(c, cells, value) for c in predictor.encoding.columns}
+
+
+def _encoded(
+    column: EncodedColumn, numbers: dict[str, tuple[Document, object]], value: Document
+) -> tuple[Document, object]:
+    """Describe a value of a table's column; as a number it is described already."""
+    if isinstance(column, CategoryColumn):
+        kinds = {"type": ["string", "number", "boolean", "null"]}
+        levels = ", ".join(column.levels[:MOST_COLUMNS])
+        return {**kinds, "description": f"one of {levels}"}, column.levels[0]
+    if isinstance(column, DateColumn):
+        return {"type": ["string", "null"], "description": "a date or time"}, column.origin
+    schema, example = numbers[column.name]
+    return {**schema, **(value if column.fill is None else _PREDICTION)}, example
+
+
+def _columns(columns: Collection[object], shown: Document) -> Document:
     """Describe a row of named values, whose first columns are described one by one."""
     first = dict(list(shown.items())[:MOST_COLUMNS])
     return {**_object(**first), "additionalProperties": len(first) < len(columns)}

@@ -94,11 +94,13 @@ def all_routes(
 def _model_routes(model: ServedModel, limits: Limits) -> dict[str, Route]:
     described, ready = _json(_metadata(model)), _json({"name": model.name, "ready": True})
     shape = len(model.predictor.features), len(model.predictor.targets)
+    # To encode a row takes over a millisecond: see SMALL_BYTES.
+    row_bytes = _rows.row_bytes(model) if model.predictor.encoding is None else 0
     infer, rows = (
         Inference(model, partial(ask, model, limits), small_bytes(row_bytes, *shape))
         for ask, row_bytes in (
             (_infer.ask_infer, _infer.row_bytes(model)),
-            (_rows.ask_rows, _rows.row_bytes(model)),
+            (_rows.ask_rows, row_bytes),
         )
     )
     table = {}
@@ -139,12 +141,14 @@ def unknown(path: str, models: Mapping[str, ServedModel]) -> Refusal:
 
 
 def _metadata(model: ServedModel) -> dict[str, object]:
-    datatype = datatype_of(model)
+    datatype, encoding = datatype_of(model), model.predictor.encoding
+    told: dict[str, object] = {"too_coarse": model.coarse} if model.coarse else {}
+    told |= {} if encoding is None else {"encoding": encoding}
     return {
         "name": model.name,
         "versions": [model.version],
         "platform": "onnxruntime_onnx",
-        **({"parameters": {"too_coarse": model.coarse}} if model.coarse else {}),
+        **({"parameters": told} if told else {}),
         "inputs": [
             {
                 "name": INPUT,

@@ -2,7 +2,7 @@
 
 import sys
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -20,9 +20,10 @@ from linexport.serving._infer import require_rows
 from linexport.serving._models import ServedModel
 from linexport.serving._settings import Limits
 
-_ROWS: "msgspec.json.Decoder[dict[str, float | None] | list[dict[str, float | None]]]" = (
-    msgspec.json.Decoder(dict[str, float | None] | list[dict[str, float | None]])
-)
+_NUMBERS = msgspec.json.Decoder(dict[str, float | None] | list[dict[str, float | None]])
+_Cells: TypeAlias = dict[str, float | str | bool | None]
+_CELLS = msgspec.json.Decoder(_Cells | list[_Cells])
+"""Of a model that has an encoding: text and truth values may be categories."""
 
 
 def ask_rows(model: ServedModel, limits: Limits, body: bytes, _: str | None) -> Asked:
@@ -30,10 +31,10 @@ def ask_rows(model: ServedModel, limits: Limits, body: bytes, _: str | None) -> 
 
     Raises:
         Refusal: 400 if it is malformed, 413 if it has too many rows.
-        DataError: If its names are not those of the features.
+        DataError: If its names are not those of the columns, or a value is not what they hold.
     """
     try:
-        found = decode(_ROWS, body)
+        found: Any = decode(_NUMBERS if model.predictor.encoding is None else _CELLS, body)
     except Refusal:
         _explain(decode(ANYTHING, body), model)
         raise
@@ -44,7 +45,7 @@ def ask_rows(model: ServedModel, limits: Limits, body: bytes, _: str | None) -> 
 
 def row_bytes(model: ServedModel) -> int:
     """Return the fewest bytes that a row takes in a body: `"name":1,` for each, and braces."""
-    return 2 + sum(len(encode_json(name)) + 3 for name in model.predictor.feature_names)
+    return 2 + sum(len(encode_json(name)) + 3 for name in model.predictor.column_names)
 
 
 def _response(model: ServedModel, prediction: FloatArray) -> Answer:
@@ -59,23 +60,28 @@ def _response(model: ServedModel, prediction: FloatArray) -> Answer:
 
 def _explain(document: Any, model: ServedModel) -> None:
     """Say which value of which row is not a number, where the decoder can only say that one is."""
+    encoding = model.predictor.encoding
+    texts = set() if encoding is None else {column.name for column in encoding.columns}
+    what = "values" if texts else "numbers"
     listed = document if isinstance(document, list) else [document]
     for number, row in enumerate(listed, start=1):
         if not isinstance(row, dict):
             raise Refusal(
-                f"Row {number} must be an object of names and numbers, such as "
-                f'{{"{model.predictor.feature_names[0]}": 1.5}}, got {_shown(row)}.',
+                f"Row {number} must be an object of names and {what}, such as "
+                f'{{"{model.predictor.column_names[0]}": 1.5}}, got {_shown(row)}.',
             )
         for name, value in row.items():
-            fault = _fault(value)
+            fault = _fault(value, may_be_text=name in texts)
             if fault:
                 told = f"Row {number}, '{shortened(name)}': {_shown(value)} is {fault}."
                 raise Refusal(told)
 
 
-def _fault(value: Any) -> str | None:
+def _fault(value: Any, *, may_be_text: bool) -> str | None:
+    if may_be_text and isinstance(value, str | bool):
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float | None):
-        return "not a number"
+        return "neither text nor a number" if may_be_text else "not a number"
     if isinstance(value, int) and abs(value) > sys.float_info.max:
         return "beyond the range of float64"
     return None
