@@ -156,6 +156,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         for of_target in of_targets.values():
             _require_among(of_target.features, features, "features")
 
+    def document(self) -> dict[str, Any]:
+        """Return what manifest.json holds."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        if self.encoding is None:
+            del document["encoding"]
+        return document
+
 
 def _require_sizes(origin: Origin, num_targets: int, num_features: int) -> None:
     rows = (*origin.weight, *(origin.weight_low or ()))
@@ -167,13 +174,6 @@ def _require_sizes(origin: Origin, num_targets: int, num_features: int) -> None:
     )
     if any(found != expected for found, expected in sizes):
         raise BundleError("origin must have a weight for each target and feature, and a bias")
-
-    def document(self) -> dict[str, Any]:
-        """Return what manifest.json holds."""
-        document: dict[str, Any] = msgspec.to_builtins(self)
-        if self.encoding is None:
-            del document["encoding"]
-        return document
 
 
 def _require_among(names: Iterable[str], known: set[str], what: str) -> None:

@@ -1,20 +1,18 @@
 """Columns of a table as features: an Encoding applied to batches of rows.
 
-Whatever the rows come from, a category is looked up in one dictionary, which polars does by codes
-where the column is a dictionary already. n rows, D features.
+n rows, D features.
 """
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
 
-from linexport.columns import listed
 from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding, NumberColumn
 from linexport.errors import DataError
+from linexport.tables._categories import Category, Place, canonical
 from linexport.tables._numbers import shown
 from linexport.tables._tables import Batch, WrittenRows
 
@@ -24,18 +22,10 @@ if TYPE_CHECKING:
 
     from linexport._arrays import Float64Array, FloatArray, FloatDType
 
-_NEAR = 0.6  # of difflib's ratio: its own default
 _DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _DATES = ("%Y-%m-%d", "%Y/%m/%d")
 _TIMES = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
 _EPOCH = dt.date(1970, 1, 1)
-
-
-class _Place(NamedTuple):
-    """Where rows stand, for messages."""
-
-    source: str
-    first_row: int
 
 
 def encoded(
@@ -64,14 +54,14 @@ class Encoder:
         self.others = tuple(c.name for c in columns if not isinstance(c, NumberColumn))
         """Columns to be read as they are."""
         self.num_features = len(encoding.features)
-        self._fillers: list[_Number | _Category | _Date] = []
+        self._fillers: list[_Number | Category | _Date] = []
         place = number = 0
         for column in columns:
             if isinstance(column, NumberColumn):
                 self._fillers.append(_Number(column, place, number))
                 number += 1
             elif isinstance(column, CategoryColumn):
-                self._fillers.append(_Category(column, place))
+                self._fillers.append(Category(column, place))
             else:
                 self._fillers.append(_Date(column, place))
             place += len(column.features)
@@ -84,7 +74,7 @@ class Encoder:
                 found[filler.place] = number_types[filler.number]
         return found
 
-    def read(self, columns: pl.DataFrame, place: _Place) -> "dict[str, NDArray[np.generic]]":
+    def read(self, columns: pl.DataFrame, place: Place) -> "dict[str, NDArray[np.generic]]":
         """Return what each of the other columns holds: the place of a level, or days.
 
         Raises:
@@ -177,7 +167,7 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         if not self.encoder.others:
             return {}
         frame = frame_of(self.rows.kept_and((), np.empty((self.num_rows, 0))))
-        return self.encoder.read(frame, _Place(self.source, self.first_row))
+        return self.encoder.read(frame, Place(self.source, self.first_row))
 
 
 class _Number:
@@ -200,75 +190,6 @@ class _Number:
             features[:, self.place + 1] = missing
 
 
-class _Category:
-    """A column of levels, and where its features begin.
-
-    A cell is read as a code: the place of the level's feature among those of the column; one more
-    where all of them are 0; two more where they are NaN.
-    """
-
-    def __init__(self, column: CategoryColumn, place: int) -> None:
-        import numpy as np  # see linexport.tables
-
-        self.column, self.place = column, place
-        self.num_features = len(column.features)
-        spellings = column.spellings()
-        self._spelled = pl.Enum(list(spellings))
-        zero, nan = self.num_features, self.num_features + 1
-        places = {level: place for place, level in enumerate(column.featured)}
-        missing = {"error": nan, "level": self.num_features - 1, "reference": zero}[column.missing]
-        known = [
-            missing if level is None else places.get(level, zero) for level in spellings.values()
-        ]
-        self._missing, self._unknown = len(known), len(known) + 1
-        smallest = np.uint8 if nan < 2**8 else np.uint16 if nan < 2**16 else np.uint32
-        self._codes = np.array([*known, missing, zero], smallest)
-
-    def read(self, cells: pl.Series, place: _Place) -> "NDArray[np.generic]":
-        text = as_text(cells, place.source)
-        found = text.cast(self._spelled, strict=False)
-        spelled = found.to_physical()
-        if found.null_count() == text.null_count():
-            if found.null_count():
-                spelled = spelled.cast(pl.UInt32).fill_null(self._missing)
-            return self._codes.take(spelled.to_numpy())
-        return self._codes.take(self._respelled(text, found, place).to_numpy())
-
-    def _respelled(self, text: pl.Series, found: pl.Series, place: _Place) -> pl.Series:
-        """Look up what was not found again: without white space, in another Unicode form."""
-        unknown = found.is_null() & text.is_not_null()
-        rest = canonical(text.filter(unknown).cast(pl.String))
-        again = rest.cast(self._spelled, strict=False).to_physical().cast(pl.UInt32)
-        lost = again.is_null().arg_true()
-        if len(lost) and self.column.unknown == "error":
-            row = int(unknown.arg_true()[int(lost[0])])
-            raise self._no_level(rest[int(lost[0])], place, row)
-        spelled = found.to_physical().cast(pl.UInt32).fill_null(self._missing)
-        return spelled.scatter(unknown.arg_true(), again.fill_null(self._unknown))
-
-    def _no_level(self, value: str, place: _Place, row: int) -> DataError:
-        levels = self.column.levels
-        near = get_close_matches(value.casefold(), [level.casefold() for level in levels], 1, _NEAR)
-        nearest = next((level for level in levels if [level.casefold()] == near), None)
-        told = f"its levels are {listed(levels)}"
-        told = f"the nearest is '{nearest}'" if nearest is not None else told
-        return DataError(
-            f"{shown(value)} is no level that the model knows; {told}.",
-            source=place.source,
-            column=self.column.name,
-            row=place.first_row + row,
-        )
-
-    def fill(self, features: "FloatArray", codes: "NDArray[np.generic]") -> None:
-        import numpy as np  # see linexport.tables
-
-        own = features[:, self.place : self.place + self.num_features]
-        for level in range(self.num_features):
-            own[:, level] = codes == level
-        if self.column.missing == "error":
-            own[codes == self.num_features + 1] = np.nan
-
-
 class _Date:
     """A column of dates or times, and where its feature is."""
 
@@ -276,7 +197,7 @@ class _Date:
         self.column, self.place = column, place
         self._days = (dt.date.fromisoformat(column.origin) - _EPOCH).days
 
-    def read(self, cells: pl.Series, place: _Place) -> "NDArray[np.generic]":
+    def read(self, cells: pl.Series, place: Place) -> "NDArray[np.generic]":
         if cells.dtype in (pl.String, pl.Categorical, pl.Enum):
             cells = self._parsed(canonical(cells.cast(pl.String)), place)
         whole = cells.to_physical().cast(pl.Int64)
@@ -289,7 +210,7 @@ class _Date:
             )
         return (whole - self._days).cast(pl.Float64).to_numpy()
 
-    def _parsed(self, text: pl.Series, place: _Place) -> pl.Series:
+    def _parsed(self, text: pl.Series, place: Place) -> pl.Series:
         text = text.set(text.is_in(MISSING), None)
         found = pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
         for form in (*_DATES, *_TIMES):
@@ -304,7 +225,7 @@ class _Date:
                 f"{self.column.origin}.",
                 source=place.source,
                 column=self.column.name,
-                row=place.first_row + int(wrong[0]),
+                row=place.row(int(wrong[0])),
             )
         return found
 
@@ -315,21 +236,3 @@ class _Date:
 def frame_of(rows: WrittenRows) -> pl.DataFrame:
     """Return rows that are to be written as polars has them."""
     return rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows)
-
-
-def canonical(text: pl.Series) -> pl.Series:
-    """Return text without white space at its ends, in Unicode's form NFC."""
-    return text.str.strip_chars().str.normalize("NFC")
-
-
-def as_text(cells: pl.Series, source: str) -> pl.Series:
-    """Return cells as text, or as the dictionary of text that they are.
-
-    Raises:
-        DataError: If they are lists, bytes or objects.
-    """
-    if cells.dtype in (pl.String, pl.Categorical, pl.Enum):
-        return cells
-    if cells.dtype.is_nested() or cells.dtype in (pl.Object, pl.Binary):
-        raise DataError(f"It holds {cells.dtype}, no levels.", source=source, column=cells.name)
-    return cells.cast(pl.String)

@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 
 from linexport.encoding import BOOLEANS
+from linexport.tables._categories import canonical
 from linexport.tables._dialect import Dialect
-from linexport.tables._encoded import canonical, frame_of
+from linexport.tables._encoded import frame_of
 from linexport.tables._numbers import as_numbers, present
 from linexport.tables._readings import Readings
 from linexport.tables._tables import Table

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import NumPyRuntime
 
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn
@@ -22,10 +21,11 @@ ROW = {"area": 50, "kind": "house", "age": None, "listed": "2020-01-03"}
 
 
 @pytest.fixture
-def client(make_client):
+def client(make_client, make_model):
     """y = area + 100 kind[house] + 2 age + 1000 age[missing] - listed."""
+    runtime = type(make_model().predictor.runtime)
     predictor = Predictor(
-        runtime=NumPyRuntime([[1, 100, 2, 1000, -1]], [0], np.float64),
+        runtime=runtime([[1, 100, 2, 1000, -1]], [0], np.float64),
         features=tuple(Column(name=name) for name in ENCODING.features),
         targets=(Column(name="y"),),
         encoding=ENCODING,

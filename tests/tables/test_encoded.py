@@ -160,3 +160,27 @@ def test_what_has_no_levels_is_refused() -> None:
 def test_a_table_without_rows_has_all_features() -> None:
     assert features(ENCODING, FRAME.head(0)).shape == (0, 7)
     assert features(KIND, {"kind": []}).shape == (0, 2)
+
+
+def test_a_dictionary_may_differ_from_file_to_file_and_grow(tmp_path: Path) -> None:
+    column = CategoryColumn(name="kind", levels=("a", "b", "c"), reference="a")
+    parts = [
+        pl.Series("kind", ["b", "a", None, "b"], dtype=pl.Enum(["a", "b"])),
+        pl.Series("kind", ["c", "b", "c", "a"], dtype=pl.Enum(["c", "b", "a", "unused"])),
+        pl.Series("kind", ["a", None, " b", "c"], dtype=pl.Categorical),
+        pl.Series("kind", ["c", "?", "a", "b"]),
+    ]
+    for number, part in enumerate(parts):
+        part.to_frame().write_parquet(tmp_path / f"{number}.parquet", row_group_size=2)
+    found = features(column, tmp_path)
+    b, c = [1, 0], [0, 1]
+    expected = [b, [0, 0], [NAN, NAN], b, c, b, c, [0, 0], [0, 0], [NAN, NAN], b, c]
+    np.testing.assert_array_equal(found, [*expected, c, [NAN, NAN], [0, 0], b])
+
+
+def test_an_unknown_entry_of_a_dictionary_is_told_where_it_first_stands() -> None:
+    cells = pl.Series(["a", None, "x", "b", "y", "x"], dtype=pl.Enum(["y", "x", "a", "b"]))
+    column = CategoryColumn(name="kind", levels=("a", "b"), reference="a")
+    with pytest.raises(DataError, match="'x' is no level") as caught:
+        features(column, {"kind": cells})
+    assert caught.value.row == 3
