@@ -1,10 +1,8 @@
 """Compressed files, read as streams: memory does not grow with what they hold."""
 
 import io
-import lzma
 import re
 import sys
-import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -62,12 +60,11 @@ def decompressed(stream: BinaryIO, kind: str, source: str) -> Iterator[bytes]:
     Raises:
         DataError: If it is damaged, ends too early, or wants too much memory.
     """
-    faults: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, lzma.LZMAError)
-    if kind == "zstd":
-        faults += (_zstd().ZstdError,)
     try:
         yield from _gzip(stream) if kind == "gzip" else _members(stream, kind)
-    except faults as error:
+    except DataError:
+        raise
+    except Exception as error:  # OSError, EOFError, zlib.error, LZMAError, ZstdError
         reason = str(error).rstrip(".") or "it ends too early"
         raise DataError(
             f"What {kind} compressed cannot be read to its end: {reason}.", source=source
@@ -98,6 +95,8 @@ def _members(stream: BinaryIO, kind: str) -> Iterator[bytes]:
 
 def _decompressor(kind: str) -> Any:
     if kind == "xz":
+        import lzma  # what is not compressed does without
+
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, _MOST_MEMORY)
     if kind == "bzip2":
         import bz2

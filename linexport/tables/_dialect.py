@@ -15,7 +15,7 @@ WHITESPACE = "whitespace"
 
 @settings
 class Dialect:
-    """How a CSV file is written; JSON lines heed what it says of numbers and null values."""
+    """How a CSV file is written; text in JSON lines and Excel heeds what it says of cells."""
 
     delimiter: str | None = setting(
         default=None,

@@ -13,6 +13,7 @@ import polars as pl
 from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.tables._categories import Category, Place, canonical
+from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import shown
 from linexport.tables._tables import Batch, WrittenRows
 
@@ -29,18 +30,19 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 def encoded(
-    encoding: Encoding, kept: Sequence[str]
+    encoding: Encoding, kept: Sequence[str], dialect: Dialect | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...], Callable[[Batch], Batch]]:
     """Return which columns to read as numbers, which as they are, and what makes features of both.
 
-    Those to hand on come first among the latter.
+    Those to hand on come first among the latter. What a dialect says is no value, is none in text.
     """
     encoder = Encoder(encoding)
+    nulls = dialect.missing if dialect and dialect.null_values else ()
     others = tuple(dict.fromkeys((*kept, *encoder.others)))
     return (
         encoder.numbers,
         others,
-        lambda rows: EncodedBatch(rows=rows, encoder=encoder, kept=tuple(kept)),
+        lambda rows: EncodedBatch(rows=rows, encoder=encoder, kept=tuple(kept), nulls=nulls),
     )
 
 
@@ -109,6 +111,8 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     encoder: Encoder
     kept: tuple[str, ...]
     """Columns to hand on."""
+    nulls: tuple[str, ...] = ()
+    """Text that stands for no value, besides what does anyway."""
 
     @property
     def source(self) -> str:
@@ -167,6 +171,10 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         if not self.encoder.others:
             return {}
         frame = frame_of(self.rows.kept_and((), np.empty((self.num_rows, 0))))
+        if self.nulls:
+            text = pl.col(pl.String)
+            is_null = text.str.strip_chars().is_in(self.nulls)
+            frame = frame.with_columns(pl.when(~is_null).then(text).name.keep())
         return self.encoder.read(frame, Place(self.source, self.first_row))
 
 

@@ -13,8 +13,9 @@ import polars as pl
 
 from linexport.columns import require_unique
 from linexport.errors import DataError, UnavailableError
+from linexport.tables._dialect import Dialect
 from linexport.tables._finding import PARQUET_MAGIC
-from linexport.tables._numbers import FrameBatch, require_numbers
+from linexport.tables._numbers import FrameBatch, Kind, require_numbers, text_numbers
 from linexport.tables._parquet_footer import row_group_rows
 from linexport.tables._tables import Selection, unreadable
 
@@ -39,11 +40,14 @@ class Frame:
         row_groups: Callable[[], list[int]] | None = None,
         file_bytes: int = 0,
         path: Path | None = None,
+        dialect: Dialect | None = None,
     ) -> None:
         """Take rows, and what tells the sizes of the pieces that they can only be read in.
 
         The rows are all of a Parquet file of so many bytes; 0 and no path where they are in memory.
+        With a dialect, text may be numbers.
         """
+        self._dialect = dialect
         self._path = path
         self._frame = frame
         self.source = source
@@ -92,9 +96,13 @@ class Frame:
         names = list(dict.fromkeys(selection.numbers + selection.kept))
         num_rows = min(max(_VALUES_PER_BATCH // len(names), _FEWEST_ROWS), _MOST_ROWS)
         bytes_per_row = self._bytes_per_row()
+        kinds: dict[str, Kind | None] = {}
         for first_row, frame in self._numbered(names, num_rows):
             numbers = _columns(frame, selection.numbers)
-            require_numbers(numbers, self.source, first_row, selection.text_remedy)
+            if self._dialect is None:
+                require_numbers(numbers, self.source, first_row, selection.text_remedy)
+            else:
+                numbers = self._parsed(numbers, kinds, first_row, selection)
             kept = _columns(frame, selection.kept)
             for start in range(0, max(frame.height, 1), num_rows):
                 rows = numbers.slice(start, num_rows)
@@ -106,6 +114,21 @@ class Frame:
                     num_bytes=rows.height * bytes_per_row,
                 )
             del frame, numbers, kept, rows  # their memory is needed for the next ones
+
+    def _parsed(
+        self,
+        numbers: pl.DataFrame,
+        kinds: dict[str, Kind | None],
+        first_row: int,
+        selection: Selection,
+    ) -> pl.DataFrame:
+        dialect, remedy = self._dialect or Dialect(), selection.text_remedy
+        return pl.DataFrame(
+            [
+                text_numbers(column, kinds, dialect, self.source, first_row, remedy)
+                for column in numbers.iter_columns()
+            ]
+        )
 
     def _bytes_per_row(self) -> float:
         return self._file_bytes / max(self.size, 1) if self._file_bytes else 0.0
@@ -193,7 +216,7 @@ def arrow_file(path: Path, source: str) -> Frame:
     return Frame(pl.scan_ipc(path, glob=False, hive_partitioning=False), source)
 
 
-def excel_file(path: Path, source: str) -> Frame:
+def excel_file(path: Path, source: str, dialect: Dialect) -> Frame:
     """Read the first sheet of a workbook into memory; it has a million rows at most.
 
     Raises:
@@ -208,7 +231,7 @@ def excel_file(path: Path, source: str) -> Frame:
             "save the sheet as CSV."
         ) from error
     try:
-        return Frame(pl.read_excel(path, infer_schema_length=None).lazy(), source)
+        return Frame(pl.read_excel(path, infer_schema_length=None).lazy(), source, dialect=dialect)
     except Exception as error:  # of several libraries
         raise unreadable(error, source) from error
 

@@ -17,13 +17,7 @@ from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._dialect import Dialect
 from linexport.tables._lines import UTF8_BOM, lines
-from linexport.tables._numbers import (
-    FrameBatch,
-    Kind,
-    not_a_number,
-    parse_numbers,
-    require_numbers,
-)
+from linexport.tables._numbers import FrameBatch, Kind, text_numbers
 from linexport.tables._records import not_text, record_blocks
 from linexport.tables._tables import Selection, unreadable
 
@@ -113,7 +107,11 @@ class JsonLines:
         num_bytes: int,
     ) -> FrameBatch:
         found = {name: self._column(frame, name) for name in self.names}
-        numbers = [self._numbers(found[name], selection, kinds, first_row) for name in kinds]
+        remedy = selection.text_remedy
+        numbers = [
+            text_numbers(found[name], kinds, self._dialect, self.source, first_row, remedy)
+            for name in kinds
+        ]
         return FrameBatch(
             frame=pl.DataFrame(numbers),
             kept=pl.DataFrame([found[name] for name in selection.kept]),
@@ -128,27 +126,3 @@ class JsonLines:
             return pl.Series(name, [None], self._schema[name]).new_from_index(0, frame.height)
         column = frame.get_column(name)
         return column.cast(self._schema[name]) if column.dtype == pl.Null else column
-
-    def _numbers(
-        self,
-        column: pl.Series,
-        selection: Selection,
-        kinds: dict[str, Kind | None],
-        first_row: int,
-    ) -> pl.Series:
-        if column.dtype != pl.String:
-            require_numbers(column.to_frame(), self.source, first_row, selection.text_remedy)
-            return column
-        numbers, kind, wrong = parse_numbers(column, kinds[column.name], self._dialect)
-        if wrong is not None:
-            raise not_a_number(
-                column,
-                wrong,
-                self.source,
-                first_row,
-                selection.text_remedy,
-                kind=kind,
-                dialect=self._dialect,
-            )
-        kinds[column.name] = kind
-        return numbers

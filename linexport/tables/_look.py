@@ -16,7 +16,7 @@ from linexport.encoding import BOOLEANS
 from linexport.tables._categories import canonical
 from linexport.tables._dialect import Dialect
 from linexport.tables._encoded import frame_of
-from linexport.tables._numbers import as_numbers, present
+from linexport.tables._numbers import as_numbers, present, present_numbers
 from linexport.tables._readings import Readings
 from linexport.tables._tables import Table
 
@@ -152,8 +152,9 @@ class _Seen:
         text = values
         if values.dtype in (pl.String, pl.Categorical, pl.Enum):
             text = present(canonical(values.cast(pl.String)), self._dialect)
-        elif values.dtype.is_float():
-            text = values.fill_nan(None)
+        elif values.dtype.is_numeric():
+            text = present_numbers(values, self._dialect)
+            text = text.fill_nan(None) if text.dtype.is_float() else text
         found = text.drop_nulls()
         self.missing += len(values) - len(found)
         for kind, part in self._kinds(found):

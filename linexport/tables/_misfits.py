@@ -12,11 +12,13 @@ _COMMENTS = ("#", "%", "//", "--", "!", "*")
 _DELIMITERS = (",", ";", "\t", "|")
 
 
-def likely_cause(top: bytes) -> str:
+def likely_cause(top: bytes, num_columns: int = 1, delimiter: str = ",") -> str:
     """Say why the first line of a file does not name the columns, if the lines below tell.
 
     Args:
         top: The first bytes of the file, from its first line.
+        num_columns: That the first line seems to name.
+        delimiter: By which it does.
 
     Returns:
         What to do, with the option to paste; nothing where they tell of none.
@@ -26,23 +28,28 @@ def likely_cause(top: bytes) -> str:
         if lines[0].startswith(prefix) and not all(line.startswith(prefix) for line in lines):
             comment = f"--comment {shlex.quote(prefix)}"
             return (
-                f"if lines that begin with {prefix!r} are comments, leave them out with {comment}"
+                f"lines that begin with {prefix!r} may be comments: leave them out with {comment}"
             )
-    for delimiter in (*_DELIMITERS, None):
-        if (skipped := _above_the_rest(lines, delimiter)) is None:
+    if _has_row_names(lines, num_columns, delimiter) or _has_ends(lines, num_columns, delimiter):
+        return ""
+    spaced = () if len(lines[0].split()) < 2 else (None,)  # else a column of words would do
+    for other in (*_DELIMITERS, *spaced):
+        if (skipped := _above_the_rest(lines, other)) is None:
             continue
-        options = [f"--skip-rows {skipped}"] if skipped else []
-        options += ["--delimiter whitespace"] if delimiter is None else []
-        if options:
-            what = f"its first {_counted(skipped)} not fit the rest" if skipped else "spaces do"
-            return f"{what}; read it with {' '.join(options)}"
+        spaces = "" if other else "--delimiter whitespace"
+        if skipped:
+            what = f"the first {_counted(skipped)} not fit the rest"
+            return f"{what}: read it with --skip-rows {skipped} {spaces}".rstrip()
+        if spaces:
+            return f"spaces separate the columns: read it with {spaces}"
     return ""
 
 
 def _lines(top: bytes) -> list[str]:
     """Return the first lines, without the one that is cut off."""
     whole = top if top.endswith(b"\n") else top[: top.rfind(b"\n") + 1]
-    return whole.decode("utf-8", "replace").splitlines()[:_MOST_LINES] or [""]
+    text = whole.decode("utf-8", "replace").replace("\r\n", "\n")
+    return text.split("\n")[:-1][:_MOST_LINES] or [""]
 
 
 def _counted(lines: int) -> str:
@@ -95,9 +102,9 @@ def wrong_width(
             f"{message}the line ends in {delimiter!r}; take that off, as with sed {edit} "
             f"{shlex.quote(source)}."
         )
-    if _has_row_names(top, num_columns, delimiter):
+    if _has_row_names(_lines(top), num_columns, delimiter):
         return f"{message}each row begins with its name, as R writes them; name that in the header."
-    if cause := likely_cause(top):
+    if cause := likely_cause(top, num_columns, delimiter):
         return f"{message}{cause}."
     if b'"' in record:
         return f"{message}check its quotes."
@@ -106,11 +113,16 @@ def wrong_width(
     return f"{message}quote fields that contain {delimiter!r}."
 
 
-def _has_row_names(top: bytes, num_columns: int, delimiter: str) -> bool:
+def _has_row_names(lines: Sequence[str], num_columns: int, delimiter: str) -> bool:
     """Tell whether all rows have one field more than the header, the first of them a name."""
-    _, *rows = (_fields(line, delimiter) for line in _lines(top))
-    widths = {len(row) for row in rows}
-    return widths == {num_columns + 1} and any(map(_is_number, rows[0][1:]))
+    rows = [_fields(line, delimiter) for line in lines[1:]]
+    return {len(row) for row in rows} == {num_columns + 1} and any(map(_is_number, rows[0][1:]))
+
+
+def _has_ends(lines: Sequence[str], num_columns: int, delimiter: str) -> bool:
+    """Tell whether the first row ends in a delimiter that the header has not."""
+    row = _fields(lines[1], delimiter) if len(lines) > 1 else []
+    return len(row) == num_columns + 1 and not row[-1].strip()
 
 
 def units_remedy(name: str) -> str:

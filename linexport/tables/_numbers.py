@@ -157,11 +157,44 @@ def parse_numbers(
     return values, kind, int(wrong[0]) if len(wrong) else None
 
 
+def text_numbers(
+    column: pl.Series,
+    kinds: dict[str, Kind | None],
+    dialect: Dialect,
+    source: str,
+    first_row: int,
+    text_remedy: Callable[[str], str],
+) -> pl.Series:
+    """Return a column of numbers; text is parsed as in CSV, and its kind is noted.
+
+    Raises:
+        DataError: At the first value that is none.
+    """
+    if column.dtype != pl.String:
+        require_numbers(column.to_frame(), source, first_row, text_remedy)
+        return present_numbers(column, dialect)
+    numbers, kind, wrong = parse_numbers(column, kinds.get(column.name), dialect)
+    if wrong is not None:
+        raise not_a_number(
+            column, wrong, source, first_row, text_remedy, kind=kind, dialect=dialect
+        )
+    kinds[column.name] = kind
+    return numbers
+
+
 def is_plain(cells: pl.Series, dialect: Dialect) -> bool:
     """Tell whether polars takes every cell for a number or for missing by itself."""
     if cells.dtype == pl.String and not dialect.has_plain_numbers:
         return False
     return cells.cast(pl.Float64, strict=False).null_count() == cells.null_count()
+
+
+def present_numbers(numbers: pl.Series, dialect: Dialect) -> pl.Series:
+    """Return numbers that came as such, null where one stands for no value."""
+    if dialect.null_values is None or not numbers.dtype.is_numeric():
+        return numbers
+    nulls = pl.Series(dialect.missing).cast(pl.Float64, strict=False).drop_nulls()
+    return numbers.set(numbers.cast(pl.Float64).is_in(nulls.implode()), None)
 
 
 def present(cells: pl.Series, dialect: Dialect) -> pl.Series:

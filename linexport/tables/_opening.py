@@ -13,8 +13,8 @@ from linexport.tables._finding import File, find_files
 from linexport.tables._tables import OnRead, Part, Table, unreadable
 
 _USUAL = Dialect()
-_OF_JSON = ("decimal", "thousands", "strip", "null_values", "encoding")
-"""What of a dialect JSON lines heed."""
+_OF_CELLS = ("decimal", "thousands", "strip", "null_values")
+"""What of a dialect is heeded by text in files of other kinds."""
 
 
 def open_table(
@@ -79,7 +79,7 @@ def _open_files(names: list[str], dialect: Dialect, on_read: OnRead | None) -> T
             parts = partitions(parts, [file.keys for file in files])
     except OSError as error:
         raise unreadable(error, str(error.filename or source)) from error
-    is_text = files[0].kind in ("CSV", "JSON lines")
+    is_text = files[0].kind in ("CSV", "JSON lines", "Excel")
     return Table(source, parts, files=files, dialect=dialect if is_text else None, on_read=on_read)
 
 
@@ -95,7 +95,8 @@ def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:
         if is_pipe:  # `linexport predict M <(command)`
             return CsvStream(file.path.open("rb"), source, dialect)
         return CsvFile(file.path, source, dialect)
-    _require_usual(dialect, _OF_JSON if kind == "JSON lines" else ())
+    heeded = {"JSON lines": (*_OF_CELLS, "encoding"), "Excel": _OF_CELLS}
+    _require_usual(dialect, heeded.get(kind, ()))
     if is_pipe:
         raise DataError(f"{kind} cannot be read from a pipe; save it to a file.", source=source)
     if kind == "JSON lines":
@@ -104,12 +105,10 @@ def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:
         return JsonLines(file.path, source, dialect)
     from linexport.tables import _frames
 
-    opened = {
-        "Parquet": _frames.parquet_file,
-        "Arrow IPC": _frames.arrow_file,
-        "Excel": _frames.excel_file,
-    }
-    return opened[kind](file.path, source)
+    if kind == "Excel":
+        return _frames.excel_file(file.path, source, dialect)
+    opened = _frames.parquet_file if kind == "Parquet" else _frames.arrow_file
+    return opened(file.path, source)
 
 
 def _require_usual(dialect: Dialect, heeded: Sequence[str] = ()) -> None:

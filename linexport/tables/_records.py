@@ -67,6 +67,7 @@ def records(stream: BinaryIO, source: str, dialect: Dialect) -> Records:
     end = _end_of_first_record(first)
     names, delimiter = _parse_header(first, end, source, dialect, delimiter)
     if dialect.header:
+        _require_fit(first, end, len(names), delimiter, source)
         names, rest = require_unique(names, source), first[end:]
     else:
         names, rest = tuple(f"column_{number + 1}" for number in range(len(names))), first
@@ -100,6 +101,21 @@ def _parse_header(
     except (csv.Error, ValueError) as error:
         raise DataError(f"The header is malformed: {error}.", source=source) from error
     return names, delimiter
+
+
+def _require_fit(first: bytes, end: int, num_names: int, delimiter: str, source: str) -> None:
+    """Raise DataError if the first line is no header, as the lines below tell."""
+    below = first[end : _end_of_first_record(first, end)].decode("utf-8", "replace")
+    try:
+        fields = next(csv.reader(io.StringIO(below, newline=""), delimiter=delimiter), [])
+    except csv.Error:  # it will be met where it can be told of
+        return
+    if not below or len(fields) == num_names:
+        return
+    from linexport.tables._misfits import likely_cause  # only where there is one
+
+    if cause := likely_cause(first[:_TOP_BYTES], num_names, delimiter):
+        raise DataError(f"{cause[0].upper()}{cause[1:]}.", source=source)
 
 
 def record_blocks(stream: BinaryIO, *, quoted: bool = True) -> Iterator[bytes]:

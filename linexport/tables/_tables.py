@@ -237,7 +237,7 @@ class Table:
         if isinstance(numbers, Encoding):
             from linexport.tables._encoded import encoded  # with polars
 
-            numbers, kept, encode = encoded(numbers, kept)
+            numbers, kept, encode = encoded(numbers, kept, self.dialect)
         require_known([*numbers, *kept], self.names, self.source)
         selection = Selection(numbers=tuple(numbers), kept=tuple(kept), text_remedy=text_remedy)
         batches = self._read(selection, encode)

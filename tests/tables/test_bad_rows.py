@@ -188,7 +188,8 @@ ROWS = {
     ),
     "a header with none": (
         "x y\n1 2\n3 4\n",
-        "t.csv: The header has no , ; | or tab; spaces do; read it with --delimiter whitespace.",
+        "t.csv: The header has no , ; | or tab; spaces separate the columns: read it with "
+        "--delimiter whitespace.",
     ),
     "a header with a broken quote": (
         'x,"y"z\n1,2\n',

@@ -1,0 +1,291 @@
+"""How text is written: each setting alone and with others, and what is refused."""
+
+import io
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, strategies as st
+
+from linexport.errors import ConfigError, DataError
+from linexport.tables import Dialect, look, open_table
+from linexport.tables._numbers import as_numbers
+from linexport.tables._readings import advice, readings
+
+
+def numbers(source, columns, **dialect) -> list:
+    batches = open_table(source, dialect=Dialect(**dialect)).batches(columns)
+    return np.concatenate([batch.numbers() for batch in batches]).tolist()
+
+
+NUMBERS = {
+    "a decimal comma": ({"decimal": ","}, {"1,5": 1.5, "-,5": -0.5, "2,": 2, "1,5e3": 1500}),
+    "thousands": ({"thousands": ","}, {"1,234": 1234, "1,234.5": 1234.5, "12,34,567": 1234567}),
+    "points for thousands": (
+        {"decimal": ",", "thousands": "."}, {"1.299,99": 1299.99, "1.299": 1299, "-4": -4},
+    ),
+    "spaces for thousands": (
+        {"thousands": " "}, {"1 234": 1234, "1\u00a0234": 1234, "1\u202f234\u202f567.5": 1234567.5},
+    ),
+    "quotes for thousands": ({"thousands": "'"}, {"1'234": 1234, "1\u2019234": 1234}),
+    "underscores": ({"thousands": "_"}, {"1_234": 1234}),
+    "signs": (
+        {"strip": "$,%,USD"},
+        {"$5": 5, "5%": 5, "5 %": 5, "-$5": -5, "$-5": -5, "5 USD": 5, "USD 5": 5, "6": 6},
+    ),
+    "signs and thousands": ({"strip": "€", "thousands": ","}, {"€ 1,234.50": 1234.5}),
+    "infinity": ({"decimal": ","}, {"inf": np.inf, "-Infinity": -np.inf}),
+}  # fmt: skip
+NO_NUMBERS = {
+    "a point where commas are decimal": ({"decimal": ","}, ["1.5", "1.299,99", "1,2,3", ","]),
+    "groups that are none": (
+        {"thousands": ","}, ["1,2", "1,23", "1,2345", "0,123", ",123", "1,,234", "1234,567"],
+    ),
+    "two separators": ({"thousands": " "}, ["1  234", "1,234"]),
+    "signs that are not stripped": ({"strip": "$"}, ["5%", "$$5", "$", "5$5"]),
+    "text": ({"strip": "$", "thousands": ","}, ["a", "1a", "-", "nan", "1e", "٣"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_text_is_the_number_that_its_dialect_makes_of_it(case):
+    dialect, values = NUMBERS[case]
+    assert as_numbers(pl.Series([*values]), Dialect(**dialect)).to_list() == [*values.values()]
+
+
+@pytest.mark.parametrize("case", NO_NUMBERS)
+def test_text_that_its_dialect_does_not_write_is_no_number(case):
+    dialect, values = NO_NUMBERS[case]
+    assert as_numbers(pl.Series(values), Dialect(**dialect)).null_count() == len(values)
+
+
+@given(
+    value=st.floats(allow_nan=False, allow_infinity=False, width=32),
+    places=st.integers(0, 9),
+    decimal=st.sampled_from(".,"),
+    thousands=st.sampled_from([None, ",", ".", " ", "'", "_"]),
+)
+def test_numbers_written_in_any_dialect_are_read_back(value, places, decimal, thousands):
+    if thousands == decimal:
+        thousands = None
+    text = f"{value:,.{places}f}".replace(".", "D").replace(",", thousands or "")
+    dialect = Dialect(decimal=decimal, thousands=thousands)
+    read = as_numbers(pl.Series([text.replace("D", decimal)]), dialect)
+    assert read.to_list() == [float(f"{value:.{places}f}")]
+
+
+READINGS = {
+    "1,234": "read it as 1.234 (--decimal ,) or as 1234 (--thousands ,)",
+    "-1,234": "read it as -1.234 (--decimal ,) or as -1234 (--thousands ,)",
+    "3,14": "read it as 3.14 (--decimal ,)",
+    "0,123": "read it as 0.123 (--decimal ,)",
+    "1,234,567": "read it as 1234567 (--thousands ,)",
+    "1,234.5": "read it as 1234.5 (--thousands ,)",
+    "1.234,5": "read it as 1234.5 (--decimal , --thousands .)",
+    "1 234": "read it as 1234 (--thousands ' ')",
+    "1 234,5": "read it as 1234.5 (--decimal , --thousands ' ')",
+    "1'234": 'read it as 1234 (--thousands "\'")',
+    "$5": "read it as 5 (--strip '$')",
+    "5%": "read it as 5 (--strip %)",
+    "£1,234.50": "read it as 1234.5 (--thousands , --strip '£')",
+    "red": "",
+    "5 rooms": "",
+    "2024-01-05": "",
+}
+
+
+@pytest.mark.parametrize("value", READINGS)
+def test_each_reading_of_a_value_is_named(value):
+    usual = Dialect()
+    assert advice(value, readings(pl.Series([value]), usual), usual) == READINGS[value]
+
+
+def test_what_is_ambiguous_in_one_column_may_not_be_in_the_table(write):
+    write("a;b;c\n1,234;5%;1\n2,345;6%;2\n")
+    assert look(open_table("t.csv")).readings == (
+        "--decimal , --strip %",
+        "--thousands , --strip %",
+    )
+    write("a;b;c\n1,234;5%;1\n2,345;6,5%;2\n")
+    found = look(open_table("t.csv"))
+    assert found.readings == ("--decimal , --strip %",)
+    assert found.columns[0].readings == ("--decimal ,", "--thousands ,")
+    write("a;b;c\n1,234;5%;1\n2,345;6%;2.5\n")  # c has a decimal point
+    assert look(open_table("t.csv")).readings == ("--thousands , --strip %",)
+
+
+def test_a_look_heeds_the_dialect(write):
+    write("a;b\n1.234,5;x\n-999;y\n")
+    dialect = Dialect(decimal=",", thousands=".", null_values=("-999",))
+    number, text = look(open_table("t.csv", dialect=dialect)).columns
+    assert (number.kind, number.minimum, number.missing) == ("number", 1234.5, 1)
+    assert (text.kind, text.readings) == ("text", ())
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "",
+        "NA",
+        "N/A",
+        "n/a",
+        "NaN",
+        "null",
+        "NULL",
+        "?",
+        ".",
+        "-",
+        "<NA>",
+        "\\N",
+        "#N/A",
+        "#DIV/0!",
+    ],
+)
+def test_usual_spellings_of_no_value_are_missing(write, missing, block_bytes):
+    source = write(f"x,y\n1,2\n{missing},3\n {missing} ,4\n")
+    assert np.isnan(numbers(source, ["x"])).ravel().tolist() == [False, True, True]
+
+
+def test_null_values_that_are_given_replace_the_usual(write, block_bytes):
+    source = write("x,y\n-999,2\n5,-\n,3\n")
+    found = numbers(source, ["x"], null_values=("-999", "gone,lost"))
+    assert np.isnan(found).ravel().tolist() == [True, False, True]
+    with pytest.raises(DataError, match="column 'y', row 2: '-' is not a number"):
+        numbers(source, ["y"], null_values=("-999",))
+
+
+TOPS = {
+    "lines above": ("Report\n\n", {"skip_rows": 2}, ""),
+    "comments": ("# a, b\n\n#c;d\n", {"comment": "#"}, ""),
+    "comments everywhere": ("// 5\" pipe\n", {"comment": "//"}, "// \"\n"),
+    "units": ("", {"skip_rows_after_header": 1}, "m,s,\"\n\"\n"),
+    "what Excel writes for itself": ("sep=,\n", {}, ""),
+    "all of these": (
+        "title\n# no\n", {"skip_rows": 1, "comment": "#", "skip_rows_after_header": 1}, "#\nm,s,\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("case", TOPS)
+def test_what_is_no_row_is_left_out_and_not_counted(write, case, newline, mark, block_bytes):
+    top, dialect, below = TOPS[case]
+    text = f'{mark}{top}x,y,note\n{below}1,2,"#a\n# b"\n3,4,c\n5,six,d\n'
+    source = write(text.replace("\n", newline))
+    assert numbers(source, ["x"], **dialect) == [[1], [3], [5]]
+    with pytest.raises(DataError, match=r"^t.csv, column 'y', row 3: 'six' is not a number"):
+        numbers(source, ["y"], **dialect)
+    kept = pl.concat(
+        [
+            batch.kept
+            for batch in open_table(source, dialect=Dialect(**dialect)).batches(["x"], ["note"])
+        ]
+    )
+    assert kept["note"][0] == f"#a{newline}# b"
+
+
+def test_a_file_without_a_header_names_its_columns_by_their_places(write, block_bytes):
+    source = write("1,2\n3,4\n")
+    table = open_table(source, dialect=Dialect(header=False))
+    assert table.names == ("column_1", "column_2")
+    assert numbers(source, ["column_2"], header=False) == [[2], [4]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x1  x2\t y\n 0.1 2   3\n\t4 5 6  \n",
+        "x1 x2 y\r\n0.1\t2 3\r\n4 5 6\r\n",
+        "x1 x2 y\n0.1 2 3\n4 5 6",
+    ],
+)
+def test_any_spaces_separate_fields_if_asked(write, text, block_bytes):
+    source = write(text)
+    assert numbers(source, ["x1", "y"], delimiter="whitespace") == [[0.1, 3], [4, 6]]
+
+
+def test_quoted_fields_may_hold_spaces_that_do_not_separate(write):
+    source = write('name "the x"  y\n"a  b"   1 2\nc 3 4\n')
+    assert numbers(source, ["the x", "y"], delimiter="whitespace") == [[1, 2], [3, 4]]
+    with pytest.raises(DataError, match="row 1: 'a  b' is not a number"):
+        numbers(source, ["name"], delimiter="whitespace")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp1252", "shift_jis", "utf-8-sig"])
+def test_text_in_other_encodings_is_read_if_it_is_said_which(write, encoding, block_bytes):
+    name = "価格" if encoding == "shift_jis" else "café"
+    source = write(f"{name},y\n1,2\n3,4\n".encode(encoding))
+    assert numbers(source, [name], encoding=encoding) == [[1], [3]]
+
+
+def test_utf16_with_its_mark_needs_no_word(write):
+    assert numbers(write("é,y\n1,2\n".encode("utf-16")), ["é"]) == [[1]]
+
+
+def test_what_is_no_text_in_the_encoding_is_told_of_in_its_row(write, block_bytes):
+    source = write(b"x,note\n1,a\n2,\x81\n")
+    for encoding in ("utf-8", "cp1252"):
+        with pytest.raises(
+            DataError, match=rf"row 2: Byte 0x81 is not {encoding.upper()}; .*--enc"
+        ):
+            numbers(source, ["x"], encoding=encoding)
+    with pytest.raises(DataError, match=r"t.csv: It is not text in utf-16: .*--encoding"):
+        numbers(write("x,y\n1,2\n".encode("utf-16") + b"\x01"), ["x"], encoding="utf-16")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"decimal": ";"}, {"thousands": "."}, {"thousands": ""}, {"decimal": ",", "thousands": ","},
+        {"encoding": "no such"}, {"encoding": "base64"}, {"comment": ""}, {"comment": "a\n"},
+        {"skip_rows": -1}, {"skip_rows": 1.5}, {"header": 1}, {"delimiter": "  "},
+        {"null_values": "NA"}, {"strip": None},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_dialect_is_valid_from_birth(settings):
+    with pytest.raises(ConfigError):
+        Dialect(**settings)
+
+
+def test_a_dialect_is_refused_where_there_is_no_text(tmp_path):
+    pl.DataFrame({"x": [1.0]}).write_parquet(tmp_path / "t.parquet")
+    for source in (tmp_path / "t.parquet", {"x": [1.0]}):
+        with pytest.raises(ConfigError, match="decimal is for CSV; this table is not"):
+            open_table(source, dialect=Dialect(decimal=","))
+
+
+LINES = {
+    "a title": ("Report of 2024\nx,y\n1,2\n3,4\n", "he first line does not fit the rest: read it "
+        "with --skip-rows 1"),
+    "a title with commas": ("Report, of, all\n\nx,y\n1,2\n3,4\n", "he first 2 lines do not fit the "
+        "rest: read it with --skip-rows 2"),
+    "a title above spaces": ("Of all rooms\n\nx y\n1 2\n3 4\n", "he first 2 lines do not fit the "
+        "rest: read it with --skip-rows 2 --delimiter whitespace"),
+    "comments with commas": ("# a, b, c\nx,y\n1,2\n3,4\n", "leave them out with --comment '#'"),
+    "R's row names": ('"x","y"\n"a",1,2\n"b",3,4\n', "each row begins with its name, as R writes "
+        "them; name that in the header"),
+    "delimiters at the ends": ("x|y\n1|2|\n3|4|\n", "the line ends in '|'; take that off, as with "
+        "sed 's/|$//' t.csv"),
+    "a row of units": ("x,y\nm,s\n1,2\n", "if the first row says units, leave it out with "
+        "--skip-rows-after-header 1"),
+    "a row that is longer": ("x,y\n1,2\n1,2,3\n", "quote fields that contain ','"),
+    "a row that is shorter": ("x,y\n1,2\n1\n3,4\n", "complete it"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_lines_that_do_not_fit_name_the_likely_cause(write, case):
+    text, said = LINES[case]
+    with pytest.raises(DataError) as caught:
+        list(open_table(write(text)).batches(["x"] if "units" in case else (), ["x"]))
+    assert said in str(caught.value)
+
+
+def test_a_dialect_reads_a_stream_too(monkeypatch):
+    import sys
+
+    stdin = io.TextIOWrapper(io.BytesIO("# é\nx;y\n1,5;2\n".encode("utf-16")))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert numbers("-", ["x"], decimal=",", comment="#", encoding="utf-16") == [[1.5]]
