@@ -1,12 +1,14 @@
 """How text is written: each setting alone and with others, and what is refused."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 
+from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding
 from linexport.errors import ConfigError, DataError
 from linexport.tables import Dialect, look, open_table
 from linexport.tables._numbers import as_numbers
@@ -144,6 +146,27 @@ def test_a_look_heeds_the_dialect(write):
 def test_usual_spellings_of_no_value_are_missing(write, missing, block_bytes):
     source = write(f"x,y\n1,2\n{missing},3\n {missing} ,4\n")
     assert np.isnan(numbers(source, ["x"])).ravel().tolist() == [False, True, True]
+
+
+def test_the_documentation_lists_the_usual_spellings():
+    text = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
+    assert all(f"`{missing}`" in text for missing in MISSING if missing)
+
+
+@pytest.mark.parametrize("cell", ["-999", " gone ", "NA", ""])
+def test_null_values_are_missing_in_categories_and_dates_too(write, cell):
+    write(f"kind,day\nflat,2024-01-05\n{cell},{cell}\n")
+    encoding = Encoding(
+        columns=(
+            CategoryColumn(name="kind", levels=("flat",), reference=None, missing="level"),
+            DateColumn(name="day", origin="2024-01-01"),
+        )
+    )
+    table = open_table("t.csv", dialect=Dialect(null_values=("-999", "gone")))
+    (batch,) = table.batches(encoding, ["kind"])
+    assert np.array_equal(batch.numbers(), [[1, 0, 4], [0, 1, np.nan]], equal_nan=True)
+    kept = pl.DataFrame(batch.kept_and((), np.empty((2, 0))))
+    assert kept.rows() == [("flat",), (cell or None,)]
 
 
 def test_null_values_that_are_given_replace_the_usual(write, block_bytes):
