@@ -33,7 +33,7 @@ class EncodingConfig:
         default=None,
         metavar="NAME[,NAME...]|auto",
         help="Columns whose values are levels, each a feature of 0 and 1; auto for those of text "
-        "and truth values with at most 50.",
+        "and truth values with at most 50, and fewer than rows.",
     )
     reference: tuple[str, ...] | None = setting(
         default=None,

@@ -1,6 +1,6 @@
 """Rows to train on, held in memory."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -271,8 +271,11 @@ def finite_rows(
     source: str,
     first_row: int,
     drop: Collection[str] = (),
+    fill: Callable[[str], str] = lambda _: "fill it in",
 ) -> Float64Array:
     """Return the rows of (N, C) values in which every value is finite.
+
+    `fill` says how a missing value of a column is filled in.
 
     Raises:
         DataError: At the first other row, unless the value is of one of the columns to drop.
@@ -292,10 +295,11 @@ def finite_rows(
         return values
     row, column = np.argwhere(~finite)[0]
     value = values[row, column]
-    seen = "There is no value; fill it in" if np.isnan(value) else f"{value} is given; correct it"
-    raise DataError(
-        f"{seen}, or {_DROP}.", source=source, column=names[column], row=int(first_row_of[row])
+    name = names[column]
+    seen = (
+        f"There is no value; {fill(name)}" if np.isnan(value) else f"{value} is given; correct it"
     )
+    raise DataError(f"{seen}, or {_DROP}.", source=source, column=name, row=int(first_row_of[row]))
 
 
 def require_rows(num_rows: int, source: str, *, rows_dropped: int = 0) -> None:

@@ -117,12 +117,8 @@ def _categories(
         return {}, []
     most = dict.fromkeys(named, MOST_CATEGORIES)
     found = {each.name: each for each in look(table, wanted, most_levels=most).columns}
-    auto = [name for name in found if name not in named and _is_category(found[name])]
+    auto = [name for name in found if name not in named and found[name].is_category]
     return {name: found[name] for name in (*named, *auto)}, auto
-
-
-def _is_category(column: ColumnLook) -> bool:
-    return column.kind in ("text", "boolean") and column.levels is not None
 
 
 def _category(

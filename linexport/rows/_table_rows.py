@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column, named_columns, option, require_known
-from linexport.encoding import Encoding, NumberColumn
+from linexport.encoding import CategoryColumn, Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.fit import Weighting, WeightsKind
 from linexport.rows._config import EncodingConfig
@@ -113,7 +114,9 @@ class TableRows:
             from linexport.rows._unusable import explained  # with polars
 
             targets = [column.name for column in self.targets]
-            raise explained(error, self._table, self._number_names, targets) from error
+            raise explained(
+                error, self._table, self._number_names, targets, refused=self._refused
+            ) from error
 
     @property
     def _number_names(self) -> list[str]:
@@ -121,6 +124,24 @@ class TableRows:
         if self.encoding is None:
             return [column.name for column in self.features]
         return [c.name for c in self.encoding.columns if isinstance(c, NumberColumn)]
+
+    @property
+    def _refused(self) -> list[str]:
+        """Of the features that are numbers, those that may not lack a value."""
+        filled = [] if self.encoding is None else self.encoding.columns
+        fine = self._drop | {
+            c.name for c in filled if isinstance(c, NumberColumn) and c.fill is not None
+        }
+        return [name for name in self._number_names if name not in fine]
+
+    def _fill(self, name: str) -> str:
+        """Say how a missing value of a column may be filled in."""
+        if name in self._number_names:
+            return f"fill it in, as with {option('--missing', [f'{name}=median'])}"
+        categories = [] if self.encoding is None else self.encoding.columns
+        if any(isinstance(c, CategoryColumn) and c.name == name for c in categories):
+            return f"make it a level with {option('--missing', [f'{name}=level'])}"
+        return "fill it in"
 
     @property
     def _wanted(self) -> tuple[Sequence[str] | Encoding, list[str]]:
@@ -141,9 +162,10 @@ class TableRows:
         num_rows = num_read = 0
         for values, source, first_row in self._read(wanted):
             num_read += len(values)
+            place: dict[str, Any] = {"source": source, "first_row": first_row}
             if self.weighting is not None:
-                check_weights(values[:, -1], self.weighting, source=source, first_row=first_row)
-            kept = finite_rows(values, names, source=source, first_row=first_row, drop=self._drop)
+                check_weights(values[:, -1], self.weighting, **place)
+            kept = finite_rows(values, names, **place, drop=self._drop, fill=self._fill)
             features, targets = kept[:, :num_features], kept[:, num_features:num_columns]
             num_rows += len(kept)
             yield (features, targets, *kept.T[num_columns:])

@@ -1,5 +1,6 @@
 """All columns that are no numbers, said at once, each with what it is."""
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 
@@ -9,10 +10,16 @@ from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
 _MOST_SAID = 12
 _LONGEST = 20
+_DATE = re.compile(r"(\d{4})[-/](\d{2})[-/](\d{2})")
 
 
 def explained(
-    error: DataError, table: Table, features: Sequence[str], targets: Sequence[str] = ()
+    error: DataError,
+    table: Table,
+    features: Sequence[str],
+    targets: Sequence[str] = (),
+    *,
+    refused: Sequence[str] = (),
 ) -> DataError:
     """Return what to say of a value that cannot be used: of all columns that hold such.
 
@@ -21,14 +28,21 @@ def explained(
         table: Where, if it can be read again.
         features: Its columns that must hold numbers.
         targets: And those to predict.
+        refused: Those of the features that may not lack a value.
     """
     if error.column is None or table.num_bytes is None:
         return error
-    return unusable(look(table), features, targets, is_file=bool(table.files)) or error
+    found, is_file = look(table), bool(table.files)
+    return unusable(found, features, targets, refused=refused, is_file=is_file) or error
 
 
 def unusable(
-    found_in: TableLook, features: Sequence[str], targets: Sequence[str], *, is_file: bool
+    found_in: TableLook,
+    features: Sequence[str],
+    targets: Sequence[str],
+    *,
+    refused: Sequence[str],
+    is_file: bool,
 ) -> DataError | None:
     """Say which of some columns cannot be fitted to as they are, and what each is.
 
@@ -46,7 +60,14 @@ def unusable(
         return None
     said = [f"'{column.name}' {_what(column)}" for column in found[:_MOST_SAID]]
     more = f"; and {len(found) - _MOST_SAID} more" if len(found) > _MOST_SAID else ""
-    remedies = ", and ".join(_remedies(found, found_in.readings, targets))
+    lacking = [
+        column.name
+        for column in found_in.columns
+        if column.name in refused and column.missing and column.is_usable
+    ]
+    remedies = ", and ".join(
+        [*_remedies(found, found_in.readings, targets), *_filled(lacking)],
+    )
     how = f"linexport describe {shlex.quote(found_in.source)}"
     return DataError(
         f"{'; '.join(said)}{more}: {remedies}; "
@@ -69,8 +90,30 @@ def _remedies(
         yield f"read {listed(numbers)} with {' or '.join(readings)}"
     if is_target := [column.name for column in others if column.name in targets]:
         yield f"choose another target than '{is_target[0]}'"
-    if excluded := [column.name for column in others if column.name not in targets]:
+    others = [column for column in others if column.name not in targets]
+    if categories := [column.name for column in others if column.is_category]:
+        yield f"take categories as such with {option('--categorical', categories)}"
+    if dates := [said for column in others if (said := _as_days(column))]:
+        yield f"take dates as days with {' '.join(dates)}"
+    excluded = [c.name for c in others if not c.is_category and not _as_days(c)]
+    if excluded:
         yield f"leave out what is no feature with {option('--exclude', excluded)}"
+
+
+def _filled(lacking: Sequence[str]) -> Iterator[str]:
+    """Yield what to do about missing numbers, which would be the next to be refused."""
+    if lacking:
+        yield f"fill in what {listed(lacking)} lacks with --missing median"
+
+
+def _as_days(column: ColumnLook) -> str:
+    """Return the option that makes days of plain dates, from the first that was seen."""
+    if column.kind != "date" or column.others or not column.examples:
+        return ""
+    plain = _DATE.match(column.examples[0])
+    if plain is None:
+        return ""
+    return option("--date", [f"{column.name}=days-since:{'-'.join(plain.groups())}"])
 
 
 def _what(column: ColumnLook) -> str:

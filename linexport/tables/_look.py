@@ -81,6 +81,13 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind in ("number", "boolean") and not self.others
 
     @property
+    def is_category(self) -> bool:
+        """Whether it is text or truth values of few levels, of which some occur more than once."""
+        if self.kind not in ("text", "boolean") or self.levels is None:
+            return False
+        return 1 < len(self.levels) < self.rows - self.missing
+
+    @property
     def is_constant(self) -> bool:
         """Whether all rows that have a value have the same."""
         return self.levels is not None and len(self.levels) == 1

@@ -21,12 +21,14 @@ LATIN = (
     "Byte 0xE9 is not UTF-8; save the file as UTF-8, or say what it is with --encoding, as "
     "--encoding cp1252."
 )
+FILL = "fill it in, as with --missing x=median"
+
 DESCRIBE = "linexport describe t.csv shows what each column holds."
 
 ROWS = {
     "a text column": (
         "x,color,y\n1,red,2\n2,blue,3\n3,red,5\n",
-        "t.csv: 'color' is text with 2 levels: leave out what is no feature with --exclude color; "
+        "t.csv: 'color' is text with 2 levels: take categories as such with --categorical color; "
         f"{DESCRIBE}",
     ),
     "text far down a column of numbers": (
@@ -52,8 +54,9 @@ ROWS = {
         '2024-01-05,flat,"1,234",,5%,2,1\n2024-02-01,flat,7,,6%,?,2\n',
         "t.csv: 'day' holds dates ('2024-01-05'); 'kind' is text with 1 level; 'my price' may have "
         "decimal commas or thousands separators ('1,234'); 'z' is empty; 'tax' has signs ('5%'): "
-        "read 'my price', 'tax' with --decimal , --strip % or --thousands , --strip %, and leave "
-        f"out what is no feature with --exclude day,kind,z; {DESCRIBE}",
+        "read 'my price', 'tax' with --decimal , --strip % or --thousands , --strip %, and take "
+        "dates as days with --date day=days-since:2024-01-05, and leave out what is no feature "
+        f"with --exclude kind,z, and fill in what 'rooms' lacks with --missing median; {DESCRIBE}",
     ),
     "a boolean among numbers": (
         "x,y\n1,2\ntrue,3\n4,5\n",
@@ -66,7 +69,7 @@ ROWS = {
     ),
     "an empty cell": (
         "x,y\n1,2\n,3\n3,5\n",
-        f"t.csv, column 'x', row 2: There is no value; fill it in, {DROP}",
+        f"t.csv, column 'x', row 2: There is no value; {FILL}, {DROP}",
     ),
     "NA in the target": (
         "x,y\n1,2\n2,3\n3,NA\n",
@@ -74,7 +77,7 @@ ROWS = {
     ),
     "NaN": (
         "x,y\n1,2\nNaN,3\n3,5\n",
-        f"t.csv, column 'x', row 2: There is no value; fill it in, {DROP}",
+        f"t.csv, column 'x', row 2: There is no value; {FILL}, {DROP}",
     ),
     "infinity": (
         "x,y\n1,2\n2,-inf\n3,5\n",
@@ -266,15 +269,18 @@ EXCLUDE = "leave out what is no feature with --exclude x; linexport describe t.p
 PARQUET = {
     "text": (["1", "2", "3"], f"column 'x', row 1: '1' is not a number; {TEXT.format('x')}"),
     "text after nulls": ([None, None, "a"], f"'x' is text with 1 level: {EXCLUDE}"),
-    "dates": (pl.Series([1, 2, 3]).cast(pl.Date), f"'x' holds dates ('1970-01-02'): {EXCLUDE}"),
+    "dates": (
+        pl.Series([1, 2, 3]).cast(pl.Date),
+        "'x' holds dates ('1970-01-02'): take dates as days with --date x=days-since:1970-01-02;",
+    ),
     "categories": (
         pl.Series(["u", "v", "u"], dtype=pl.Categorical),
-        f"'x' is text with 2 levels: {EXCLUDE}",
+        "'x' is text with 2 levels: take categories as such with --categorical x; linexport",
     ),
     "lists": ([[1], [2], [3]], f"'x' holds lists or objects: {EXCLUDE}"),
-    "a null": ([1, None, 3], f"column 'x', row 2: There is no value; fill it in, {DROP}"),
+    "a null": ([1, None, 3], f"column 'x', row 2: There is no value; {FILL}, {DROP}"),
     "only nulls": ([None, None, None], f"'x' is empty: {EXCLUDE}"),
-    "NaN": ([1.0, 2.0, float("nan")], f"column 'x', row 3: There is no value; fill it in, {DROP}"),
+    "NaN": ([1.0, 2.0, float("nan")], f"column 'x', row 3: There is no value; {FILL}, {DROP}"),
     "infinity": ([1.0, float("inf"), 3.0], f"column 'x', row 2: inf is given; correct it, {DROP}"),
 }
 

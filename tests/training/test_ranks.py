@@ -163,7 +163,8 @@ def test_a_broken_row_group_ends_the_job_with_one_line_from_rank_0(parts, tmp_pa
         first, *others = run_ranks(3, job("--solver", solver), tmp_path)
         assert [first.status, *(other.status for other in others)] == [3, 3, 3]
         assert first.errors.splitlines() == [
-            "error: rank 2: part-2.parquet, column 'b', row 5: There is no value; fill it in, or "
+            "error: rank 2: part-2.parquet, column 'b', row 5: There is no value; fill it in, "
+            "as with --missing b=median, or "
             "leave such rows out with --missing drop (missing='drop')."
         ]
         assert all(other.output == other.errors == "" for other in others)
