@@ -18,9 +18,6 @@ UTF8_BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 LARGEST_RECORD = 16 << 20  # a longer one has a quote that is never closed, and would fill memory
 _CHUNK = 1 << 20
-_SPACES = re.compile(rb"[ \t]+")
-_SPACES_OR_QUOTED = re.compile(rb'("[^"\n]*"?)|[ \t]+')
-_AROUND = re.compile(rb"(?m)^\t|\t(?=\r?$)")
 
 
 def is_text(head: bytes, dialect: Dialect) -> bool:
@@ -104,7 +101,7 @@ def _without_comments(stream: io.BufferedReader, prefix: bytes) -> Iterator[byte
 def _tabbed(chunk: bytes) -> bytes:
     """Write one tab for the spaces between two fields, none around them."""
     if b'"' in chunk:
-        tabbed = _SPACES_OR_QUOTED.sub(lambda found: found[1] or b"\t", chunk)
+        tabbed = re.sub(rb'("[^"\n]*"?)|[ \t]+', lambda found: found[1] or b"\t", chunk)
     else:
-        tabbed = _SPACES.sub(b"\t", chunk)
-    return _AROUND.sub(b"", tabbed)
+        tabbed = re.sub(rb"[ \t]+", b"\t", chunk)
+    return re.sub(rb"(?m)^\t|\t(?=\r?$)", b"", tabbed)

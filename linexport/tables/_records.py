@@ -25,7 +25,7 @@ _FOREIGN_FILES = {
     b"PK\x03\x04": "a zip archive or a spreadsheet; save it as CSV, or name a spreadsheet .xlsx",
     b"ARROW1": "an Arrow IPC file; save it under a name that ends in .arrow",
 }
-_SEPARATOR_LINE = re.compile(rb'"?sep=([\x20-\x7e\t])"?\r?\n', re.IGNORECASE)
+_SEPARATOR_LINE = rb'(?i)"?sep=([\x20-\x7e\t])"?\r?\n'
 """By which Excel tells itself what separates the fields."""
 
 
@@ -56,7 +56,7 @@ def records(stream: BinaryIO, source: str, dialect: Dialect) -> Records:
     blocks = record_blocks(text)
     first = next(blocks, b"").removeprefix(UTF8_BOM)
     delimiter = "\t" if dialect.delimiter == WHITESPACE else dialect.delimiter
-    if separator := _SEPARATOR_LINE.match(first):
+    if b"sep=" in first[:8].lower() and (separator := re.match(_SEPARATOR_LINE, first)):
         delimiter = delimiter or separator[1].decode()
         first = first[separator.end() :] or next(blocks, b"")
     if not first:
