@@ -95,7 +95,9 @@ def named_columns(names: Sequence[str], source: str) -> tuple[Column, ...]:
     for name in names:
         if not name:
             raise DataError(
-                "A column has no name; name it, or choose others with --features.", source=source
+                "A column has no name, as where lines end in a delimiter; name it, or choose "
+                "others with --features.",
+                source=source,
             )
         if not name.isprintable():
             raise DataError(

@@ -1,6 +1,7 @@
 """Why lines of a file do not fit: the likely cause, with the option to paste."""
 
 import csv
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -36,6 +37,8 @@ def likely_cause(top: bytes, num_columns: int = 1, delimiter: str = ",") -> str:
     for other in (*_DELIMITERS, *spaced):
         if (skipped := _above_the_rest(lines, other)) is None:
             continue
+        if not other and _has_row_names(lines, len(_fields(lines[0], None)), None):
+            skipped = 0
         spaces = "" if other else "--delimiter whitespace"
         if skipped:
             what = f"the first {_counted(skipped)} not fit the rest"
@@ -74,7 +77,7 @@ def _above_the_rest(lines: Sequence[str], delimiter: str | None) -> int | None:
 
 def _fields(line: str, delimiter: str | None) -> list[str]:
     if delimiter is None:
-        return line.split()
+        return re.findall(r'"[^"]*"|\S+', line)
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
@@ -103,7 +106,12 @@ def wrong_width(
             f"{shlex.quote(source)}."
         )
     if _has_row_names(_lines(top), num_columns, delimiter):
-        return f"{message}each row begins with its name, as R writes them; name that in the header."
+        mark = "\\t" if delimiter == "\t" else delimiter
+        edit = shlex.quote(f"1s/^/rownames{mark}/")
+        return (
+            f"{message}each row begins with its name, as R writes them; name that in the header, "
+            f"as with sed {edit} {shlex.quote(source)}."
+        )
     if cause := likely_cause(top, num_columns, delimiter):
         return f"{message}{cause}."
     if b'"' in record:
@@ -113,7 +121,7 @@ def wrong_width(
     return f"{message}quote fields that contain {delimiter!r}."
 
 
-def _has_row_names(lines: Sequence[str], num_columns: int, delimiter: str) -> bool:
+def _has_row_names(lines: Sequence[str], num_columns: int, delimiter: str | None) -> bool:
     """Tell whether all rows have one field more than the header, the first of them a name."""
     rows = [_fields(line, delimiter) for line in lines[1:]]
     return {len(row) for row in rows} == {num_columns + 1} and any(map(_is_number, rows[0][1:]))

@@ -1,6 +1,5 @@
 """Which dialects make numbers of text that is none: what is ambiguous is asked for, not guessed."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -31,12 +30,14 @@ class Readings:
     def __init__(self, dialect: Dialect | None) -> None:
         """Begin with all; with none where there is no dialect, as text in Parquet has none."""
         self._dialect = dialect or Dialect()
+        self._is_empty = True
         self._signs: set[str] = set()
         self._left = dict.fromkeys(_WRITTEN, 0) if dialect else {}
         """Each with a digest of the numbers that it makes."""
 
     def add(self, text: pl.Series) -> None:
         """Heed some more text, null where there is no value."""
+        self._is_empty = False
         if not self._left:
             return
         self._signs |= {*_signs(text)}
@@ -50,7 +51,12 @@ class Readings:
                 del self._left[written]
 
     def found(self) -> list[Dialect]:
-        """Return those that differ in what they make of it, the simplest of each."""
+        """Return those that differ in what they make of it, the simplest of each.
+
+        None where no text was seen.
+        """
+        if self._is_empty:
+            return []
         simplest: dict[int, tuple[Decimal, Thousands | None]] = {}
         for written, digest in self._left.items():
             simplest.setdefault(digest, written)
@@ -65,6 +71,7 @@ class Readings:
         """Return the dialects that the text of all can be read in."""
         together = Readings(dialect)
         for other in others:
+            together._is_empty = False
             together._signs |= other._signs  # noqa: SLF001 - its own class
             left = other._left  # noqa: SLF001
             together._left = {
@@ -97,7 +104,8 @@ def options(found: Dialect, dialect: Dialect) -> str:
 
 
 def _quoted(value: str) -> str:
-    return '"\'"' if value == "'" else shlex.quote(value)
+    """Quote for a shell, also what needs it for the eye alone, as a comma within a sentence."""
+    return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def advice(value: str, found: Sequence[Dialect], dialect: Dialect) -> str:

@@ -64,6 +64,10 @@ def records(stream: BinaryIO, source: str, dialect: Dialect) -> Records:
     for signature, description in _FOREIGN_FILES.items():
         if first.startswith(signature):
             raise DataError(f"This is {description}.", source=source)
+    if re.match(rb'\s*(?:\[\s*[\[{]|\{\s*")', first[:64]):
+        raise DataError(
+            "This is JSON; write an object in each line, and name the file .jsonl.", source=source
+        )
     end = _end_of_first_record(first)
     names, delimiter = _parse_header(first, end, source, dialect, delimiter)
     if dialect.header:

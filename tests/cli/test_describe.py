@@ -23,7 +23,7 @@ houses.csv: 4 rows, 9 columns
   z        empty                      4  none
   rooms    number                     1  2 to 4
   country  text                       0  always DE
-Numbers, if read with --thousands , --strip %: 'price', 'tax'
+Numbers, if read with --thousands ',' --strip '%': 'price', 'tax'
 """
 
 

@@ -383,7 +383,7 @@ def test_the_input_is_never_the_output(run, textbook, table, tmp_path):
         ("X1,x2\n1,2\n", "There is no column 'x1'; did you mean 'X1'?"),
         ("x1,x1,x2\n1,1,2\n", "both named 'x1'"),
         ("x1,x2\n1,2\n3,b\n", "column 'x2', row 2: 'b' is not a number"),
-        ("x1,x2\n1,2\n\"1,5\",2\n", "read it as 1.5 (--decimal ,)."),
+        ("x1,x2\n1,2\n\"1,5\",2\n", "read it as 1.5 (--decimal ',')."),
         ("x1,x2\n1,2\n3\n", "row 2"),
         ("x1,x2\n1e39,2\n", "column 'x1', row 1: 1e+39 is beyond the range of float32"),
         ("", "The file is empty"),

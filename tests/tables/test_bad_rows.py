@@ -47,16 +47,17 @@ ROWS = {
     ),
     "a decimal comma": (
         "x;y\n1;2\n3,14;3\n4;5\n",
-        f"t.csv: 'x' has decimal commas ('3,14'): read 'x' with --decimal ,; {DESCRIBE}",
+        f"t.csv: 'x' has decimal commas ('3,14'): read 'x' with --decimal ','; {DESCRIBE}",
     ),
     "everything that an everyday table has": (
         'day,kind,"my price",z,tax,rooms,y\n'
         '2024-01-05,flat,"1,234",,5%,2,1\n2024-02-01,flat,7,,6%,?,2\n',
         "t.csv: 'day' holds dates ('2024-01-05'); 'kind' is text with 1 level; 'my price' may have "
         "decimal commas or thousands separators ('1,234'); 'z' is empty; 'tax' has signs ('5%'): "
-        "read 'my price', 'tax' with --decimal , --strip % or --thousands , --strip %, and take "
-        "dates as days with --date day=days-since:2024-01-05, and leave out what is no feature "
-        f"with --exclude kind,z, and fill in what 'rooms' lacks with --missing median; {DESCRIBE}",
+        "read 'my price', 'tax' with --decimal ',' --strip '%' or --thousands ',' --strip '%', and "
+        "take dates as days with --date day=days-since:2024-01-05, and leave out what is no "
+        "feature with --exclude kind,z, and fill in what 'rooms' lacks with --missing median; "
+        f"{DESCRIBE}",
     ),
     "a boolean among numbers": (
         "x,y\n1,2\ntrue,3\n4,5\n",
@@ -110,7 +111,8 @@ ROWS = {
     ),
     "a column without a name": (
         "x,,y\n0,1,2\n1,2,3\n2,5,7\n3,8,8\n",
-        "t.csv: A column has no name; name it, or choose others with --features.",
+        "t.csv: A column has no name, as where lines end in a delimiter; name it, or choose others "
+        "with --features.",
     ),
     "a name of two lines": (
         '"x\n1",y\n1,2\n',

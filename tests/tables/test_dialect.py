@@ -77,19 +77,19 @@ def test_numbers_written_in_any_dialect_are_read_back(value, places, decimal, th
 
 
 READINGS = {
-    "1,234": "read it as 1.234 (--decimal ,) or as 1234 (--thousands ,)",
-    "-1,234": "read it as -1.234 (--decimal ,) or as -1234 (--thousands ,)",
-    "3,14": "read it as 3.14 (--decimal ,)",
-    "0,123": "read it as 0.123 (--decimal ,)",
-    "1,234,567": "read it as 1234567 (--thousands ,)",
-    "1,234.5": "read it as 1234.5 (--thousands ,)",
-    "1.234,5": "read it as 1234.5 (--decimal , --thousands .)",
+    "1,234": "read it as 1.234 (--decimal ',') or as 1234 (--thousands ',')",
+    "-1,234": "read it as -1.234 (--decimal ',') or as -1234 (--thousands ',')",
+    "3,14": "read it as 3.14 (--decimal ',')",
+    "0,123": "read it as 0.123 (--decimal ',')",
+    "1,234,567": "read it as 1234567 (--thousands ',')",
+    "1,234.5": "read it as 1234.5 (--thousands ',')",
+    "1.234,5": "read it as 1234.5 (--decimal ',' --thousands '.')",
     "1 234": "read it as 1234 (--thousands ' ')",
-    "1 234,5": "read it as 1234.5 (--decimal , --thousands ' ')",
+    "1 234,5": "read it as 1234.5 (--decimal ',' --thousands ' ')",
     "1'234": 'read it as 1234 (--thousands "\'")',
     "$5": "read it as 5 (--strip '$')",
-    "5%": "read it as 5 (--strip %)",
-    "£1,234.50": "read it as 1234.5 (--thousands , --strip '£')",
+    "5%": "read it as 5 (--strip '%')",
+    "£1,234.50": "read it as 1234.5 (--thousands ',' --strip '£')",
     "red": "",
     "5 rooms": "",
     "2024-01-05": "",
@@ -105,15 +105,15 @@ def test_each_reading_of_a_value_is_named(value):
 def test_what_is_ambiguous_in_one_column_may_not_be_in_the_table(write):
     write("a;b;c\n1,234;5%;1\n2,345;6%;2\n")
     assert look(open_table("t.csv")).readings == (
-        "--decimal , --strip %",
-        "--thousands , --strip %",
+        "--decimal ',' --strip '%'",
+        "--thousands ',' --strip '%'",
     )
     write("a;b;c\n1,234;5%;1\n2,345;6,5%;2\n")
     found = look(open_table("t.csv"))
-    assert found.readings == ("--decimal , --strip %",)
-    assert found.columns[0].readings == ("--decimal ,", "--thousands ,")
+    assert found.readings == ("--decimal ',' --strip '%'",)
+    assert found.columns[0].readings == ("--decimal ','", "--thousands ','")
     write("a;b;c\n1,234;5%;1\n2,345;6%;2.5\n")  # c has a decimal point
-    assert look(open_table("t.csv")).readings == ("--thousands , --strip %",)
+    assert look(open_table("t.csv")).readings == ("--thousands ',' --strip '%'",)
 
 
 def test_a_look_heeds_the_dialect(write):
@@ -289,6 +289,10 @@ LINES = {
     "comments with commas": ("# a, b, c\nx,y\n1,2\n3,4\n", "leave them out with --comment '#'"),
     "R's row names": ('"x","y"\n"a",1,2\n"b",3,4\n', "each row begins with its name, as R writes "
         "them; name that in the header"),
+    "R's row names between spaces": ('"x" "y"\n"a b" 1 2\n"c d" 3 4\n', "spaces separate the "
+        "columns: read it with --delimiter whitespace"),
+    "JSON": ('[\n {"x":1}]\n', "This is JSON; write an object in each line"),
+    "JSON lines": ('{"x":1}\n', "This is JSON; write an object in each line"),
     "delimiters at the ends": ("x|y\n1|2|\n3|4|\n", "the line ends in '|'; take that off, as with "
         "sed 's/|$//' t.csv"),
     "a row of units": ("x,y\nm,s\n1,2\n", "if the first row says units, leave it out with "

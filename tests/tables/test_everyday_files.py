@@ -41,21 +41,21 @@ REFUSED = {
     "decimal_comma.csv": (
         "y",
         "'a' has decimal commas ('1,5'); 'b' has decimal commas ('2,25'); 'y' has decimal commas "
-        "('10,5'): read 'a', 'b', 'y' with --decimal ,{describe}",
+        "('10,5'): read 'a', 'b', 'y' with --decimal ','{describe}",
         {"decimal": ","},
         [[1.5, 2.25], [2.5, 3.0], [3.75, 1.5]],
     ),
     "decimal_comma_thousands.csv": (
         "y",
         "'a' has thousands separators ('1.299,99'); 'b' has decimal commas ('2,25'); 'y' has "
-        "decimal commas ('10,5'): read 'a', 'b', 'y' with --decimal , --thousands .{describe}",
+        "decimal commas ('10,5'): read 'a', 'b', 'y' with --decimal ',' --thousands '.'{describe}",
         {"decimal": ",", "thousands": "."},
         [[1299.99, 2.25], [2100.5, 3.0], [3000.75, 1.5]],
     ),
     "thousands.csv": (
         "price",
         "'price' may have decimal commas or thousands separators ('1,234'): read 'price' with "
-        "--decimal , or --thousands ,{describe}",
+        "--decimal ',' or --thousands ','{describe}",
         {"thousands": ","},
         [[2.0], [3.0]],
     ),
@@ -83,8 +83,8 @@ REFUSED = {
     ),
     "na_question.csv": (
         "y",
-        ", column 'a', row 3: There is no value; fill it in, or leave such rows out with --missing "
-        "drop (missing='drop').",
+        ", column 'a', row 3: There is no value; fill it in, as with --missing a=median, or leave "
+        "such rows out with --missing drop (missing='drop').",
         None,
         [[1.0, 2.0], [2.0, 1.0], [5.0, 3.0]],
     ),
@@ -97,8 +97,9 @@ REFUSED = {
     ),
     "text_columns.csv": (
         "price",
-        "'street name' is text with 4 levels; 'kind' is text with 2 levels: leave out what is no "
-        "feature with --exclude 'street name,kind'{describe}",
+        "'street name' is text with 4 levels; 'kind' is text with 2 levels: take categories as such "
+        "with --categorical kind, and leave out what is no feature with --exclude 'street name'"
+        "{describe}",
         None,
         None,
     ),
@@ -150,9 +151,8 @@ def test_what_is_not_is_refused_with_what_to_paste(cases, name):
 def test_the_first_advice_can_be_pasted(cases, name):
     """Into train-and-export as it stands in the message; and predicting takes it too."""
     target, said, dialect, _ = REFUSED[name]
-    (advice,) = re.findall(r"--(?:no-header|\S+ \S+?(?: --thousands \S)?)(?=[.;:,{]| or |$)", said)[
-        :1
-    ]
+    option = r"--(?:no-header|[\w-]+ (?:'[^']*'|\w+))"
+    advice = re.search(f"{option}(?: {option})*", said)[0]
     options = shlex.split(advice)
     fit = ["train-and-export", "--data", name, "--target", target, "-o", "model", "-q"]
     runner = CliRunner()
@@ -179,6 +179,6 @@ def test_predicting_names_both_readings(tmp_path, cases):
     with pytest.raises(DataError) as caught:
         linexport.predict_table(exported, "t.csv", "out.csv")
     assert str(caught.value) == (
-        "t.csv, column 'speed', row 2: '1,234' is not a number; read it as 1.234 (--decimal ,) or "
-        "as 1234 (--thousands ,)."
+        "t.csv, column 'speed', row 2: '1,234' is not a number; read it as 1.234 (--decimal ',') "
+        "or as 1234 (--thousands ',')."
     )

@@ -89,6 +89,12 @@ def test_lines_that_are_no_objects_are_told_of_in_their_row(write, text, block_b
     assert BAD_LINES[text] in str(caught.value)
 
 
+def test_what_is_no_text_has_no_readings(write):
+    write('{"x":[1],"y":1.5}\n', "t.jsonl")
+    found = look(open_table("t.jsonl"))
+    assert (found.readings, [column.readings for column in found.columns]) == ((), [(), ()])
+
+
 def test_json_lines_may_be_compressed_and_hold_odd_quotes(write, block_bytes):
     lines = "".join(f'{{"x":{number},"t":"5\\" pipe"}}\n' for number in range(50))
     source = write(gzip.compress(lines.encode()), "t.jsonl.gz")
