@@ -142,7 +142,11 @@ def test_an_interrupt_ends_waiting_for_a_pipe(textbook, number):
     os.write(writer, b"x1,x2\n1,2\n")
     command = [sys.executable, "-m", "linexport", "predict", str(textbook), "-"]
     with subprocess.Popen(
-        command, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        stdin=reader,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup has one ignored
     ) as waiting:
         unread = array("i", [1])
         while unread[0]:  # until it waits for what does not come

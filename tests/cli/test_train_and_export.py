@@ -275,6 +275,7 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path, number):
         [sys.executable, "-m", "linexport", "train-and-export", "--epochs", "1000000",
          "-o", str(tmp_path / "bundle")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup has one ignored
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline().startswith("epoch 1")
