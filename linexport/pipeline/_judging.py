@@ -103,9 +103,15 @@ def _composed(other: Judged, reference: Imported) -> Judged | None:
 
 
 def _read(proto: Any) -> Imported | None:
-    """Return what a graph computes; None where that is not understood."""
+    """Return what a graph computes; None where that is not understood.
+
+    Its names are judged by themselves: they may be damaged.
+    """
+    nameless = type(proto)()
+    nameless.CopyFrom(proto)
+    nameless.ClearField("metadata_props")
     try:
-        return sources.read_reference(proto)
+        return sources.read_reference(nameless)
     except ModelError:
         return None
 

@@ -34,7 +34,7 @@ def bundle(tmp_path_factory):
         "export", directory / "fit.json", "-o", directory / "bundle", "--format", "numbers",
         "--probe-rows", 16, "--form", "folded",
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
     assert "numbers" in done.stdout.splitlines()[-1]
     return directory / "bundle"
 

@@ -241,7 +241,9 @@ def test_right_coefficients_agree_however_they_were_rounded(tmp_path, dtype, for
             for number, (low, high) in enumerate(ends)
         ),
     )
-    config = ExportConfig(dtype=dtype, form=form, formats=["onnx"], probe_rows=64)
+    config = ExportConfig(
+        dtype=dtype, form=form, formats=["onnx"], probe_rows=64, accept_coarse=True
+    )
     first = linexport.export(model, tmp_path / "first", config=config)
     assert [said.failure for said in first.certificate.statements] == [None, None]
     other = ExportConfig(formats=["onnx"], dtype="float64", probe_rows=64)
@@ -278,6 +280,7 @@ def test_in_a_bundle_x1_is_a_name_like_any_other(tmp_path):
             column["name"] = name
         for target in manifest["record"]["coefficients"].values():
             target["features"] = dict(zip("ab", target["features"].values(), strict=True))
+        manifest["assumed_ranges"] = {}
 
     report = verified(with_manifest(tmp_path / "bundle", tmp_path, rename))
     assert {said.source for said in report.statements if said.failure} == {"model.pt", "model.onnx"}
@@ -307,7 +310,7 @@ def test_one_feature_and_one_target_have_no_names_to_swap(tmp_path):
 
 def test_what_a_bundle_was_rounded_by_holds_over_the_ranges_that_are_given(tmp_path):
     """The coefficients in the record are of the fit, before it was rounded for the first bundle."""
-    config = ExportConfig(formats=["onnx"], dtype="float32", probe_rows=64)
+    config = ExportConfig(formats=["onnx"], dtype="float32", probe_rows=64, accept_coarse=True)
     model = LinearModel(
         weight=np.array([[0.1]]),
         bias=np.array([0.0]),
