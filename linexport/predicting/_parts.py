@@ -40,6 +40,7 @@ class _Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     keep: tuple[str, ...]
     missing: str
     check_range: str
+    dialect: str
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +85,7 @@ def write_parts(
         keep: As in `write_predictions`.
         missing: As in `write_predictions`.
         resume: Leave parts as they are that were made of the same file, by the same artifact, with
-            the same `keep`, `missing` and `check_range`, and have not been changed since.
+            the same `keep`, `missing`, `check_range` and dialect, and have not been changed since.
 
     Raises:
         DataError, ConfigError: As `write_predictions`. Parts before the one at fault are done then.
@@ -99,6 +100,7 @@ def write_parts(
         keep=tuple(keep),
         missing=missing,
         check_range=predictor.check_range,
+        dialect=repr(table.dialect),
     )
     parts = {plan.file: part for plan in plans if resume and (part := _done_before(plan))}
     pending = [plan for plan in plans if plan.file not in parts]

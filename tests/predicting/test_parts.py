@@ -1,5 +1,6 @@
 """A directory of parts: names, what is done, what is done again."""
 
+import gzip
 import json
 import os
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 
 from linexport.errors import ConfigError, DataError
 from linexport.predicting._parts import write_parts
+from linexport.tables import Dialect
 from linexport.tables._opening import open_table
 
 ARTIFACT = "a" * 64
@@ -30,9 +32,10 @@ def lake(tmp_path, monkeypatch) -> Path:
 def run(predictor):
     """Score the lake into out/, and tell the names of the parts that were written anew."""
 
-    def score(source="lake", directory="out", artifact=ARTIFACT, **settings):
+    def score(source="lake", directory="out", artifact=ARTIFACT, dialect=None, **settings):
+        table = open_table(source, dialect=dialect)
         predicted = write_parts(
-            open_table(source), predictor, Path(directory), artifact_sha256=artifact, **settings
+            table, predictor, Path(directory), artifact_sha256=artifact, **settings
         )
         return [part.path.name for part in predicted.parts if not part.done_before]
 
@@ -82,6 +85,16 @@ def test_directories_below_the_fixed_part_of_a_pattern_are_kept(run):
     assert files("out") == ["year=2024/part.csv", "year=2025/part.csv"]
     assert Path("out/year=2025/part.csv").read_text().startswith("y,z\n4050.5,")
     assert run("lake/**/part.csv", resume=True) == []
+
+
+def test_parts_of_compressed_files_and_partitions_are_named_after_what_is_in_them(run):
+    Path("hive/b=2").mkdir(parents=True)
+    Path("hive/b=2/rows.csv.gz").write_bytes(gzip.compress(b"a,id\n1,x\n"))
+    Path("hive/b=3").mkdir()
+    Path("hive/b=3/rows.csv").write_bytes(b"a,id\n1,x\n")
+    assert run("hive") == ["rows.csv", "rows.csv"]
+    assert files("out") == ["b=2/rows.csv", "b=3/rows.csv"]
+    assert run("hive", resume=True) == []
 
 
 def test_nothing_is_done_twice_when_resumed(predictor, run):
@@ -153,8 +166,13 @@ def test_what_is_not_as_recorded_is_done_again(run, change):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"artifact": "b" * 64}, {"keep": ["id"]}, {"missing": "nan"}],
-    ids=["another model", "other columns", "other rows"],
+    [
+        {"artifact": "b" * 64},
+        {"keep": ["id"]},
+        {"missing": "nan"},
+        {"dialect": Dialect(null_values=("-999",))},
+    ],
+    ids=["another model", "other columns", "other rows", "another dialect"],
 )
 def test_parts_of_another_request_are_done_again(run, settings):
     run()
