@@ -159,7 +159,7 @@ def export(
 
 def _over_ranges(origin: Imported, ranges: Any) -> Imported:
     """Return a model with other ranges, and what it was rounded by before over these."""
-    model, known = _with_ranges(origin.model, ranges), origin.record
+    model, known = _with_ranges(origin, ranges), origin.record
     if known is None or not known.coefficients.keys() >= set(model.target_names):
         return replace(origin, model=model)
     stated = stated_model(known.coefficients, model.features, model.target_names)
@@ -167,7 +167,7 @@ def _over_ranges(origin: Imported, ranges: Any) -> Imported:
     return replace(origin, model=model, rounded=dict(zip(model.target_names, moved, strict=True)))
 
 
-def _with_ranges(model: LinearModel, source: Any) -> LinearModel:
+def _with_ranges(origin: Imported, source: Any) -> LinearModel:
     """Return the model with its features' ranges as a table has them; read in constant memory.
 
     Missing and non-finite values are left out.
@@ -175,9 +175,9 @@ def _with_ranges(model: LinearModel, source: Any) -> LinearModel:
     Raises:
         DataError: If the table cannot be read, lacks a feature, or has no value of one.
     """
-    table = tables.open_table(source)
+    table, model = tables.open_table(source), origin.model
     lower, upper = (np.full(model.num_features, end) for end in (np.inf, -np.inf))
-    for batch in table.batches(model.feature_names):
+    for batch in table.batches(origin.encoding or model.feature_names):
         values = batch.numbers()
         values = np.where(np.isfinite(values), values, np.nan)
         # fmin and fmax pass over NaN.

@@ -201,6 +201,8 @@ def _with_units(rows: "Dataset | TableRows", units: Mapping[str, str]) -> "Datas
             raise ConfigError(f"A unit is given for '{name}', which is neither feature nor target.")
 
     def measured(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        return tuple(replace(column, unit=units.get(column.name, "")) for column in columns)
+        return tuple(
+            replace(column, unit=units.get(column.name, column.unit)) for column in columns
+        )
 
     return rows.with_columns(measured(rows.features), measured(rows.targets))

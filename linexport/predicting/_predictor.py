@@ -4,7 +4,7 @@ N rows, D features, K targets.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -92,20 +92,21 @@ class Predictor:
                 f"weight of shape {structure.weight.shape}."
             )
         check_mode(self.check_range)
-        training_range = TrainingRange(self.features, self.runtime.dtype)
+        names = tuple(column.name for column in self.features)
+        encoding, told, ranged = self.encoding, names, self.features
+        if encoding is not None:  # messages speak of the table's columns
+            told = encoding.feature_columns
+            of_columns = zip(self.features, told, strict=True)
+            ranged = tuple(replace(feature, name=name) for feature, name in of_columns)
+        training_range = TrainingRange(ranged, self.runtime.dtype)
         if self.check_range != "off":
             training_range.require_known(self.check_range)
-        names = tuple(column.name for column in self.features)
-        encoding = self.encoding
         for name, value in (
             ("feature_names", names),
             ("column_names", names if encoding is None else encoding.column_names),
             ("target_names", tuple(column.name for column in self.targets)),
             ("_dtype", self.runtime.dtype),
-            (
-                "_faults",
-                Faults(names if encoding is None else encoding.feature_columns, self.targets),
-            ),
+            ("_faults", Faults(told, self.targets)),
             ("_range", training_range),
         ):
             object.__setattr__(self, name, value)

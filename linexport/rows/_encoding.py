@@ -4,7 +4,7 @@ Levels and fills are those of all rows of the table, in the training part and in
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +50,7 @@ def choose_encoding(
     """
     source = table.source
     dates = _dates(config, features, source)
-    looks, notes = _categories(table, features, config, dates)
+    looks, notes = _categories(table, features, config, dates, rules)
     _, references = by_column(config.reference or (), features, source)
     for name in references:
         if name not in looks:
@@ -101,7 +101,11 @@ def _dates(config: EncodingConfig, features: Sequence[str], source: str) -> dict
 
 
 def _categories(
-    table: Table, features: Sequence[str], config: EncodingConfig, dates: dict[str, DateColumn]
+    table: Table,
+    features: Sequence[str],
+    config: EncodingConfig,
+    dates: dict[str, DateColumn],
+    rules: MissingRules,
 ) -> tuple[dict[str, ColumnLook], list[str]]:
     """Return what the categories hold, and which of them were not named."""
     asked = split_names(config.categorical or (), table.names)
@@ -118,7 +122,35 @@ def _categories(
     most = dict.fromkeys(named, MOST_CATEGORIES)
     found = {each.name: each for each in look(table, wanted, most_levels=most).columns}
     auto = [name for name in found if name not in named and found[name].is_category]
-    return {name: found[name] for name in (*named, *auto)}, auto
+    categories = {name: found.pop(name) for name in (*named, *auto)}
+    _require_values(found.values(), categories.values(), rules, table.source)
+    return categories, auto
+
+
+def _require_values(
+    numbers: Collection[ColumnLook],
+    categories: Collection[ColumnLook],
+    rules: MissingRules,
+    source: str,
+) -> None:
+    """Raise DataError of all columns at once that lack values for which nothing stands."""
+    if not all(column.is_usable for column in numbers):
+        return  # which whoever reads them says first
+    filled = [c for c in numbers if c.missing and rules.of_number(c.name) == "error"]
+    levels = [c for c in categories if c.missing and rules.of_category(c.name) == "error"]
+    if filled or levels:
+        said = [
+            f"'{c.name}' lacks {c.missing} value{'s'[: c.missing > 1]}" for c in filled + levels
+        ]
+        remedies = [
+            *(["fill numbers in with --missing median"] if filled else []),
+            *(["make what is missing a level with --missing level"] if levels else []),
+        ]
+        raise DataError(
+            f"{'; '.join(said)}: {' and '.join(remedies)}, or leave such rows out with "
+            "--missing drop.",
+            source=source,
+        )
 
 
 def _category(

@@ -8,7 +8,7 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column, named_columns, option, require_known
-from linexport.encoding import CategoryColumn, Encoding, NumberColumn
+from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.fit import Weighting, WeightsKind
 from linexport.rows._config import EncodingConfig
@@ -93,9 +93,12 @@ class TableRows:
                 source=self.source,
             )
         encoding, notes = choose_encoding(self._table, names, config, rules)
+        dates = (column for column in encoding.columns if isinstance(column, DateColumn))
+        days = {column.name: f"days since {column.origin}" for column in dates}
+        features = named_columns(encoding.features, self.source)
         return replace(
             self,
-            features=named_columns(encoding.features, self.source),
+            features=tuple(replace(column, unit=days.get(column.name, "")) for column in features),
             encoding=encoding,
             notes=(*self.notes, *notes),
             _drop=self._drop | {c.name for c in encoding.columns if rules.of(c) == "drop"},

@@ -65,8 +65,9 @@ def unusable(
         for column in found_in.columns
         if column.name in refused and column.missing and column.is_usable
     ]
+    levels = [column.name for column in found if column.is_category and column.missing]
     remedies = ", and ".join(
-        [*_remedies(found, found_in.readings, targets), *_filled(lacking)],
+        [*_remedies(found, found_in.readings, targets), *_filled(lacking, levels)],
     )
     how = f"linexport describe {shlex.quote(found_in.source)}"
     return DataError(
@@ -100,10 +101,12 @@ def _remedies(
         yield f"leave out what is no feature with {option('--exclude', excluded)}"
 
 
-def _filled(lacking: Sequence[str]) -> Iterator[str]:
-    """Yield what to do about missing numbers, which would be the next to be refused."""
-    if lacking:
-        yield f"fill in what {listed(lacking)} lacks with --missing median"
+def _filled(numbers: Sequence[str], categories: Sequence[str]) -> Iterator[str]:
+    """Yield what to do about missing values, which would be the next to be refused."""
+    if numbers:
+        yield f"fill in what {listed(numbers)} lacks with --missing median"
+    if categories:
+        yield f"make what {listed(categories)} lacks a level with --missing level"
 
 
 def _as_days(column: ColumnLook) -> str:

@@ -278,6 +278,12 @@ def test_an_unknown_level_is_the_reference_where_training_said_so(
         ({"date": "age=2020-01-01"}, ConfigError, "date must be NAME=days-since:DATE"),
         ({"date": "age=days-since:1.1.2020"}, ConfigError, "must be a date as 2020-01-31"),
         ({"categorical": "sex,constant"}, DataError, "one level, 'c'.*--exclude constant"),
+        (
+            {"categorical": "auto", "exclude": "constant,empty"},
+            DataError,
+            "'age' lacks 5. values; 'embarked' lacks .* values: fill numbers in with --missing "
+            "median and make what is missing a level with --missing level, or leave",
+        ),
         ({"features": "empty", "missing": "mean"}, DataError, "'empty'.*no finite mean"),
         ({"missing": "mean"}, DataError, "'sex' is text with 2 levels; 'embarked' is text with 3"),
     ],
@@ -310,3 +316,23 @@ def test_columns_of_truth_values_and_numbers_may_be_categories() -> None:
     assert isinstance(rows, linexport.Dataset)
     expected = [[1, 1, 0], [0, 0, 1], [1, 0, 1], [0, 1, 0], [1, 0, 0], [0, 0, 0]]
     np.testing.assert_array_equal(rows.feature_values[:, [0, 1, 2]], expected)
+
+
+def test_ranges_are_told_of_the_tables_columns(tmp_path: Path) -> None:
+    table = pl.DataFrame(
+        {
+            "day": pl.Series([18_262 + day for day in (0, 3, 9, 4)]).cast(pl.Date),
+            "kind": ["a", "b", "b", "a"],
+            "score": [1.0, 2.0, 3.0, 2.5],
+        }
+    )
+    fit = trained(table, date={"day": "days-since:2020-01-01"}, categorical="kind")
+    assert [column.unit for column in fit.model.features] == ["days since 2020-01-01", ""]
+    whole = linexport.export(fit, tmp_path / "a")
+    path = linexport.export(whole, tmp_path / "b", ranges=table.head(2)).path
+    predictor = linexport.load(path, check_range="error")
+    predictor.predict({"day": "2020-01-04", "kind": "a"})
+    with pytest.raises(DataError, match=r"column 'day', row 1: 8 is outside .* range, 0 to 3"):
+        predictor.predict({"day": "2020-01-09", "kind": "b"})
+    with pytest.warns(linexport.ExtrapolationWarning, match="'day'"):
+        linexport.predict_table(path, table, tmp_path / "out.csv", check_range="warn")
