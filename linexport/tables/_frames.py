@@ -22,6 +22,7 @@ from linexport.tables._tables import Selection, unreadable
 _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
 _BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 3 to 5 ms by itself
 _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
+_ROWS_PER_PIECE = 1 << 18  # of Arrow IPC, in which pieces of any size can be read
 _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
 _FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)  # of a damaged file
 
@@ -44,7 +45,8 @@ class Frame:
     ) -> None:
         """Take rows, and what tells the sizes of the pieces that they can only be read in.
 
-        The rows are all of a Parquet file of so many bytes; 0 and no path where they are in memory.
+        The rows are all of a file of so many bytes, 0 where they are in memory; the path is that of
+        Parquet.
         With a dialect, text may be numbers.
         """
         self._dialect = dialect
@@ -213,7 +215,17 @@ def arrow_file(path: Path, source: str) -> Frame:
     Raises:
         DataError: If it is none, or is damaged.
     """
-    return Frame(pl.scan_ipc(path, glob=False, hive_partitioning=False), source)
+    frame = pl.scan_ipc(path, glob=False, hive_partitioning=False)
+
+    @functools.cache
+    def pieces() -> list[int]:  # polars skips record batches, but does not tell where they begin
+        try:
+            num_rows = int(frame.select(pl.len()).collect().item())
+        except _FAULTS as error:
+            raise unreadable(error, source) from error
+        return [min(_ROWS_PER_PIECE, num_rows - row) for row in range(0, num_rows, _ROWS_PER_PIECE)]
+
+    return Frame(frame, source, row_groups=pieces, file_bytes=path.stat().st_size)
 
 
 def excel_file(path: Path, source: str, dialect: Dialect) -> Frame:
