@@ -293,6 +293,51 @@ def test_every_manifest_is_read_back_as_it_was_written(manifest):
     }
 
 
+ENCODING: dict[str, object] = {
+    "columns": [
+        {"kind": "category", "name": "kind", "levels": ["a", "b"], "reference": "a"},
+        {"kind": "number", "name": "age", "fill": 3.5},
+    ]
+}
+
+
+def encoded(**change):
+    """The example with an encoding whose first column is changed."""
+    document = json.loads(ENCODED)
+    first, second = ENCODING["columns"]
+    document["features"] = [{"name": "kind[b]"}, {"name": "age"}]
+    document["encoding"] = {"columns": [{**first, **change}, second]}
+    document["record"] |= {"coefficients": {}, "statistics": None}
+    document |= {"origin": None, "assumed_ranges": {}}
+    return json.dumps(document).encode()
+
+
+def test_an_encoding_is_read_back():
+    manifest = decode_manifest(encoded())
+    assert manifest.encoding.features == ("kind[b]", "age")
+    assert decode_manifest(encode_manifest(manifest)) == manifest
+    assert json.loads(encode_manifest(manifest))["encoding"]["columns"][0]["unknown"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"levels": ["a", "c"]}, "the encoding makes other features"),
+        ({"levels": ["a", "a"]}, "must be there, and each of them once"),
+        ({"levels": []}, "must be there"),
+        ({"levels": ["a", " b"]}, "must be printable text"),
+        ({"reference": "z"}, "'z' is no level of 'kind'"),
+        ({"unknown": "guess"}, "Invalid enum value 'guess'"),
+        ({"kind": "hash"}, "Invalid value 'hash'"),
+        ({"kind": "date", "origin": "1/2/2020"}, "must be a date"),
+        ({"name": "age"}, "column 'age' twice"),
+    ],
+)
+def test_an_encoding_that_cannot_be_is_refused(change, said):
+    with pytest.raises(BundleError, match=said):
+        decode_manifest(encoded(**change))
+
+
 @hypothesis.settings(deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_anything_else_is_refused_and_never_half_read(data):

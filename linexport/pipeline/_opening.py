@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from linexport import bundle, formats, parity
 from linexport._files import naming, parsing, read_artifact
 from linexport.columns import listed
@@ -12,6 +14,7 @@ from linexport.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
     from linexport.bundle import Bundle, Manifest
+    from linexport.encoding import Encoding
     from linexport.formats import Format
     from linexport.formats.onnx import OnnxSummary
     from linexport.parity import Certificate
@@ -68,6 +71,14 @@ def predicting_artifact(opened: "Bundle") -> "tuple[Format, bytes]":
         f"{opened.path}: the bundle has no {' or '.join(known.file_name for known in usable)}, "
         f"which predicting needs; export the model with --format {usable[0].name} too."
     )
+
+
+def digest_of(artifact: bytes, encoding: "Encoding | None") -> str:
+    """Return the SHA-256, in hexadecimal, of all that predictions from a table depend on."""
+    import hashlib  # only for whoever names a version or parts
+
+    said = b"" if encoding is None else msgspec.json.encode(encoding)
+    return hashlib.sha256(artifact + said).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,5 @@
 """A bundle or an ONNX file at work."""
 
-import hashlib
 import os
 import warnings
 from collections.abc import Generator, Sequence
@@ -12,7 +11,7 @@ from linexport._files import naming
 from linexport.bundle import MANIFEST_FILE
 from linexport.columns import split_names
 from linexport.errors import ArtifactError, CoarseWarning, ConfigError
-from linexport.pipeline._opening import Artifact, opened, predicting_artifact
+from linexport.pipeline._opening import Artifact, digest_of, opened, predicting_artifact
 
 if TYPE_CHECKING:
     from linexport.encoding import Encoding
@@ -129,7 +128,7 @@ def predict_table(
         rows,
         used.predictor(num_threads, check_range),
         directory,
-        artifact_sha256=hashlib.sha256(used.artifact).hexdigest(),
+        artifact_sha256=digest_of(used.artifact, used.encoding),
         suffix=part_format and f".{part_format}",
         keep=kept,
         missing=missing,

@@ -1,6 +1,5 @@
 """Bundles at work behind HTTP."""
 
-import hashlib
 import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from linexport.bundle import CERTIFICATE_FILE, Bundle
 from linexport.errors import ArtifactError, ConfigError, UnavailableError
 from linexport.formats import Runtime
 from linexport.parity import DoubleReference, decode_certificate
-from linexport.pipeline._opening import check_covered, predicting_artifact
+from linexport.pipeline._opening import check_covered, digest_of, predicting_artifact
 from linexport.predicting import Predictor
 from linexport.serving import Limits, ServeConfig, ServedModel
 
@@ -93,7 +92,7 @@ class _Source:
             import polars  # noqa: F401, ICN001 - not while the first request waits for it
         return ServedModel(
             name=self.name,
-            version=hashlib.sha256(artifact).hexdigest()[:VERSION_DIGITS],
+            version=digest_of(artifact, encoding)[:VERSION_DIGITS],
             predictor=Predictor(
                 runtime,
                 opened.model.features,

@@ -80,7 +80,7 @@ def write_parts(
         table: What `open_table` returns for files; features are found by name.
         predictor: The model.
         directory: Made if it is not there. What else lies in it stays.
-        artifact_sha256: Of the artifact that predicts, in hexadecimal.
+        artifact_sha256: Of the artifact that predicts and the encoding, in hexadecimal.
         suffix: .csv, .tsv or .parquet; that of each file if not given.
         keep: As in `write_predictions`.
         missing: As in `write_predictions`.
