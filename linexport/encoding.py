@@ -8,7 +8,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,12 +18,14 @@ __all__ = [
     "BOOLEANS",
     "MISSING",
     "CategoryColumn",
+    "Codes",
     "DateColumn",
     "EncodedColumn",
     "Encoding",
     "MissingLevel",
     "NumberColumn",
     "Unknown",
+    "codes_of",
 ]
 
 Unknown: TypeAlias = Literal["error", "reference"]
@@ -116,6 +118,34 @@ class CategoryColumn(msgspec.Struct, frozen=True, kw_only=True, tag="category", 
         for text in MISSING:
             found.setdefault(text, None)
         return found
+
+
+class Codes(NamedTuple):
+    """What the cells of a category with n features become.
+
+    From 0 to n - 1: the place of the one that is 1. n: all of them are 0. n + 1: the row is
+    refused, or all of them are NaN.
+    """
+
+    known: dict[str, int]
+    """By what a cell says."""
+    missing: int
+    """Of a cell that is null."""
+    unknown: int
+    """Of any other cell."""
+
+
+def codes_of(column: CategoryColumn) -> Codes:
+    """Return what each cell of a column becomes, spelled as `spellings` has it."""
+    zero = len(column.features)
+    refused = zero + 1
+    missing = {"error": refused, "level": zero - 1, "reference": zero}[column.missing]
+    places = {level: place for place, level in enumerate(column.featured)}
+    known = {
+        text: missing if level is None else places.get(level, zero)
+        for text, level in column.spellings().items()
+    }
+    return Codes(known, missing, refused if column.unknown == "error" else zero)
 
 
 class DateColumn(msgspec.Struct, frozen=True, kw_only=True, tag="date", tag_field="kind"):

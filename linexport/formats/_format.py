@@ -50,7 +50,10 @@ class Runtime(Protocol):
         ...
 
     def predict(self, features: "FloatArray") -> "FloatArray":
-        """Evaluate (N, D) -> (N, K); N may be 0."""
+        """Evaluate (N, D) -> (N, K); N may be 0.
+
+        Where the format takes columns, it is given a mapping of their names to (N, 1) each.
+        """
         ...
 
 
@@ -90,6 +93,9 @@ class Format(ABC):
     """Whether to open a file that is not ours may run what it holds."""
     predicts: bool = False
     """Whether `read` and `engine` are there, so that `predict` and `serve` can use the file."""
+    takes_columns: bool = False
+    """Whether its runtimes take a table's columns by name, not features, as its `encoding` has
+    them, which is one of the settings of `configured`."""
 
     def configured(self, **settings: Any) -> Self:  # noqa: ARG002 - a format may have none
         """Return the format with those of the settings of an export that concern it.

@@ -13,9 +13,10 @@ from linexport.formats._format import Format
 from linexport.formats._pt2 import Pt2
 from linexport.formats._statement import encoded, stating
 from linexport.formats._torchscript import TorchScript
-from linexport.formats.onnx import Onnx
+from linexport.formats.onnx import Onnx, OnnxColumns
 
 if TYPE_CHECKING:
+    from linexport.encoding import Encoding
     from linexport.fit import FitRecord
     from linexport.model import LinearModel
 
@@ -29,7 +30,9 @@ __all__ = [
     "register",
 ]
 
-FORMATS: dict[str, Format] = {"torchscript": TorchScript(), "onnx": Onnx(), "pt2": Pt2()}
+FORMATS: dict[str, Format] = {
+    known.name: known for known in (TorchScript(), Onnx(), OnnxColumns(), Pt2())
+}
 """By name, in the order in which their runtimes are asked."""
 DEFAULT_FORMATS = ("torchscript", "onnx")
 
@@ -84,7 +87,10 @@ def export(
 
 
 def artifact_metadata(
-    model: "LinearModel", record: "FitRecord", versions: Mapping[str, str]
+    model: "LinearModel",
+    record: "FitRecord",
+    versions: Mapping[str, str],
+    encoding: "Encoding | None" = None,
 ) -> dict[str, str]:
     """Describe a model so that its artifact can be used without the bundle around it.
 
@@ -92,7 +98,7 @@ def artifact_metadata(
     versions that made it; never a path, a name of a user or a host, a time or a row of data.
     """
     return {
-        **stating(model),
+        **stating(model, encoding),
         "metrics": encoded(record.metrics),
         "rows": str(record.rows),
         "solver": record.solver,
@@ -101,12 +107,16 @@ def artifact_metadata(
 
 
 def of_path(path: str | Path) -> Format:
-    """Tell an artifact's format by its suffix.
+    """Tell an artifact's format by its name; a name of its own is told by its suffix.
 
     Raises:
         ArtifactError: If it is none of ours.
     """
-    formats = {Path(each.file_name).suffix: each for each in FORMATS.values()}
+    formats: dict[str, Format] = {}
+    for each in FORMATS.values():
+        if each.file_name == Path(path).name:
+            return each
+        formats.setdefault(Path(each.file_name).suffix, each)
     suffix = Path(path).suffix
     if suffix not in formats:
         raise ArtifactError(

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
 from linexport.columns import Column
+from linexport.encoding import Encoding
 from linexport.errors import ArtifactError
 
 if TYPE_CHECKING:
     from linexport.model import LinearModel
+
+T = TypeVar("T")
 
 __all__ = ["Statement", "encoded", "stated", "stating"]
 
@@ -27,13 +30,16 @@ class Statement(NamedTuple):
     accumulate: str | None = None
     """In which the sum is taken."""
     form: str | None = None
+    encoding: Encoding | None = None
+    """What makes the features of a table's columns."""
 
 
-def stating(model: "LinearModel") -> dict[str, str]:
+def stating(model: "LinearModel", encoding: Encoding | None = None) -> dict[str, str]:
     """Return metadata that say what a model's artifact is, for `stated` to read."""
     return {
         "accumulate": model.accumulate.name,
         "dtype": model.dtype.name,
+        **({} if encoding is None else {"encoding": encoded(encoding)}),
         "features": encoded(_known(model.features)),
         "form": model.form,
         "targets": encoded(_known(model.targets)),
@@ -47,17 +53,18 @@ def stated(metadata: Mapping[str, str]) -> Statement:
         ArtifactError: If they are damaged.
     """
     return Statement(
-        features=_columns(metadata.get("features")),
-        targets=_columns(metadata.get("targets")),
+        features=_decoded(metadata.get("features"), tuple[Column, ...]),
+        targets=_decoded(metadata.get("targets"), tuple[Column, ...]),
         dtype=metadata.get("dtype"),
         accumulate=metadata.get("accumulate"),
         form=metadata.get("form"),
+        encoding=_decoded(metadata.get("encoding"), Encoding),
     )
 
 
-def _columns(text: str | None) -> tuple[Column, ...] | None:
+def _decoded(text: str | None, kind: type[T]) -> T | None:
     try:
-        return None if text is None else msgspec.json.decode(text, type=tuple[Column, ...])
+        return None if text is None else msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise ArtifactError(f"The file's names of columns are damaged: {error}.") from error
 

@@ -1,4 +1,5 @@
 from ._canaries import (
+    Canary as Canary,
     canaries as canaries,
 )
 from ._certificate import (
@@ -16,6 +17,10 @@ from ._certificate import (
 from ._check import (
     OpenedCanary as OpenedCanary,
     check as check,
+    joined as joined,
+)
+from ._column_canaries import (
+    column_canaries as column_canaries,
 )
 from ._exact import DoubleReference as DoubleReference
 from ._own import OwnReference as OwnReference

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
+from linexport.encoding import Encoding
 from linexport.errors import PrecisionError
 from linexport.formats import Runtime
 from linexport.model import LinearModel
@@ -23,11 +24,12 @@ from linexport.parity._certificate import (
     StatementResult,
     Verdict,
 )
+from linexport.parity._columns import column_probes
 from linexport.parity._exact import DoubleReference, Expectation, Meaning, expect
 from linexport.parity._own import OwnReference
 from linexport.parity._probes import Probe, probes
 
-__all__ = ["OpenedCanary", "check"]
+__all__ = ["OpenedCanary", "check", "joined"]
 
 _RANKS: dict[Verdict, int] = {name: rank for rank, name in enumerate(get_args(Verdict))}
 
@@ -51,6 +53,7 @@ def check(
     canaries: Iterable[OpenedCanary] = (),
     *,
     statements: Sequence[StatementResult] = (),
+    encoding: Encoding | None = None,
     probe_rows: int = DEFAULT_PROBE_ROWS,
     probe_seed: int = 0,
 ) -> Certificate:
@@ -61,6 +64,8 @@ def check(
         runtimes: Opened from the saved bytes, of the reference's dtype.
         canaries: Copies with one fault each, which must fail.
         statements: What files say of the model, compared with it already.
+        encoding: What makes the features of the columns that all these runtimes take; None where
+            they take features.
         probe_rows: Rows of the largest batch.
         probe_seed: Of the random rows; the same seed asks the same questions.
 
@@ -72,6 +77,8 @@ def check(
     model = reference.model
     witnesses = [_Witness(runtime, model, reference.difference) for runtime in runtimes]
     planted, asked = list(canaries), partial(probes, model, num_rows=probe_rows, seed=probe_seed)
+    if encoding is not None:
+        asked = partial(column_probes, encoding, model, num_rows=probe_rows, seed=probe_seed)
     faulty = {c.name: _Witness(c.runtime, model) for c in planted if c.runtime is not None}
     with np.errstate(all="ignore"):  # NaN and infinity are answers here, not accidents
         for probe in asked():
@@ -96,6 +103,17 @@ def check(
         runtimes=results,
         canaries=canary_results,
         statements=tuple(statements),
+    )
+
+
+def joined(first: Certificate, second: Certificate) -> Certificate:
+    """Return what two checks of one model found, of runtimes that take different things."""
+    return replace(
+        first,
+        verdict=max(first.verdict, second.verdict, key=_RANKS.__getitem__),
+        runtimes=(*first.runtimes, *second.runtimes),
+        canaries=(*first.canaries, *second.canaries),
+        statements=(*first.statements, *second.statements),
     )
 
 
@@ -216,7 +234,7 @@ class _Witness:
     def _predict(self, probe: Probe) -> FloatArray | None:
         expected = (len(probe.features), self.model.num_targets)
         try:
-            prediction = self.runtime.predict(probe.features)
+            prediction = self.runtime.predict(probe.given)
         except Exception as error:  # whatever an engine raises, it did not predict
             self._fail("error", f"fails on the probe '{probe.name}': {error}")
             return None

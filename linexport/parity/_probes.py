@@ -7,7 +7,7 @@ ulp is outside it.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,13 @@ class Probe:
     """Shape (N, D); any dtype and memory order, its values exact in the model's dtype."""
     num_roundings: int | None = None
     """Roundings that can occur, where fewer than for a general row."""
+    columns: Mapping[str, NDArray[Any]] | None = None
+    """What makes these features: (N, 1) by name, for runtimes that take a table's columns."""
+
+    @property
+    def given(self) -> Any:
+        """What a runtime is asked."""
+        return self.features if self.columns is None else self.columns
 
 
 def probes(model: LinearModel, *, num_rows: int, seed: int) -> Iterator[Probe]:

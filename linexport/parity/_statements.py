@@ -7,11 +7,13 @@ D features, K targets.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column, default_columns
+from linexport.encoding import Encoding
 from linexport.fit import Coefficients
 from linexport.formats import Runtime, Statement
 from linexport.model import LinearModel
@@ -36,6 +38,7 @@ def compare_statement(
     model: LinearModel,
     *,
     runtime: Runtime | None = None,
+    encoding: Encoding | None = None,
     against: str = "the reference",
     exact: bool = False,
 ) -> StatementResult:
@@ -46,6 +49,7 @@ def compare_statement(
         said: What it says.
         model: The reference, with its columns.
         runtime: The file, opened.
+        encoding: What should make the features.
         against: What states the reference's columns.
         exact: Whether x1, x2, ... are names like any other, and not what stands where a model or a
             file has none.
@@ -54,6 +58,7 @@ def compare_statement(
         *_unlike_held(said, runtime),
         *_unlike_columns("feature", said.features, model.features, against, exact=exact),
         *_unlike_columns("target", said.targets, model.targets, against, exact=exact),
+        *_unlike_encoding(said.encoding, encoding, against),
     )
     return StatementResult(
         source=source,
@@ -125,6 +130,18 @@ def _unlike_columns(
             if value != expected and not {value, expected} & {None, ""}:
                 what = field.replace("_", " ")
                 yield f"the {what} of {kind} '{own.name}' as {value}, {against} as {expected}"
+
+
+def _unlike_encoding(said: Encoding | None, ours: Encoding | None, against: str) -> Iterator[str]:
+    if said is None or said == ours:
+        return
+    if ours is None:
+        yield f"an encoding of a table's columns, {against} none"
+        return
+    for theirs, own in zip_longest(said.columns, ours.columns):
+        if theirs != own:
+            name = (own or theirs).name
+            yield f"another encoding of the column '{name}' than {against}"
 
 
 def _both_named(said: list[str], ours: list[str]) -> bool:

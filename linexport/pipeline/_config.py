@@ -5,6 +5,7 @@ from typing import Literal
 
 from linexport import formats
 from linexport._settings import setting, settings
+from linexport.encoding import Encoding
 from linexport.errors import ConfigError
 from linexport.fit import WeightsKind
 from linexport.formats import Format
@@ -60,14 +61,17 @@ class ExportConfig(ProbeConfig):
         chosen_formats(self)
 
 
-def chosen_formats(config: ExportConfig) -> list[Format]:
-    """Return the formats to write, with their settings.
+def chosen_formats(config: ExportConfig, encoding: Encoding | None = None) -> list[Format]:
+    """Return the formats to write, with their settings and what makes the model's features.
 
     Raises:
         ConfigError: If one cannot be written so, such as an opset that there is not.
     """
     return formats.configured(
-        config.formats, opset_version=config.opset_version, ir_version=config.ir_version
+        config.formats,
+        opset_version=config.opset_version,
+        ir_version=config.ir_version,
+        encoding=encoding,
     )
 
 

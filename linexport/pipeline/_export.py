@@ -116,11 +116,14 @@ def export(
     versions = _versions()
     artifacts = formats.export(
         model,
-        chosen_formats(config),
-        metadata=formats.artifact_metadata(model, record, versions),
+        chosen_formats(config, origin.encoding),
+        metadata=formats.artifact_metadata(model, record, versions, origin.encoding),
     )
     told = told_by(record, budgets, model)
-    certificate = prove(DoubleReference(model), artifacts, config, opener=open_written, told=told)
+    certificate = prove(
+        DoubleReference(model), artifacts, config, opener=open_written, told=told,
+        encoding=origin.encoding,
+    )  # fmt: skip
     certificate = certificate.judged(written.fitness, accept_coarse=config.accept_coarse)
     manifest = None
     if certificate.passed:

@@ -66,6 +66,8 @@ def judged(artifact: Artifact, reference: Imported, opener: Opener) -> Judged:
         NotCheckedError: If the file cannot be run here.
     """
     require_shape(artifact, reference.model)
+    if artifact.format.takes_columns:
+        return _by_columns(artifact, reference, opener)
     if artifact.format.name == "onnx":
         graph = onnx.graph_of(artifact.data)
         found = _read(graph.proto)
@@ -158,6 +160,19 @@ def _as_written(
     # None is what the file holds: it is held to what the source was.
     model, notes = fitting[-1] if fitting else (reference.model, ())
     return Judged(reference=DoubleReference(model), notes=notes)
+
+
+def _by_columns(artifact: Artifact, reference: Imported, opener: Opener) -> Judged:
+    """Take the reference as a file states its numbers behind an encoding."""
+    kind = artifact.format.configured(encoding=reference.encoding)
+    held = next(opener(kind, artifact.data, reference.model))
+    for model, notes in _readings(reference):
+        stated = held.structure or model
+        if (held.dtype, stated.accumulate, stated.form) == (
+            model.dtype, model.accumulate, model.form
+        ):  # fmt: skip
+            return Judged(reference=DoubleReference(model), notes=notes)
+    return Judged(reference=DoubleReference(reference.model))
 
 
 def _form(exact: ExactMap) -> Form:

@@ -13,15 +13,18 @@ import numpy as np
 from linexport import bundle, formats, parity, sources
 from linexport._files import naming, parsing
 from linexport.bundle import Bundle, ErrorBudget
+from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, ConfigError, NotCheckedError, PrecisionError
 from linexport.fit import FitRecord
-from linexport.formats import Format, Runtime, Statement
+from linexport.formats import Format, Runtime, Statement, onnx
 from linexport.model import LinearModel
 from linexport.numerics import largest_distance
 from linexport.parity import (
     DEFAULT_PROBE_ROWS,
+    Canary,
     Certificate,
     DoubleReference,
+    OpenedCanary,
     OwnReference,
     ProbeConfig,
     StatementResult,
@@ -33,6 +36,7 @@ from linexport.sources import Imported
 
 __all__ = ["prove", "told_by", "verify"]
 
+Compare = Callable[[str, Statement], StatementResult]
 Opener = Callable[[Format, bytes, LinearModel], Iterator[Runtime]]
 
 
@@ -74,8 +78,9 @@ def verify(
                 )
             artifacts, told = artifacts_of(found.contents), _told(found)
             certificate = prove(
-                DoubleReference(found.model), artifacts, probes, opener=opener, told=told
-            )
+                DoubleReference(found.model), artifacts, probes, opener=opener, told=told,
+                encoding=found.manifest.encoding,
+            )  # fmt: skip
             manifest = found.manifest
             fitness = fitness_of(found.model, manifest.record, manifest.error_budget)
             return certificate.judged(fitness, accept_coarse=accept_coarse)
@@ -89,9 +94,10 @@ def _judged(
     files = {artifact.path.name: artifact.data}
     try:
         against = judged(artifact, reference, opener)
-        certificate = prove(against.reference, files, probes, opener=opener, told=None)
+        ask = partial(prove, opener=opener, told=None, encoding=reference.encoding)
+        certificate = ask(against.reference, files, probes)
         if certificate.verdict == "disagrees" and against.otherwise is not None:
-            other = prove(against.otherwise.reference, files, probes, opener=opener, told=None)
+            other = ask(against.otherwise.reference, files, probes)
             if other.passed:
                 return replace(other, notes=against.otherwise.notes)
     except (NotCheckedError, PrecisionError) as error:
@@ -122,6 +128,7 @@ def prove(
     *,
     opener: Opener,
     told: StatementResult | None,
+    encoding: Encoding | None = None,
 ) -> Certificate:
     """Check every artifact against a model, and that the check notices planted faults.
 
@@ -132,21 +139,33 @@ def prove(
         opener: Opens a file in every runtime that is to be asked.
         told: What the manifest of a bundle says, see `told_by`; None for a single artifact, beside
             which eager PyTorch is not asked, and which may leave columns without a name.
+        encoding: What makes the features of a table's columns; None where they are its columns.
     """
     is_bundle, model = told is not None, reference.model
     runtimes: list[Runtime] = [formats.eager(model)] if is_bundle else []
+    by_columns: list[Runtime] = []
     against = bundle.MANIFEST_FILE if is_bundle else "the reference"
-    compare = partial(parity.compare_statement, model=model, against=against, exact=is_bundle)
+    compare = partial(
+        parity.compare_statement, model=model, encoding=encoding, against=against, exact=is_bundle
+    )
     statements = [told] if told is not None else []
     for name, data in artifacts.items():
-        kind = formats.of_path(name)
+        kind = formats.of_path(name).configured(encoding=encoding)
         opened = list(opener(kind, data, model))
         with parsing():
             said = formats.stated(kind.metadata(data))
         statements.append(compare(name, said, runtime=opened[0]))
-        runtimes += opened
+        (by_columns if kind.takes_columns else runtimes).extend(opened)
     check = partial(parity.check, probe_rows=probes.probe_rows, probe_seed=probes.probe_seed)
     planted = _canaries(model, artifacts, compare)
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
+    if by_columns:
+        columns = encoding or onnx.columns.encoding_of(model.feature_names)
+        kind = formats.FORMATS["onnx-columns"].configured(encoding=encoding)
+        faulty = _column_canaries(model, columns, kind, compare)
+        of_columns = check(DoubleReference(model), by_columns, faulty, encoding=columns)
+        if not runtimes:
+            return replace(of_columns, statements=tuple(statements), artifacts=digests)
     if isinstance(reference, OwnReference):  # faults are planted in graphs of ours
         faults = check(DoubleReference(model), (), planted)
         certificate = check(reference, runtimes, statements=statements)
@@ -154,7 +173,8 @@ def prove(
         certificate = replace(certificate, canaries=faults.canaries, verdict=verdict)
     else:
         certificate = check(reference, runtimes, planted, statements=statements)
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
+    if by_columns:
+        certificate = parity.joined(certificate, of_columns)
     return replace(certificate, artifacts=digests)
 
 
@@ -218,25 +238,35 @@ def _told(found: Bundle) -> StatementResult:
 
 
 def _canaries(
-    model: LinearModel,
-    artifacts: Mapping[str, bytes],
-    compare: Callable[[str, Statement], StatementResult],
-) -> Iterator[parity.OpenedCanary]:
-    """Open a copy of the ONNX artifact, of which canaries are made, for each planted fault."""
-    onnx = formats.FORMATS["onnx"]
-    for canary in parity.canaries(artifacts.get(onnx.file_name), model):
-        runtime, statement = None, None
-        if canary.artifact is not None:
-            runtime = next(onnx.open(canary.artifact, model, ours=False))
-            said = formats.stated(onnx.metadata(canary.artifact))
-            statement = compare(onnx.file_name, said)
-        yield parity.OpenedCanary(
-            name=canary.name,
-            runtime=runtime,
-            meaning=canary.meaning,
-            statement=statement,
-            skipped=canary.skipped,
-        )
+    model: LinearModel, artifacts: Mapping[str, bytes], compare: Compare
+) -> Iterator[OpenedCanary]:
+    """Open a copy of the ONNX artifact for each fault that is planted in it."""
+    kind = formats.FORMATS["onnx"]
+    for canary in parity.canaries(artifacts.get(kind.file_name), model):
+        yield _planted(canary, kind, model, compare)
+
+
+def _column_canaries(
+    model: LinearModel, columns: Encoding, kind: Format, compare: Compare
+) -> Iterator[OpenedCanary]:
+    """Likewise for faults of an encoding, in the artifact that takes a table's columns."""
+    for canary in parity.column_canaries(model, columns):
+        yield _planted(canary, kind, model, compare)
+
+
+def _planted(canary: Canary, kind: Format, model: LinearModel, compare: Compare) -> OpenedCanary:
+    runtime, statement = None, None
+    if canary.artifact is not None:
+        runtime = next(kind.open(canary.artifact, model, ours=False))
+        said = formats.stated(kind.metadata(canary.artifact))
+        statement = compare(kind.file_name, said)
+    return OpenedCanary(
+        name=canary.name,
+        runtime=runtime,
+        meaning=canary.meaning,
+        statement=statement,
+        skipped=canary.skipped,
+    )
 
 
 def _reference(found: Artifact, given: Any) -> Imported:

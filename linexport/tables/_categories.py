@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from linexport.columns import listed
-from linexport.encoding import CategoryColumn
+from linexport.encoding import CategoryColumn, codes_of
 from linexport.errors import DataError
 from linexport.tables._numbers import shown
 
@@ -41,28 +41,20 @@ class Place(NamedTuple):
 
 
 class Category:
-    """A column of levels, and where its features begin.
-
-    A cell is read as a code: the place of the level's feature among those of the column; one more
-    where all of them are 0; two more where they are NaN.
-    """
+    """A column of levels, whose cells are read as codes, and where its features begin."""
 
     def __init__(self, column: CategoryColumn, place: int) -> None:
         import numpy as np  # see linexport.tables
 
         self.column, self.place = column, place
         self.num_features = len(column.features)
-        spellings = column.spellings()
-        self._spelled = pl.Enum(list(spellings))
-        zero, nan = self.num_features, self.num_features + 1
-        places = {level: place for place, level in enumerate(column.featured)}
-        missing = {"error": nan, "level": self.num_features - 1, "reference": zero}[column.missing]
-        known = [
-            missing if level is None else places.get(level, zero) for level in spellings.values()
-        ]
+        codes = codes_of(column)
+        self._spelled, known = pl.Enum(list(codes.known)), list(codes.known.values())
         self._missing, self._unknown = len(known), len(known) + 1
-        self._unseen = nan + 1
-        self._codes = np.array([*known, missing, zero], np.min_scalar_type(self._unseen))
+        self._unseen = self.num_features + 2
+        self._codes = np.array(
+            [*known, codes.missing, codes.unknown], np.min_scalar_type(self._unseen)
+        )
         self._held: pl.Series | None = None
         self._known = self._codes[:0]
         """The code of each entry of the dictionary that is held."""

@@ -1,6 +1,10 @@
 from . import (
+    columns as columns,
     graph as graph,
     wire as wire,
+)
+from ._columns import (
+    OnnxColumns as OnnxColumns,
 )
 from ._engine import OrtEngine as OrtEngine
 from ._foreign import (

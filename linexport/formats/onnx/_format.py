@@ -51,11 +51,12 @@ class Onnx(Format):
             ConfigError: If there is no file of these versions.
         """
         versions = {"opset_version": opset_version, "ir_version": ir_version}
-        self._versions = {key: value for key, value in versions.items() if value is not None}
-        if self._versions:
+        self.versions = {key: value for key, value in versions.items() if value is not None}
+        """Those that were given."""
+        if self.versions:
             from linexport.formats.onnx import graph
 
-            graph.check_versions(**self._versions)
+            graph.check_versions(**self.versions)
 
     def configured(
         self, *, opset_version: int | None = None, ir_version: int | None = None, **_: Any
@@ -75,7 +76,7 @@ class Onnx(Format):
         """
         from linexport.formats.onnx import graph
 
-        return graph.write(model, metadata=metadata, **self._versions)
+        return graph.write(model, metadata=metadata, **self.versions)
 
     def open(
         self,

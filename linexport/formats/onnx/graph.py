@@ -35,6 +35,7 @@ __all__ = [
     "read",
     "read_metadata",
     "read_named",
+    "require_writable",
     "write",
 ]
 
@@ -44,16 +45,16 @@ _DTYPES: dict[int, FloatDType] = {
 }
 _KNOWN_OPERATORS = {
     "": {
-        "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gemm",
-        "Identity", "IsNaN", "MatMul", "Max", "Min", "Mul", "Neg", "Relu", "Reshape", "Squeeze",
-        "Sub", "Transpose", "Unsqueeze", "Where",
+        "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Div", "Equal",
+        "Flatten", "Gemm", "Identity", "IsNaN", "MatMul", "Max", "Min", "Mul", "Neg", "Not", "Relu",
+        "Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where",
         # No linear model needs these, or seldom; what they make of rows is tried, not understood.
         "Abs", "Ceil", "Elu", "Exp", "Floor", "Gather", "HardSigmoid", "LeakyRelu", "Log", "Mean",
-        "Not", "PRelu", "Pow", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Round",
+        "PRelu", "Pow", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Round",
         "Selu", "Shape", "Sigmoid", "Sign", "Slice", "Softplus", "Split", "Sqrt", "Sum", "Tanh",
     },
-    "ai.onnx.ml": {"ArrayFeatureExtractor", "FeatureVectorizer", "Imputer", "LinearRegressor",
-                   "Normalizer", "Scaler"},
+    "ai.onnx.ml": {"ArrayFeatureExtractor", "FeatureVectorizer", "Imputer", "LabelEncoder",
+                   "LinearRegressor", "Normalizer", "Scaler"},
 }  # fmt: skip
 """What exporters build a linear model of, and what is put around one, by mistake or not, so that
 the parity check can tell. None of them loops, calls out, reads a file, or makes much of little."""
@@ -72,14 +73,24 @@ def write(
         ConfigError: As `check_versions`.
         ExportError: If the file would pass protobuf's 2 GiB.
     """
-    check_versions(opset_version, ir_version)
-    if sum(array.nbytes for array in model.arrays().values()) > LARGEST_FILE // 2:
-        raise ExportError("The model passes the 1 GiB that one ONNX file is given here.")
+    require_writable(model, opset_version, ir_version)
     data = onnx_wire.write(
         model, opset_version=opset_version, ir_version=ir_version, metadata=metadata
     )
     checker.check_model(data, full_check=True)
     return data
+
+
+def require_writable(model: LinearModel, opset_version: int, ir_version: int) -> None:
+    """Refuse a model or versions of which there is no file.
+
+    Raises:
+        ConfigError: As `check_versions`.
+        ExportError: If the file would pass protobuf's 2 GiB.
+    """
+    check_versions(opset_version, ir_version)
+    if sum(array.nbytes for array in model.arrays().values()) > LARGEST_FILE // 2:
+        raise ExportError("The model passes the 1 GiB that one ONNX file is given here.")
 
 
 def parse(data: bytes) -> onnx.ModelProto:
