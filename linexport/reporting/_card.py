@@ -54,6 +54,7 @@ def model_card(
         *_PRECISION[certificate.dtype],
         "",
         *_encoding(encoding),
+        *_by_columns(model, certificate, encoding),
         "## Fit",
         "",
         *_code("text", fit_lines(fit, model.targets)),
@@ -79,11 +80,32 @@ def _encoding(encoding: Encoding | None) -> list[str]:
         "## Encoding",
         "",
         f"These features are made of the columns {names} of a table: `linexport predict`, "
-        "`linexport.load` and HTTP take the table's own columns, the artifacts the features.",
+        "`linexport.load` and HTTP take the table's own columns, the artifacts the features, but "
+        "for one that is said to take columns.",
         "",
         *_code("text", encoding_lines(encoding)),
         "",
     ]
+
+
+def _by_columns(
+    model: LinearModel, certificate: Certificate, encoding: Encoding | None
+) -> list[str]:
+    """Show the artifacts that take a table's columns."""
+    lines: list[str] = []
+    for known in FORMATS.values():
+        if known.takes_columns and known.file_name in certificate.artifacts:
+            example = known.configured(encoding=encoding).example(model)
+            lines += [
+                "## By columns",
+                "",
+                f"`{known.file_name}` takes each column by its name. Where predicting would refuse "
+                "a row, its predictions are NaN.",
+                "",
+                *_code("python", example),
+                "",
+            ]
+    return lines
 
 
 def _names(columns: Sequence[Column]) -> list[str]:
@@ -97,4 +119,5 @@ def _code(language: str, lines: Sequence[str]) -> list[str]:
 def _example(model: LinearModel, certificate: Certificate) -> list[str]:
     """Show the artifact that linexport itself would predict with, else the first."""
     used = [known for known in FORMATS.values() if known.file_name in certificate.artifacts]
+    used = [known for known in used if not known.takes_columns] or used
     return min(used, key=lambda known: not known.predicts).example(model)
