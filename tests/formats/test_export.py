@@ -36,7 +36,9 @@ def test_a_format_that_is_named_twice_is_written_once():
 
 
 def test_an_unknown_format_is_refused_with_those_that_are_known():
-    with pytest.raises(ConfigError, match="no format 'tflite': use torchscript, onnx, pt2"):
+    with pytest.raises(
+        ConfigError, match="no format 'tflite': use torchscript, onnx, onnx-columns, pt2"
+    ):
         export(TEXTBOOK, ["tflite"], metadata={})
 
 
@@ -44,8 +46,14 @@ def test_an_unknown_format_is_refused_with_those_that_are_known():
 def test_a_format_is_found_by_its_name_and_by_its_files(format_name):
     (known,) = configured([format_name])
     assert known.name == format_name
-    assert of_path(f"elsewhere/other{known.file_name}") is FORMATS[format_name]
+    assert of_path(f"elsewhere/{known.file_name}") is FORMATS[format_name]
     assert file_formats()[known.file_name] == format_name
+
+
+@pytest.mark.parametrize("format_name", ["torchscript", "onnx", "pt2"])
+def test_a_file_of_another_name_is_found_by_its_suffix(format_name):
+    known = FORMATS[format_name]
+    assert of_path(f"elsewhere/other{known.file_name}") is known
 
 
 def test_a_name_or_a_suffix_is_of_one_format():

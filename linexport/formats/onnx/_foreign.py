@@ -51,9 +51,10 @@ def inputs_of(proto: onnx.ModelProto) -> tuple[Input, ...]:
 def _input(value: onnx.ValueInfoProto) -> Input:
     tensor = value.type.tensor_type
     if tensor.elem_type not in _NUMBERS:
+        text = tensor.elem_type == onnx.TensorProto.STRING
         raise NotCheckedError(
             f"the ONNX graph's input '{value.name}' takes neither float32, float64, int32 nor "
-            "int64."
+            f"int64{'; call a file of --format onnx-columns model-columns.onnx' * text}."
         )
     sizes = [size.dim_value or None for size in tensor.shape.dim]
     if tensor.HasField("shape") and len(sizes) not in (1, 2):
