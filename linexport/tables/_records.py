@@ -93,8 +93,10 @@ def _parse_header(
     if "\0" in text:
         raise DataError("This is not a text file.", source=source)
     if not text:
+        blank = first[: len(first) - len(first.lstrip(b"\r\n"))].count(b"\n")
         raise DataError(
-            "The first line is empty; it must name the columns. Leave lines out with --skip-rows.",
+            "The first line is empty; it must name the columns. Leave out what is above them with "
+            f"--skip-rows {blank}.",
             source=source,
         )
     if "\r" in text and "\n" not in text:

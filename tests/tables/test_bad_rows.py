@@ -93,8 +93,8 @@ ROWS = {
     "only blank lines": ("\n\r\n\n", "t.csv: The file is empty."),
     "a blank line first": (
         "\nx,y\n1,2\n",
-        "t.csv: The first line is empty; it must name the columns. Leave lines out with "
-        "--skip-rows.",
+        "t.csv: The first line is empty; it must name the columns. Leave out what is "
+        "above them with --skip-rows 1.",
     ),
     "no header": (
         "1,2\n3,4\n5,7\n",
