@@ -137,7 +137,9 @@ def _require_values(
     if not all(column.is_usable for column in numbers):
         return  # which whoever reads them says first
     filled = [c for c in numbers if c.missing and rules.of_number(c.name) == "error"]
-    levels = [c for c in categories if c.missing and rules.of_category(c.name) == "error"]
+    levels = [
+        c for c in categories if c.levels and c.missing and rules.of_category(c.name) == "error"
+    ]
     if filled or levels:
         said = [
             f"'{c.name}' lacks {c.missing} value{'s'[: c.missing > 1]}" for c in filled + levels
@@ -191,7 +193,7 @@ def _category(
 
 
 def _levels(found: ColumnLook, source: str) -> dict[str, int]:
-    """Return rows by level; truth values in whatever spelling are two."""
+    """Return rows by level; truth values are two, and 7.0 is 7 where both occur."""
     problem = None
     if found.levels is None:
         problem = f"It has more than {MOST_CATEGORIES} levels, each of which would be a feature"
@@ -203,11 +205,12 @@ def _levels(found: ColumnLook, source: str) -> dict[str, int]:
             source=source,
             column=found.name,
         )
-    if not found.levels.keys() <= BOOLEANS.keys():
-        return found.levels
+    is_boolean = found.levels.keys() <= BOOLEANS.keys()
     counts: dict[str, int] = {}
     for level, count in found.levels.items():
-        spelled = "true" if BOOLEANS[level] else "false"
+        spelled = level.removesuffix(".0") if level.removesuffix(".0") in found.levels else level
+        if is_boolean:
+            spelled = "true" if BOOLEANS[level] else "false"
         counts[spelled] = counts.get(spelled, 0) + count
     return counts
 

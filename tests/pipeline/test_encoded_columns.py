@@ -284,6 +284,7 @@ def test_an_unknown_level_is_the_reference_where_training_said_so(
             "'age' lacks 5. values; 'embarked' lacks .* values: fill numbers in with --missing "
             "median and make what is missing a level with --missing level, or leave",
         ),
+        ({"categorical": "empty,sex"}, DataError, "'empty': It is empty: leave it out with --exc"),
         ({"features": "empty", "missing": "mean"}, DataError, "'empty'.*no finite mean"),
         ({"missing": "mean"}, DataError, "'sex' is text with 2 levels; 'embarked' is text with 3"),
     ],
@@ -299,7 +300,7 @@ def test_what_cannot_be_is_said(
 def test_columns_of_truth_values_and_numbers_may_be_categories() -> None:
     table = {
         "smoker": ["True", "False", "true", "FALSE", "True", "False"],
-        "zone": [3, 10, 10, 3, 2, 2],
+        "zone": ["3", "10", "10.0", "3", "2.0", "2"],
         "x": [1.0, None, 3.0, 4.0, 7.0, 6.0],
         "y": [1.0, 2.0, 2.0, 1.0, 3.0, 5.0],
     }
