@@ -58,7 +58,7 @@ def compare_statement(
         *_unlike_held(said, runtime),
         *_unlike_columns("feature", said.features, model.features, against, exact=exact),
         *_unlike_columns("target", said.targets, model.targets, against, exact=exact),
-        *_unlike_encoding(said.encoding, encoding, against),
+        *_unlike_encoding(said.encoding, encoding, against, exact=exact),
     )
     return StatementResult(
         source=source,
@@ -132,8 +132,10 @@ def _unlike_columns(
                 yield f"the {what} of {kind} '{own.name}' as {value}, {against} as {expected}"
 
 
-def _unlike_encoding(said: Encoding | None, ours: Encoding | None, against: str) -> Iterator[str]:
-    if said is None or said == ours:
+def _unlike_encoding(
+    said: Encoding | None, ours: Encoding | None, against: str, *, exact: bool
+) -> Iterator[str]:
+    if said is None or said == ours or (ours is None and not exact):
         return
     if ours is None:
         yield f"an encoding of a table's columns, {against} none"

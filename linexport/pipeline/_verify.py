@@ -13,6 +13,7 @@ import numpy as np
 from linexport import bundle, formats, parity, sources
 from linexport._files import naming, parsing
 from linexport.bundle import Bundle, ErrorBudget
+from linexport.columns import default_columns
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, ConfigError, NotCheckedError, PrecisionError
 from linexport.fit import FitRecord
@@ -92,6 +93,7 @@ def _judged(
 ) -> Certificate:
     """Check a single artifact, or say why that cannot be done."""
     files = {artifact.path.name: artifact.data}
+    reference = _encoded_as(artifact, reference)
     try:
         against = judged(artifact, reference, opener)
         ask = partial(prove, opener=opener, told=None, encoding=reference.encoding)
@@ -103,6 +105,24 @@ def _judged(
     except (NotCheckedError, PrecisionError) as error:
         return not_checked(reference.model, str(error), probes)
     return replace(certificate, notes=against.notes)
+
+
+def _encoded_as(artifact: Artifact, reference: Imported) -> Imported:
+    """Return a reference with the file's encoding, where it has none of its own to differ from."""
+    model = reference.model
+    with parsing():
+        said = formats.stated(artifact.format.metadata(artifact.data)).encoding
+    if said is None or reference.encoding is not None:
+        return reference
+    unnamed = tuple(column.name for column in default_columns("x", len(said.features)))
+    if model.feature_names not in (said.features, unnamed):
+        return reference
+    named = [
+        replace(column, name=name)
+        for column, name in zip(model.features, said.features, strict=True)
+    ]
+    model = model.with_columns(tuple(named), model.targets)
+    return replace(reference, encoding=said, model=model)
 
 
 def not_checked(model: LinearModel, reason: str, probes: ProbeConfig) -> Certificate:

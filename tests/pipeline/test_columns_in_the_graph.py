@@ -81,6 +81,20 @@ def test_the_file_by_itself_is_held_against_a_reference(table, tmp_path, bundle,
         assert (alone.verdict, alone.failures) == ("proven", ())
 
 
+def test_a_reference_that_states_no_encoding_is_compared_by_its_numbers(bundle, tmp_path):
+    model = linexport.read_bundle(bundle).model
+    unnamed = linexport.LinearModel(weight=model.weight, bias=model.bias)
+    for name in ("model.onnx", FILE):
+        for reference in (model, unnamed):
+            alone = linexport.verify(bundle / name, reference=reference, probe_rows=64)
+            assert (alone.verdict, alone.failures) == ("proven", ())
+        wrong = linexport.LinearModel(
+            weight=model.weight * np.float32(1.001), bias=model.bias, features=model.features
+        )
+        other = linexport.verify(bundle / name, reference=wrong, probe_rows=64)
+        assert other.verdict == "disagrees"
+
+
 def test_a_reference_of_another_encoding_disagrees(table, tmp_path, bundle):
     swapped = table.with_columns(kind=pl.col("kind").replace({"flat": "house", "house": "flat"}))
     exported(swapped, tmp_path / "swapped")
