@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings, strategies as st
 
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn
+from linexport.errors import ModelError
 from linexport.formats import FORMATS, stated
 from linexport.formats.onnx import columns as onnx_columns
 from linexport.model import LinearModel
@@ -169,3 +171,34 @@ def test_a_graph_of_another_encoding_disagrees(other):
     silent = checked(model, ENCODING, data=onnx_columns.write(renamed, wrong, metadata=noted))
     assert silent.verdict == "disagrees"
     assert {result.verdict for result in silent.runtimes} == {"disagrees"}
+
+
+level = st.one_of(
+    st.sampled_from(["NA", "?", "true", "FALSE", "7", "7.0", "missing", "no such level", "'\"\\"]),
+    st.text(min_size=1, max_size=3),
+).filter(lambda text: text == text.strip() and text.isprintable())
+
+
+@st.composite
+def categories(draw, name):
+    levels = draw(st.lists(level, min_size=2, max_size=5, unique=True))
+    return CategoryColumn(
+        name=name,
+        levels=tuple(levels),
+        reference=draw(st.sampled_from([None, *levels])),
+        unknown=draw(st.sampled_from(["error", "reference"])),
+        missing=draw(st.sampled_from(["error", "level", "reference"])),
+    )
+
+
+@given(kind=categories("kind"), street=categories("a b"), data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_whatever_the_levels_are_a_graph_is_proven(kind, street, data):
+    filled = NumberColumn(name="age", fill=data.draw(st.floats(-9, 9)), indicator=True)
+    columns = data.draw(st.permutations([kind, street, filled]))
+    try:
+        encoding = Encoding(columns=tuple(columns))
+    except ModelError:  # two features of one name
+        assume(False)
+    certificate = checked(model_of(encoding, "float32", "float64"), encoding)
+    assert (certificate.verdict, certificate.failures) == ("proven", ())
