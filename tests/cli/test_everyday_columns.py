@@ -1,0 +1,86 @@
+"""A table as it is, whose one error is pasted back until the model is proven."""
+
+import re
+import shlex
+
+import numpy as np
+import polars as pl
+import pytest
+
+NUM_ROWS = 120
+OPTIONS = re.compile(r"--[a-z-]+ (?:'[^']*'|[^\s;,]+(?:,[^\s;,]+)*)")
+
+
+@pytest.fixture
+def houses(tmp_path):
+    random = np.random.default_rng(5)
+    kind = random.choice(["flat", "house", "villa"], NUM_ROWS)
+    area = random.uniform(30, 200, NUM_ROWS).round(1)
+    days = random.integers(0, 900, NUM_ROWS)
+    price = 3 * area + 40 * (kind == "house") + 90 * (kind == "villa") + days / 100
+    table = pl.DataFrame(
+        {
+            "Listed On": pl.Series(18_262 + days).cast(pl.Date),
+            "kind": kind,
+            "area": area,
+            "age": random.integers(0, 80, NUM_ROWS),
+            "heating": random.choice(["gas", "oil"], NUM_ROWS),
+            "remarks": [f"no. {number}" for number in range(NUM_ROWS)],
+            "price": price + random.normal(0, 1, NUM_ROWS),
+        }
+    ).with_row_index("row")
+    table = table.with_columns(
+        age=pl.when(pl.col("row") % 9 != 4).then("age"),
+        heating=pl.when(pl.col("row") % 20 != 7).then("heating"),
+    ).drop("row")
+    table.write_csv(tmp_path / "houses.csv")
+    return tmp_path / "houses.csv"
+
+
+def test_what_the_error_says_trains_when_it_is_pasted(run, houses, tmp_path):
+    command = ["train-and-export", "--data", houses, "--target", "price", "-o", tmp_path / "b"]
+    refused = run(*command)
+    assert refused.status == 3
+    (line,) = refused.errors.splitlines()
+    pasted = [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
+    assert pasted[::2] == ["--categorical", "--date", "--exclude", "--missing", "--missing"]
+    done = run(*command, *pasted)
+    assert done.status == 0, done.errors
+    for name in ("kind[house]", "kind[villa]", "heating[missing]", "Listed On", "age"):
+        assert re.search(rf"^  {re.escape(name)} ", done.output, re.MULTILINE), name
+    out = tmp_path / "out.csv"
+    assert run("predict", tmp_path / "b", houses, "-o", out, "--quiet").status == 0
+    predicted, price = pl.read_csv(out)["price"], pl.read_csv(houses)["price"]
+    assert float((predicted - price).std() or 0) < 2
+
+
+def test_an_unknown_level_is_one_line_with_the_row_and_the_nearest(run, houses, tmp_path):
+    options = ["--categorical", "kind", "--features", "kind,area", "--unknown"]
+    command = ["train-and-export", "--data", houses, "--target", "price", "--quiet", *options]
+    assert run(*command, "error", "-o", tmp_path / "b").status == 0
+    assert run(*command, "reference", "-o", tmp_path / "c").status == 0
+    (tmp_path / "new.csv").write_text("area,kind\n50,house\n60,hause\n")
+    refused = run("predict", tmp_path / "b", tmp_path / "new.csv")
+    assert refused.status == 3
+    assert "column 'kind', row 2: 'hause' is no level" in refused.errors
+    assert "the nearest is 'house'" in refused.errors
+    assert run("predict", tmp_path / "c", tmp_path / "new.csv").status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (("--missing", "guess"), 2, "missing must be drop, error, mean, median, zero, level or"),
+        (("--categorical", "kin"), 3, "There is no column 'kin'; did you mean 'kind'?"),
+        (("--date", "kind=2020-01-01"), 2, "date must be NAME=days-since:DATE"),
+        (("--reference", "kind=flat"), 2, "so add --categorical kind"),
+    ],
+)
+def test_misuse_is_told_apart_from_a_table_that_cannot_be_used(
+    run, houses, tmp_path, options, status, said
+):
+    outcome = run(
+        "train-and-export", "--data", houses, "--target", "price", "-o", tmp_path / "b", *options
+    )
+    assert outcome.status == status
+    assert said in " ".join(outcome.errors.split())
