@@ -59,10 +59,11 @@ def onnx_lines(summary: "OnnxSummary") -> list[str]:
         f"  operators: {', '.join(summary.operators)}",
         *_column_lines("feature", summary.features),
         *_column_lines("target", summary.targets),
+        *encoding_lines(summary.encoding),
         *(
             f"  {key}: {value}"
             for key, value in summary.metadata.items()
-            if key not in ("features", "targets")
+            if key not in ("encoding", "features", "targets")
         ),
     ]
 

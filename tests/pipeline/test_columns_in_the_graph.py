@@ -149,4 +149,6 @@ def test_the_card_shows_it_and_it_can_be_inspected(bundle):
     assert found["prediction"].shape == (1, 1)
     summary = linexport.inspect(bundle / FILE)
     assert summary.inputs == {"kind": "string [batch, 1]", "area": "float32 [batch, 1]"}
+    assert summary.encoding == linexport.read_bundle(bundle).manifest.encoding
+    assert summary.encoding == linexport.inspect(bundle / "model.onnx").encoding
     assert [column.name for column in summary.features][:2] == ["kind[house]", "kind[villa]"]

@@ -1,5 +1,6 @@
 """Engines on a graph that takes a table's columns. N rows, K targets."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -71,7 +72,8 @@ def open_columns(
             name += ["1 thread"] if num_threads else []
             name += ["not optimized"] if optimization == "off" else []
             yield ColumnsRuntime(
-                ", ".join(name), onnxruntime.__version__, session.get_providers()[0], num_threads,
+                ", ".join(name), onnxruntime.__version__, session.get_providers()[0],
+                num_threads or os.cpu_count(),
                 dtype, structure, partial(session.run, None),
             )  # fmt: skip
     try:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, final
 import msgspec
 
 from linexport.columns import Column
+from linexport.encoding import Encoding
 from linexport.formats._format import Engine, Format, Runtime
-from linexport.formats._statement import encoded
+from linexport.formats._statement import encoded, stated
 
 if TYPE_CHECKING:
     import onnx
@@ -33,6 +34,8 @@ class OnnxSummary(msgspec.Struct, frozen=True, kw_only=True):
     """folded or centred; None where the graph is not one that `write` writes."""
     features: tuple[Column, ...]
     targets: tuple[Column, ...]
+    encoding: Encoding | None = None
+    """What makes the features of a table's columns, where the file says so."""
     metadata: dict[str, str]
 
 
@@ -155,7 +158,7 @@ class Onnx(Format):
         from linexport.formats.onnx import graph
 
         proto = graph.check(data)
-        model = graph.read_named(proto)
+        model, noted = graph.read_named(proto), graph.read_metadata(proto)
         return OnnxSummary(
             bytes=len(data),
             ir_version=proto.ir_version,
@@ -167,7 +170,8 @@ class Onnx(Format):
             form=None if model is None else model.form,
             features=() if model is None else model.features,
             targets=() if model is None else model.targets,
-            metadata=graph.read_metadata(proto),
+            encoding=stated(noted).encoding,
+            metadata=noted,
         )
 
     def read(self, data: bytes) -> "LinearModel | None":
