@@ -8,6 +8,7 @@ from linexport.errors import DataError, ModelError
 __all__ = [
     "Column",
     "default_columns",
+    "is_number",
     "listed",
     "named_columns",
     "option",
@@ -128,7 +129,7 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
     if not names:
         return "there are no columns."
     shown = listed(names)
-    if all(_is_number(other) for other in names):
+    if all(is_number(other) for other in names):
         return (
             f"the columns must be named, in CSV by the first line, but are called {shown}; if that "
             "is a row, read it with --no-header: column_1, column_2, ..."
@@ -141,7 +142,8 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
     return f"its columns are {shown}."
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Tell text that Python reads as a number."""
     try:
         float(text)
     except ValueError:

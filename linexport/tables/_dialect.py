@@ -3,6 +3,7 @@
 from typing import Literal, TypeAlias
 
 from linexport._settings import setting, settings
+from linexport.columns import is_number
 from linexport.encoding import MISSING
 from linexport.errors import ConfigError
 
@@ -90,7 +91,7 @@ class Dialect:
     def has_plain_numbers(self) -> bool:
         """Whether numbers are written as in most programs, and every one of them is a number."""
         is_plain = (self.decimal, self.thousands, self.signs) == (".", None, ())
-        return is_plain and (self.null_values is None or not any(map(_is_number, self.missing)))
+        return is_plain and (self.null_values is None or not any(map(is_number, self.missing)))
 
 
 def _check_encoding(name: str) -> None:
@@ -102,14 +103,6 @@ def _check_encoding(name: str) -> None:
         is_text = False
     if not is_text:
         raise ConfigError(f"encoding must be one that Python knows, such as cp1252, got {name!r}.")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _canonical(encoding: str) -> str:

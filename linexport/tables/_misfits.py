@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from linexport.columns import option
+from linexport.columns import is_number, option
 
 _MOST_LINES = 64
 _FEWEST_LINES = 2  # that are alike, below those that do not fit
@@ -72,7 +72,7 @@ def _above_the_rest(lines: Sequence[str], delimiter: str | None) -> int | None:
     is_title = not above or widths[0] != widths[-1]
     if widths[-1] < 2 or len(lines) - above < _FEWEST_LINES or not is_title:
         return None
-    return None if all(map(_is_number, fields[above])) else above
+    return None if all(map(is_number, fields[above])) else above
 
 
 def _fields(line: str, delimiter: str | None) -> list[str]:
@@ -82,14 +82,6 @@ def _fields(line: str, delimiter: str | None) -> list[str]:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return [line]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def wrong_width(
@@ -124,7 +116,7 @@ def wrong_width(
 def _has_row_names(lines: Sequence[str], num_columns: int, delimiter: str | None) -> bool:
     """Tell whether all rows have one field more than the header, the first of them a name."""
     rows = [_fields(line, delimiter) for line in lines[1:]]
-    return {len(row) for row in rows} == {num_columns + 1} and any(map(_is_number, rows[0][1:]))
+    return {len(row) for row in rows} == {num_columns + 1} and any(map(is_number, rows[0][1:]))
 
 
 def _has_ends(lines: Sequence[str], num_columns: int, delimiter: str) -> bool:
