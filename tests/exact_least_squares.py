@@ -18,6 +18,7 @@ class InMemory:
     read_once = False
     notes = ()
     features_named = True
+    encoding = None
 
     def __init__(self, features, target, weights=None, *, kind="precision", sizes=None, names=None):
         features, target = np.asarray(features), np.asarray(target)

@@ -61,11 +61,11 @@ def test_another_process_writes_the_same_bytes(elsewhere):
     setup, _, _ = SCRIPT.partition("sys.setswitchinterval")
     exec(setup, scope)  # the model, stated once
     ours = export(scope["model"], FORMATS, metadata={"a": "1", "b": "2"})
-    assert ours.keys() == elsewhere.keys() == {"model.pt", "model.onnx", "model.pt2"}
+    assert ours.keys() == elsewhere.keys() == {kind.file_name for kind in FORMATS.values()}
     assert {name for name in ours if ours[name] != elsewhere[name]} == set()
 
 
-@pytest.mark.parametrize("file_name", ["model.pt", "model.onnx", "model.pt2"])
+@pytest.mark.parametrize("file_name", [kind.file_name for kind in FORMATS.values()])
 def test_no_path_user_or_host_is_in_an_artifact(elsewhere, file_name):
     data = elsewhere[file_name]
     content = [data]
