@@ -212,9 +212,13 @@ def _assumption(assumed: Mapping[str, tuple[float, float]]) -> str:
     """Say which ranges were assumed, the first of many."""
     shown = [f"'{name}' ({low:.6g} to {high:.6g})" for name, (low, high) in assumed.items()]
     more = f" and {len(shown) - _MOST_RANGES} more" if len(shown) > _MOST_RANGES else ""
+    named = ", ".join(shown[:_MOST_RANGES]) + more
+    ranges, them = "The ranges of {} are assumed, as they are", "them"
+    if len(shown) == 1:
+        ranges, them = "The range of {} is assumed, as it is", "it"
     return (
-        f"The range of {', '.join(shown[:_MOST_RANGES])}{more} is assumed, as it is not known. The "
-        "error budget and the choice of a dtype rest on it: give it with --ranges TABLE (ranges=)."
+        f"{ranges.format(named)} not known. The error budget and the choice of a dtype rest on "
+        f"{them}: give {them} with --ranges TABLE (ranges=)."
     )
 
 

@@ -74,8 +74,9 @@ def verify(
     with naming(found.path):
         if isinstance(found, Bundle):
             if reference is not None:
+                files = " or ".join(str(found.path / name) for name in artifacts_of(found.contents))
                 raise ConfigError(
-                    f"{found.path}: a bundle has its own reference; name one of its artifacts."
+                    f"{found.path}: a bundle has its own reference; name one of its files, {files}."
                 )
             artifacts, told = artifacts_of(found.contents), _told(found)
             certificate = prove(

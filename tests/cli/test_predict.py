@@ -480,3 +480,25 @@ def test_what_cannot_be_done_gets_one_line(
 )
 def test_misuse_is_status_2(run, textbook, table, options):
     assert run("predict", textbook, table("x1,x2\n1,2\n"), *options).status == 2
+
+
+def test_a_model_that_is_too_coarse_is_said_to_be_wherever_it_is_used(run, table, tmp_path):
+    """Near 1.7e9 float32 has every 128th number."""
+    source = table('{"intercept": -1.7e9, "coefficients": {"ts": 1.0}}', "seconds.json")
+    bundle, rows = tmp_path / "seconds", table("ts\n1700000123\n")
+    forced = ("export", source, "--dtype", "float32", "-o", bundle)
+    refused = run(*forced)
+    assert (refused.status, bundle.exists()) == (1, False)
+    assert "or take it as it is with --accept-coarse" in refused.output
+    assert run(*forced, "--accept-coarse", "--format", "onnx", "-q").status == 0
+    reason = "rounding may move 'y' by 64, where 0.0008 (a 10,000th of the spread of its "
+    said = f"warning: {bundle}: The model is too coarse, and was accepted so: {reason}predictions) "
+    predicted = run("predict", bundle, rows)
+    assert (predicted.status, predicted.output) == (0, "y\n128.0\n")
+    assert predicted.errors == f"{said}is small enough.\n"
+    inspected = run("inspect", bundle).output.splitlines()[-1]
+    assert inspected.startswith("Certificate: proven, but too coarse: ")
+    assert f"; {reason}" in inspected
+    assert json.loads(run("inspect", bundle, "--json").output)["verdict"] == "too coarse"
+    assert run("verify", bundle, "-q").status == 1
+    assert run("verify", bundle, "-q", "--accept-coarse").status == 0

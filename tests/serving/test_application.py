@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from asking import NEVER, Exchange, Headers
@@ -320,3 +321,10 @@ def test_files_that_are_no_certificate_are_refused_at_once(tmp_path):
             ServeConfig(tls_cert=path, tls_key=path)
     with pytest.raises(ConfigError, match="both tls_cert and tls_key"):
         ServeConfig(tls_client_ca="ca.pem")
+
+
+def test_a_model_that_is_too_coarse_is_logged_as_it_is_taken_up(make_client, make_model):
+    reason = "The model is too coarse, and was accepted so."
+    client = make_client(make_model("fine"), replace(make_model("rough"), coarse=reason))
+    (event,) = client.lines
+    assert (event["event"], event["model"], event["reason"]) == ("coarse", "rough", reason)
