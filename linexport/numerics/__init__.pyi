@@ -29,7 +29,10 @@ from ._exact_map import (
     SAME as SAME,
     ExactMap as ExactMap,
 )
-from ._fitness import fitness as fitness
+from ._fitness import (
+    fitness as fitness,
+    narrowest as narrowest,
+)
 from ._flushing import (
     FlushedToZero as FlushedToZero,
     flushed_to_zero as flushed_to_zero,
@@ -39,9 +42,11 @@ from ._forms import (
     affine_of as affine_of,
     artifact_model as artifact_model,
     assumed_ranges as assumed_ranges,
+    far_corner as far_corner,
     half_widths as half_widths,
     input_rounding as input_rounding,
     largest_distance as largest_distance,
+    range_of as range_of,
     raw_coefficients as raw_coefficients,
     rounding_budget as rounding_budget,
     stated_model as stated_model,

@@ -3,17 +3,18 @@
 D features, K targets. docs/bounds.md, "Small enough", derives the numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.fit import Fitness, FitRecord, LimitOf
 from linexport.model import LinearModel
-from linexport.numerics._bounds import FLOAT64, gamma, precision_of
+from linexport.numerics._bounds import FLOAT64, Precision, gamma, precision_of
 from linexport.numerics._forms import affine_of, far_corner, range_of, raw_coefficients
+from linexport.numerics._own_form import Beside, Cast, OwnForm, Steps
 
-__all__ = ["fitness"]
+__all__ = ["fitness", "narrowest"]
 
 PART_OF_RESIDUALS = 1 / 100
 """So that rounding changes the root mean square error by less than 1 %."""
@@ -56,6 +57,20 @@ def fitness(
             good_enough=bool(rounding[index] <= limit),
         )
     return judged
+
+
+def narrowest(form: OwnForm) -> Precision:
+    """Return the precision with the fewest digits that a graph's values pass through."""
+    return min((form.precision, *_casts(form.steps)), key=lambda each: each.digits)
+
+
+def _casts(steps: Steps) -> Iterator[Precision]:
+    for step in steps:
+        if isinstance(step, Cast):
+            yield step.precision
+        if isinstance(step, Beside):
+            for part in step.parts:
+                yield from _casts(part)
 
 
 def _residuals(record: FitRecord, target: str) -> float:

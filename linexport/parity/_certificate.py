@@ -147,7 +147,7 @@ class Certificate:
     artifacts: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file the certificate speaks of, by file name."""
     fitness: dict[str, Fitness] = field(default_factory=dict)
-    """By target name; empty for a single artifact, of which less is known."""
+    """By target name; empty for a single file where a feature's range is a mere guess."""
     accept_coarse: bool = False
     """Whether the user takes a model that is too coarse."""
     notes: tuple[str, ...] = ()
@@ -209,7 +209,7 @@ class Certificate:
 def _coarse_sentences(fitness: Mapping[str, Fitness], dtype: str) -> list[str]:
     """Say of each target that is not good enough by how much, and what to do."""
     remedy = (
-        "leave --dtype and --accumulate out, and one that is fine enough is taken"
+        "export it without --dtype and --accumulate, and one that is fine enough is taken"
         if dtype == "float32"
         else "no dtype is fine enough: subtract a constant near the features' values from them"
     )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from linexport.formats import Format, Runtime
     from linexport.formats.onnx import ForeignGraph
 
-__all__ = ["Judged", "judged"]
+__all__ = ["Judged", "judged", "source_of"]
 
 Opener = Callable[["Format", bytes, LinearModel], "Iterator[Runtime]"]
 Reading = tuple[LinearModel, tuple[str, ...]]
@@ -183,13 +183,13 @@ def _readings(reference: Imported) -> Iterator[Reading]:
     """Yield what a file of a model may hold, first what the reference holds itself."""
     yield from _readings_of(reference.model)
     if reference.kept is not None:
-        origin = _float64(reference)
+        origin = source_of(reference)
         note = "The reference is what the bundle was made from, before it was rounded."
         for model, notes in _readings_of(origin):
             yield model, (note, *notes)
 
 
-def _float64(reference: Imported) -> LinearModel:
+def source_of(reference: Imported) -> LinearModel:
     """Return the exact function, rounded to float64."""
     affine, model = exact_function(reference).affine, reference.model
     return LinearModel(
@@ -237,7 +237,7 @@ def _converted(model: LinearModel, other: LinearModel) -> Iterator[str]:
 def _in_own_form(graph: "ForeignGraph", found: Imported | None, reference: Imported) -> Judged:
     """Hold a graph to the exact function, by the bound of its own operators."""
     inputs = graph.dtypes(reference.model.num_features)
-    model = artifact_model(_float64(reference), graph.answers)
+    model = artifact_model(source_of(reference), graph.answers)
     begins = precision_of(inputs[0]) if inputs[0].kind == "f" else FLOAT64
     narrow = min(precision_of(graph.answers), begins, key=lambda each: each.digits)
     if found is None:

@@ -11,15 +11,21 @@ from linexport.errors import ModelError
 from linexport.fit import Fitness, FitRecord
 from linexport.model import LinearModel
 from linexport.numerics import (
+    affine_of,
     artifact_model,
+    far_corner,
     fitness,
     input_rounding,
+    narrowest,
+    precision_of,
+    range_of,
     rounding_budget,
 )
+from linexport.parity import DoubleReference, OwnReference
 from linexport.pipeline._config import ExportConfig
 from linexport.sources import Imported
 
-__all__ = ["Written", "advice", "fitness_of", "to_write"]
+__all__ = ["Written", "advice", "fitness_of", "fitness_of_file", "narrowing", "to_write"]
 
 
 PAIRS = (("float32", "float32"), ("float32", "float64"), ("float64", "float64"))
@@ -88,6 +94,36 @@ def fitness_of(
         before=[budget.export + budget.inputs for budget in found],
         runtime=[budget.runtime for budget in found],
     )
+
+
+def fitness_of_file(
+    reference: DoubleReference | OwnReference, source: LinearModel, record: FitRecord
+) -> dict[str, Fitness]:
+    """Judge the rounding of a file by what it should be; not where a range is a mere guess."""
+    model = reference.model
+    if any(column.minimum is column.standard_deviation is None for column in source.features):
+        return {}
+    before = np.array(input_rounding(source, model))
+    if isinstance(reference, DoubleReference):
+        rounding = rounding_budget(source, model)
+        before, runtime = before + rounding.export, np.array(rounding.runtime)
+    else:
+        ends = np.stack([*range_of(source), far_corner(source, affine_of(model))])
+        beside = np.nextafter(ends, np.copysign(np.inf, ends))  # the ends may be free of rounding
+        runtime = reference.form.bound(beside).max(axis=0)
+        if narrowing(reference):
+            before, runtime = before + runtime, np.zeros_like(runtime)
+    return fitness(model, record, before=before.tolist(), runtime=runtime.tolist())
+
+
+def narrowing(reference: DoubleReference | OwnReference) -> tuple[str, ...]:
+    """Say so where a graph's values pass through fewer digits than its answer has."""
+    if isinstance(reference, DoubleReference):
+        return ()
+    fewest = narrowest(reference.form)
+    if fewest.digits >= precision_of(reference.model.dtype).digits:
+        return ()
+    return (f"The graph rounds to {fewest.name} on its way: its bound allows for that.",)
 
 
 def advice(

@@ -30,9 +30,9 @@ from linexport.parity import (
     ProbeConfig,
     StatementResult,
 )
-from linexport.pipeline._judging import judged
+from linexport.pipeline._judging import judged, source_of
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
-from linexport.pipeline._precision import fitness_of
+from linexport.pipeline._precision import fitness_of, fitness_of_file, narrowing
 from linexport.sources import Imported
 
 __all__ = ["prove", "told_by", "verify"]
@@ -59,7 +59,7 @@ def verify(
         trust: Load TorchScript and .pt2 files even if they could run code.
         probe_rows: Rows of the largest probe batch.
         probe_seed: Of the random rows.
-        accept_coarse: Take a bundle whose rounding is not small beside what it explains.
+        accept_coarse: Take numbers whose rounding is not small beside what they explain.
 
     Returns:
         The verdict and what it rests on; `certificate.require()` raises where it is negative.
@@ -102,10 +102,13 @@ def _judged(
         if certificate.verdict == "disagrees" and against.otherwise is not None:
             other = ask(against.otherwise.reference, files, probes)
             if other.passed:
-                return replace(other, notes=against.otherwise.notes)
+                against, certificate = against.otherwise, other
     except (NotCheckedError, PrecisionError) as error:
         return not_checked(reference.model, str(error), probes)
-    return replace(certificate, notes=against.notes)
+    record = reference.record or FitRecord(solver="imported", rows=0)
+    fitness = fitness_of_file(against.reference, source_of(reference), record)
+    certificate = replace(certificate, notes=(*against.notes, *narrowing(against.reference)))
+    return certificate.judged(fitness, accept_coarse=probes.accept_coarse)
 
 
 def _encoded_as(artifact: Artifact, reference: Imported) -> Imported:

@@ -236,3 +236,44 @@ def test_columns_picked_and_sums_are_understood(case, tmp_path):
     near = weight.copy()
     near[0, 1] = np.nextafter(near[0, 1], np.float32(9))
     assert checked(path, {"weight": near, "bias": BIAS}).verdict == "disagrees"
+
+
+@pytest.mark.parametrize("scaled", [False, True], ids=["plain", "scaled"])
+def test_a_float32_file_of_unix_seconds_is_too_coarse(scaled, tmp_path):
+    """It answers 8 8 16 16 or so, where 5 8 11 14 is right."""
+    seconds, y = 1.7e9 + 60.0 * np.arange(100)[:, None], 3.0 * np.arange(100) + 5
+    fitted = Ridge(1e-9).fit(seconds, y)
+    source = make_pipeline(StandardScaler(), Ridge(1e-9)).fit(seconds, y) if scaled else fitted
+    ranges = {"x1": seconds[:, 0]}
+    ranged = linexport.export(source, tmp_path / "bundle", config=CONFIG, ranges=ranges)
+    verdicts = {"float32": "too coarse"}
+    if not scaled:  # onnxruntime's optimizer fuses a scaler's division, rounded to float32
+        verdicts["float64"] = "consistent"
+    for dtype, verdict in verdicts.items():
+        path = tmp_path / f"{dtype}.onnx"
+        onnx.save(to_onnx(source, seconds[:1].astype(dtype)), path)
+        report = checked(path, ranged)
+        assert (report.verdict, report.passed) == (verdict, verdict == "consistent"), dtype
+    report = linexport.verify(
+        tmp_path / "float32.onnx", reference=ranged, probe_rows=64, accept_coarse=True
+    )
+    assert (report.verdict, report.passed) == ("too coarse", True)
+    assert report.fitness["y"].rounding > 64 * 0.05  # float32 has every 128th second
+
+
+@pytest.mark.parametrize("narrow", ["FLOAT16", "BFLOAT16"])
+def test_a_graph_that_rounds_to_fewer_digits_says_so_and_is_too_coarse(narrow, tmp_path):
+    path, to = tmp_path / "narrow.onnx", getattr(TensorProto, narrow)
+    nodes = [
+        node("Cast", ["x"], ["narrow"], to=to),
+        node("Cast", ["narrow"], ["wide"], to=TensorProto.FLOAT),
+        node("Gemm", ["wide", "w", "b"], ["y"]),
+    ]
+    graph(nodes, path)
+    model = {"weight": WEIGHT, "bias": BIAS}
+    report = checked(path, model)
+    said = f"The graph rounds to {narrow.lower()} on its way: its bound allows for that."
+    assert (report.verdict, report.notes) == ("consistent", (said,))  # over no known range
+    ranges = {f"x{k}": np.array([-3.0, 3.0]) for k in (1, 2, 3)}
+    known = linexport.export(model, tmp_path / "bundle", config=CONFIG, ranges=ranges)
+    assert checked(path, known).verdict == "too coarse"
