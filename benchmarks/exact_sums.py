@@ -8,8 +8,8 @@ to Parquet. Fails if the process takes more than TARGET times as long.
 
 2026-11-29, two quiet cores: 2.1 and 13 ns a row of 10 features by columns, 25 and 100 ns of 100 by
 rows. From Parquet to Parquet 1.14 times the wall clock: the target is missed. Widening ten numbers
-takes 1.4 ns a row, the product in float64 1.5 with NumPy (3.4 with onnxruntime), rounding it with proof
-2.5: by these alone, with nothing else, 27 ms of 469 or 1.06 times.
+takes 1.4 ns a row, the product in float64 1.5 with NumPy (3.4 with onnxruntime), rounding it with
+proof 2.5: by these alone, with nothing else, 27 ms of 469 or 1.06 times.
 """
 
 import os
