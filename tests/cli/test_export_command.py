@@ -21,7 +21,7 @@ def fit(tmp_path):
 def test_coefficients_become_a_bundle_that_predicts_them(run, tmp_path, fit):
     outcome = run("export", fit, "-o", tmp_path / "bundle")
     assert outcome.status == 0
-    assert outcome.errors.startswith("warning: The range of 'x1' (-4 to 4), 'x2' (-4 to 4) is")
+    assert outcome.errors.startswith("warning: The ranges of 'x1' (-4 to 4), 'x2' (-4 to 4) are")
     lines = outcome.output.splitlines()
     assert lines[0] == "Coefficients of 'y' (imported from named coefficients)"
     assert lines[-1].startswith("proven: pytorch, torchscript, onnxruntime")
