@@ -13,6 +13,7 @@ import numpy as np
 from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.numerics import Mixed, Values, input_columns, linear_model
+from linexport.sources._column_transformer import encoded
 from linexport.sources._estimators import (
     fitted,
     is_passed_through,
@@ -55,6 +56,8 @@ def read(estimator: Any) -> Imported:
         ModelError: If it is not fitted, not linear, or of a class that is not known.
     """
     first = _first_step(estimator)
+    if kind_of(first) == "ColumnTransformer":
+        return _read_encoded(estimator, first)
     if hasattr(first, "predict"):
         _require_known(first)
     else:
@@ -74,21 +77,35 @@ def read(estimator: Any) -> Imported:
     )
 
 
-def _predicted(estimator: Any, values: Values) -> Mixed:
-    """Return what an estimator predicts from values."""
+def _read_encoded(estimator: Any, first: Any) -> Imported:
+    """Read a model behind a ColumnTransformer, which makes an encoding."""
+    encoding, values = made = encoded(first)
+    mixed = _predicted(estimator, values, begun=first)
+    model = linear_model(mixed, len(encoding.features))
+    return Imported(
+        model=model.with_columns(made.columns, model.targets),
+        source=f"scikit-learn {_described(estimator)}",
+        features_named=True,
+        encoding=encoding,
+        values=mixed,
+    )
+
+
+def _predicted(estimator: Any, values: Values, *, begun: Any = None) -> Mixed:
+    """Return what an estimator predicts from values; `begun` is the step that made them."""
     kind = kind_of(estimator)
     if kind == "Pipeline":
         *steps, (_, last) = estimator.steps
         if is_passed_through(last):
             raise ModelError("The Pipeline ends without a regressor.")
         for _, step in steps:
-            values = transformed(step, values)
-        return _predicted(last, values)
+            values = values if step is begun else transformed(step, values)
+        return _predicted(last, values, begun=begun)
     if kind == "MultiOutputRegressor":
         one, *others = (_predicted(part, values) for part in fitted(estimator, "estimators_"))
         return one.beside(others)
     if kind in INNER:
-        inner = _predicted(fitted(estimator, INNER[kind]), values)
+        inner = _predicted(fitted(estimator, INNER[kind]), values, begun=begun)
         if kind == "TransformedTargetRegressor":
             return restored(fitted(estimator, "transformer_"), inner)
         return inner
