@@ -55,6 +55,13 @@ def _custom_domain(proto):
     proto.opset_import.add(domain="com.example", version=1)
 
 
+def _encoder(proto):
+    proto.graph.node[0].CopyFrom(
+        helper.make_node("OneHotEncoder", ["features"], ["prediction"], domain="ai.onnx.ml")
+    )
+    proto.opset_import.add(domain="ai.onnx.ml", version=3)
+
+
 def _subgraph(operator):
     def change(proto):
         body = helper.make_graph([], "body", [], [])
@@ -73,6 +80,7 @@ HOSTILE = {
     "NaN": (_nan, "'weight' holds NaN or infinity"),
     "infinity": (_infinity, "'bias' holds NaN or infinity"),
     "a custom operator": (_custom_domain, "operator Gemm of .*, which is not run here"),
+    "an encoder of columns": (_encoder, "which is not run here: .* export the Pipeline"),
     "a loop": (_subgraph("Loop"), "operator Loop, which is not run here"),
     "a branch": (_subgraph("If"), "operator If, which is not run here"),
     "a graph within a known operator": (_subgraph("Gemm"), "has subgraphs"),

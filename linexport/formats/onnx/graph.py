@@ -58,6 +58,11 @@ _KNOWN_OPERATORS = {
 }  # fmt: skip
 """What exporters build a linear model of, and what is put around one, by mistake or not, so that
 the parity check can tell. None of them loops, calls out, reads a file, or makes much of little."""
+_ENCODERS = ("CategoryMapper", "OneHotEncoder")
+_OF_COLUMNS = (
+    ": it encodes a table's columns; export the Pipeline that the file was made of, from Python, "
+    "with the format onnx-columns for such a file"
+)
 
 
 def write(
@@ -145,8 +150,10 @@ def check(data: bytes) -> onnx.ModelProto:
     for node in proto.graph.node:
         if node.op_type not in _KNOWN_OPERATORS.get(node.domain, ()):
             domain = f" of {node.domain}" if node.domain else ""
+            remedy = _OF_COLUMNS if node.op_type in _ENCODERS else ""
             raise NotCheckedError(
-                f"the ONNX file has the operator {node.op_type}{domain}, which is not run here."
+                f"the ONNX file has the operator {node.op_type}{domain}, which is not run here"
+                f"{remedy}."
             )
     check_versions_of(proto)
     for tensor in _tensors(proto):
