@@ -4,7 +4,6 @@ The file is read in blocks of whole records, each parsed by polars: memory stays
 value counts for the type of its column, and every message can name the row.
 """
 
-import copy
 import math
 import signal
 import sys
@@ -20,54 +19,26 @@ from linexport.tables._misfits import units_remedy, wrong_width
 from linexport.tables._numbers import FrameBatch, Kind, is_plain, not_a_number, parse_numbers
 from linexport.tables._records import Records, not_text, records
 from linexport.tables._tables import Selection
+from linexport.tables._text_file import TextFile
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-class CsvFile:
-    """A CSV file on disk, which can be read any number of times."""
-
-    is_file = True
-    index_columns = ()
+class CsvFile(TextFile):
+    """A CSV file on disk."""
 
     def __init__(self, path: Path, source: str, dialect: Dialect) -> None:
-        self._path = path
-        self._share: tuple[float, float] = (0, math.inf)
-        self._dialect = dialect
-        self.source = source
+        super().__init__(path, source, dialect)
         with path.open("rb") as stream:
             self.names = records(stream, source, dialect).names
-
-    @property
-    def num_bytes(self) -> float:
-        start, stop = self._share
-        return max(min(self.size, stop) - max(start, 0), 0)
-
-    @property
-    def size(self) -> int:
-        return self._path.stat().st_size
-
-    def cut(self, start: int, stop: int) -> "CsvFile":
-        """Return the blocks whose middle is there; see Part.
-
-        Where a record begins cannot be told from the middle of a file, as there may be newlines
-        in quotes, nor what is compressed be read from there. So what comes before the share is read
-        too, but only its newlines and quotes are counted: two fifths of the time that parsing
-        takes, or most of it among many quotes.
-        """
-        part = copy.copy(self)
-        part._share = (start, stop)  # noqa: SLF001 - its own class
-        return part
 
     def batches(self, selection: Selection) -> Iterator[FrameBatch]:
         with self._path.open("rb") as stream:
             found = records(stream, self.source, self._dialect)
-            start, stop = self._share
-            share = (start, stop if stop < self.size else math.inf)
             parser = _Parser(found, self._dialect, self.source, selection)
-            yield from parser.batches(_sized(found, stream), share)
+            yield from parser.batches(_sized(found, stream), self._share)
 
 
 class CsvStream:

@@ -4,9 +4,7 @@ The first block of the file, 8 MiB, says which columns there are; one that a lin
 there. Text that is a number is one, as in CSV, and so are the spellings of no value.
 """
 
-import copy
 import io
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,38 +18,19 @@ from linexport.tables._lines import UTF8_BOM, lines
 from linexport.tables._numbers import FrameBatch, Kind, text_numbers
 from linexport.tables._records import not_text, record_blocks
 from linexport.tables._tables import Selection, unreadable
+from linexport.tables._text_file import TextFile
 
 
-class JsonLines:
-    """A file of JSON lines; see Part."""
-
-    is_file = True
-    index_columns = ()
+class JsonLines(TextFile):
+    """A file of JSON lines."""
 
     def __init__(self, path: Path, source: str, dialect: Dialect) -> None:
-        self._path = path
-        self._dialect = dialect
-        self._share: tuple[float, float] = (0, math.inf)
-        self.source = source
+        super().__init__(path, source, dialect)
         first = next(self._blocks(), None)
         if first is None:
             raise DataError("The file is empty.", source=source)
         self._schema = self._parsed(first[0], 1).schema
         self.names = require_unique(self._schema.names(), source)
-
-    @property
-    def num_bytes(self) -> float:
-        start, stop = self._share
-        return max(min(self.size, stop) - max(start, 0), 0)
-
-    @property
-    def size(self) -> int:
-        return self._path.stat().st_size
-
-    def cut(self, start: int, stop: int) -> "JsonLines":
-        part = copy.copy(self)
-        part._share = (start, stop if stop < self.size else math.inf)  # noqa: SLF001 - its own class
-        return part
 
     def batches(self, selection: Selection) -> Iterator[FrameBatch]:
         next_row, start, is_empty = 1, 0, True
