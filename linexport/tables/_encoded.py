@@ -166,11 +166,9 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return frame_of(self.rows.kept_and(names, values)).select(*self.kept, *names)
 
     def _read(self) -> "dict[str, NDArray[np.generic]]":
-        import numpy as np  # see linexport.tables
-
         if not self.encoder.others:
             return {}
-        frame = frame_of(self.rows.kept_and((), np.empty((self.num_rows, 0))))
+        frame = kept_frame(self.rows)
         if self.nulls:
             text = pl.col(pl.String)
             is_null = text.str.strip_chars().is_in(self.nulls)
@@ -239,6 +237,13 @@ class _Date:
 
     def fill(self, features: "FloatArray", days: "NDArray[np.generic]") -> None:
         features[:, self.place] = days
+
+
+def kept_frame(rows: Batch) -> pl.DataFrame:
+    """Return the columns to hand on of a batch, as polars has them."""
+    import numpy as np  # see linexport.tables
+
+    return frame_of(rows.kept_and((), np.empty((rows.num_rows, 0))))
 
 
 def frame_of(rows: WrittenRows) -> pl.DataFrame:

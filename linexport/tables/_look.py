@@ -9,13 +9,12 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from linexport.encoding import BOOLEANS
 from linexport.tables._categories import canonical
 from linexport.tables._dialect import Dialect
-from linexport.tables._encoded import frame_of
+from linexport.tables._encoded import kept_frame
 from linexport.tables._numbers import as_numbers, present, present_numbers
 from linexport.tables._readings import Readings
 from linexport.tables._tables import Table
@@ -124,7 +123,7 @@ def look(
     for batch in table.batches_and_ends((), kept=names):
         if batch is None:
             continue
-        frame = frame_of(batch.kept_and((), np.empty((batch.num_rows, 0))))
+        frame = kept_frame(batch)
         for column in seen:
             column.add(frame.get_column(column.name))
     columns = tuple(column.look() for column in seen)
