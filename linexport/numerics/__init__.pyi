@@ -42,6 +42,7 @@ from ._forms import (
     affine_of as affine_of,
     artifact_model as artifact_model,
     assumed_ranges as assumed_ranges,
+    coefficients_of as coefficients_of,
     far_corner as far_corner,
     half_widths as half_widths,
     input_rounding as input_rounding,

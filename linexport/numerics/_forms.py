@@ -15,7 +15,7 @@ import numpy as np
 from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport.columns import Column
 from linexport.errors import ModelError
-from linexport.fit import Coefficients
+from linexport.fit import Coefficients, coefficients_by_target
 from linexport.model import LinearModel
 from linexport.numerics import double_double as dd
 from linexport.numerics._bounds import (
@@ -35,6 +35,7 @@ __all__ = [
     "affine_of",
     "artifact_model",
     "assumed_ranges",
+    "coefficients_of",
     "far_corner",
     "half_widths",
     "input_rounding",
@@ -85,6 +86,14 @@ def stated_model(
         bias=np.array([one.intercept for one in stated]),
         features=features,
         targets=tuple(Column(name=target) for target in targets),
+    )
+
+
+def coefficients_of(model: LinearModel) -> dict[str, Coefficients]:
+    """Return `raw_coefficients` by the names of targets and features."""
+    weight, bias = raw_coefficients(model)
+    return coefficients_by_target(
+        model.feature_names, model.target_names, weight.tolist(), bias.tolist()
     )
 
 

@@ -14,12 +14,12 @@ from linexport import bundle, formats, reporting, sources, tables
 from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
 from linexport.columns import Column
 from linexport.errors import AssumedRangeWarning, ConfigError, DataError
-from linexport.fit import Fit, FitRecord, coefficients_by_target
+from linexport.fit import Fit, FitRecord
 from linexport.model import LinearModel
 from linexport.numerics import (
     assumed_ranges,
+    coefficients_of,
     largest_distance,
-    raw_coefficients,
     stated_model,
 )
 from linexport.parity import Certificate, DoubleReference, encode_certificate
@@ -198,13 +198,11 @@ def _with_ranges(origin: Imported, source: Any) -> LinearModel:
 
 def _imported(origin: Imported) -> FitRecord:
     """Return what is known of a model that came about elsewhere."""
-    model = origin.model
-    weight, bias = raw_coefficients(model)
-    coefficients = coefficients_by_target(
-        model.feature_names, model.target_names, weight.tolist(), bias.tolist()
-    )
     return FitRecord(
-        solver="imported", rows=0, settings={"source": origin.source}, coefficients=coefficients
+        solver="imported",
+        rows=0,
+        settings={"source": origin.source},
+        coefficients=coefficients_of(origin.model),
     )
 
 

@@ -8,16 +8,13 @@ import msgspec
 
 from linexport.errors import ConfigError
 from linexport.fit import (
-    Coefficients,
     Fit,
     Metrics,
     OnEpoch,
     OptimumDistance,
-    coefficients_by_target,
 )
 from linexport.least_squares import LeastSquaresConfig, optimum, optimum_distances
-from linexport.model import LinearModel
-from linexport.numerics import raw_coefficients
+from linexport.numerics import coefficients_of
 from linexport.rows import (
     ONE,
     Dataset,
@@ -90,7 +87,7 @@ def train(
         weights=rows.weighting,
         rows_dropped=rows.rows_dropped,
         settings=asdict(chosen) | record.settings,  # type: ignore[call-overload]
-        coefficients=record.coefficients or _coefficients(fit.model),
+        coefficients=record.coefficients or coefficients_of(fit.model),
         metrics=metrics,
         optimum=distances,
     )
@@ -116,13 +113,6 @@ def _metrics(
     if test is not None:
         metrics["test"] = evaluate(fit.model, test, ranks, around_mean=around_mean)
     return metrics
-
-
-def _coefficients(model: LinearModel) -> dict[str, Coefficients]:
-    weight, bias = raw_coefficients(model)
-    return coefficients_by_target(
-        model.feature_names, model.target_names, weight.tolist(), bias.tolist()
-    )
 
 
 def _far(distances: dict[str, OptimumDistance], remedy: str) -> Iterator[str]:
