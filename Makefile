@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test check format docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -33,6 +33,9 @@ check: setup  ## format, lint and strict types
 format: setup  ## rewrite the sources in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup  ## the documentation as a site, in build/docs; fails on a dead link within it
+	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
 
 bench: setup  ## every benchmark, each failing when its target is missed; ROUNDS=1 for the short form; serving needs wrk
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -57,7 +57,7 @@ class Comparison:
     """None where it was not a number."""
     expected: float | None
     distance: float | None
-    """|got - expected|; None where either is not finite."""
+    """``|got - expected|``; None where either is not finite."""
     bound: float | None
     """What rounding explains."""
 
