@@ -174,7 +174,9 @@ def test_a_door_lists_only_what_others_come_for(door):
 
 def test_every_module_is_used_and_those_of_a_room_are_private_or_in_its_door():
     called = {f"linexport.cli.{name.replace('-', '_')}" for name in COMMANDS}
-    called |= {"linexport", "linexport.__main__"} | {source.module for source in SOURCES}
+    called |= {"linexport", "linexport.__main__", "linexport.sklearn"} | {
+        source.module for source in SOURCES
+    }
     imported = set().union(*map(imported_modules, (*PATHS, *DOORS)))
     in_doors = {f"{module}.{name}" for door in DOORS for module, name in listed(door)}
     for path in PATHS:

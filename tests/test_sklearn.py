@@ -1,0 +1,108 @@
+"""LinearRegressor in scikit-learn's own checks and tools, against its own LinearRegression."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import linexport
+from linexport.sklearn import LinearRegressor
+
+
+@parametrize_with_checks([LinearRegressor(), LinearRegressor(alpha=0.5, fit_intercept=False)])
+def test_it_passes_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame(rng.normal(size=(60, 3)), columns=["area", "age", "floor"])
+    table["price"] = table @ [3.0, -0.5, 1.0] + 7 + rng.normal(scale=0.3, size=60)
+    return table
+
+
+FEATURES = ["area", "age", "floor"]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 2.5])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_it_finds_what_ridge_finds(table, alpha, fit_intercept):
+    ours = LinearRegressor(alpha=alpha, fit_intercept=fit_intercept)
+    theirs = Ridge(alpha=alpha, fit_intercept=fit_intercept, solver="svd")
+    for model in (ours, theirs):
+        model.fit(table[FEATURES], table["price"])
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-12)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        ours.predict(table[FEATURES]), theirs.predict(table[FEATURES]), rtol=1e-12
+    )
+    assert list(ours.feature_names_in_) == FEATURES
+    assert ours.fit_.model.target_names == ("price",)
+
+
+def test_dependent_features_get_the_shortest_coefficients(table):
+    twice = np.column_stack([table[FEATURES], table["area"] + table["age"]])
+    ours, theirs = LinearRegressor().fit(twice, table["price"]), LinearRegression()
+    theirs.fit(twice, table["price"])
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-10)
+    with pytest.raises(linexport.TrainingError, match="linearly dependent"):
+        LinearRegressor(rank_deficient="error").fit(twice, table["price"])
+
+
+def test_standard_errors_are_those_of_the_textbook_formula(table):
+    model = LinearRegressor().fit(table[FEATURES], table["price"])
+    design = np.column_stack([np.ones(len(table)), table[FEATURES]])
+    residuals = table["price"] - model.predict(table[FEATURES])
+    variance = residuals @ residuals / (len(table) - 4)
+    expected = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
+    np.testing.assert_allclose([model.intercept_stderr_, *model.stderr_], expected, rtol=1e-9)
+
+
+def test_several_targets_keep_their_shape(table):
+    model = LinearRegressor().fit(table[["area", "age"]], table[["floor", "price"]])
+    assert model.coef_.shape == model.stderr_.shape == (2, 2)
+    assert model.intercept_.shape == (2,)
+    assert model.predict(table[["area", "age"]]).shape == (60, 2)
+
+
+def test_it_is_chosen_among_settings_and_weights_reach_it(table):
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = LinearRegressor().set_fit_request(sample_weight=True)
+        model.set_score_request(sample_weight=True)
+        weight = np.arange(1.0, 61.0)
+        search = GridSearchCV(model, {"alpha": [0.0, 1e3]}, cv=4)
+        search.fit(table[FEATURES], table["price"], sample_weight=weight)
+    assert search.best_params_ == {"alpha": 0.0}
+    expected = LinearRegression().fit(table[FEATURES], table["price"], sample_weight=weight)
+    np.testing.assert_allclose(search.best_estimator_.coef_, expected.coef_, rtol=1e-12)
+
+
+def test_it_works_in_a_pipeline_under_cross_validation(table):
+    scores = [
+        cross_val_score(
+            make_pipeline(StandardScaler(), model), table[FEATURES], table["price"], cv=5
+        )
+        for model in (LinearRegressor(), LinearRegression())
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-12)
+
+
+def test_it_exports_a_proven_bundle_under_the_tables_names(table, tmp_path):
+    model = LinearRegressor().fit(table[FEATURES], table["price"])
+    exported = model.export(tmp_path / "bundle", config=linexport.ExportConfig(formats=("onnx",)))
+    assert exported.certificate.verdict == "proven"
+    predicted = linexport.load(tmp_path / "bundle").predict(table[FEATURES])
+    np.testing.assert_allclose(
+        predicted[:, 0], model.predict(table[FEATURES]), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_weights_of_another_shape_are_refused(table):
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(rows,\)"):
+        LinearRegressor().fit(table[FEATURES], table["price"], sample_weight=np.ones((60, 1)))
