@@ -18,3 +18,7 @@ from ._stream import (
     PredictedPart as PredictedPart,
     write_predictions as write_predictions,
 )
+from ._truth import (
+    WithTruth as WithTruth,
+    predicted_with_truth as predicted_with_truth,
+)

@@ -158,6 +158,7 @@ class Predictor:
         *,
         missing: Missing = "error",
         source: str = "features",
+        first_row: int = 1,
         report: Report = warn,
     ) -> FloatArray:
         """Predict for an array as `predict` does, under a name for messages.
@@ -166,6 +167,7 @@ class Predictor:
             features: Shape (N, D).
             missing: As for `predict`.
             source: What messages call it.
+            first_row: What messages call its first row.
             report: Told of the rows outside the training range, if check_range is 'warn'.
 
         Returns:
@@ -189,7 +191,7 @@ class Predictor:
                 plain = as_array(features, source)
             with np.errstate(over="ignore"):
                 rounded = plain.astype(self._dtype, order="K")
-        return self._judged(Given(rounded, lambda: features, source, 1), missing, report)
+        return self._judged(Given(rounded, lambda: features, source, first_row), missing, report)
 
     def from_rows(
         self, rows: Sequence[Mapping[str, float | str | None]], *, source: str = "features"
