@@ -19,6 +19,5 @@ from ._stream import (
     write_predictions as write_predictions,
 )
 from ._truth import (
-    WithTruth as WithTruth,
     predicted_with_truth as predicted_with_truth,
 )

@@ -50,7 +50,7 @@ def predicted_with_truth(
     num_features = len(predictor.feature_names)
     with closing(table.batches(Encoding(columns=(*columns, *targets)))) as batches:
         for batch in batches:
-            numbers = batch.numbers()
+            numbers = np.asarray(batch.numbers(), np.float64)
             features = numbers[:, :num_features]
             prediction = predictor.predict_array(
                 features, missing=missing, source=batch.source, first_row=batch.first_row
