@@ -6,7 +6,6 @@ linexport itself, 128 and the number of the signal that ended it: 130, 143, 129.
 
 import atexit
 import gc
-import os
 import signal
 import sys
 import threading
@@ -20,7 +19,7 @@ from typing import Any
 
 import click
 
-from linexport.cli._terminal import FAILED, FAULT, discard_output, echo_error, status_of
+from linexport.cli._terminal import FAILED, FAULT, discard_output, echo_error, has_colors, status_of
 from linexport.errors import LinexportError
 
 COMMANDS = {
@@ -66,7 +65,7 @@ class _LazyGroup(click.Group):
 @click.pass_context
 def linexport(ctx: click.Context) -> None:
     """Fit a linear regression, export it, and prove that every runtime predicts the same."""
-    if os.environ.get("NO_COLOR"):  # see no-color.org; click does not look by itself
+    if not has_colors():  # click does not look by itself
         ctx.color = False
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
 
+PRINTED = "What is printed"
 WRITTEN = "What is written"
 _TYPES = {int: click.INT, float: click.FLOAT, str: click.STRING}
 
@@ -67,7 +68,7 @@ class SettingsCommand(click.Command):
         """Write the sections in their order; what has no heading comes last."""
         order = [section.heading for section in self.sections()]
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
-        for heading in dict.fromkeys((*order, "Options")):
+        for heading in dict.fromkeys((*order, WRITTEN, PRINTED, "Options")):
             under = [o for o in options if getattr(o, "heading", "Options") == heading]
             records = [record for option in under if (record := option.get_help_record(ctx))]
             if records:
@@ -93,8 +94,13 @@ def given(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in names if values.get(name) not in (None, ())}
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print the result alone.")
+json_option = option_under(PRINTED)(
+    "--json", "as_json", is_flag=True, help="Print one JSON document, of an error too."
+)
+quiet_option = option_under(PRINTED)("-q", "--quiet", is_flag=True, help="Print the result alone.")
+verbose_option = option_under(PRINTED)(
+    "-v", "--verbose", is_flag=True, help="Print all that is known."
+)
 overwrite_option = option_under(WRITTEN)(
     "--overwrite", is_flag=True, help="Replace a bundle that is there."
 )

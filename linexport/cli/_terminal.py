@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -17,21 +17,31 @@ from linexport.errors import AssumedRangeWarning, ConfigError, LinexportError, P
 
 if TYPE_CHECKING:
     from linexport.columns import Column
-    from linexport.fit import Coefficients, EpochEnd
-    from linexport.parity import Certificate, Verdict
-    from linexport.pipeline import Exported
+    from linexport.fit import EpochEnd
     from linexport.tables import ReadProgress
 
 DISAGREES, MISUSE, FAILED, FAULT = 1, 2, 3, 70
-COLORS: "dict[Verdict, str]" = {
-    "proven": "green", "consistent": "yellow", "too coarse": "red", "not checked": "yellow",
-    "disagrees": "red",
-}  # fmt: skip
 SECONDS_BETWEEN_LOOKS = 0.1
 """More often than the eye follows would only cost time."""
+_EPOCHS_SHOWN = 10
+"""At least, where not all are."""
 _LEAST_PLAIN, _MOST_PLAIN = 1e-5, 1e6
 """Losses that are printed as the textbook does, with six decimals."""
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
+
+
+def is_terminal() -> bool:
+    """Whether standard output can be drawn on."""
+    return sys.stdout.isatty() and not _is_dumb()
+
+
+def has_colors() -> bool:
+    """Whether colour is wanted of a terminal: see no-color.org."""
+    return not os.environ.get("NO_COLOR") and not _is_dumb()
+
+
+def _is_dumb() -> bool:
+    return os.environ.get("TERM") == "dumb"
 
 
 def status_of(error: LinexportError) -> int:
@@ -59,12 +69,6 @@ def discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def echo_lines(lines: Iterable[str]) -> None:
-    """Print each line on standard output."""
-    for line in lines:
-        echo(one_line(line))
-
-
 def echo_error(message: str) -> None:
     """Print why a command stops, on standard error."""
     click.echo(f"error: {one_line(message)}", err=True)
@@ -89,64 +93,11 @@ def warnings_said_later() -> Iterator[None]:
         yield
 
 
-def echo_verdict(certificate: "Certificate") -> None:
-    """Print the last line, its verdict in colour where the terminal has any."""
-    from linexport.reporting import conclusion
-
-    verdict, rest = conclusion(certificate).split(":", 1)
-    echo(click.style(verdict, fg=COLORS[certificate.verdict], bold=True) + ":" + rest)
-
-
-def exit_by_verdict(certificate: "Certificate") -> None:
-    """Exit with the status that says so if a runtime disagrees, or could not be asked."""
-    if not certificate.passed:
-        status = FAILED if certificate.verdict == "not checked" else DISAGREES
-        click.get_current_context().exit(status)
-
-
-def echo_exported(
-    exported: "Exported",
-    *,
-    as_json: bool,
-    quiet: bool,
-    before: Sequence[str] = (),
-    truth: "Mapping[str, Coefficients] | None" = None,
-) -> None:
-    """Print what was exported, and exit by its verdict.
-
-    Args:
-        exported: The bundle and its proof.
-        as_json: Print one document.
-        quiet: Print the result alone.
-        before: Lines that come first, where all is printed.
-        truth: The true coefficients, where they are known.
-    """
-    from linexport import reporting
-
-    for warning in exported.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    certificate = exported.certificate
-    bundle = None if exported.path is None else str(exported.path)
-    outcome = (bundle, exported.record, exported.error_budget, certificate)
-    if as_json:
-        echo(
-            reporting.render(
-                reporting.training_document(*outcome, exported.precision, exported.warnings)
-            )
-        )
-    else:
-        lines = reporting.training_lines(*outcome, exported.model, exported.precision, truth=truth)
-        encoded = reporting.encoding_lines(exported.origin.encoding)
-        echo_lines(certificate.failures if quiet else (*before, *encoded, *lines))
-        echo_verdict(certificate)
-    exit_by_verdict(certificate)
-
-
 class _Line:
     """One line on stderr that is kept up to date, where stderr is a terminal."""
 
     def __init__(self) -> None:
-        self.live = sys.stderr is not None and sys.stderr.isatty()
+        self.live = sys.stderr is not None and sys.stderr.isatty() and not _is_dumb()
 
     def show(self, text: str) -> None:
         if self.live:
@@ -166,14 +117,15 @@ class _Line:
 class EpochDisplay(_Line):
     """Prints each epoch's loss; on a terminal it says on stderr what is to come."""
 
-    def __init__(self, *, as_text: bool, targets: "Iterable[Column]") -> None:
+    def __init__(self, *, as_text: bool, verbose: bool, targets: "Iterable[Column]") -> None:
         super().__init__()
         self.as_text = as_text
+        self.verbose = verbose
         self.targets = targets
 
     def __call__(self, epoch: "EpochEnd") -> None:
         self.clear()
-        if self.as_text:
+        if self.as_text and (self.verbose or _is_shown(epoch)):
             form = "f" if _LEAST_PLAIN <= epoch.loss < _MOST_PLAIN else ".6g"
             echo(f"epoch {epoch.epoch}, loss {epoch.loss:{form}}{self._unit()}")
         self.show(
@@ -186,6 +138,12 @@ class EpochDisplay(_Line):
         from linexport.fit import loss_unit
 
         return f" {loss_unit(self.targets)}" if any(each.unit for each in self.targets) else ""
+
+
+def _is_shown(epoch: "EpochEnd") -> bool:
+    """Whether an epoch is one of the few that a short report shows of many."""
+    every = max(epoch.epochs // _EPOCHS_SHOWN, 1)
+    return epoch.epoch in (1, epoch.epochs) or epoch.epoch % every == 0
 
 
 class ReadDisplay(_Line):

@@ -8,7 +8,8 @@ import msgspec
 from linexport import pipeline, reporting
 from linexport.cli._main import collector_patient
 from linexport.cli._options import SettingsCommand, dialect_given, json_option, table_sections
-from linexport.cli._terminal import ReadDisplay, echo, echo_lines
+from linexport.cli._report import echo_blocks
+from linexport.cli._terminal import ReadDisplay, echo
 
 __all__ = ["command"]
 
@@ -27,4 +28,4 @@ def command(*, tables: tuple[str, ...], as_json: bool, **values: Any) -> None:
     if as_json:
         echo(reporting.render(msgspec.to_builtins(found)))
     else:
-        echo_lines(reporting.look_lines(found))
+        echo_blocks(reporting.look_blocks(found))

@@ -16,8 +16,10 @@ from linexport.cli._options import (
     output_option,
     overwrite_option,
     quiet_option,
+    verbose_option,
 )
-from linexport.cli._terminal import echo_exported, warnings_said_later
+from linexport.cli._report import echo_exported
+from linexport.cli._terminal import warnings_said_later
 from linexport.sources import source_files
 
 __all__ = ["command"]
@@ -37,6 +39,7 @@ __all__ = ["command"]
 @overwrite_option
 @json_option
 @quiet_option
+@verbose_option
 def command(
     *,
     source: Path,
@@ -47,6 +50,7 @@ def command(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
+    verbose: bool,
     **values: Any,
 ) -> None:
     """Export SOURCE, a linear model from elsewhere, and prove that every runtime predicts the same.
@@ -67,7 +71,7 @@ def command(
             ranges=ranges,
             overwrite=overwrite,
         )
-    echo_exported(exported, as_json=as_json, quiet=quiet)
+    echo_exported(exported, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
 command.help = (command.help or "").format(files=source_files())

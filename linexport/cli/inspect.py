@@ -6,7 +6,8 @@ import click
 
 from linexport import pipeline, reporting
 from linexport.cli._options import json_option
-from linexport.cli._terminal import echo, echo_lines
+from linexport.cli._report import echo_blocks
+from linexport.cli._terminal import echo
 
 __all__ = ["command"]
 
@@ -19,11 +20,11 @@ def command(*, path: Path, as_json: bool) -> None:
     found = pipeline.inspect(path)
     if isinstance(found, pipeline.BundleInspection):
         document = reporting.bundle_document(found.path, found.manifest, found.certificate)
-        lines = reporting.bundle_lines(found.manifest, found.certificate)
+        blocks = reporting.bundle_blocks(found.manifest, found.certificate)
     else:
         document = reporting.onnx_document(str(path), found)
-        lines = reporting.onnx_lines(found)
+        blocks = reporting.onnx_blocks(found)
     if as_json:
         echo(reporting.render(document))
     else:
-        echo_lines(lines)
+        echo_blocks(blocks)

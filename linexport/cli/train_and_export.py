@@ -25,14 +25,10 @@ from linexport.cli._options import (
     overwrite_option,
     quiet_option,
     table_sections,
+    verbose_option,
 )
-from linexport.cli._terminal import (
-    EpochDisplay,
-    ReadDisplay,
-    echo_error,
-    echo_exported,
-    status_of,
-)
+from linexport.cli._report import echo_exported
+from linexport.cli._terminal import EpochDisplay, ReadDisplay, status_of
 from linexport.errors import LinexportError
 from linexport.training import SOLVERS, default_solver
 
@@ -88,6 +84,7 @@ def _units(
 @overwrite_option
 @json_option
 @quiet_option
+@verbose_option
 def command(
     *,
     data: str | None,
@@ -100,6 +97,7 @@ def command(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
+    verbose: bool,
     **values: Any,
 ) -> None:
     """Fit a linear regression, export it, and prove that every runtime predicts the same.
@@ -129,7 +127,9 @@ def command(
                 stream=True,
                 on_read=None if ranks.rank else reading,
             )
-        with EpochDisplay(as_text=not (as_json or quiet), targets=rows.targets) as epochs:
+        with EpochDisplay(
+            as_text=not (as_json or quiet), verbose=verbose, targets=rows.targets
+        ) as epochs:
             fit = pipeline.train_together(
                 rows,
                 output,
@@ -147,6 +147,7 @@ def command(
         exported,
         as_json=as_json,
         quiet=quiet,
+        verbose=verbose,
         before=_module_lines(fit),
         truth=_truth(rows),
     )
@@ -154,17 +155,15 @@ def command(
 
 @contextmanager
 def _joined_ranks() -> "Iterator[Ranks]":
-    """Join the ranks that torchrun started, and let rank 0 say what goes wrong on any of them."""
+    """Join the ranks that torchrun started; rank 0 alone says what goes wrong on any of them."""
     from linexport.rows import open_ranks
 
     with open_ranks() as ranks:
         try:
             yield ranks
         except LinexportError as error:
-            if ranks.size == 1:
-                raise
             if ranks.rank == 0:
-                echo_error(str(error))
+                raise
             raise click.exceptions.Exit(status_of(error)) from error
         except KeyboardInterrupt as interrupt:
             if ranks.rank == 0:

@@ -7,8 +7,16 @@ import click
 
 from linexport import pipeline, reporting
 from linexport.cli._main import collector_patient
-from linexport.cli._options import Section, SettingsCommand, given, json_option, quiet_option
-from linexport.cli._terminal import echo, echo_lines, echo_verdict, exit_by_verdict
+from linexport.cli._options import (
+    Section,
+    SettingsCommand,
+    given,
+    json_option,
+    quiet_option,
+    verbose_option,
+)
+from linexport.cli._report import echo_blocks, echo_verdict, exit_by_verdict
+from linexport.cli._terminal import echo
 from linexport.parity import ProbeConfig
 
 __all__ = ["command"]
@@ -28,6 +36,7 @@ __all__ = ["command"]
 )
 @json_option
 @quiet_option
+@verbose_option
 def command(
     *,
     path: Path,
@@ -35,6 +44,7 @@ def command(
     trust: bool,
     as_json: bool,
     quiet: bool,
+    verbose: bool,
     **values: Any,
 ) -> None:
     """Check every artifact of the bundle PATH, or one artifact, against its reference model.
@@ -49,6 +59,7 @@ def command(
     if as_json:
         echo(reporting.render(reporting.certificate_document(certificate)))
     else:
-        echo_lines(certificate.failures if quiet else reporting.certificate_lines(certificate))
+        shown = reporting.certificate_blocks if verbose else reporting.runtime_blocks
+        echo_blocks(certificate.failures if quiet else shown(certificate))
         echo_verdict(certificate)
     exit_by_verdict(certificate)

@@ -1,4 +1,9 @@
 from ._card import model_card as model_card
+from ._certificate import (
+    certificate_blocks as certificate_blocks,
+    conclusion as conclusion,
+    runtime_blocks as runtime_blocks,
+)
 from ._document import (
     bundle_document as bundle_document,
     certificate_document as certificate_document,
@@ -6,14 +11,18 @@ from ._document import (
     render as render,
     training_document as training_document,
 )
-from ._encoding import encoding_lines as encoding_lines
 from ._inspection import (
+    bundle_blocks as bundle_blocks,
+    onnx_blocks as onnx_blocks,
+)
+from ._look import look_blocks as look_blocks
+from ._short import (
     bundle_lines as bundle_lines,
-    onnx_lines as onnx_lines,
+    short_blocks as short_blocks,
 )
-from ._look import look_lines as look_lines
-from ._text import (
-    certificate_lines as certificate_lines,
-    conclusion as conclusion,
-    training_lines as training_lines,
+from ._table import (
+    Block as Block,
+    Table as Table,
+    plain_lines as plain_lines,
 )
+from ._training import training_blocks as training_blocks

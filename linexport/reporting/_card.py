@@ -9,14 +9,11 @@ from linexport.fit import FitRecord
 from linexport.formats import FORMATS
 from linexport.model import LinearModel
 from linexport.parity import Certificate
-from linexport.reporting._encoding import encoding_lines
-from linexport.reporting._text import (
-    budget_lines,
-    certificate_lines,
-    conclusion,
-    fit_lines,
-    summed,
-)
+from linexport.reporting._budget import budget_blocks
+from linexport.reporting._certificate import certificate_blocks, conclusion, summed
+from linexport.reporting._encoding import encoding_blocks
+from linexport.reporting._fit import fit_blocks
+from linexport.reporting._table import Block, plain_lines
 
 __all__ = ["model_card"]
 
@@ -57,15 +54,15 @@ def model_card(
         *_by_columns(model, certificate, encoding),
         "## Fit",
         "",
-        *_code("text", fit_lines(fit, model.targets)),
+        *_text(fit_blocks(fit, model.targets)),
         "",
         "## Parity",
         "",
-        *_code("text", certificate_lines(certificate)),
+        *_text(certificate_blocks(certificate)),
         "",
         "## Error budget",
         "",
-        *_code("text", budget_lines(budgets, fit, model.features, model.targets)),
+        *_text(budget_blocks(budgets, fit, model.features, model.targets)),
         "",
         "Check it again at any time with `linexport verify` on this directory.",
     ]
@@ -83,7 +80,7 @@ def _encoding(encoding: Encoding | None) -> list[str]:
         "`linexport.load` and HTTP take the table's own columns, the artifacts the features, but "
         "for one that is said to take columns.",
         "",
-        *_code("text", encoding_lines(encoding)),
+        *_text(encoding_blocks(encoding)),
         "",
     ]
 
@@ -110,6 +107,10 @@ def _by_columns(
 
 def _names(columns: Sequence[Column]) -> list[str]:
     return [f"{column.name} [{column.unit}]" if column.unit else column.name for column in columns]
+
+
+def _text(blocks: Sequence[Block]) -> list[str]:
+    return _code("text", plain_lines(blocks))
 
 
 def _code(language: str, lines: Sequence[str]) -> list[str]:

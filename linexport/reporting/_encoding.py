@@ -1,20 +1,20 @@
 """What becomes of a table's columns, as text for a terminal."""
 
 from linexport.encoding import CategoryColumn, EncodedColumn, Encoding, NumberColumn
-from linexport.reporting._text import number, table
+from linexport.reporting._table import Block, Table, number
 
-__all__ = ["encoding_lines"]
+__all__ = ["encoding_blocks"]
 
 _SHOWN = 8
 
 
-def encoding_lines(encoding: Encoding | None) -> list[str]:
+def encoding_blocks(encoding: Encoding | None) -> list[Block]:
     """One line for each column: what it is, and what a missing value and another level become."""
     if encoding is None:
         return []
     header = ["column", "is", "missing", "unknown"]
     rows = [[column.name, _kind(column), *_answers(column)] for column in encoding.columns]
-    return ["Encoding of the table's columns", *table(header, rows)]
+    return ["Encoding of the table's columns", Table(header, rows)]
 
 
 def _kind(column: EncodedColumn) -> str:

@@ -6,25 +6,19 @@ from typing import TYPE_CHECKING
 from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.parity import Certificate
-from linexport.reporting._encoding import encoding_lines
-from linexport.reporting._text import (
-    budget_lines,
-    conclusion,
-    cut,
-    fit_lines,
-    number,
-    summed,
-    table,
-    with_unit,
-)
+from linexport.reporting._budget import budget_blocks
+from linexport.reporting._certificate import conclusion, summed
+from linexport.reporting._encoding import encoding_blocks
+from linexport.reporting._fit import fit_blocks
+from linexport.reporting._table import Block, Table, cut, number, with_unit
 
 if TYPE_CHECKING:
     from linexport.formats.onnx import OnnxSummary
 
-__all__ = ["bundle_lines", "onnx_lines"]
+__all__ = ["bundle_blocks", "onnx_blocks"]
 
 
-def bundle_lines(manifest: Manifest, certificate: Certificate | None) -> list[str]:
+def bundle_blocks(manifest: Manifest, certificate: Certificate | None) -> list[Block]:
     """What a bundle is: inputs, outputs, fit, files, proof."""
     files = [
         [name, record.format, str(record.bytes), record.sha256]
@@ -35,19 +29,19 @@ def bundle_lines(manifest: Manifest, certificate: Certificate | None) -> list[st
         f"Bundle of a {manifest.form} {manifest.dtype} linear model{summed(manifest)}: "
         f"features [batch, {len(manifest.features)}] -> "
         f"prediction [batch, {len(manifest.targets)}]",
-        *_column_lines("feature", manifest.features),
-        *_column_lines("target", manifest.targets),
-        *encoding_lines(manifest.encoding),
-        *fit_lines(manifest.record, manifest.targets),
-        *budget_lines(manifest.error_budget, manifest.record, manifest.features, manifest.targets),
+        *_column_blocks("feature", manifest.features),
+        *_column_blocks("target", manifest.targets),
+        *encoding_blocks(manifest.encoding),
+        *fit_blocks(manifest.record, manifest.targets),
+        *budget_blocks(manifest.error_budget, manifest.record, manifest.features, manifest.targets),
         "Files, their sizes and digests checked",
-        *table(["file", "format", "bytes", "SHA-256"], files),
+        Table(["file", "format", "bytes", "SHA-256"], files),
         f"Written by {versions}",
         "No certificate." if certificate is None else f"Certificate: {conclusion(certificate)}",
     ]
 
 
-def onnx_lines(summary: "OnnxSummary") -> list[str]:
+def onnx_blocks(summary: "OnnxSummary") -> list[Block]:
     """What a bare ONNX file is."""
     form = f"a {summary.form} linear model" if summary.form else "not a graph that linexport writes"
     opsets = ", ".join(f"{name or 'ai.onnx'} {v}" for name, v in summary.opset_versions.items())
@@ -57,9 +51,9 @@ def onnx_lines(summary: "OnnxSummary") -> list[str]:
         *(f"  output {name}: {kind}" for name, kind in summary.outputs.items()),
         f"  IR version {summary.ir_version}, opset {opsets}, by {summary.producer or 'unknown'}",
         f"  operators: {', '.join(summary.operators)}",
-        *_column_lines("feature", summary.features),
-        *_column_lines("target", summary.targets),
-        *encoding_lines(summary.encoding),
+        *_column_blocks("feature", summary.features),
+        *_column_blocks("target", summary.targets),
+        *encoding_blocks(summary.encoding),
         *(
             f"  {key}: {value}"
             for key, value in summary.metadata.items()
@@ -68,7 +62,7 @@ def onnx_lines(summary: "OnnxSummary") -> list[str]:
     ]
 
 
-def _column_lines(title: str, columns: Sequence[Column]) -> list[str]:
+def _column_blocks(title: str, columns: Sequence[Column]) -> list[Block]:
     rows = [
         [
             with_unit(column.name, column.unit),

@@ -1,23 +1,23 @@
 """What `describe` says of a table, as text for a terminal."""
 
 from linexport.columns import listed
-from linexport.reporting._text import number, table
+from linexport.reporting._table import Block, Table, number
 from linexport.tables import MOST_LEVELS, ColumnLook, TableLook
 
-__all__ = ["look_lines"]
+__all__ = ["look_blocks"]
 
 _SHOWN = 4
 _LONGEST = 20
 
 
-def look_lines(look: TableLook) -> list[str]:
+def look_blocks(look: TableLook) -> list[Block]:
     """One line for each column: what it is and holds, what is missing; and how to read it."""
     rows = [
         [column.name, column.kind, str(column.missing), _holding(column)] for column in look.columns
     ]
     return [
         f"{look.source}: {look.rows} rows, {len(look.columns)} columns",
-        *table(["column", "kind", "missing", "values"], rows),
+        Table(["column", "kind", "missing", "values"], rows),
         *_readings(look),
     ]
 

@@ -24,7 +24,8 @@ def test_coefficients_become_a_bundle_that_predicts_them(run, tmp_path, fit):
     assert outcome.errors.startswith("warning: The ranges of 'x1' (-4 to 4), 'x2' (-4 to 4) are")
     lines = outcome.output.splitlines()
     assert lines[0] == "Coefficients of 'y' (imported from named coefficients)"
-    assert lines[-1].startswith("proven: pytorch, torchscript, onnxruntime")
+    assert lines[-3].startswith("proven: 4 runtimes, run in ")
+    assert lines[-2] == f"Bundle: {tmp_path / 'bundle'}"
     session = onnxruntime.InferenceSession(tmp_path / "bundle" / "model.onnx")
     (prediction,) = session.run(None, {"features": np.array([[1, 2], [0.5, 0]], np.float32)})
     assert prediction.tolist() == [[-0.75], [5.25]]

@@ -51,7 +51,7 @@ def test_help_lists_options_once_under_what_they_are_for(run):
     headings = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == [
         "Data:", "How CSV is written:", "Fit:", "With --solver lstsq:", "With --solver sgd:",
-        "Parity check:", "What is written:", "Options:",
+        "Parity check:", "What is written:", "What is printed:", "Options:",
     ]  # fmt: skip
     flags = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE)
     assert len(flags) == len(set(flags)) > 30
@@ -275,13 +275,40 @@ def test_the_main_job_loads_neither_dynamo_nor_torch_onnx(tmp_path):
     assert run_python(code).stdout.splitlines()[-1] == "[]"
 
 
-def test_colour_is_for_terminals_that_want_it(textbook):
-    """On a pseudo-terminal the verdict is coloured, unless NO_COLOR says otherwise."""
+def on_a_terminal(*arguments, **environment):
+    """What a command prints on a pseudo-terminal."""
     pytest.importorskip("pty", reason="a pseudo-terminal needs POSIX")
+    command = [sys.executable, "-m", "linexport", *map(str, arguments)]
+    code = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({command!r})))"
+    return run_python(code, **{"TERM": "xterm-256color", "NO_COLOR": "", **environment}).stdout
+
+
+def test_colour_is_for_terminals_that_want_it(textbook):
+    """On a terminal the verdict is coloured, unless NO_COLOR or a dumb terminal says otherwise."""
+    assert "\x1b[32m" in on_a_terminal("verify", "--quiet", textbook)
+    assert "\x1b[" not in on_a_terminal("verify", textbook, NO_COLOR="1")
+    assert "\x1b[" not in on_a_terminal("verify", textbook, TERM="dumb")
+
+
+def test_tables_are_drawn_on_a_terminal_and_plain_text_elsewhere(run, textbook):
+    assert "\u2500\u2500\u2500" in on_a_terminal("verify", textbook)
+    assert "\u2500\u2500\u2500" in on_a_terminal("verify", textbook, NO_COLOR="1")
+    plain = run("verify", textbook).output
+    assert on_a_terminal("verify", textbook, TERM="dumb").replace("\r\n", "\n") == plain
+    assert plain.isascii()
+
+
+def test_rich_is_loaded_by_nobody_but_a_terminal(textbook, tmp_path):
+    (tmp_path / "rows.csv").write_text("x2,x1\n1.0,2.0\n")
     code = (
-        "import os, pty, sys\n"
-        "sys.exit(os.waitstatus_to_exitcode(pty.spawn([sys.executable, '-m', 'linexport',"
-        f" 'verify', '--quiet', {str(textbook)!r}])))"
+        "import sys, linexport.cli\n"
+        "def call(*arguments):\n"
+        "    try: linexport.cli.main(arguments)\n"
+        "    except SystemExit as request: assert not request.code, request.code\n"
+        f"call('predict', {str(textbook)!r}, {str(tmp_path / 'rows.csv')!r})\n"
+        f"call('verify', {str(textbook)!r})\n"
+        f"call('verify', '--json', {str(textbook)!r})\n"
+        "call('--help')\n"
+        "print('rich' in sys.modules)"
     )
-    assert "\x1b[" in run_python(code, NO_COLOR="").stdout
-    assert "\x1b[" not in run_python(code, NO_COLOR="1").stdout
+    assert run_python(code).stdout.splitlines()[-1] == "False"

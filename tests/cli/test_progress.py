@@ -66,6 +66,18 @@ def test_where_the_end_is_not_known_no_time_is_guessed(lines_of):
 )
 def test_an_epochs_loss_keeps_its_digits_and_its_unit(capsys, loss, unit, line):
     end = EpochEnd(epoch=1, epochs=3, loss=loss, rows_per_second=1.0, seconds_left=0.0)
-    with _terminal.EpochDisplay(as_text=True, targets=[Column(name="y", unit=unit)]) as display:
+    targets = [Column(name="y", unit=unit)]
+    with _terminal.EpochDisplay(as_text=True, verbose=False, targets=targets) as display:
         display(end)
     assert capsys.readouterr().out == f"{line}\n"
+
+
+@pytest.mark.parametrize(("verbose", "shown"), [(False, [1, 100, 200, 300, 1005]), (True, None)])
+def test_of_many_epochs_a_short_report_shows_a_few(capsys, verbose, shown):
+    with _terminal.EpochDisplay(as_text=True, verbose=verbose, targets=()) as display:
+        for epoch in (*range(1, 301), 1005):
+            display(
+                EpochEnd(epoch=epoch, epochs=1005, loss=1.0, rows_per_second=1.0, seconds_left=0.0)
+            )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"epoch {n}, loss 1.000000" for n in shown or (*range(1, 301), 1005)]

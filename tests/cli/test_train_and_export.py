@@ -29,7 +29,7 @@ def read_json(path):
 
 
 def test_the_default_job_prints_what_the_textbook_prints_and_its_proof(run, tmp_path):
-    outcome = run("train-and-export", "--output", tmp_path / "bundle")
+    outcome = run("train-and-export", "--verbose", "--output", tmp_path / "bundle")
     assert outcome.status == 0
     assert re.fullmatch(
         r"warning: The fit of 'y' ended \d\.\d standard errors from the least-squares optimum\. "
@@ -44,11 +44,48 @@ def test_the_default_job_prints_what_the_textbook_prints_and_its_proof(run, tmp_
     assert any(line.startswith("  weight, shape (1, 2), in target times") for line in lines)
     assert re.search(r"x1 +\d\.\d+ +2 +-?\d\.\d\de-\d\d", outcome.output)
     assert re.fullmatch(
-        r"proven: pytorch, torchscript, onnxruntime, onnx reference; worst error 0\.\d+ of the "
-        r"bound; 17 of 17 canaries caught",
-        lines[-1],
+        r"proven: 4 runtimes, run in \d+ ways, predict what the model means, within rounding, for "
+        r"every finite input",
+        lines[-3],
     )
     assert {path.name for path in (tmp_path / "bundle").iterdir()} == BUNDLE_FILES
+
+
+def test_the_default_report_is_short_and_in_words(run, tmp_path):
+    lines = run("train-and-export", "--output", tmp_path / "the bundle").output.splitlines()
+    assert [line.split(",")[0] for line in lines[:3]] == ["epoch 1", "epoch 2", "epoch 3"]
+    assert lines[3] == "Coefficients of 'y' (sgd, 1000 rows)"
+    assert lines[4].split() == ["estimated", "true", "error"]
+    assert re.fullmatch(r"  'y' ended within 3\.\d standard errors of the .* optimum", lines[8])
+    assert lines[10].split() == [
+        "rows",
+        "target",
+        "count",
+        "model",
+        "guessing",
+        "the",
+        "mean",
+        "R2",
+    ]
+    count, model, guess, _ = map(float, lines[11].split()[2:])
+    assert (count, model, guess) == (
+        1000,
+        pytest.approx(0.0099, abs=1e-4),
+        pytest.approx(3.9, abs=0.2),
+    )
+    assert lines[12].startswith(
+        "Error budget: in the training range, predictions of 'y' are off the"
+    )
+    assert lines[12].endswith("most of it from the fit.")
+    assert lines[13].startswith("proven: 4 runtimes, run in ")
+    path = tmp_path / "the bundle"
+    assert lines[14] == f"Bundle: {path}"
+    assert lines[15] == (
+        f"Next: linexport predict '{path}' TABLE, linexport inspect '{path}', "
+        f"linexport serve '{path}'"
+    )
+    assert len(lines) == 16
+    assert not re.search("probe|canar|folded|worst|bound/", "\n".join(lines))
 
 
 def test_json_is_one_document_and_nothing_else(run, tmp_path):

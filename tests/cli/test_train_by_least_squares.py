@@ -106,7 +106,7 @@ def test_ridge_agrees_with_scikit_learn(run, tmp_path, flats, intercept):
 def test_text_shows_the_table_with_intervals(run, tmp_path, flats):
     outcome = run(
         "train-and-export", "--data", flats, "--target", "price", "--solver", "lstsq",
-        "-o", tmp_path / "bundle",
+        "-v", "-o", tmp_path / "bundle",
     )  # fmt: skip
     assert outcome.output.startswith("Coefficients of 'price' (lstsq, 200 rows)\n")
     for word in ("std. error", "95 % from", "VIF", "condition number", "Error budget", "\nproven:"):

@@ -29,7 +29,7 @@ RUNTIMES = {
 }
 NUMBER = r"(-?\d[\d.]*(?:e[+-]?\d+)?)"
 DISAGREEMENT = re.compile(
-    rf"'(?P<runtime>.+)' disagrees with the reference model at row (?P<row>\d+) of the probe "
+    rf"'(?P<runtime>.+)' disagrees with the reference model at row (?P<row>\d+) of the test rows "
     rf"'(?P<probe>.+)', target '(?P<target>.+)': got {NUMBER}, expected {NUMBER}, apart by {NUMBER}"
     rf", where rounding explains {NUMBER}\..*?( Wrong answers also from (?P<others>.+)\.)?"
 )
@@ -60,10 +60,17 @@ def test_a_bundle_is_proven_at_any_time(run, textbook):
     outcome = run("verify", textbook)
     assert (outcome.status, outcome.errors) == (0, "")
     lines = outcome.output.splitlines()
-    assert lines[0] == "Parity with the exact reference (float32, folded)"
-    assert lines[-1].startswith("proven: pytorch, torchscript, onnxruntime, onnx reference; worst")
-    assert lines[-1].endswith("; 17 of 17 canaries caught")
+    assert [line.split()[0] for line in lines[:-1]] == [
+        "runtime", "pytorch", "torchscript", "onnxruntime", "onnx",
+    ]  # fmt: skip
+    assert lines[-1].startswith("proven: 4 runtimes, run in ")
     assert run("verify", "--quiet", textbook).output.splitlines() == lines[-1:]
+    long = run("verify", "--verbose", textbook).output.splitlines()
+    assert long[0].startswith("Parity with the exact reference (float32; folded: the features'")
+    assert (
+        "  The check itself: 17 of 17 planted faults caught; 3 do not apply to this model." in long
+    )
+    assert long[-1] == lines[-1]
 
 
 def test_json_is_the_certificate_with_what_failed(run, textbook):
@@ -134,7 +141,7 @@ def test_one_weight_off_by_an_ulp_is_named_with_its_numbers(run, copied, textboo
     outcome = run("verify", "--reference", textbook, suspect)
     assert (outcome.status, outcome.errors) == (1, "")
     *_, last = outcome.output.splitlines()
-    assert re.match(r"disagrees: onnxruntime, onnx reference; worst error [\d.e+]+ of the", last)
+    assert re.match(r"disagrees: onnxruntime, onnx reference; largest error [\d.e+]+ times", last)
     failures = [DISAGREEMENT.fullmatch(line) for line in outcome.output.splitlines()]
     failures = [failure for failure in failures if failure]
     assert set().union(*map(runtimes_of, failures)) == RUNTIMES
@@ -196,8 +203,7 @@ def test_only_the_runtimes_that_disagree_are_called_so(run, copied, tmp_path):
     outcome = run("verify", "--quiet", copied)
     assert outcome.status == 1
     assert outcome.output.splitlines()[-1] == (
-        "disagrees: onnxruntime; proven: pytorch, torchscript; consistent: onnx reference; "
-        "17 of 17 canaries caught"
+        "disagrees: onnxruntime; proven: pytorch, torchscript; consistent: onnx reference"
     )
 
 
@@ -294,4 +300,4 @@ def test_a_torch_export_file_is_proven_where_it_is_reproduced(run, tmp_path):
     assert run("train-and-export", "-q", "--format", "pt2", "-o", bundle).status == 0
     outcome = run("verify", bundle)
     assert outcome.status == 0
-    assert outcome.output.splitlines()[-1].startswith("proven: pytorch, torch.export; worst error")
+    assert outcome.output.splitlines()[-1].startswith("proven: 2 runtimes predict")

@@ -6,7 +6,7 @@ import pytest
 
 from linexport.errors import ArtifactError
 from linexport.parity._certificate import CanaryResult, Certificate, RuntimeResult
-from linexport.reporting._text import certificate_lines, conclusion
+from linexport.reporting import certificate_blocks, conclusion, plain_lines
 
 CAUGHT = CanaryResult(name="bias dropped", caught_by=("behaviour",))
 MISSED = CanaryResult(name="NaN hidden")
@@ -50,15 +50,21 @@ def report(verdict, runtimes, canaries=()):
     [
         (
             report("proven", [runtime("a, 1 thread"), runtime("a", fraction=0.5)], [CAUGHT]),
-            "proven: a; worst error 0.500 of the bound; 1 of 1 canaries caught",
+            "proven: 1 runtime, run in 2 ways, predicts what the model means, within rounding, "
+            "for every finite input",
         ),
         (
             report("consistent", [runtime("a"), runtime("b", "consistent")], [SKIPPED]),
-            "consistent: b; proven: a; worst error 0.250 of the bound",
+            "consistent: b; proven: a",
         ),
         (
             report("disagrees", [runtime("a"), runtime("b, cuda", "disagrees", 12345.6)], [CAUGHT]),
-            "disagrees: b; proven: a; worst error 1.23e+04 of the bound; 1 of 1 canaries caught",
+            "disagrees: b; proven: a; largest error 1.23e+04 times what rounding explains",
+        ),
+        (
+            report("consistent", [runtime("a", "consistent"), runtime("b", "consistent")]),
+            "consistent: 2 runtimes predict what the model means, within rounding, on every input "
+            "that was tried",
         ),
         (
             report("disagrees", [runtime("a"), runtime("b", "disagrees")]),
@@ -66,13 +72,39 @@ def report(verdict, runtimes, canaries=()):
         ),
         (
             report("disagrees", [runtime("a")], [CAUGHT, MISSED, SKIPPED]),
-            "disagrees: a planted fault went unnoticed; proven: a; 1 of 2 canaries caught",
+            "disagrees: a planted fault went unnoticed; proven: a",
         ),
     ],
-    ids=["proven", "mixed", "far outside the bound", "inside the bound", "canary missed"],
+    ids=[
+        "proven",
+        "mixed",
+        "consistent",
+        "far outside the bound",
+        "inside the bound",
+        "canary missed",
+    ],
 )
 def test_the_verdict_comes_first_then_who_and_how_close(checked, line):
     assert conclusion(checked) == line
+
+
+def certificate_lines(certificate):
+    return plain_lines(certificate_blocks(certificate))
+
+
+def test_runtimes_that_agree_are_one_row():
+    ways = [runtime("a, 1 thread"), runtime("a, by rows", fraction=0.5), runtime("b")]
+    lines = certificate_lines(report("proven", ways))
+    assert [line.split() for line in lines[2:4]] == [
+        ["a", "1.2", "2", "proven", "cpu", "0.500", "-"],
+        ["b", "1.2", "1", "proven", "cpu", "0.250", "-"],
+    ]
+    apart = [runtime("a, 1 thread"), runtime("a", "disagrees", 7.0)]
+    lines = certificate_lines(report("disagrees", apart))
+    assert [line.split()[:4] for line in lines[2:4]] == [
+        ["a", "1.2", "1", "proven"],
+        ["a", "1.2", "1", "disagrees"],
+    ]
 
 
 def test_every_failure_is_a_sentence_of_its_own():
@@ -81,7 +113,9 @@ def test_every_failure_is_a_sentence_of_its_own():
         "'a' is wrong.",
         "The check did not notice the planted fault 'NaN hidden'.",
     ]
-    assert "  Canaries: 0 of 1 planted faults caught; 1 does not apply to this model." in lines
+    assert (
+        "  The check itself: 0 of 1 planted faults caught; 1 does not apply to this model." in lines
+    )
 
 
 def test_a_huge_fraction_does_not_stretch_the_table():

@@ -1,0 +1,158 @@
+"""A fit as text: coefficients with their uncertainty, metrics, distance from the optimum."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from linexport.columns import Column
+from linexport.fit import (
+    Coefficients,
+    CoefficientStatistics,
+    FitRecord,
+    FitStatistics,
+    TargetStatistics,
+)
+from linexport.reporting._table import (
+    MOST_ROWS,
+    Block,
+    Table,
+    cut,
+    number,
+    p_value,
+    with_unit,
+)
+
+__all__ = ["estimates", "fit_blocks", "named", "origin"]
+
+
+def fit_blocks(
+    fit: FitRecord, targets: Iterable[Column], truth: Mapping[str, Coefficients] | None = None
+) -> list[Block]:
+    """Coefficients, metrics and distance from the optimum."""
+    return [
+        *_coefficient_blocks(fit, truth),
+        *_metric_blocks(fit),
+        *_optimum_lines(fit, targets),
+    ]
+
+
+def _coefficient_blocks(fit: FitRecord, truth: Mapping[str, Coefficients] | None) -> list[Block]:
+    """One table per target, with what a statistician expects or the true values, where known."""
+    blocks: list[Block] = []
+    for target, estimated in fit.coefficients.items():
+        blocks += [f"Coefficients of '{target}' ({origin(fit)})"]
+        if fit.statistics is not None and target in fit.statistics.targets and truth is None:
+            blocks += _statistics_blocks(fit, fit.statistics, fit.statistics.targets[target])
+        else:
+            blocks += estimates(estimated, truth[target] if truth else None)
+    return blocks
+
+
+def estimates(
+    estimated: Coefficients, truth: Coefficients | None, *, most: int = MOST_ROWS
+) -> list[Block]:
+    """The numbers alone, beside the true values where they are known."""
+    header, values = ["", "estimated"], _by_name(estimated)
+    rows = [[name, f"{value:.9g}"] for name, value in values.items()]
+    if truth:
+        header += ["true", "error"]
+        known = _by_name(truth)
+        for row, (name, value) in zip(rows, values.items(), strict=True):
+            row += [f"{known[name]:.9g}", f"{value - known[name]:.2e}"]
+    return cut(header, rows, " in manifest.json", most=most)
+
+
+def _by_name(coefficients: Coefficients) -> dict[str, float]:
+    return {"(intercept)": coefficients.intercept, **coefficients.features}
+
+
+def _statistics_blocks(
+    fit: FitRecord, statistics: FitStatistics, target: TargetStatistics
+) -> list[Block]:
+    values = named(target)
+    percent = f"{100 * statistics.confidence:.3g} %"
+    header = ["", "estimated", "std. error", "t", "p", f"{percent} from", "to", "VIF"]
+    rows = [_statistics_row(name, value) for name, value in values.items()]
+    spread = number(target.residual_standard_deviation)
+    precision = fit.weights is not None and fit.weights.kind == "precision"
+    spread += " of a row of weight 1" if precision else ""
+    around = "the mean" if statistics.around_mean else "0, for lack of an intercept"
+    return [
+        *cut(header, rows, " in manifest.json"),
+        f"  residual std. deviation {spread} with {target.degrees_of_freedom:g} degrees of freedom",
+        f"  R2 {number(target.r2)} around {around}, adjusted {number(target.adjusted_r2)}",
+        f"  F {number(target.f)} (p {p_value(target.f_p_value)}), "
+        f"AIC {number(target.aic)}, BIC {number(target.bic)}",
+        f"  condition number {number(statistics.condition_number)}, rank {statistics.rank}",
+        *_hidden_lines(target, values),
+    ]
+
+
+def named(target: TargetStatistics) -> dict[str, CoefficientStatistics]:
+    """What is known of each coefficient, the intercept first."""
+    intercept = {} if target.intercept is None else {"(intercept)": target.intercept}
+    return intercept | target.features
+
+
+def _hidden_lines(
+    target: TargetStatistics, values: Mapping[str, CoefficientStatistics]
+) -> Iterator[str]:
+    """Say why there are dashes where a statistician expects numbers."""
+    if target.residual_sum_of_squares is None:
+        yield (
+            "  -: the data fit so closely that rounding hides the residuals of rows that are read "
+            "but once; read them from a file"
+        )
+    elif target.degrees_of_freedom > 0 and any(v.standard_error is None for v in values.values()):
+        yield "  -: rounding hides its first six digits"
+
+
+def _statistics_row(name: str, value: CoefficientStatistics) -> list[str]:
+    return [
+        name,
+        f"{value.estimate:.9g}",
+        number(value.standard_error),
+        number(value.t, digits=4),
+        p_value(value.p_value),
+        number(value.lower),
+        number(value.upper),
+        number(value.variance_inflation, digits=4),
+    ]
+
+
+def origin(fit: FitRecord) -> str:
+    """Say which solver fitted how many rows, or where the numbers came from."""
+    if not fit.rows:
+        source = fit.settings.get("source")
+        return f"{fit.solver} from {source}" if source else fit.solver
+    rows = "row" if fit.rows_dropped == 1 else "rows"
+    dropped = f", {fit.rows_dropped} {rows} dropped" if fit.rows_dropped else ""
+    weighted = ""
+    if fit.weights is not None:
+        weighted = f", weighted by '{fit.weights.column}' ({fit.weights.kind})"
+    return f"{fit.solver}, {fit.rows} rows{dropped}{weighted}"
+
+
+def _metric_blocks(fit: FitRecord) -> list[Block]:
+    statistics = fit.statistics
+    r2 = "R2" if statistics is None or statistics.around_mean else "R2 around 0"
+    rows = [
+        [part, target, str(m.rows), f"{m.rmse:.6g}", number(m.mae), number(m.r2)]
+        for part, metrics in fit.metrics.items()
+        for target, m in metrics.items()
+    ]
+    return [
+        "Metrics, in target units",
+        Table(["part", "target", "rows", "RMSE", "MAE", r2], rows),
+    ] if rows else []  # fmt: skip
+
+
+def _optimum_lines(fit: FitRecord, targets: Iterable[Column]) -> list[str]:
+    units = {column.name: column.unit for column in targets}
+    lines = ["Distance from the least-squares optimum"] if fit.optimum else []
+    for target, distance in fit.optimum.items():
+        errors = distance.standard_errors
+        apart = "" if errors is None else f"; coefficients within {errors:.2g} standard errors"
+        lines.append(
+            f"  {target}: loss {distance.loss:.6g}, least possible {distance.loss_at_optimum:.6g}"
+            f"{apart}; predictions within {with_unit(f'{distance.prediction:.2g}', units[target])}"
+        )
+    return lines
