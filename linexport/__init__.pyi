@@ -72,6 +72,7 @@ from .pipeline import (
     load as load,
     predict_table as predict_table,
     read_data as read_data,
+    report as report,
     serve as serve,
     train_and_export as train_and_export,
     verify as verify,

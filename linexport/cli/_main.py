@@ -27,6 +27,7 @@ COMMANDS = {
     "export": "Export a model from anywhere, and prove it.",
     "inspect": "Say what a bundle or an artifact is.",
     "predict": "Predict from a CSV or Parquet file.",
+    "report": "Write a page about a bundle: equation, fit, proof, what-if.",
     "serve": "Answer predictions over HTTP.",
     "synthesize": "Write synthetic data as CSV or Parquet.",
     "train-and-export": "Fit, export, prove: the main job.",

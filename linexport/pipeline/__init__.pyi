@@ -16,6 +16,7 @@ from ._predict import (
     load as load,
     predict_table as predict_table,
 )
+from ._report import report as report
 from ._serve import serve as serve
 from ._train import (
     read_data as read_data,

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from linexport import bundle, tables, training
 from linexport.columns import Column, split_names
 from linexport.errors import ConfigError
@@ -182,7 +184,14 @@ def train_together(
             if ranks.size > 1:
                 raise ConfigError("Several ranks keep no test rows: leave the test fraction out.")
             rows, test = split(in_memory(rows), test_fraction, seed)
-        return training.train(rows, solver=solver, test=test, on_epoch=on_epoch, ranks=ranks)
+        fit = training.train(rows, solver=solver, test=test, on_epoch=on_epoch, ranks=ranks)
+        return _with_split(fit, test_fraction, seed) if test is not None else fit
+
+
+def _with_split(fit: Fit, test_fraction: float, seed: int) -> Fit:
+    """Record which rows were kept out, so that a report on the table can tell them apart."""
+    settings = fit.record.settings | {"test_fraction": test_fraction, "test_seed": seed}
+    return replace(fit, record=msgspec.structs.replace(fit.record, settings=settings))
 
 
 def _several(values: str | Sequence[str] | Mapping[str, str] | None) -> tuple[str, ...] | None:

@@ -11,11 +11,16 @@ from ._document import (
     render as render,
     training_document as training_document,
 )
+from ._figures import Sampled as Sampled
 from ._inspection import (
     bundle_blocks as bundle_blocks,
     onnx_blocks as onnx_blocks,
 )
 from ._look import look_blocks as look_blocks
+from ._page import (
+    ReportData as ReportData,
+    report_page as report_page,
+)
 from ._short import (
     bundle_lines as bundle_lines,
     short_blocks as short_blocks,

@@ -8,6 +8,7 @@ from ._dataset import (
     require_rows as require_rows,
     share_dataset as share_dataset,
     split as split,
+    test_places as test_places,
     write_dataset as write_dataset,
 )
 from ._inputs import (

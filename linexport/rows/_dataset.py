@@ -230,10 +230,19 @@ def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, D
     if not dataset.features_named:  # a part does not show what numbers all rows
         notes = (*dataset.notes, *counting(dataset.features, dataset.num_rows))
         dataset = replace(dataset, notes=notes, features_named=True)
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(dataset.num_rows)
+    order = _shuffled(dataset.num_rows, seed)
     training = _take(dataset, order[num_test:]).described()
     test = _take(dataset, order[:num_test])
     return training, replace(test, features=training.features, targets=training.targets)
+
+
+def test_places(num_rows: int, test_fraction: float, seed: int) -> NDArray[np.int64]:
+    """Return which of the rows `split` keeps out of training."""
+    return _shuffled(num_rows, seed)[: round(num_rows * test_fraction)]
+
+
+def _shuffled(num_rows: int, seed: int) -> NDArray[np.int64]:
+    return np.random.Generator(np.random.PCG64(seed)).permutation(num_rows)
 
 
 def share_dataset(dataset: Dataset, rank: int, num_ranks: int) -> Dataset:

@@ -1,0 +1,265 @@
+"""report.html: a model, its fit and its proof as one page that needs nothing else."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linexport.bundle import Manifest
+from linexport.columns import Column
+from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn
+from linexport.errors import UnavailableError
+from linexport.fit import Coefficients, Metrics
+from linexport.model import LinearModel
+from linexport.parity import Certificate
+from linexport.reporting._figures import (
+    Figure,
+    Sampled,
+    budget_figure,
+    certificate_figure,
+    coefficient_figure,
+    fit_figures,
+    loss_figure,
+)
+from linexport.reporting._table import number, p_value, with_unit
+
+MOST_TERMS = 12
+MOST_FIELDS = 40
+MOST_ROWS = 200
+MOST_TARGETS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportData:
+    """What was seen of a table: rows of each target, drawn at random where there are many."""
+
+    source: str
+    """The table's name."""
+    num_rows: int
+    """Of the table, with all their values."""
+    num_sampled: int
+    """Of them on the page."""
+    by_target: Mapping[str, Sequence[Sampled]]
+    rmse: Mapping[str, Mapping[str, float]]
+    """By target and part, over all rows, in target units."""
+
+
+def report_page(
+    model: LinearModel,
+    manifest: Manifest,
+    certificate: Certificate | None,
+    data: ReportData | None = None,
+) -> bytes:
+    """Return the page, UTF-8.
+
+    Raises:
+        UnavailableError: If matplotlib or Jinja is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise UnavailableError(
+            "A report is made with Jinja; install it with: pip install 'linexport[report]'"
+        ) from error
+    template = Path(__file__).with_name("page.html.jinja").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(template).render(
+        targets=", ".join(column.name for column in manifest.targets),
+        sentences=list(_sentences(manifest, certificate)),
+        equations=list(_equations(manifest)),
+        tables=list(_coefficient_tables(manifest)),
+        metrics=list(_metric_rows(manifest)),
+        data=data,
+        data_rmse=_data_rmse(data),
+        fit_figures=list(_fit_figures(manifest, data)),
+        proof_figures=list(_proof_figures(manifest, certificate)),
+        what_if=_what_if(model, manifest),
+        encoded=manifest.encoding is not None,
+        most_fields=MOST_FIELDS,
+        manifest=manifest,
+        certificate=certificate,
+    )
+    return page.encode()
+
+
+def _sentences(manifest: Manifest, certificate: Certificate | None) -> Iterator[str]:
+    """Say what the model is worth to somebody who does not know the words."""
+    units = {column.name: column.unit for column in manifest.targets}
+    metrics = manifest.record.metrics
+    part = "test" if "test" in metrics else "training"
+    for target, found in list(metrics.get(part, {}).items())[:MOST_TARGETS]:
+        typical = with_unit(f"{found.rmse:.3g}", units[target])
+        where = (
+            "rows that were kept out of training"
+            if part == "test"
+            else "the rows that it was fitted to"
+        )
+        yield f"The prediction of {target} is typically off by {typical}, on {where}."
+        yield from _guess(found)
+    if certificate is None:
+        return
+    count = len({runtime.name.split(",")[0] for runtime in certificate.runtimes})
+    if certificate.verdict == "proven":
+        yield (
+            f"It is proven that all {count} runtimes that were asked predict what the model means: "
+            "no answer is further from the exact one than the rounding of numbers explains."
+        )
+    else:
+        yield f"The check of {count} runtimes ended with the verdict: {certificate.verdict}."
+
+
+def _guess(found: Metrics) -> Iterator[str]:
+    """Compare with guessing the mean, whose error follows from R2."""
+    if found.r2 is not None and 0 <= found.r2 < 1:
+        constant = found.rmse / np.sqrt(1 - found.r2)
+        yield f"Always guessing the mean would be off by {constant:.3g}."
+
+
+def _equations(manifest: Manifest) -> Iterator[dict[str, Any]]:
+    for target, found in manifest.record.coefficients.items():
+        terms = [
+            {"sign": "-" if value < 0 else "+", "value": f"{abs(value):.6g}", "name": name}
+            for name, value in found.features.items()
+        ]
+        yield {
+            "target": target,
+            "intercept": f"{found.intercept:.6g}",
+            "terms": terms[:MOST_TERMS],
+            "more": max(0, len(terms) - MOST_TERMS),
+        }
+
+
+def _coefficient_tables(manifest: Manifest) -> Iterator[dict[str, Any]]:
+    for target, found in list(manifest.record.coefficients.items())[:MOST_TARGETS]:
+        rows = _coefficient_rows(manifest, target, found)
+        yield {
+            "target": target,
+            "rows": rows[:MOST_ROWS],
+            "more": max(0, len(rows) - MOST_ROWS),
+            "percent": f"{100 * _confidence(manifest):.3g} %",
+        }
+
+
+def _coefficient_rows(manifest: Manifest, target: str, found: Coefficients) -> list[list[str]]:
+    statistics = manifest.record.statistics
+    if statistics is None or target not in statistics.targets:
+        named = {"(intercept)": found.intercept, **found.features}
+        return [[name, f"{value:.9g}", "-", "-", "-", "-"] for name, value in named.items()]
+    tested = statistics.targets[target]
+    first = {} if tested.intercept is None else {"(intercept)": tested.intercept}
+    return [
+        [
+            name,
+            f"{each.estimate:.9g}",
+            number(each.standard_error),
+            p_value(each.p_value),
+            number(each.lower),
+            number(each.upper),
+        ]
+        for name, each in (first | tested.features).items()
+    ]
+
+
+def _confidence(manifest: Manifest) -> float:
+    statistics = manifest.record.statistics
+    return 0.95 if statistics is None else statistics.confidence
+
+
+def _metric_rows(manifest: Manifest) -> Iterator[list[str]]:
+    for part, by_target in manifest.record.metrics.items():
+        for target, m in list(by_target.items())[:MOST_TARGETS]:
+            yield [part, target, str(m.rows), f"{m.rmse:.6g}", number(m.mae), number(m.r2)]
+
+
+def _data_rmse(data: ReportData | None) -> list[list[str]]:
+    if data is None:
+        return []
+    return [
+        [target, part, f"{value:.6g}"]
+        for target, parts in data.rmse.items()
+        for part, value in parts.items()
+    ]
+
+
+def _fit_figures(manifest: Manifest, data: ReportData | None) -> Iterator[Figure]:
+    record, statistics = manifest.record, manifest.record.statistics
+    several = len(manifest.targets) > 1
+    deviations = {c.name: c.standard_deviation or 0.0 for c in manifest.features}
+    if record.losses:
+        first = int(record.settings.get("epochs") or len(record.losses)) - len(record.losses) + 1
+        least = [distance.loss_at_optimum for distance in record.optimum.values()]
+        yield loss_figure(record.losses, first, sum(least) / len(least) if least else None)
+    for column in manifest.targets[:MOST_TARGETS]:
+        of = f", {column.name}" if several else ""
+        tested = None if statistics is None else statistics.targets.get(column.name)
+        if statistics is not None and tested is not None and any(deviations.values()):
+            yield coefficient_figure(tested, deviations, statistics.confidence, column.unit, of)
+        if data is not None:
+            yield from fit_figures(data.by_target[column.name], column.unit, of)
+
+
+def _proof_figures(manifest: Manifest, certificate: Certificate | None) -> Iterator[Figure]:
+    if certificate is not None and certificate.runtimes:
+        yield certificate_figure(certificate)
+    if manifest.error_budget:
+        first = dict(list(manifest.error_budget.items())[:MOST_TARGETS])
+        yield budget_figure(first)
+
+
+def _what_if(model: LinearModel, manifest: Manifest) -> str:
+    """Return the numbers that the page's own script predicts with, as JSON for a script element."""
+    known = {column.name: column for column in manifest.features}
+    columns = (
+        [NumberColumn(name=name) for name in model.feature_names]
+        if manifest.encoding is None
+        else list(_encoded(manifest.encoding))
+    )
+    document = {
+        "columns": [_field(column, known) for column in columns],
+        "mean": None if model.mean is None else model.mean.tolist(),
+        "targets": [
+            {
+                "name": column.name,
+                "unit": column.unit,
+                "weight": model.weight[place].tolist(),
+                "bias": float(model.bias[place]),
+            }
+            for place, column in enumerate(model.targets)
+        ],
+        "float32": str(model.dtype) == "float32",
+    }
+    # Nothing in a name may end the element.
+    return json.dumps(document, allow_nan=False).replace("<", "\\u003c")
+
+
+def _encoded(encoding: Encoding) -> Iterator[NumberColumn | CategoryColumn | DateColumn]:
+    yield from encoding.columns
+
+
+def _field(
+    column: NumberColumn | CategoryColumn | DateColumn, known: Mapping[str, Column]
+) -> dict[str, Any]:
+    """Return what a reader may set, and which features it becomes."""
+    field: dict[str, Any] = {"name": column.name}
+    if isinstance(column, CategoryColumn):
+        return field | {
+            "kind": "category",
+            "levels": list(column.levels),
+            "featured": list(column.featured),
+            "missing": column.missing,
+            "first": column.reference or column.levels[0],
+        }
+    described = known[column.name]
+    field |= {
+        "kind": "number",
+        "unit": described.unit,
+        "minimum": described.minimum,
+        "maximum": described.maximum,
+        "mean": described.mean,
+    }
+    if isinstance(column, DateColumn):
+        return field | {"unit": f"days since {column.origin}"}
+    return field | {"fill": column.fill, "indicator": column.indicator}
