@@ -17,14 +17,20 @@ from linexport.cli._options import (
 )
 from linexport.cli._report import echo_blocks, echo_verdict, exit_by_verdict
 from linexport.cli._terminal import echo
+from linexport.formats import ExternalConfig
 from linexport.parity import ProbeConfig
 
 __all__ = ["command"]
 
 
-@click.command(
-    "verify", cls=SettingsCommand, sections=lambda: [Section("Parity check", ProbeConfig)]
-)
+def _sections() -> list[Section]:
+    return [
+        Section("Parity check", ProbeConfig),
+        Section("Other runtimes", ExternalConfig),
+    ]
+
+
+@click.command("verify", cls=SettingsCommand, sections=_sections)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--reference",
@@ -54,7 +60,11 @@ def command(
     """
     with collector_patient():
         certificate = pipeline.verify(
-            path, reference=reference, trust=trust, **given(ProbeConfig, values)
+            path,
+            reference=reference,
+            trust=trust,
+            **given(ProbeConfig, values),
+            **given(ExternalConfig, values),
         )
     if as_json:
         echo(reporting.render(reporting.certificate_document(certificate)))

@@ -1,3 +1,7 @@
+from ._external import (
+    External as External,
+    ExternalConfig as ExternalConfig,
+)
 from ._format import (
     BoundRow as BoundRow,
     Engine as Engine,

@@ -2,32 +2,29 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import get_args
 
 import numpy as np
 
-from linexport._arrays import Float64Array, FloatArray
 from linexport.encoding import Encoding
 from linexport.errors import PrecisionError
-from linexport.formats import Runtime
-from linexport.model import LinearModel
-from linexport.numerics import FLOAT64
+from linexport.formats import External, Runtime
 from linexport.parity._certificate import (
     DEFAULT_PROBE_ROWS,
     CanaryResult,
-    Catch,
     Certificate,
-    Comparison,
     RuntimeResult,
     StatementResult,
     Verdict,
 )
 from linexport.parity._columns import column_probes
-from linexport.parity._exact import DoubleReference, Expectation, Meaning, expect
+from linexport.parity._exact import DoubleReference, Meaning, expect
 from linexport.parity._own import OwnReference
 from linexport.parity._probes import Probe, probes
+from linexport.parity._together import Together
+from linexport.parity._witness import Witness
 
 __all__ = ["OpenedCanary", "check", "joined"]
 
@@ -75,16 +72,19 @@ def check(
     """
     _require_gradual_underflow()
     model = reference.model
-    witnesses = [_Witness(runtime, model, reference.difference) for runtime in runtimes]
+    witnesses = [Witness(runtime, model, reference.difference) for runtime in runtimes]
+    askers = [Together(w) if isinstance(w.runtime, External) else w for w in witnesses]
     planted, asked = list(canaries), partial(probes, model, num_rows=probe_rows, seed=probe_seed)
     if encoding is not None:
         asked = partial(column_probes, encoding, model, num_rows=probe_rows, seed=probe_seed)
-    faulty = {c.name: _Witness(c.runtime, model) for c in planted if c.runtime is not None}
+    faulty = {c.name: Witness(c.runtime, model) for c in planted if c.runtime is not None}
     with np.errstate(all="ignore"):  # NaN and infinity are answers here, not accidents
         for probe in asked():
             expectation = reference.expect(probe)
-            for witness in (*witnesses, *faulty.values()):
+            for witness in (*askers, *faulty.values()):
                 witness.answer(expectation)
+        for witness in askers:
+            witness.finish()
         canary_results = tuple(
             _judged(canary, faulty.get(canary.name), reference, asked) for canary in planted
         )
@@ -103,6 +103,11 @@ def check(
         runtimes=results,
         canaries=canary_results,
         statements=tuple(statements),
+        notes=tuple(
+            f"'{result.name}' fails on a batch without rows, which is not held against it."
+            for result in results
+            if not result.failure and 0 not in result.batch_sizes
+        ),
     )
 
 
@@ -119,7 +124,7 @@ def joined(first: Certificate, second: Certificate) -> Certificate:
 
 def _judged(
     canary: OpenedCanary,
-    witness: "_Witness | None",
+    witness: Witness | None,
     reference: DoubleReference | OwnReference,
     asked: Callable[[], Iterable[Probe]],
 ) -> CanaryResult:
@@ -160,188 +165,3 @@ def _require_gradual_underflow() -> None:
             "it. A library built with -ffast-math or torch.set_flush_denormal(True) does that: "
             "check in a process without it."
         )
-
-
-@dataclass(slots=True)
-class _Witness:
-    """One runtime and what its answers have shown so far."""
-
-    runtime: Runtime
-    model: LinearModel
-    difference: str | None = None
-    fraction: float = 0.0
-    probabilistic_fraction: float = 0.0
-    worst: Comparison | None = None
-    failure: str | None = None
-    failed_by: Literal["error", "shape", "answer", "structure"] | None = None
-    flushes: bool = False
-    batch_sizes: set[int] = field(default_factory=set)
-    rows: int = 0
-
-    def answer(self, expectation: Expectation) -> None:
-        """Compare one batch; after the first failure nothing more is asked."""
-        prediction = self._predict(expectation.probe) if self.failure is None else None
-        if prediction is None:
-            return
-        self.batch_sizes.add(len(prediction))
-        self.rows += len(prediction)
-        wrong = expectation.wrong_class(prediction)
-        if wrong.any():
-            self._fail_class(expectation, prediction, int(wrong.argmax()))
-        else:
-            self._compare(expectation, prediction)
-
-    def caught_by(self) -> tuple[Catch, ...]:
-        """Tell which parts of the check would have refused this runtime."""
-        found: list[Catch] = []
-        if self._structure() == "differs":
-            found.append("structure")
-        if self.failure is not None:
-            found.append("behaviour")
-        return tuple(found)
-
-    def result(self) -> RuntimeResult:
-        structure = self._structure()
-        if self.failure is None and self.difference is not None:
-            self._fail("structure", self.difference)
-        elif self.failure is None and structure == "differs":
-            difference = _first_difference(self.runtime.structure, self.model)
-            self._fail("structure", difference)
-        verdict: Verdict = "proven" if structure == "matches" else "consistent"
-        return RuntimeResult(
-            name=self.runtime.name,
-            version=self.runtime.version,
-            provider=self.runtime.provider,
-            num_threads=self.runtime.num_threads,
-            verdict="disagrees" if self.failure else verdict,
-            structure=structure,
-            worst_fraction=self.fraction,
-            probabilistic_fraction=self.probabilistic_fraction,
-            worst=self.worst,
-            subnormals="flushed" if self.flushes else "kept",
-            batch_sizes=tuple(sorted(self.batch_sizes)),
-            rows=self.rows,
-            failure=self.failure,
-            failed_by=self.failed_by,
-        )
-
-    def _structure(self) -> Literal["matches", "differs", "unknown"]:
-        stated = self.runtime.structure
-        if stated is None:
-            return "differs" if self.difference else "unknown"
-        return "matches" if stated.same_function(self.model) else "differs"
-
-    def _predict(self, probe: Probe) -> FloatArray | None:
-        expected = (len(probe.features), self.model.num_targets)
-        try:
-            prediction = self.runtime.predict(probe.given)
-        except Exception as error:  # whatever an engine raises, it did not predict
-            self._fail("error", f"fails on the test rows '{probe.name}': {error}")
-            return None
-        if prediction.shape != expected or prediction.dtype != self.model.dtype:
-            self._fail(
-                "shape",
-                f"answers the test rows '{probe.name}' with {prediction.dtype} of shape "
-                f"{prediction.shape}, not {self.model.dtype} of shape {expected}.",
-            )
-            return None
-        return prediction
-
-    def _compare(self, expectation: Expectation, prediction: FloatArray) -> None:
-        distance, bound = expectation.distance(prediction), expectation.bound
-        if self.flushes or np.any(distance > bound):
-            nearest = expectation.flushed_distance(prediction)
-            allowed = bound + expectation.flushed.allowance
-            if self.flushes or not np.any(nearest > allowed):
-                self.flushes, distance, bound = True, nearest, allowed
-        fraction = _fraction(distance, bound)
-        probabilistic = _fraction(distance, expectation.probabilistic_bound)
-        if not fraction.size:
-            return
-        self.probabilistic_fraction = max(self.probabilistic_fraction, float(probabilistic.max()))
-        place = int(fraction.argmax())
-        if self.worst is None or fraction.flat[place] > self.fraction:
-            self.fraction = float(fraction.flat[place])
-            self.worst = self._comparison(expectation, prediction, place, distance, bound)
-        if self.fraction > 1:
-            self._fail("answer", _disagreement(self.worst, self.model))
-
-    def _fail_class(self, expectation: Expectation, prediction: FloatArray, place: int) -> None:
-        nothing = np.full(expectation.high.shape, np.nan)
-        self.worst = self._comparison(expectation, prediction, place, nothing, nothing)
-        special = expectation.special.flat[place]
-        expected = (expectation.non_finite if special else expectation.high).flat[place]
-        self._fail(
-            "answer",
-            f"{_disagrees(self.worst)}: got {prediction.flat[place]}, expected {expected}.",
-        )
-
-    def _fail(self, by: Literal["error", "shape", "answer", "structure"], what: str) -> None:
-        self.failed_by, self.failure = by, f"'{self.runtime.name}' {what}"
-
-    def _comparison(
-        self,
-        expectation: Expectation,
-        prediction: FloatArray,
-        place: int,
-        distance: Float64Array,
-        bound: Float64Array,
-    ) -> Comparison:
-        row, target = divmod(place, self.model.num_targets)
-        return Comparison(
-            probe=expectation.probe.name,
-            row=row,
-            target=self.model.target_names[target],
-            got=_finite(prediction.flat[place]),
-            expected=_finite(expectation.high.flat[place]),
-            distance=_finite(distance.flat[place]),
-            bound=_finite(bound.flat[place]),
-        )
-
-
-def _fraction(distance: Float64Array, bound: Float64Array) -> Float64Array:
-    """Distance over bound, at most float64's largest; 0 where nothing is claimed."""
-    fraction = np.minimum(distance / bound, FLOAT64.largest)
-    return np.where(np.isfinite(bound) & ~np.isnan(distance), fraction, 0.0)
-
-
-def _finite(value: float | np.floating[Any]) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _disagrees(worst: Comparison) -> str:
-    return (
-        f"disagrees with the reference model at row {worst.row} of the test rows '{worst.probe}', "
-        f"target '{worst.target}'"
-    )
-
-
-def _disagreement(worst: Comparison, model: LinearModel) -> str:
-    digits = 9 if model.dtype == np.float32 else 17
-    unit = model.targets[model.target_names.index(worst.target)].unit
-    return (
-        f"{_disagrees(worst)}: got {worst.got:.{digits}g}, expected {worst.expected:.{digits}g}, "
-        f"apart by {worst.distance:.2g}{' ' * bool(unit)}{unit}, "
-        f"where rounding explains {worst.bound:.2g}. "
-        "The artifact or its runtime is wrong, or computes below "
-        f"{model.accumulate} (TF32, bfloat16)."
-    )
-
-
-def _first_difference(stated: LinearModel | None, model: LinearModel) -> str:
-    """Say where an artifact's numbers leave the reference's."""
-    assert stated is not None
-    ours, theirs = model.arrays(), stated.arrays()
-    if ours.keys() != theirs.keys() or any(ours[k].shape != theirs[k].shape for k in ours):
-        return "holds a model of another form or shape than the reference."
-    for name, array in ours.items():
-        if array.dtype != theirs[name].dtype:
-            return f"holds {theirs[name].dtype} numbers, the reference {array.dtype}."
-        changed = np.argwhere(array != theirs[name])
-        if len(changed):
-            place = tuple(int(index) for index in changed[0])
-            label = f"{name}[{', '.join(map(str, place))}]"
-            return f"holds {label} = {theirs[name][place]}, the reference {array[place]}."
-    if stated.dtype != model.dtype:
-        return f"takes and gives {stated.dtype}, the reference {model.dtype}."
-    return "holds zeros of another sign than the reference."

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from linexport.columns import default_columns
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, ConfigError, NotCheckedError, PrecisionError
 from linexport.fit import FitRecord
-from linexport.formats import Format, Runtime, Statement, onnx
+from linexport.formats import ExternalConfig, Format, Runtime, Statement, onnx
 from linexport.model import LinearModel
 from linexport.numerics import largest_distance
 from linexport.parity import (
@@ -30,6 +30,7 @@ from linexport.parity import (
     ProbeConfig,
     StatementResult,
 )
+from linexport.pipeline._external import Opener, with_external
 from linexport.pipeline._judging import judged, source_of
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
 from linexport.pipeline._precision import fitness_of, fitness_of_file, narrowing
@@ -38,7 +39,6 @@ from linexport.sources import Imported
 __all__ = ["prove", "told_by", "verify"]
 
 Compare = Callable[[str, Statement], StatementResult]
-Opener = Callable[[Format, bytes, LinearModel], Iterator[Runtime]]
 
 
 def verify(
@@ -49,6 +49,8 @@ def verify(
     probe_rows: int = DEFAULT_PROBE_ROWS,
     probe_seed: int = 0,
     accept_coarse: bool = False,
+    external: str | Sequence[str] | None = None,
+    external_timeout: float = 60.0,
 ) -> Certificate:
     """Check every artifact of a bundle, or a single one, against its reference model.
 
@@ -60,6 +62,10 @@ def verify(
         probe_rows: Rows of the largest probe batch.
         probe_seed: Of the random rows.
         accept_coarse: Take numbers whose rounding is not small beside what they explain.
+        external: A runtime of your own to prove as well, or several: a command with `{input}` and
+            `{output}`, .npy files of features and predictions, and `{model}`, the artifact; of a
+            bundle its model.onnx, or its first where there is none. It is run without a shell.
+        external_timeout: Seconds that such a command may take at a time.
 
     Returns:
         The verdict and what it rests on; `certificate.require()` raises where it is negative.
@@ -68,9 +74,13 @@ def verify(
         ArtifactError: If something cannot be opened, or would have to be trusted and is not.
         ConfigError: If the reference is missing, of another shape, or given for a bundle, which has
             its own; or if a setting is outside what it may be.
+        UnavailableError: If a command's program is not there.
     """
     probes = ProbeConfig(probe_rows=probe_rows, probe_seed=probe_seed, accept_coarse=accept_coarse)
-    found, opener = opened(given), partial(open_judged, trust=trust)
+    commands = (external,) if isinstance(external, str) else tuple(external or ())
+    own = ExternalConfig(external=commands or None, external_timeout=external_timeout)
+    found = opened(given)
+    opener = with_external(partial(open_judged, trust=trust), found, own)
     with naming(found.path):
         if isinstance(found, Bundle):
             if reference is not None:
@@ -107,7 +117,8 @@ def _judged(
         return not_checked(reference.model, str(error), probes)
     record = reference.record or FitRecord(solver="imported", rows=0)
     fitness = fitness_of_file(against.reference, source_of(reference), record)
-    certificate = replace(certificate, notes=(*against.notes, *narrowing(against.reference)))
+    notes = (*against.notes, *narrowing(against.reference), *certificate.notes)
+    certificate = replace(certificate, notes=notes)
     return certificate.judged(fitness, accept_coarse=probes.accept_coarse)
 
 
