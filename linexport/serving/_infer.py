@@ -4,7 +4,6 @@ Sources: the protocol's specification (kserve/open-inference-protocol, inference
 binary tensor data extension (triton-inference-server, extension_binary_data.md).
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -24,41 +23,24 @@ from linexport.serving._http import (
     shortened,
 )
 from linexport.serving._models import ServedModel
+from linexport.serving._request import (
+    FLOATS,
+    INPUT,
+    OUTPUT,
+    AnyRequest,
+    InferInput,
+    InferRequest,
+    listed,
+    require_address,
+    require_rows,
+    require_shape,
+    require_supported,
+)
 from linexport.serving._settings import Limits
+from linexport.serving._tensors import any_features
 
-INPUT, OUTPUT = "features", "prediction"
-DATATYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
-"""The protocol's names; binary data are little-endian."""
-
-Parameters = dict[str, str | int | float | bool | None] | msgspec.UnsetType
-
-
-class InferInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The tensor of features: rows of numbers, flat or nested, or binary data after the JSON."""
-
-    name: str
-    shape: tuple[int, ...]
-    datatype: str
-    parameters: Parameters = msgspec.UNSET
-    data: list[float | list[float | None] | None] | msgspec.UnsetType = msgspec.UNSET
-
-
-class InferOutput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The tensor of predictions, and how it is wanted."""
-
-    name: str
-    parameters: Parameters = msgspec.UNSET
-
-
-class InferRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A request by the protocol; what is optional in it may be left out."""
-
-    inputs: list[InferInput]
-    outputs: list[InferOutput] | msgspec.UnsetType = msgspec.UNSET
-    id: str | msgspec.UnsetType = msgspec.UNSET
-    parameters: Parameters = msgspec.UNSET
-    model_name: str | msgspec.UnsetType = msgspec.UNSET
-    model_version: str | msgspec.UnsetType | None = msgspec.UNSET
+_COMMON = ("FP32", "FP64")
+"""Of one tensor, which is read at once."""
 
 
 class _Tensor(msgspec.Struct, gc=False):
@@ -76,9 +58,7 @@ class _Response(msgspec.Struct, gc=False):
     id: str | msgspec.UnsetType = msgspec.UNSET
 
 
-_REQUEST = msgspec.json.Decoder(InferRequest)
-_UNSUPPORTED = ("classification", "shared_memory_region")
-"""Parameters of extensions that the server does not have, and by which an answer would differ."""
+_REQUEST, _ANY_REQUEST = msgspec.json.Decoder(InferRequest), msgspec.json.Decoder(AnyRequest)
 
 
 def ask_infer(model: ServedModel, limits: Limits, body: bytes, header_length: str | None) -> Asked:
@@ -86,11 +66,44 @@ def ask_infer(model: ServedModel, limits: Limits, body: bytes, header_length: st
 
     Raises:
         Refusal: 400 if it is malformed, 413 if it has too many rows.
+        DataError: If a value is not what its column holds.
     """
     document, binary = (body, b"") if header_length is None else _split(body, header_length)
-    request = decode(_REQUEST, document)
-    features = _features(_single_input(request, model), binary, model, limits)
+    request, refusal = _decoded(document)
+    if refusal is None and _is_common(request):
+        features = _features(_single_input(request, model), binary, model, limits)
+    else:
+        request = _of_any_datatype(document, refusal)
+        features = any_features(request, binary, model, limits)
     return Asked(features, partial(_response, model, request.id, _wants_binary(request)))
+
+
+def _decoded(document: bytes) -> tuple[InferRequest, Refusal | None]:
+    """Return a request of numbers; or why it is none, which may be for a tensor of other values."""
+    try:
+        return decode(_REQUEST, document), None
+    except Refusal as refusal:
+        return InferRequest(inputs=[]), refusal
+
+
+def _is_common(request: InferRequest) -> bool:
+    inputs = request.inputs
+    return len(inputs) == 1 and inputs[0].name == INPUT and inputs[0].datatype in _COMMON
+
+
+def _of_any_datatype(document: bytes, refusal: Refusal | None) -> AnyRequest:
+    """Return a request with tensors of any datatype.
+
+    Raises:
+        Refusal: That of the common reader, where it is none either.
+    """
+    try:
+        request = decode(_ANY_REQUEST, document)
+    except Refusal as other:
+        raise refusal or other from None
+    if refusal is not None and all(tensor.datatype in FLOATS for tensor in request.inputs):
+        raise refusal  # it says which value is no number
+    return request
 
 
 def row_bytes(model: ServedModel) -> int:
@@ -117,44 +130,17 @@ def _split(body: bytes, header_length: str) -> tuple[bytes, bytes]:
 
 
 def _single_input(request: InferRequest, model: ServedModel) -> InferInput:
-    _require_address("model_name", request.model_name, model.name)
-    _require_address("model_version", request.model_version, model.version)
-    if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
-        names = _listed(request.inputs)
-        raise Refusal(f"inputs must be one tensor, '{INPUT}', got {names}.")
+    require_address(request, model)
     (tensor,) = request.inputs
-    if tensor.datatype not in DATATYPES:
-        given = shortened(tensor.datatype)
-        raise Refusal(f"The datatype of '{INPUT}' must be FP32 or FP64, got '{given}'.")
     if tensor.parameters:
-        _require_supported(tensor)
+        require_supported(tensor)
     return tensor
-
-
-def _require_address(what: str, given: str | msgspec.UnsetType | None, meant: str) -> None:
-    if given and given != meant:
-        raise Refusal(f"{what} is '{shortened(given)}', but the address is that of '{meant}'.")
-
-
-def _require_supported(tensor: InferInput | InferOutput) -> None:
-    for key in _UNSUPPORTED:
-        if key in (tensor.parameters or ()):
-            raise Refusal(
-                f"The parameter {key} of '{tensor.name}' is of an extension that the server does "
-                "not have; leave it out.",
-            )
 
 
 def _features(tensor: InferInput, binary: bytes, model: ServedModel, limits: Limits) -> FloatArray:
     """Return the input as (N, D)."""
-    num_features, shape = len(model.predictor.features), tensor.shape
-    if len(shape) != 2 or shape[1] != num_features or shape[0] < 0:
-        hint = f"; one row is [1, {num_features}]" if len(shape) == 1 else ""
-        raise Refusal(
-            f"The shape of '{INPUT}' must be [rows, {num_features}], got "
-            f"{shortened(str(list(shape)))}{hint}.",
-        )
-    require_rows(shape[0], model, limits)
+    require_shape(tensor.shape, model)
+    require_rows(tensor.shape[0], model, limits)
     size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
     if size is not None:
         return _from_binary(tensor, binary, size)
@@ -166,30 +152,8 @@ def _features(tensor: InferInput, binary: bytes, model: ServedModel, limits: Lim
     return _from_json(tensor)
 
 
-def require_rows(num_rows: int, model: ServedModel, limits: Limits) -> None:
-    """Refuse more rows than allowed, in the request or for the values in its answer.
-
-    Raises:
-        Refusal: 413.
-    """
-    if num_rows > limits.rows:
-        raise Refusal(
-            f"{shortened(str(num_rows))} rows are more than the {limits.rows} allowed in one "
-            "request; send them in several, or use `linexport predict` for a whole table.",
-            413,
-        )
-    num_targets = len(model.predictor.targets)
-    if num_rows * num_targets > limits.values:
-        raise Refusal(
-            f"{num_rows} rows of {num_targets} targets are {num_rows * num_targets} values, more "
-            f"than the {limits.values} allowed in one answer; send fewer rows at a time, or use "
-            "`linexport predict` for a whole table.",
-            413,
-        )
-
-
 def _from_binary(tensor: InferInput, binary: bytes, size: object) -> NDArray[Any]:
-    dtype = DATATYPES[tensor.datatype]
+    dtype = FLOATS[tensor.datatype]
     num_rows, num_features = tensor.shape
     expected = num_rows * num_features * dtype.itemsize
     if tensor.data is not msgspec.UNSET:
@@ -238,9 +202,9 @@ def _wants_binary(request: InferRequest) -> bool:
     if not request.outputs:
         return wanted
     if len(request.outputs) != 1 or request.outputs[0].name != OUTPUT:
-        raise Refusal(f"outputs must be '{OUTPUT}' alone, got {_listed(request.outputs)}.")
+        raise Refusal(f"outputs must be '{OUTPUT}' alone, got {listed(request.outputs)}.")
     (output,) = request.outputs
-    _require_supported(output)
+    require_supported(output)
     return _flag(output.parameters, "binary_data", "parameters of outputs", default=wanted)
 
 
@@ -265,12 +229,8 @@ def _response(
     if not is_binary:
         tensor.data = prediction.ravel().tolist()
         return Answer(200, encode_json(response), rows=num_rows)
-    data = prediction.astype(DATATYPES[datatype], copy=False).tobytes()
+    data = prediction.astype(FLOATS[datatype], copy=False).tobytes()
     tensor.parameters = {"binary_data_size": len(data)}
     document = encode_json(response)
     length = (HEADER_LENGTH, str(len(document)))
     return Answer(200, document + data, OCTETS, (length,), num_rows)
-
-
-def _listed(tensors: Sequence[InferInput | InferOutput]) -> str:
-    return shortened(", ".join(f"'{tensor.name}'" for tensor in tensors)) or "none"

@@ -9,8 +9,9 @@ import msgspec
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, DateColumn, EncodedColumn
 from linexport.serving._http import HEADER_LENGTH
-from linexport.serving._infer import DATATYPES, INPUT, OUTPUT, InferRequest, datatype_of
+from linexport.serving._infer import datatype_of
 from linexport.serving._models import ServedModel
+from linexport.serving._request import DATATYPES, INPUT, OUTPUT, InferRequest
 
 MOST_COLUMNS = 100
 """Of a model that are described one by one; its metadata names all."""

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from linexport.serving import _infer, _openapi, _rows
 from linexport.serving._http import Answer, Ask, Refusal, encode_json, shortened
-from linexport.serving._infer import INPUT, OUTPUT, datatype_of
+from linexport.serving._infer import datatype_of
 from linexport.serving._models import ServedModel
+from linexport.serving._request import DATATYPES, INPUT, OUTPUT
 from linexport.serving._settings import Limits
 
 SERVER_NAME = "linexport"
@@ -156,7 +157,7 @@ def _metadata(model: ServedModel) -> dict[str, object]:
                 "shape": [-1, len(model.predictor.features)],
                 "parameters": {
                     "columns": model.predictor.features,
-                    "accepts": list(_infer.DATATYPES),
+                    "accepts": list(DATATYPES),
                     "rounding": f"FP64 and JSON numbers are rounded to the nearest {datatype}"
                     if datatype == "FP32"
                     else "none",

@@ -16,8 +16,8 @@ from linexport.serving._http import (
     encode_json,
     shortened,
 )
-from linexport.serving._infer import require_rows
 from linexport.serving._models import ServedModel
+from linexport.serving._request import require_rows
 from linexport.serving._settings import Limits
 
 _NUMBERS = msgspec.json.Decoder(dict[str, float | None] | list[dict[str, float | None]])

@@ -1,0 +1,219 @@
+"""Tensors as clients have them: of other datatypes than floating point, and one for each column.
+
+Every number that float64 holds exactly is taken; what it does not hold is refused, not rounded.
+Text (BYTES) is for columns that an encoding takes.
+
+Source: the protocol's tensor data types (kserve/open-inference-protocol, inference_rest.md).
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport._arrays import Float64Array, FloatArray
+from linexport.serving._http import Refusal, shortened
+from linexport.serving._models import ServedModel
+from linexport.serving._request import (
+    BINARY,
+    DATATYPES,
+    FLOATS,
+    INPUT,
+    WHOLE,
+    AnyInput,
+    AnyRequest,
+    listed,
+    require_address,
+    require_rows,
+    require_shape,
+    require_supported,
+)
+from linexport.serving._settings import Limits
+
+_LENGTH = struct.Struct("<I")
+"""Before each text in binary data."""
+
+
+def any_features(
+    request: AnyRequest, binary: bytes, model: ServedModel, limits: Limits
+) -> FloatArray:
+    """Return the features (N, D) of tensors of any datatype, one for all or one for each column.
+
+    Raises:
+        Refusal: 400 if one is not as it should be, 413 if there are too many rows.
+        DataError: If a value is not what its column holds.
+    """
+    require_address(request, model)
+    names = [tensor.name for tensor in request.inputs]
+    if not names or len(set(names)) < len(names):
+        raise Refusal(
+            f"inputs must be '{INPUT}', or a tensor for each column; got {listed(request.inputs)}."
+        )
+    for tensor in request.inputs:
+        if tensor.datatype not in DATATYPES:
+            given = shortened(tensor.datatype)
+            raise Refusal(
+                f"The datatype of '{shortened(tensor.name)}' must be one of "
+                f"{', '.join(DATATYPES)}, got '{given}'."
+            )
+        require_supported(tensor)
+        if tensor.name == INPUT:
+            require_shape(tensor.shape, model)
+        elif len(tensor.shape) > 2 or tensor.shape[1:] not in ((), (1,)):
+            raise Refusal(
+                f"The shape of '{shortened(tensor.name)}' must be [rows] or [rows, 1], got "
+                f"{shortened(str(list(tensor.shape)))}."
+            )
+    require_rows(_num_rows(request.inputs), model, limits)
+    return _features_of(request.inputs, binary, model)
+
+
+def _features_of(tensors: Sequence[AnyInput], binary: bytes, model: ServedModel) -> FloatArray:
+    """Return the features (N, D) of one tensor of that name, or of one tensor for each column.
+
+    Raises:
+        Refusal: 400 if a tensor is not as it should be.
+        DataError: If a value is not what its column holds.
+    """
+    values = dict(_read(tensors, binary))
+    predictor = model.predictor
+    if values.keys() == {INPUT}:
+        return _numbers(values[INPUT], INPUT).reshape(tensors[0].shape)
+    columns = {name: column.reshape(-1) for name, column in values.items()}
+    if values.keys() == set(predictor.feature_names):
+        features = [_numbers(columns[name], name) for name in predictor.feature_names]
+        return np.column_stack(features)
+    names = predictor.column_names
+    rows = [
+        dict(zip(columns, row, strict=True))
+        for row in zip(*(_plain(column) for column in columns.values()), strict=True)
+    ]
+    if set(columns) != set(names) or predictor.encoding is None:
+        predictor.from_rows([dict.fromkeys(columns)], source="inputs")  # says which is amiss
+    return predictor.from_rows(rows, source="inputs")
+
+
+def _num_rows(tensors: Sequence[AnyInput]) -> int:
+    """Return N.
+
+    Raises:
+        Refusal: If tensors differ in it, or one has no rows in its shape.
+    """
+    counts = {tensor.shape[0] if tensor.shape else -1 for tensor in tensors}
+    if len(counts) != 1 or min(counts) < 0:
+        shapes = ", ".join(f"'{t.name}' {list(t.shape)}" for t in tensors)
+        raise Refusal(
+            f"Tensors of one request have as many rows each, first in the shape; got "
+            f"{shortened(shapes)}."
+        )
+    return counts.pop()
+
+
+def _read(tensors: Sequence[AnyInput], binary: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield each tensor's values, flat; binary data lie in the order of the tensors."""
+    start = 0
+    for tensor in tensors:
+        size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
+        if size is None:
+            yield tensor.name, _from_json(tensor)
+            continue
+        if type(size) is not int or not 0 <= size <= len(binary) - start:
+            raise Refusal(
+                f"binary_data_size of '{tensor.name}' is {shortened(repr(size))}, where "
+                f"{len(binary) - start} bytes are left."
+            )
+        yield tensor.name, _from_binary(tensor, binary[start : start + size])
+        start += size
+    if start != len(binary):
+        raise Refusal(f"{len(binary) - start} bytes follow those of the last tensor.")
+
+
+def _count(tensor: AnyInput) -> int:
+    if any(size < 0 for size in tensor.shape):
+        raise Refusal(f"The shape of '{tensor.name}' has a size below 0.")
+    return int(np.prod(tensor.shape, dtype=object))
+
+
+def _from_json(tensor: AnyInput) -> NDArray[Any]:
+    if tensor.data is msgspec.UNSET:
+        raise Refusal(f"'{tensor.name}' has neither data nor the parameter binary_data_size.")
+    flat = [x for part in tensor.data for x in (part if isinstance(part, list) else (part,))]
+    if len(flat) != _count(tensor):
+        raise Refusal(
+            f"data of '{tensor.name}' holds {len(flat)} values, but its shape "
+            f"{list(tensor.shape)} means {_count(tensor)}."
+        )
+    for row, value in enumerate(flat, start=1):
+        if not _fits(value, tensor.datatype):
+            raise Refusal(
+                f"data of '{tensor.name}', value {row}: {shortened(repr(value), 40)} is no "
+                f"{tensor.datatype}."
+            )
+    return np.array(flat, object)
+
+
+def _fits(value: Any, datatype: str) -> bool:
+    if datatype == "BYTES":
+        return value is None or isinstance(value, str)
+    if datatype == "BOOL":
+        return isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        return False
+    if datatype in FLOATS:
+        return True
+    limits = np.iinfo(WHOLE[datatype])
+    return isinstance(value, int) and limits.min <= value <= limits.max
+
+
+def _from_binary(tensor: AnyInput, data: bytes) -> NDArray[Any]:
+    if tensor.datatype == "BYTES":
+        texts = np.array(list(_texts(tensor.name, data)), object)
+        size, expected, unit = len(texts), _count(tensor), "texts"
+        values: NDArray[Any] = texts
+    else:
+        dtype = BINARY[tensor.datatype]
+        size, expected, unit = len(data), _count(tensor) * dtype.itemsize, "bytes"
+        values = np.frombuffer(data[: size - size % dtype.itemsize], dtype)
+    if size != expected or tensor.data is not msgspec.UNSET:
+        raise Refusal(
+            f"'{tensor.name}' needs {expected} {unit} for {tensor.datatype} of shape "
+            f"{list(tensor.shape)} and no data beside them; got {size}."
+        )
+    return values
+
+
+def _texts(name: str, data: bytes) -> Iterator[str]:
+    place = 0
+    while place < len(data):
+        end = place + _LENGTH.size
+        if end <= len(data):
+            end += _LENGTH.unpack_from(data, place)[0]
+        if end > len(data):
+            raise Refusal(f"The texts of '{name}' end within one of them.")
+        try:
+            yield data[place + _LENGTH.size : end].decode()
+        except UnicodeDecodeError:
+            raise Refusal(f"A text of '{name}' is not UTF-8.") from None
+        place = end
+
+
+def _numbers(values: NDArray[Any], name: str) -> Float64Array:
+    """Return numbers in float64, which must hold each exactly."""
+    if any(isinstance(x, str) for x in values.flat):
+        raise Refusal(f"'{shortened(name)}' takes numbers, and was sent text.")
+    numbers = np.array([np.nan if x is None else x for x in values.flat], np.float64)
+    for row, (exact, number) in enumerate(zip(values.flat, numbers, strict=True), start=1):
+        if isinstance(exact, int | np.integer) and int(number) != int(exact):
+            raise Refusal(
+                f"'{shortened(name)}', value {row}: float64 does not hold {exact} exactly; send "
+                "it as FP64 if it may be rounded."
+            )
+    return numbers
+
+
+def _plain(values: NDArray[Any]) -> list[Any]:
+    """Return values as JSON has them."""
+    return [None if isinstance(x, float) and np.isnan(x) else x for x in values.tolist()]
