@@ -52,11 +52,19 @@ from ._forms import (
     rounding_budget as rounding_budget,
     stated_model as stated_model,
 )
+from ._joined import (
+    beside as beside,
+    constants as constants,
+    summed as summed,
+)
 from ._own_form import (
+    OwnForm as OwnForm,
+    Steps as Steps,
+)
+from ._own_steps import (
     Assumed as Assumed,
     Cast as Cast,
     Numbers as Numbers,
-    OwnForm as OwnForm,
     Plus as Plus,
     Through as Through,
 )

@@ -22,17 +22,12 @@ from linexport._arrays import Float64Array
 from linexport.errors import ModelError
 from linexport.numerics import double_double as dd
 from linexport.numerics._bounds import FLOAT64, Precision
-from linexport.numerics._own_form import (
-    Beside,
-    Cast,
-    Columns,
-    Plus,
-    Step,
-    Steps,
-    Through,
-    Times,
-)
+from linexport.numerics._own_form import Steps
+from linexport.numerics._own_steps import Cast, Columns, Plus, Step, Through, Times
 from linexport.numerics.double_double import DoubleDouble
+
+CHUNK = 2**20
+"""Products held at once: a few tens of megabytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -63,7 +58,7 @@ class Scaled:
 
     def plus(self, term: Float64Array) -> "Scaled":
         """Add to each value; shape (C,) or ()."""
-        steps = (*self.steps, Plus(term))
+        steps = self.steps.then(Plus(term))
         if self._is_scaled or np.any(self.mean) or np.any(self.shift.high):
             return replace(self, shift=dd.add_float(self.shift, term), steps=steps)
         mean = np.subtract(0.0, np.broadcast_to(term, self.mean.shape))
@@ -81,7 +76,7 @@ class Scaled:
         exact = DoubleDouble(*(np.broadcast_to(part, self.mean.shape) for part in factor))
         return replace(
             self,
-            steps=(*self.steps, step),
+            steps=self.steps.then(step),
             gain=product(self.gain, exact),
             shift=product(self.shift, exact),
             first_factor=self.first_factor if self._is_scaled else exact.high,
@@ -90,7 +85,7 @@ class Scaled:
     def through(self, weight: Float64Array) -> "Mixed":
         """Combine the values; weight has shape (K, C)."""
         zero = np.zeros(len(weight))
-        steps = (*self.steps, Through(weight))
+        steps = self.steps.then(Through(weight))
         return Mixed(inputs=self, weight=dd.exact(weight), bias=dd.exact(zero), steps=steps)
 
     def taken(self, places: NDArray[np.int64]) -> "Scaled":
@@ -101,28 +96,17 @@ class Scaled:
             gain=dd.part(self.gain, places),
             shift=dd.part(self.shift, places),
             first_factor=self.first_factor[places],
-            steps=(*self.steps, Columns(places)),
+            steps=self.steps.then(Columns(places)),
         )
 
     def cast(self, precision: Precision) -> "Scaled":
         """Go on in another precision."""
-        return replace(self, steps=(*self.steps, Cast(precision)))
+        return replace(self, steps=self.steps.then(Cast(precision)))
 
     def mixed(self) -> "Mixed":
-        """Return the values as combinations of themselves."""
-        return self.through(np.eye(self.width))
-
-    def beside(self, others: Sequence["Scaled"]) -> "Scaled":
-        """Put the values of others behind these."""
-        parts = [self, *others]
-        return Scaled(
-            columns=np.concatenate([part.columns for part in parts]),
-            mean=np.concatenate([part.mean for part in parts]),
-            gain=_joined([part.gain for part in parts]),
-            shift=_joined([part.shift for part in parts]),
-            first_factor=np.concatenate([part.first_factor for part in parts]),
-            steps=_beside(parts),
-        )
+        """Return the values as combinations of themselves, which computes nothing."""
+        bias = dd.exact(np.zeros(self.width))
+        return Mixed(inputs=self, weight=dd.exact(np.eye(self.width)), bias=bias, steps=self.steps)
 
     def centred(self) -> "Scaled":
         """Write a scaler that adds last, as min-max scalers do, as one that subtracts first.
@@ -162,7 +146,7 @@ class Mixed:
 
     def plus(self, term: Float64Array) -> "Mixed":
         """Add to each combination; shape (K,) or ()."""
-        steps = (*self.steps, Plus(term))
+        steps = self.steps.then(Plus(term))
         return replace(self, bias=dd.add_float(self.bias, term), steps=steps)
 
     def times(self, factor: Float64Array) -> "Mixed":
@@ -181,7 +165,7 @@ class Mixed:
             self,
             weight=product(self.weight, rows),
             bias=product(self.bias, column),
-            steps=(*self.steps, step),
+            steps=self.steps.then(step),
         )
 
     def taken(self, places: NDArray[np.int64]) -> "Mixed":
@@ -190,42 +174,26 @@ class Mixed:
             self,
             weight=dd.part(self.weight, places),
             bias=dd.part(self.bias, places),
-            steps=(*self.steps, Columns(places)),
+            steps=self.steps.then(Columns(places)),
         )
 
     def cast(self, precision: Precision) -> "Mixed":
         """Go on in another precision."""
-        return replace(self, steps=(*self.steps, Cast(precision)))
+        return replace(self, steps=self.steps.then(Cast(precision)))
 
     def through(self, weight: Float64Array) -> "Mixed":
         """Combine the combinations; weight has shape (K', K)."""
-        rows = [_combined(self.weight, row) for row in weight]
-        biases = [_combined(DoubleDouble(*(b[:, None] for b in self.bias)), row) for row in weight]
+        bias = DoubleDouble(*(part[:, None] for part in self.bias))
         return replace(
             self,
-            weight=DoubleDouble(*(np.stack(part) for part in zip(*rows, strict=True))),
-            bias=_joined(biases),
-            steps=(*self.steps, Through(weight)),
+            weight=_combined(self.weight, weight),
+            bias=dd.part(_combined(bias, weight), (slice(None), 0)),
+            steps=self.steps.then(Through(weight)),
         )
 
     def mixed(self) -> "Mixed":
         """Return it as it is."""
         return self
-
-    def beside(self, others: Sequence["Mixed"]) -> "Mixed":
-        """Put the combinations of others behind these.
-
-        Raises:
-            ModelError: If they combine differently scaled columns.
-        """
-        if not all(self.inputs.same_as(other.inputs) for other in others):
-            raise ModelError("Its targets use differently scaled features; export one at a time.")
-        return replace(
-            self,
-            weight=_joined([self.weight, *(other.weight for other in others)]),
-            bias=_joined([self.bias, *(other.bias for other in others)]),
-            steps=_beside([self, *others]),
-        )
 
 
 Values = Scaled | Mixed
@@ -240,7 +208,7 @@ def input_columns(count: int, start: int = 0) -> Scaled:
         gain=dd.exact(ones),
         shift=dd.exact(zeros),
         first_factor=ones,
-        steps=(Columns(np.arange(start, start + count)),),
+        steps=Steps(Columns(np.arange(start, start + count))),
     )
 
 
@@ -292,11 +260,8 @@ def _reciprocal(divisor: Float64Array) -> tuple[DoubleDouble, Step]:
     return exact, Times(exact.high, num_roundings=2)
 
 
-def _beside(parts: "Sequence[Values]") -> Steps:
-    return (Beside(tuple(part.steps for part in parts)),)
-
-
-def _joined(parts: Sequence[DoubleDouble]) -> DoubleDouble:
+def side_by_side(parts: Sequence[DoubleDouble]) -> DoubleDouble:
+    """Return arrays behind each other, along their first axis."""
     return DoubleDouble(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
@@ -304,12 +269,33 @@ def rows_of(values: DoubleDouble, count: int) -> DoubleDouble:
     return DoubleDouble(*(np.broadcast_to(part, (count, part.size)) for part in values))
 
 
-def _combined(weight: DoubleDouble, row: Float64Array) -> DoubleDouble:
-    """Return row @ weight, shapes (K,) and (K, C).
+def _combined(rows: DoubleDouble, weight: Float64Array) -> DoubleDouble:
+    """Return weight @ rows, shapes (K', K) and (K, C); what a weight of zero leaves out is free.
 
     Raises:
         ModelError: As `sum_of_products`.
     """
-    transposed = DoubleDouble(*(np.ascontiguousarray(part.T) for part in weight))
-    factors = dd.exact(np.broadcast_to(row, transposed.high.shape))
-    return sum_of_products(transposed, factors, dd.exact(np.zeros(len(transposed.high))))
+    columns = DoubleDouble(*(np.ascontiguousarray(part.T) for part in rows))  # (C, K)
+    num_terms = max(int((weight != 0).sum(axis=1).max(initial=0)), 1)
+    count = max(1, CHUNK // max(num_terms * len(columns.high), 1))
+    parts = [
+        _combined_some(columns, weight[start : start + count], num_terms)
+        for start in range(0, len(weight), count)
+    ]
+    return side_by_side(parts)
+
+
+def _combined_some(columns: DoubleDouble, weight: Float64Array, num_terms: int) -> DoubleDouble:
+    """Return some rows of it, (B, C), each the sum of so many terms at most."""
+    if num_terms < weight.shape[1]:
+        places = np.argsort(weight == 0, axis=1, kind="stable")[:, :num_terms]
+        weight = np.take_along_axis(weight, places, axis=1)
+        terms = [part[:, places] for part in columns]  # (C, B, T)
+    else:
+        shape = (len(columns.high), *weight.shape)
+        terms = [np.broadcast_to(part[:, None], shape) for part in columns]
+    num_columns, num_rows, _ = terms[0].shape
+    flat = DoubleDouble(*(part.reshape(-1, num_terms) for part in terms))
+    factors = dd.exact(np.broadcast_to(weight, terms[0].shape).reshape(-1, num_terms))
+    total = sum_of_products(flat, factors, dd.exact(np.zeros(len(flat.high))))
+    return DoubleDouble(*(part.reshape(num_columns, num_rows).T for part in total))

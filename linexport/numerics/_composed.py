@@ -9,9 +9,10 @@ from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.numerics import double_double as dd
-from linexport.numerics._affine import Scaled, Values, product, rows_of, sum_of_products
+from linexport.numerics._affine import Scaled, Values, product
 from linexport.numerics._exact_map import ExactMap
-from linexport.numerics._own_form import Normalize
+from linexport.numerics._joined import combined_of, common_inputs
+from linexport.numerics._own_steps import Normalize
 
 
 def batch_normalized(
@@ -40,30 +41,22 @@ def batch_normalized(
     scale = dd.multiply(inverse, dd.exact(gain))
     step = Normalize(mean, scale.high, shift)
     done = values.plus(-mean)._times(inverse, step)._times(dd.exact(gain), step).plus(shift)  # noqa: SLF001
-    return replace(done, steps=(*values.steps, step))
+    return replace(done, steps=values.steps.then(step))
 
 
 def exact_map(values: Values, num_features: int) -> ExactMap:
     """Return what layers made of the input.
 
     Raises:
-        ModelError: If a number is beyond float64, or a column enters more than once.
+        ModelError: If a number is beyond float64.
     """
     mixed = values.mixed()
-    inputs = mixed.inputs.centred()
-    columns, counts = np.unique(inputs.columns, return_counts=True)
-    if counts.max() > 1:
-        place = int(columns[counts.argmax()]) + 1
-        raise ModelError(f"Feature {place} enters the linear layer twice; fold the two weights.")
-    bias = sum_of_products(mixed.weight, rows_of(inputs.shift, mixed.width), mixed.bias)
+    mixed = combined_of(mixed, common_inputs([mixed.inputs]))
     weight = dd.exact(np.zeros((mixed.width, num_features)))
-    for part, whole in zip(
-        product(mixed.weight, rows_of(inputs.gain, mixed.width)), weight, strict=True
-    ):
-        whole[:, inputs.columns] = part
     mean = np.zeros(num_features)
-    mean[inputs.columns] = inputs.mean
-    return ExactMap(weight=weight, bias=bias, mean=mean if np.any(mean) else None)
+    for part, whole in zip((*mixed.weight, mixed.inputs.mean), (*weight, mean), strict=True):
+        whole[..., mixed.inputs.columns] = part
+    return ExactMap(weight=weight, bias=mixed.bias, mean=mean if np.any(mean) else None)
 
 
 def linear_model(values: Values, num_features: int) -> LinearModel:
@@ -72,10 +65,10 @@ def linear_model(values: Values, num_features: int) -> LinearModel:
     A feature that was scaled first has as its mean and deviation what the scaler took them to be.
 
     Raises:
-        ModelError: If a number is beyond float64, or a column enters more than once.
+        ModelError: If a number is beyond float64.
     """
     exact = exact_map(values, num_features)
-    inputs = values.mixed().inputs.centred()
+    inputs = common_inputs([values if isinstance(values, Scaled) else values.inputs])
     return LinearModel(
         weight=exact.weight.high,
         bias=exact.bias.high,

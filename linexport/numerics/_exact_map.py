@@ -10,7 +10,7 @@ from linexport.model import LinearModel
 from linexport.numerics import double_double as dd
 from linexport.numerics._bounds import Affine, Precision
 from linexport.numerics._forms import affine_of
-from linexport.numerics._own_form import lacks
+from linexport.numerics._own_steps import lacks
 from linexport.numerics.double_double import DoubleDouble
 
 __all__ = ["SAME", "ExactMap"]

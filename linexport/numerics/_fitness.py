@@ -3,7 +3,7 @@
 D features, K targets. docs/bounds.md, "Small enough", derives the numbers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from linexport.fit import Fitness, FitRecord, LimitOf
 from linexport.model import LinearModel
 from linexport.numerics._bounds import FLOAT64, Precision, gamma, precision_of
 from linexport.numerics._forms import affine_of, far_corner, range_of, raw_coefficients
-from linexport.numerics._own_form import Beside, Cast, OwnForm, Steps
+from linexport.numerics._own_form import OwnForm
+from linexport.numerics._own_steps import Cast
 
 __all__ = ["fitness", "narrowest"]
 
@@ -61,16 +62,8 @@ def fitness(
 
 def narrowest(form: OwnForm) -> Precision:
     """Return the precision with the fewest digits that a graph's values pass through."""
-    return min((form.precision, *_casts(form.steps)), key=lambda each: each.digits)
-
-
-def _casts(steps: Steps) -> Iterator[Precision]:
-    for step in steps:
-        if isinstance(step, Cast):
-            yield step.precision
-        if isinstance(step, Beside):
-            for part in step.parts:
-                yield from _casts(part)
+    casts = [each.step for each in form.steps.in_order() if isinstance(each.step, Cast)]
+    return min((form.precision, *(cast.precision for cast in casts)), key=lambda each: each.digits)
 
 
 def _residuals(record: FitRecord, target: str) -> float:

@@ -26,6 +26,7 @@ from linexport.numerics import (
     OwnForm,
     Plus,
     Precision,
+    Steps,
     Through,
     artifact_model,
     precision_of,
@@ -125,9 +126,9 @@ def _is_plain(found: Imported, graph: "ForeignGraph") -> bool:
     is_table = [(each.dtype, each.is_line) for each in graph.inputs] == [(graph.answers, False)]
     same = precision_of(graph.answers)
     kinds = tuple(
-        type(step)
-        for step in found.values.steps[1:]
-        if not (isinstance(step, Cast) and step.precision is same)
+        type(each.step)
+        for each in found.values.steps.in_order()[1:]
+        if not (isinstance(each.step, Cast) and each.step.precision is same)
     )
     return is_table and exact_function(found).is_float64 and kinds in _PLAIN
 
@@ -317,7 +318,7 @@ def _assumed(
     step = Assumed(affine.weight, affine.bias, mean, num_operators)
     rounds = not exact.fits(narrow)
     numbers: Numbers = "rounded" if rounds else "exact"
-    form = OwnForm(steps=(step,), precision=narrow, numbers=numbers)
+    form = OwnForm(steps=Steps(step), precision=narrow, numbers=numbers)
     note = (
         "The graph is not understood, only run: its bound is that of the terms in any order, with "
         f"one more rounding for each of its {num_operators} operators."

@@ -13,7 +13,7 @@ import numpy as np
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, EncodedColumn, Encoding, MissingLevel, NumberColumn
 from linexport.errors import ModelError
-from linexport.numerics import Scaled, Values, input_columns
+from linexport.numerics import Scaled, Values, beside, input_columns
 from linexport.sources._estimators import (
     fitted,
     is_passed_through,
@@ -86,7 +86,7 @@ def encoded(transformer: Any) -> Encoded:
         columns += block.columns
     if not values:
         raise ModelError("The ColumnTransformer keeps no column.")
-    return Encoded(Encoding(columns=tuple(columns)), _added(values[0].beside(values[1:]), sums))
+    return Encoded(Encoding(columns=tuple(columns)), _added(beside(values), sums))
 
 
 def _is_kept(part: Any) -> bool:

@@ -19,10 +19,11 @@ from linexport.numerics import (
     FLOAT32,
     FLOAT64,
     Mixed,
-    Scaled,
     Values,
     batch_normalized,
+    beside,
 )
+from linexport.sources._budget import Refused
 from linexport.sources._onnx_values import Batch, Node, Value
 
 _FLOATS = {
@@ -53,7 +54,10 @@ def apply(
     if proto.op_type not in _OPERATORS:
         raise node.refuse("is not known to be linear, so there is no linear model to export")
     node.require(len(proto.output) <= 1, "has more than one output")
-    return [_OPERATORS[proto.op_type](node)]
+    try:
+        return [_OPERATORS[proto.op_type](node)]
+    except Refused as refused:
+        raise node.refuse(str(refused)) from None
 
 
 def _evaluate(node: Node, model: onnx.ModelProto) -> list[Value]:
@@ -293,10 +297,7 @@ def _concatenate(node: Node) -> Batch:
     node.require(all(part.layout == "rows" for part in parts), "joins what are no tables")
     widths = node.get("inputdimensions")
     node.require(widths in (None, [part.values.width for part in parts]), "cuts its inputs")
-    scaled = [part.values for part in parts if isinstance(part.values, Scaled)]
-    mixed = [part.values for part in parts if isinstance(part.values, Mixed)]
-    node.require(not scaled or not mixed, "joins features and targets")
-    joined: Values = scaled[0].beside(scaled[1:]) if scaled else mixed[0].beside(mixed[1:])
+    joined = beside([part.values for part in parts])
     return parts[0].with_values(joined)
 
 

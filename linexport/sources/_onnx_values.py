@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array
 from linexport.errors import ModelError
 from linexport.numerics import Scaled, Values
+from linexport.sources._arithmetic import numbers_of
 
 Layout = Literal["rows", "columns", "line"]
 
@@ -92,10 +93,7 @@ class Node:
         """Return constants in float64, which holds all that are taken exactly."""
         if isinstance(value, Batch):
             raise self.refuse("multiplies values that depend on the input, which is not linear")
-        array = np.asarray(value)
-        if array.dtype.kind not in "fV":  # V is bfloat16, which NumPy knows as an extension
-            raise self.refuse("computes in whole numbers, or with none at all")
-        return array.astype(np.float64)
+        return numbers_of(np.asarray(value))
 
     def integers(self, place: int) -> list[int]:
         """Return a constant shape or list of axes; none where it is left out."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from linexport.columns import Column
 from linexport.errors import ModelError
-from linexport.numerics import Mixed, Values, input_columns, linear_model
+from linexport.numerics import Mixed, Values, beside, input_columns, linear_model
 from linexport.sources._column_transformer import encoded
 from linexport.sources._estimators import (
     fitted,
@@ -102,8 +102,8 @@ def _predicted(estimator: Any, values: Values, *, begun: Any = None) -> Mixed:
             values = values if step is begun else transformed(step, values)
         return _predicted(last, values, begun=begun)
     if kind == "MultiOutputRegressor":
-        one, *others = (_predicted(part, values) for part in fitted(estimator, "estimators_"))
-        return one.beside(others)
+        parts = [_predicted(part, values) for part in fitted(estimator, "estimators_")]
+        return beside(parts).mixed()
     if kind in INNER:
         inner = _predicted(fitted(estimator, INNER[kind]), values, begun=begun)
         if kind == "TransformedTargetRegressor":

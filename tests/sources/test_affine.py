@@ -8,8 +8,9 @@ from hypothesis import given, strategies as st
 
 from linexport.errors import ModelError
 from linexport.numerics._affine import input_columns
-from linexport.numerics._bounds import gamma
-from linexport.numerics._composed import linear_model, rescaled
+from linexport.numerics._bounds import FLOAT64, gamma
+from linexport.numerics._composed import exact_map, linear_model, rescaled
+from linexport.numerics._joined import beside, constants, summed
 
 WIDTH = 3
 # No underflow: products of a dozen of these are far from 2**-1022.
@@ -122,25 +123,56 @@ def test_a_subnormal_weight_stays_what_it_is_where_nothing_scales_it():
 
 def test_columns_may_come_in_another_order_or_not_at_all():
     second, first = input_columns(1, start=2), input_columns(1, start=0)
-    joined = second.plus(np.array([-5.0])).beside([first])
+    joined = beside([second.plus(np.array([-5.0])), first])
     model = linear_model(joined.through(np.array([[2.0, 3.0]])), num_features=3)
     assert model.weight.tolist() == [[3.0, 0.0, 2.0]]
     assert model.mean.tolist() == [0.0, 0.0, 5.0]
 
 
-def test_a_column_that_enters_twice_is_refused():
-    twice = input_columns(2).beside([input_columns(1)])
-    with pytest.raises(ModelError, match="Feature 1 enters the linear layer twice"):
-        linear_model(twice.through(np.ones((1, 3))), num_features=2)
+def test_a_column_that_enters_twice_has_both_weights():
+    """Added in double-double: 1 and 2**-60 make what float64 does not hold."""
+    twice = beside([input_columns(2), input_columns(1)])
+    exact = exact_map(twice.through(np.array([[1.0, 5.0, 2.0**-60]])), num_features=2)
+    assert exact.weight.high.tolist() == [[1.0, 5.0]]
+    assert exact.weight.low.tolist() == [[2.0**-60, 0.0]]
 
 
-def test_targets_on_differently_scaled_features_are_refused():
-    plain, scaled = input_columns(2), input_columns(2).times(np.array([2.0, 3.0]))
-    weight = np.ones((1, 2))
-    joined = plain.through(weight).beside([plain.through(2 * weight)])
-    assert linear_model(joined, 2).weight.tolist() == [[1, 1], [2, 2]]
-    with pytest.raises(ModelError, match="differently scaled features"):
-        plain.through(weight).beside([scaled.through(weight)])
+def test_targets_on_differently_scaled_features_are_of_one_mean():
+    plain = input_columns(2).plus(np.array([-4.0, 0.0])).through(np.ones((1, 2)))
+    scaled = input_columns(2).plus(np.array([-1.0, 7.0])).times(np.array([2.0, 3.0]))
+    model = linear_model(beside([plain, scaled.through(np.ones((1, 2)))]), 2)
+    assert model.weight.tolist() == [[1, 1], [2, 3]]
+    at_zero = model.bias - model.weight @ model.mean
+    assert at_zero.tolist() == [-4, -2 + 21]
+    assert model.mean.tolist() == [4, -7]
+
+
+@given(vectors, vectors, vectors, vectors, vectors)
+def test_sums_of_what_was_made_apart_are_exact(scale, mean, other_scale, term, x):
+    """Whether of the same columns, of others, or of combinations of them."""
+    scale, mean, other_scale, term = map(np.array, (scale, mean, other_scale, term))
+    first = input_columns(WIDTH).plus(-mean).times(scale)
+    second = input_columns(WIDTH).times(other_scale).plus(term)
+    turned = second.taken(np.array([1, 2, 0]))
+    fixed = constants(term, FLOAT64)
+    a = [(x - m) * s for x, m, s in zip(*map(fractions, (x, mean, scale)), strict=True)]
+    b = [x * s + t for x, s, t in zip(*map(fractions, (x, other_scale, term)), strict=True)]
+    rest = [b[1], b[2], b[0]]
+    size = max(*map(abs, a), *map(abs, b), *np.abs(mean * scale).tolist())
+    size = Fraction(size) + Fraction(np.abs(mean).max()) * Fraction(np.abs(other_scale).max())
+    for values, truth in (
+        (summed([first, second]), [p + q for p, q in zip(a, b, strict=True)]),
+        (summed([first, fixed]), [p + Fraction(float(t)) for p, t in zip(a, term, strict=True)]),
+        (summed([first, turned]), [p + q for p, q in zip(a, rest, strict=True)]),
+        (
+            summed([first.mixed(), turned.mixed(), second]),
+            [sum(each) for each in zip(a, rest, b, strict=True)],
+        ),
+    ):
+        got = exact_map(values, WIDTH).evaluate(np.array([x]))
+        for high, low, wanted in zip(got.high[0], got.low[0], truth, strict=True):
+            apart = abs(Fraction(float(high)) + Fraction(float(low)) - wanted)
+            assert apart <= size * Fraction(2) ** -90
 
 
 def test_a_weight_is_rescaled_with_one_rounding_or_not_at_all():

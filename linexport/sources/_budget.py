@@ -1,0 +1,93 @@
+"""What an operation of a foreign graph may cost, and how it is refused."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport.numerics import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Precision, Scaled, Values
+
+__all__ = [
+    "Budget",
+    "Constants",
+    "Refused",
+    "joined_size",
+    "mixed_size",
+    "precision_of_array",
+    "row_size",
+]
+
+Constants = NDArray[Any]
+"""Numbers that a graph states, in the dtype in which it has them."""
+_PRECISIONS = {
+    "float64": FLOAT64, "float32": FLOAT32, "float16": FLOAT16, "bfloat16": BFLOAT16,
+}  # fmt: skip
+
+
+class Refused(Exception):  # noqa: N818 - it says nothing by itself: a dialect makes an error of it
+    """Why an operation is not taken, in words that follow its name, without a full stop."""
+
+
+class Budget:
+    """How many numbers may be made of a file, and multiplied, charged before it is done.
+
+    A number takes some 50 bytes while it is made, and a product a few nanoseconds. The floors serve
+    small files: 200 MB, and some seconds.
+    """
+
+    ELEMENTS, ELEMENTS_PER_BYTE = 2**22, 16
+    PRODUCTS, PRODUCTS_PER_BYTE = 2**27, 64
+
+    def __init__(self, num_bytes: int) -> None:
+        """Take the size of the file."""
+        self._elements = self.ELEMENTS + self.ELEMENTS_PER_BYTE * num_bytes
+        self._products = self.PRODUCTS + self.PRODUCTS_PER_BYTE * num_bytes
+        self._num_bytes = num_bytes
+
+    def charge(self, elements: int, products: int = 0) -> None:
+        """Take from what is left.
+
+        Raises:
+            Refused: If it is not enough.
+        """
+        self._elements -= elements
+        self._products -= products
+        if self._elements < 0 or self._products < 0:
+            raise Refused(
+                f"makes more numbers than a file of {self._num_bytes} bytes is allowed: write the "
+                "model as one linear layer"
+            )
+
+
+def row_size(values: Values) -> int:
+    """Return how many numbers each of the values takes."""
+    return 1 if isinstance(values, Scaled) else values.inputs.width
+
+
+def joined_size(parts: Sequence[Values]) -> int:
+    """Return how many numbers values take that are put side by side."""
+    if all(isinstance(part, Scaled) for part in parts):
+        return sum(part.width for part in parts)
+    return mixed_size(parts)
+
+
+def mixed_size(parts: Sequence[Values]) -> int:
+    """Return how many numbers values take that are written as combinations of the same columns."""
+    columns = [part.columns if isinstance(part, Scaled) else part.inputs.columns for part in parts]
+    num_columns = int(np.unique(np.concatenate(columns)).size)
+    widths = [part.width if isinstance(part, Scaled) else 0 for part in parts]
+    return sum(
+        part.width * (num_columns + width) for part, width in zip(parts, widths, strict=True)
+    )
+
+
+def precision_of_array(array: Constants) -> Precision:
+    """Return in what constants are floating point.
+
+    Raises:
+        Refused: If they are not.
+    """
+    if array.dtype.name not in _PRECISIONS:
+        raise Refused("computes in whole numbers, or with none at all")
+    return _PRECISIONS[array.dtype.name]
