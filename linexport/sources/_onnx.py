@@ -12,9 +12,9 @@ from typing import Any
 import onnx
 from onnx import numpy_helper
 
-from linexport.errors import ModelError
+from linexport.errors import ArtifactError, ModelError
 from linexport.formats import stated
-from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx import columns as onnx_columns, graph as onnx_graph
 from linexport.numerics import input_columns, linear_model
 from linexport.sources._onnx_operators import apply
 from linexport.sources._onnx_values import Batch, Value
@@ -50,14 +50,17 @@ def decode(data: bytes) -> Imported:
         ModelError: If its graph is not linear, or is beyond what is understood.
     """
     proto = onnx_graph.check(data)
-    ours = onnx_graph.read_named(proto)
+    said = stated(onnx_graph.read_metadata(proto))
+    ours = onnx_graph.read_named(proto) or onnx_columns.read(proto, said, said.encoding)
     if ours is not None:
-        said = stated(onnx_graph.read_metadata(proto))
+        if said.encoding is not None and said.encoding.features != ours.feature_names:
+            raise ArtifactError("The ONNX file's encoding makes other features than it has.")
         return Imported(
             model=ours,
             source="linexport ONNX",
             features_named=said.features is not None,
             targets_named=said.targets is not None,
+            encoding=said.encoding,
         )
     for opset in proto.opset_import:
         if opset.domain == "" and opset.version < OLDEST_OPSET_VERSION:

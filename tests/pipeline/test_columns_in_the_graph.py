@@ -152,3 +152,35 @@ def test_the_card_shows_it_and_it_can_be_inspected(bundle):
     assert summary.encoding == linexport.read_bundle(bundle).manifest.encoding
     assert summary.encoding == linexport.inspect(bundle / "model.onnx").encoding
     assert [column.name for column in summary.features][:2] == ["kind[house]", "kind[villa]"]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", FILE])
+def test_a_file_is_a_source_of_the_model_and_its_encoding(bundle, tmp_path, name):
+    whole, alone = linexport.read_model(bundle), linexport.read_model(bundle / name)
+    assert alone.encoding == whole.encoding
+    assert alone.model.features == whole.model.features
+    assert alone.model.targets == whole.model.targets
+    for array, same in zip(
+        alone.model.arrays().values(), whole.model.arrays().values(), strict=True
+    ):
+        np.testing.assert_array_equal(array, same)
+    config = linexport.ExportConfig(formats=("onnx", "onnx-columns"), probe_rows=64)
+    again = linexport.export(bundle / name, tmp_path / "again", config=config)
+    assert again.certificate.verdict == "proven"
+    assert again.manifest is not None
+    assert again.manifest.encoding == whole.encoding
+    for other in ("model.onnx", FILE):
+        report = linexport.verify(
+            tmp_path / "again" / other, reference=bundle / name, probe_rows=64
+        )
+        assert report.verdict == "proven"
+
+
+def test_a_file_whose_encoding_makes_other_features_is_refused(bundle, tmp_path):
+    proto = onnx.load(bundle / "model.onnx")
+    for entry in proto.metadata_props:
+        if entry.key == "linexport.encoding":
+            entry.value = entry.value.replace("house", "castle")
+    onnx.save(proto, tmp_path / "model.onnx")
+    with pytest.raises(ArtifactError, match="makes other features"):
+        linexport.read_model(tmp_path / "model.onnx")
