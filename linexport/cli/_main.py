@@ -1,26 +1,22 @@
-"""The group of commands, the process that runs one, and what becomes of errors.
-
-Exit status: 0 done, 1 the verdict is negative, 2 misuse, 3 could not be done, 70 a fault of
-linexport itself, 128 and the number of the signal that ended it: 130, 143, 129.
-"""
+"""The group of commands, what it says where none is named, and the process that runs one."""
 
 import atexit
 import gc
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
 
-from linexport.cli._terminal import FAILED, FAULT, discard_output, echo_error, has_colors, status_of
-from linexport.errors import LinexportError
+from linexport.cli._failing import FAILED, echo_failure, failure_of
+from linexport.cli._options import write_opening, write_statuses
+from linexport.cli._terminal import discard_output, echo, has_colors
 
 COMMANDS = {
     "describe": "Say what the columns of a table are.",
@@ -36,6 +32,20 @@ COMMANDS = {
 """With each help line, so that `--help` loads no command."""
 
 
+FIRST_STEPS = """\
+linexport turns a linear regression into ONNX and TorchScript files, and proves that they predict
+the same everywhere. Begin with made-up rows, or with a table (CSV, Parquet, Excel) of your own:
+
+  linexport train-and-export                          a first model, of made-up rows
+  linexport describe TABLE                            what the columns of a table are
+  linexport train-and-export --data TABLE --target COLUMN -o models/mine
+  linexport predict models/mine NEW_TABLE             predictions, as CSV
+  linexport serve models/mine                         the same over HTTP
+
+linexport --help lists every command, and linexport COMMAND --help says all about one.
+"""
+
+
 class _LazyGroup(click.Group):
     """Imports a command's module when the command is asked for."""
 
@@ -49,6 +59,14 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not (name in COMMANDS or name.startswith("-") or ctx.resilient_parsing):
+            raise click.UsageError(f"No such command '{name}'.{_meant(name)}", ctx)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -56,60 +74,53 @@ class _LazyGroup(click.Group):
             discard_output()
             ctx.exit(FAILED)  # click would exit with 1, which is a negative verdict
 
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_opening(formatter, "linexport train-and-export --data flats.csv --target price")
+        super().format_help(ctx, formatter)
+        write_statuses(formatter, "the verdict is negative")
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _meant(name: str) -> str:
+    """Ask whether a command was meant that is spelt or begins likewise."""
+    begun = [known for known in COMMANDS if known.startswith(name)]
+    near = begun or get_close_matches(name, COMMANDS)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+@click.group(
+    cls=_LazyGroup,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="linexport", message="%(prog)s %(version)s")
 @click.pass_context
 def linexport(ctx: click.Context) -> None:
     """Fit a linear regression, export it, and prove that every runtime predicts the same."""
     if not has_colors():  # click does not look by itself
         ctx.color = False
+    if ctx.invoked_subcommand is None:
+        echo(FIRST_STEPS.rstrip())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
     atexit.register(gc.freeze)  # or the interpreter looks at every object several times as it ends
     interrupts = _Interrupts()
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = linexport.main(arguments, prog_name="linexport", standalone_mode=False)
-    except click.exceptions.Exit as exit_request:
-        status = exit_request.exit_code
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except LinexportError as error:
-        echo_error(str(error))
-        status = status_of(error)
-    except MemoryError:
-        echo_error("There is not enough memory for this.")
-        status = FAILED
-    except OSError as error:
-        echo_error(f"{error.filename or 'standard output'}: {error.strerror}.")
-        discard_output()
-        status = FAILED
+        status = linexport.main(given, prog_name="linexport", standalone_mode=False)
+    except SystemExit:  # click has completed what a shell asked for
+        raise
     except BaseException as error:  # a panic of polars is no Exception
-        if interrupts.came or isinstance(error, click.Abort | KeyboardInterrupt):
-            click.echo("interrupted", err=True)
-            status = 128 + (interrupts.came or signal.SIGINT)
-        else:
-            echo_error(_fault(error))
-            status = FAULT
+        failure = failure_of(error, interrupts.came)
+        echo_failure(error, failure, as_json="--json" in given)
+        status = failure.status
     sys.exit(status or 0)
-
-
-def _fault(error: BaseException) -> str:
-    """Say what happened that should not have, where, and whom to tell."""
-    places = [place for place in traceback.extract_tb(error.__traceback__) if place.line]
-    where = f" in {Path(places[-1].filename).name}, line {places[-1].lineno}" if places else ""
-    said = " ".join(str(error).split())[:200]
-    return (
-        f"This is a fault of linexport, not yours: {type(error).__name__}{where}: {said}. Please "
-        "report it with the command that you gave."
-    )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from linexport._settings import Setting, stated
+from linexport.cli._completion import columns_of
 from linexport.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,11 +50,31 @@ class SettingsCommand(click.Command):
 
     They are looked up when the command is called, because a registry may have grown by then. An
     option that the function states itself, or that two classes have, is there once.
+
+    Attributes:
+        example: What --help opens with.
+        negative: What exit status 1 means, if there is one.
+        sections: The settings classes.
     """
 
-    def __init__(self, *arguments: Any, sections: Sections = tuple, **settings: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        example: str,
+        negative: str = "",
+        sections: Sections = tuple,
+        **settings: Any,
+    ) -> None:
         super().__init__(*arguments, **settings)
+        self.example = example
+        self.negative = negative
         self.sections = sections
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write an example first, and exit statuses last."""
+        write_opening(formatter, self.example)
+        super().format_help(ctx, formatter)
+        write_statuses(formatter, self.negative)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the function's own, then those of each section."""
@@ -74,6 +95,20 @@ class SettingsCommand(click.Command):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+def write_opening(formatter: click.HelpFormatter, example: str) -> None:
+    """Write the example that --help opens with."""
+    formatter.write(f"Example: {example}\n\n")
+
+
+def write_statuses(formatter: click.HelpFormatter, negative: str) -> None:
+    """Write the exit statuses that --help ends with."""
+    one = f"1 {negative}, " if negative else ""
+    formatter.write_paragraph()
+    formatter.write_text(
+        f"Exit status: 0 done, {one}2 misuse, 3 could not be done, 130 interrupted."
+    )
 
 
 def made(cls: type[T], values: Mapping[str, Any]) -> T:
@@ -147,10 +182,23 @@ def names_option(
     flag: str,
     help_text: str,
     option: Callable[..., Any] = click.option,
+    *,
+    table: str,
 ) -> Callable[[Command], Command]:
-    """Add an option that takes column names, one each time or several with commas."""
+    """Add an option that takes column names, one each time or several with commas.
+
+    Args:
+        flag: On the command line.
+        help_text: What the columns are for.
+        option: Makes it, under its heading.
+        table: The parameter that names the table, whose columns a shell completes.
+    """
     made: Callable[[Command], Command] = option(
-        flag, multiple=True, metavar="NAME[,NAME...]", help=f"{help_text} Repeatable."
+        flag,
+        multiple=True,
+        metavar="NAME[,NAME...]",
+        help=f"{help_text} Repeatable.",
+        shell_complete=columns_of(table),
     )
     return made
 

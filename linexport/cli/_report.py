@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from linexport.cli._terminal import (
-    DISAGREES,
-    FAILED,
-    echo,
-    has_colors,
-    is_terminal,
-    one_line,
-)
+from linexport.cli._failing import DISAGREES, FAILED
+from linexport.cli._terminal import echo, has_colors, is_terminal, one_line
 
 if TYPE_CHECKING:
     from linexport.fit import Coefficients

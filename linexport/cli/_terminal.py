@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from linexport.errors import AssumedRangeWarning, ConfigError, LinexportError, ParityError
+from linexport.errors import AssumedRangeWarning
 
 if TYPE_CHECKING:
     from linexport.columns import Column
     from linexport.fit import EpochEnd
     from linexport.tables import ReadProgress
 
-DISAGREES, MISUSE, FAILED, FAULT = 1, 2, 3, 70
 SECONDS_BETWEEN_LOOKS = 0.1
 """More often than the eye follows would only cost time."""
 _EPOCHS_SHOWN = 10
@@ -42,13 +41,6 @@ def has_colors() -> bool:
 
 def _is_dumb() -> bool:
     return os.environ.get("TERM") == "dumb"
-
-
-def status_of(error: LinexportError) -> int:
-    """Return the exit status that says what kind of error it is."""
-    if isinstance(error, ConfigError):
-        return MISUSE
-    return DISAGREES if isinstance(error, ParityError) else FAILED
 
 
 def one_line(text: str) -> str:

@@ -14,8 +14,13 @@ from linexport.cli._terminal import ReadDisplay, echo
 __all__ = ["command"]
 
 
-@click.command("describe", cls=SettingsCommand, sections=table_sections)
-@click.argument("tables", metavar="TABLE...", nargs=-1, required=True)
+@click.command(
+    "describe",
+    cls=SettingsCommand,
+    sections=table_sections,
+    example="linexport describe flats.csv",
+)
+@click.argument("tables", metavar="TABLE...", nargs=-1, required=True, type=click.Path())
 @json_option
 def command(*, tables: tuple[str, ...], as_json: bool, **values: Any) -> None:
     """Say what each column of TABLE is: kind, range, missing values, levels.

@@ -25,12 +25,21 @@ from linexport.sources import source_files
 __all__ = ["command"]
 
 
-@click.command("export", cls=SettingsCommand, sections=export_sections)
+@click.command(
+    "export",
+    cls=SettingsCommand,
+    sections=export_sections,
+    example="linexport export fit.json --ranges training.csv -o models/fit",
+    negative="a runtime disagrees, or rounding is too coarse",
+)
 @click.argument("source", type=click.Path(path_type=Path))
-@names_option("--features", "Names of the columns, in their order, where SOURCE has none.")
-@names_option("--target", "Names of what is predicted, likewise.")
+@names_option(
+    "--features", "Names of the columns, in their order, where SOURCE has none.", table="ranges"
+)
+@names_option("--target", "Names of what is predicted, likewise.", table="ranges")
 @click.option(
     "--ranges",
+    type=click.Path(),
     metavar="TABLE",
     help="CSV or Parquet with the features, such as the training data; over its range the error "
     "budget holds.",
@@ -56,9 +65,6 @@ def command(
     """Export SOURCE, a linear model from elsewhere, and prove that every runtime predicts the same.
 
     SOURCE is a bundle, or a file: {files}. Pickled models are exported from Python.
-
-    Exit status: 0 proven, 1 a runtime disagrees or rounding is too coarse, 2 misuse, 3 could not be
-    done.
     """
     config = made(pipeline.ExportConfig, values)
     with collector_patient(), warnings_said_later():

@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 from linexport import pipeline, reporting
-from linexport.cli._options import json_option
+from linexport.cli._options import SettingsCommand, json_option
 from linexport.cli._report import echo_blocks
 from linexport.cli._terminal import echo
 
 __all__ = ["command"]
 
 
-@click.command("inspect")
+@click.command("inspect", cls=SettingsCommand, example="linexport inspect models/flats")
 @click.argument("path", type=click.Path(path_type=Path))
 @json_option
 def command(*, path: Path, as_json: bool) -> None:

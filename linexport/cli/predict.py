@@ -31,17 +31,19 @@ __all__ = ["command"]
     "predict",
     cls=SettingsCommand,
     sections=lambda: [Section("Rows", PredictConfig), *table_sections()],
+    example="linexport predict models/flats new.csv --keep id -o predicted.csv",
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("tables", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("tables", metavar="INPUT...", nargs=-1, required=True, type=click.Path())
 @click.option(
     "-o",
     "--output",
+    type=click.Path(),
     default="-",
-    help="CSV or Parquet file, or DIRECTORY/ for a part for each input; CSV on stdout if not "
-    "given.",
+    show_default=True,
+    help="CSV or Parquet file, DIRECTORY/ for a part for each input, or - for CSV on stdout.",
 )
-@names_option("--keep", "Columns of INPUT to pass through.")
+@names_option("--keep", "Columns of INPUT to pass through.", table="tables")
 @json_option
 @quiet_option
 def command(

@@ -19,7 +19,12 @@ def _sections() -> Iterable[Section]:
     return (Section("Serving", ServeConfig), Section("Limits of each worker", Limits))
 
 
-@click.command("serve", cls=SettingsCommand, sections=_sections)
+@click.command(
+    "serve",
+    cls=SettingsCommand,
+    sections=_sections,
+    example="linexport serve models/flats --port 8000",
+)
 @click.argument(
     "bundles", metavar="BUNDLE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )

@@ -23,6 +23,7 @@ def _numbers(
     "synthesize",
     cls=SettingsCommand,
     sections=lambda: [Section("Rows", rows.SyntheticConfig)],
+    example="linexport synthesize --weight 3,-0.8 --bias 40 --noise-std 2 -o rows.csv",
 )
 @click.option(
     "--weight",
@@ -43,7 +44,12 @@ def _numbers(
     help="What is added to the target: once for all, or once per target.",
 )
 @click.option(
-    "-o", "--output", default="-", help="CSV or Parquet file; CSV on stdout if not given."
+    "-o",
+    "--output",
+    type=click.Path(),
+    default="-",
+    show_default=True,
+    help="CSV or Parquet file, or - for CSV on stdout.",
 )
 def command(
     *,

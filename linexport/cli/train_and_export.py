@@ -10,6 +10,8 @@ import click
 
 from linexport import pipeline
 from linexport._settings import stated
+from linexport.cli._completion import columns_of
+from linexport.cli._failing import status_of
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     Section,
@@ -28,7 +30,7 @@ from linexport.cli._options import (
     verbose_option,
 )
 from linexport.cli._report import echo_exported
-from linexport.cli._terminal import EpochDisplay, ReadDisplay, status_of
+from linexport.cli._terminal import EpochDisplay, ReadDisplay
 from linexport.errors import LinexportError
 from linexport.training import SOLVERS, default_solver
 
@@ -62,16 +64,32 @@ def _units(
     return units
 
 
-@click.command("train-and-export", cls=SettingsCommand, sections=_sections)
+@click.command(
+    "train-and-export",
+    cls=SettingsCommand,
+    sections=_sections,
+    example="linexport train-and-export --data flats.csv --target price -o models/flats",
+    negative="a runtime disagrees, or rounding is too coarse",
+)
 @_data(
-    "--data", help="Table: CSV, Parquet, Arrow IPC, JSON lines, Excel; the textbook's if not given."
+    "--data",
+    type=click.Path(),
+    help="Table: CSV, Parquet, Arrow IPC, JSON lines, Excel; the textbook's if not given.",
 )
-@names_option("--target", "Columns to predict.", _data)
+@names_option("--target", "Columns to predict.", _data, table="data")
 @names_option(
-    "--features", "Columns to predict from; all others but the targets if not given.", _data
+    "--features",
+    "Columns to predict from; all others but the targets if not given.",
+    _data,
+    table="data",
 )
-@names_option("--exclude", "Columns to leave aside.", _data)
-@_data("--weights", help="Column that weights the rows, with --solver lstsq; see --weights-kind.")
+@names_option("--exclude", "Columns to leave aside.", _data, table="data")
+@_data(
+    "--weights",
+    metavar="NAME",
+    shell_complete=columns_of("data"),
+    help="Column that weights the rows, with --solver lstsq; see --weights-kind.",
+)
 @_data(
     "--unit",
     "units",
@@ -104,9 +122,6 @@ def command(
 
     With --data by least squares. Without it does so for the textbook's example: 1000 rows of
     y = 2 x1 - 3.4 x2 + 4.2 with noise of 0.01, minibatch SGD.
-
-    Exit status: 0 proven, 1 a runtime disagrees or rounding is too coarse, 2 misuse, 3 could not be
-    done.
     """
     settings = made(pipeline.FitConfig, values)
     name = settings.solver or default_solver(textbook=data is None)

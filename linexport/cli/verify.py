@@ -30,7 +30,13 @@ def _sections() -> list[Section]:
     ]
 
 
-@click.command("verify", cls=SettingsCommand, sections=_sections)
+@click.command(
+    "verify",
+    cls=SettingsCommand,
+    sections=_sections,
+    example="linexport verify models/flats",
+    negative="a runtime disagrees, or rounding is too coarse",
+)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--reference",
@@ -53,11 +59,7 @@ def command(
     verbose: bool,
     **values: Any,
 ) -> None:
-    """Check every artifact of the bundle PATH, or one artifact, against its reference model.
-
-    Exit status: 0 all agree, 1 one disagrees or rounding is too coarse, 2 misuse, 3 could not be
-    checked.
-    """
+    """Check every artifact of the bundle PATH, or one artifact, against its reference model."""
     with collector_patient():
         certificate = pipeline.verify(
             path,

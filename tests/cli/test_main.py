@@ -59,6 +59,83 @@ def test_help_lists_options_once_under_what_they_are_for(run):
     assert "\n  MODEL" not in run("predict", "--help").output.partition("Options:")[2]
 
 
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)])
+def test_help_opens_with_an_example_and_ends_with_the_exit_statuses(run, arguments):
+    lines = run(*arguments, "--help").output.splitlines()
+    example = lines[0].removeprefix("Example: ").split()
+    assert example[:1] + arguments == example[: len(arguments) + 1]
+    last = " ".join(lines[-2:])
+    assert re.search(r"Exit status: 0 done, .*2 misuse, 3 could not be done, 130 interrupted", last)
+    judging = [], ["train-and-export"], ["export"], ["verify"]
+    assert (", 1 " in last) == (arguments in judging)
+
+
+def test_the_examples_of_help_are_commands_that_exist(run):
+    for name in COMMANDS:
+        command = linexport.get_command(click.Context(linexport), name)
+        _, called, *arguments = command.example.split()
+        assert called == name
+        command.make_context(name, arguments)  # raises if an option or argument is not there
+
+
+def test_without_a_command_it_says_in_ten_lines_what_to_do_first(run):
+    outcome = run()
+    assert (outcome.status, outcome.errors) == (0, "")
+    lines = outcome.output.splitlines()
+    assert len(lines) == 10
+    called = [line.split()[1] for line in lines if line.startswith("  linexport ")]
+    assert set(called) <= set(COMMANDS)
+    assert called[0] == "train-and-export"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("verfy", "verify"), ("train", "train-and-export"), ("zzz", None)]
+)
+def test_a_command_that_is_misspelt_is_asked_after(run, name, meant):
+    last = run(name).errors.splitlines()[-1]
+    question = f" Did you mean {meant}?" if meant else ""
+    assert last == f"Error: No such command '{name}'.{question}"
+
+
+def completed(directory, line):
+    """What Bash is offered after a line, whose last word may be empty."""
+    words = line.split(" ")
+    done = subprocess.run(
+        [sys.executable, "-c", "from linexport.cli import main; main()"],
+        cwd=directory,
+        env={
+            **os.environ,
+            "_LINEXPORT_COMPLETE": "bash_complete",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_a_shell_completes_commands_files_and_columns(tmp_path):
+    (tmp_path / "flats.csv").write_text("area,age,rent\n1,2,3\n")
+    train = "linexport train-and-export --data"
+    assert completed(tmp_path, "linexport pre") == ["plain,predict"]
+    assert completed(tmp_path, f"{train} fla") == ["file,fla"]
+    assert completed(tmp_path, "linexport describe fla") == ["file,fla"]
+    columns = ["plain,area", "plain,age", "plain,rent"]
+    assert completed(tmp_path, f"{train} flats.csv --target ") == columns
+    assert completed(tmp_path, f"{train} flats.csv --target r") == columns[2:]
+    assert completed(tmp_path, f"{train} flats.csv --features rent,a") == [
+        "plain,rent,area",
+        "plain,rent,age",
+    ]
+    assert completed(tmp_path, f"{train} flats.csv --weights ag") == columns[1:2]
+    assert completed(tmp_path, "linexport predict model flats.csv --keep a") == columns[:2]
+    assert completed(tmp_path, f"{train} nothing.csv --target ") == []
+    assert completed(tmp_path, f"{train} - --target ") == []
+
+
 @pytest.mark.parametrize("arguments", [["no-such-command"], ["verify"], ["predict", "--no-such"]])
 def test_misuse_is_status_2(run, arguments):
     outcome = run(*arguments)
