@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
 
+DATA = "Data"
+MODEL = "The model"
 PRINTED = "What is printed"
 WRITTEN = "What is written"
 _TYPES = {int: click.INT, float: click.FLOAT, str: click.STRING}
@@ -87,7 +89,7 @@ class SettingsCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in their order; what has no heading comes last."""
-        order = [section.heading for section in self.sections()]
+        order = [DATA, MODEL, *(section.heading for section in self.sections())]
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
         for heading in dict.fromkeys((*order, WRITTEN, PRINTED, "Options")):
             under = [o for o in options if getattr(o, "heading", "Options") == heading]

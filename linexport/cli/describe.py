@@ -8,7 +8,7 @@ import msgspec
 from linexport import pipeline, reporting
 from linexport.cli._main import collector_patient
 from linexport.cli._options import SettingsCommand, dialect_given, json_option, table_sections
-from linexport.cli._report import echo_blocks
+from linexport.cli._printing import echo_blocks
 from linexport.cli._terminal import ReadDisplay, echo
 
 __all__ = ["command"]

@@ -8,21 +8,25 @@ import click
 from linexport import pipeline
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
+    MODEL,
     SettingsCommand,
     export_sections,
     json_option,
     made,
     names_option,
+    option_under,
     output_option,
     overwrite_option,
     quiet_option,
     verbose_option,
 )
-from linexport.cli._report import echo_exported
+from linexport.cli._printing import echo_exported
 from linexport.cli._terminal import warnings_said_later
 from linexport.sources import source_files
 
 __all__ = ["command"]
+
+_model = option_under(MODEL)
 
 
 @click.command(
@@ -34,10 +38,13 @@ __all__ = ["command"]
 )
 @click.argument("source", type=click.Path(path_type=Path))
 @names_option(
-    "--features", "Names of the columns, in their order, where SOURCE has none.", table="ranges"
+    "--features",
+    "Names of the columns, in their order, where SOURCE has none.",
+    _model,
+    table="ranges",
 )
-@names_option("--target", "Names of what is predicted, likewise.", table="ranges")
-@click.option(
+@names_option("--target", "Names of what is predicted, likewise.", _model, table="ranges")
+@_model(
     "--ranges",
     type=click.Path(),
     metavar="TABLE",

@@ -6,7 +6,7 @@ import click
 
 from linexport import pipeline, reporting
 from linexport.cli._options import SettingsCommand, json_option
-from linexport.cli._report import echo_blocks
+from linexport.cli._printing import echo_blocks
 from linexport.cli._terminal import echo
 
 __all__ = ["command"]

@@ -9,12 +9,14 @@ import click
 from linexport import pipeline
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
+    WRITTEN,
     Section,
     SettingsCommand,
     dialect_given,
     given,
     json_option,
     names_option,
+    option_under,
     quiet_option,
     table_sections,
 )
@@ -35,7 +37,7 @@ __all__ = ["command"]
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("tables", metavar="INPUT...", nargs=-1, required=True, type=click.Path())
-@click.option(
+@option_under(WRITTEN)(
     "-o",
     "--output",
     type=click.Path(),
@@ -43,7 +45,7 @@ __all__ = ["command"]
     show_default=True,
     help="CSV or Parquet file, DIRECTORY/ for a part for each input, or - for CSV on stdout.",
 )
-@names_option("--keep", "Columns of INPUT to pass through.", table="tables")
+@names_option("--keep", "Columns of INPUT to pass through.", option_under(WRITTEN), table="tables")
 @json_option
 @quiet_option
 def command(

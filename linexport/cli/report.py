@@ -8,21 +8,35 @@ import click
 
 from linexport import pipeline
 from linexport.cli._main import collector_patient
-from linexport.cli._options import SettingsCommand, dialect_given, quiet_option, table_sections
+from linexport.cli._options import (
+    DATA,
+    WRITTEN,
+    SettingsCommand,
+    dialect_given,
+    option_under,
+    quiet_option,
+    table_sections,
+)
 from linexport.cli._terminal import echo
 
 __all__ = ["command"]
 
 
-@click.command("report", cls=SettingsCommand, sections=table_sections)
+@click.command(
+    "report",
+    cls=SettingsCommand,
+    sections=table_sections,
+    example="linexport report models/flats --data flats.csv -o flats.html",
+)
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option(
+@option_under(DATA)(
     "--data",
+    type=click.Path(),
     metavar="TABLE",
     help="A table with the features and the targets, such as the training data: the page "
     "then shows predictions against the truth, test rows apart.",
 )
-@click.option(
+@option_under(WRITTEN)(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -30,7 +44,7 @@ __all__ = ["command"]
     show_default=True,
     help="The page.",
 )
-@click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
+@option_under(WRITTEN)("--open", "opens", is_flag=True, help="Show it in the browser.")
 @quiet_option
 def command(
     *, bundle: Path, data: str | None, output: Path, opens: bool, quiet: bool, **values: Any

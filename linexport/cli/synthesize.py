@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from linexport import rows
-from linexport.cli._options import Section, SettingsCommand, given
+from linexport.cli._options import WRITTEN, Section, SettingsCommand, given, option_under
 
 __all__ = ["command"]
 
@@ -25,7 +25,7 @@ def _numbers(
     sections=lambda: [Section("Rows", rows.SyntheticConfig)],
     example="linexport synthesize --weight 3,-0.8 --bias 40 --noise-std 2 -o rows.csv",
 )
-@click.option(
+@option_under("Rows")(
     "--weight",
     multiple=True,
     default=("2,-3.4",),
@@ -34,7 +34,7 @@ def _numbers(
     callback=_numbers,
     help="One weight per feature; once per target.",
 )
-@click.option(
+@option_under("Rows")(
     "--bias",
     "biases",
     type=float,
@@ -43,7 +43,7 @@ def _numbers(
     show_default=True,
     help="What is added to the target: once for all, or once per target.",
 )
-@click.option(
+@option_under(WRITTEN)(
     "-o",
     "--output",
     type=click.Path(),

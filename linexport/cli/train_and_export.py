@@ -14,6 +14,7 @@ from linexport.cli._completion import columns_of
 from linexport.cli._failing import status_of
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
+    DATA,
     Section,
     SettingsCommand,
     dialect_given,
@@ -29,7 +30,7 @@ from linexport.cli._options import (
     table_sections,
     verbose_option,
 )
-from linexport.cli._report import echo_exported
+from linexport.cli._printing import echo_exported
 from linexport.cli._terminal import EpochDisplay, ReadDisplay
 from linexport.errors import LinexportError
 from linexport.training import SOLVERS, default_solver
@@ -43,11 +44,11 @@ __all__ = ["command"]
 MOST_GRADIENTS = 50
 """Numbers printed of each parameter's last gradient."""
 
-_data = option_under("Data")
+_data = option_under(DATA)
 
 
 def _sections() -> list[Section]:
-    data = [Section("Data", pipeline.DataConfig), *table_sections()]
+    data = [Section(DATA, pipeline.DataConfig), *table_sections()]
     solvers = [Section(f"With --solver {name}", cls) for name, cls in SOLVERS.items()]
     return [*data, Section("Fit", pipeline.FitConfig), *solvers, *export_sections()]
 

@@ -8,14 +8,16 @@ import click
 from linexport import pipeline, reporting
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
+    MODEL,
     Section,
     SettingsCommand,
     given,
     json_option,
+    option_under,
     quiet_option,
     verbose_option,
 )
-from linexport.cli._report import echo_blocks, echo_verdict, exit_by_verdict
+from linexport.cli._printing import echo_blocks, echo_verdict, exit_by_verdict
 from linexport.cli._terminal import echo
 from linexport.formats import ExternalConfig
 from linexport.parity import ProbeConfig
@@ -38,12 +40,12 @@ def _sections() -> list[Section]:
     negative="a runtime disagrees, or rounding is too coarse",
 )
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option(
+@option_under(MODEL)(
     "--reference",
     type=click.Path(path_type=Path),
     help="The model that PATH, a single artifact, should be: whatever `linexport export` takes.",
 )
-@click.option(
+@option_under(MODEL)(
     "--trust", is_flag=True, help="Load TorchScript and .pt2 files even if they could run code."
 )
 @json_option

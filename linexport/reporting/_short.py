@@ -49,7 +49,7 @@ def bundle_lines(bundle: str | None) -> list[str]:
     path = shlex.quote(bundle)
     return [
         f"Bundle: {bundle}",
-        f"Next: linexport predict {path} TABLE, linexport inspect {path}, linexport serve {path}",
+        f"Next: linexport predict {path} TABLE, linexport report {path}, linexport serve {path}",
     ]
 
 

@@ -81,7 +81,7 @@ def test_the_default_report_is_short_and_in_words(run, tmp_path):
     path = tmp_path / "the bundle"
     assert lines[14] == f"Bundle: {path}"
     assert lines[15] == (
-        f"Next: linexport predict '{path}' TABLE, linexport inspect '{path}', "
+        f"Next: linexport predict '{path}' TABLE, linexport report '{path}', "
         f"linexport serve '{path}'"
     )
     assert len(lines) == 16
