@@ -80,7 +80,10 @@ def test_the_command_line_the_manifest_and_the_card_know_it(run, tmp_path, table
     assert outcome.status == 0, outcome.errors
     assert "Coefficients of 'y' (mean, 40 rows)" in outcome.output
     fit = json.loads((bundle / "manifest.json").read_text())["record"]
-    assert (fit["solver"], fit["settings"]) == ("mean", {"shrinkage": 0.25})
+    assert (fit["solver"], fit["settings"]) == (
+        "mean",
+        {"shrinkage": 0.25, "test_fraction": 0.2, "test_seed": 0},
+    )
     assert fit["metrics"]["test"]["y"]["rows"] == 10
     assert "Coefficients of 'y' (mean, 40 rows)" in (bundle / "README.md").read_text()
     assert run("verify", "-q", bundle).status == 0
