@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 from safetensors import numpy as safetensors_numpy
 
 from linexport._files import LARGEST_FILE
@@ -18,12 +19,12 @@ from linexport.bundle._manifest import (
     ErrorBudget,
     FileRecord,
     Manifest,
+    Origin,
     encode_manifest,
     file_formats,
     open_directory,
     read_manifest,
 )
-from linexport.bundle._origin import origin_of
 from linexport.bundle._staging import exchange, remove_abandoned, staging
 from linexport.encoding import Encoding
 from linexport.errors import BundleError
@@ -84,7 +85,7 @@ def write_bundle(
         encoding=encoding,
         record=record,
         error_budget=dict(error_budget),
-        origin=None if origin is None else origin_of(origin, model),
+        origin=None if origin is None else _origin_of(origin, model),
         fitness=dict(fitness),
         assumed_ranges=dict(assumed_ranges),
         versions=dict(versions),

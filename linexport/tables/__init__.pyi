@@ -1,9 +1,6 @@
 from ._dialect import (
     Dialect as Dialect,
 )
-from ._finding import (
-    File as File,
-)
 from ._look import (
     MOST_LEVELS as MOST_LEVELS,
     ColumnLook as ColumnLook,
@@ -12,6 +9,7 @@ from ._look import (
 )
 from ._memory import table_of as table_of
 from ._opening import (
+    File as File,
     open_table as open_table,
 )
 from ._sharing import (

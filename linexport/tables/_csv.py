@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import msgspec
 
-from linexport.tables._compressed import SIGNATURE_BYTES
 from linexport.tables._dialect import Dialect
-from linexport.tables._lines import is_text
-from linexport.tables._records import CSV_DELIMITERS, records
+from linexport.tables._records import CSV_DELIMITERS, SIGNATURE_BYTES, is_text, records
 
 if TYPE_CHECKING:
     import numpy as np

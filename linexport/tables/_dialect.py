@@ -88,6 +88,12 @@ class Dialect:
         return _canonical(self.encoding) == "utf-8"
 
     @property
+    def has_plain_lines(self) -> bool:
+        """Whether every line is one of the table, with one character between two fields."""
+        has_others = self.skip_rows or self.comment is not None
+        return not has_others and self.delimiter != WHITESPACE
+
+    @property
     def has_plain_numbers(self) -> bool:
         """Whether numbers are written as in most programs, and every one of them is a number."""
         is_plain = (self.decimal, self.thousands, self.signs) == (".", None, ())

@@ -14,9 +14,8 @@ import polars as pl
 from linexport.columns import require_unique
 from linexport.errors import DataError, UnavailableError
 from linexport.tables._dialect import Dialect
-from linexport.tables._finding import PARQUET_MAGIC
 from linexport.tables._numbers import FrameBatch, Kind, require_numbers, text_numbers
-from linexport.tables._parquet_footer import row_group_rows
+from linexport.tables._parquet_footer import PARQUET_MAGIC, row_group_rows
 from linexport.tables._tables import Selection, unreadable
 
 _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64

@@ -14,9 +14,8 @@ import polars as pl
 from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._dialect import Dialect
-from linexport.tables._lines import UTF8_BOM, lines
 from linexport.tables._numbers import FrameBatch, Kind, text_numbers
-from linexport.tables._records import not_text, record_blocks
+from linexport.tables._records import UTF8_BOM, lines, not_text, record_blocks
 from linexport.tables._tables import Selection, unreadable
 from linexport.tables._text_file import TextFile
 

@@ -1,20 +1,80 @@
-"""What a user's word for a table means: files by name or pattern, a stream, an object."""
+"""What a user's word for a table means: files by name or pattern, a stream, an object.
 
+What a file is its name says or, if it does not, its first bytes. Directories called KEY=VALUE, as
+Hive and Spark write them, are columns of the files below them.
+"""
+
+import glob
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, Literal, TypeAlias
+from urllib.parse import unquote
+
+import msgspec
 
 from linexport.errors import ConfigError, DataError
 from linexport.tables._csv import read_plain
 from linexport.tables._dialect import Dialect
-from linexport.tables._finding import File, find_files
 from linexport.tables._tables import OnRead, Part, Table, unreadable
+
+Kind: TypeAlias = Literal["CSV", "Parquet", "Arrow IPC", "JSON lines", "Excel"]
 
 _USUAL = Dialect()
 _OF_CELLS = ("decimal", "thousands", "strip", "null_values")
 """What of a dialect is heeded by text in files of other kinds."""
+_TAB_SUFFIXES = (".tsv", ".tab")
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys((".csv", ".txt", *_TAB_SUFFIXES), "CSV"),
+    **dict.fromkeys((".parquet", ".pq"), "Parquet"),
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), "Arrow IPC"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "JSON lines"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls"), "Excel"),
+}  # fmt: skip
+_COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+_ARROW_MAGIC = b"ARROW1"
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+class File(msgspec.Struct, frozen=True):
+    """One file of a table."""
+
+    path: Path
+    """As the user named it, or within what the user named."""
+    name: PurePath
+    """Its path below the directory, or below the part of the pattern that has no wildcard; without
+    the suffix of what compressed it."""
+
+    @property
+    def kind(self) -> Kind:
+        """What is in it; CSV if nothing says otherwise."""
+        known = _KINDS.get(self.name.suffix.lower())
+        if known or not self.path.is_file():
+            return known or "CSV"
+        from linexport.tables._parquet_footer import PARQUET_MAGIC  # most names do without
+
+        with self.path.open("rb") as file:
+            head = file.read(len(_ARROW_MAGIC))
+        if head.startswith(PARQUET_MAGIC):
+            return "Parquet"
+        return "Arrow IPC" if head == _ARROW_MAGIC else "CSV"
+
+    @property
+    def suffix(self) -> str:
+        """The usual suffix of what we would write in its stead: .parquet, .tsv or .csv."""
+        if self.kind in ("Parquet", "Arrow IPC"):
+            return ".parquet"
+        return ".tsv" if self.name.suffix.lower() in _TAB_SUFFIXES else ".csv"
+
+    @property
+    def keys(self) -> dict[str, str | None]:
+        """What the directories above it say of all its rows."""
+        pairs = (part.split("=", 1) for part in self.name.parts[:-1] if "=" in part)
+        return {
+            unquote(name): None if value == _HIVE_NULL else unquote(value) for name, value in pairs
+        }
 
 
 def open_table(
@@ -70,7 +130,7 @@ def _names_of_files(source: Any) -> list[str]:
 def _open_files(names: list[str], dialect: Dialect, on_read: OnRead | None) -> Table:
     source = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     try:
-        files = find_files(names, source)
+        files = _find_files(names, source)
         is_alone = len(files) == 1 and not files[0].keys
         parts = [_open_file(file, dialect, is_alone=is_alone) for file in files]
         if any(file.keys for file in files):
@@ -81,6 +141,57 @@ def _open_files(names: list[str], dialect: Dialect, on_read: OnRead | None) -> T
         raise unreadable(error, str(error.filename or source)) from error
     is_text = files[0].kind in ("CSV", "JSON lines", "Excel")
     return Table(source, parts, files=files, dialect=dialect if is_text else None, on_read=on_read)
+
+
+def _find_files(names: Sequence[str], source: str) -> list[File]:
+    """Return the files of all names, of each in the order of their own.
+
+    Raises:
+        DataError: If a name means none, or they are not of one kind.
+    """
+    files = [file for name in names for file in _named(name)]
+    kinds = sorted({file.kind for file in files})
+    if len(kinds) > 1:
+        raise DataError(
+            f"There are {' and '.join(kinds)} files; name those of one format.", source=source
+        )
+    return files
+
+
+def _named(name: str) -> list[File]:
+    path = Path(name)
+    if path.is_dir():
+        found, base = [file for file in _below(path) if _content_suffix(file) in _KINDS], path
+    elif glob.has_magic(name) and not path.exists():
+        matches = glob.glob(name, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        found = [file for file in map(Path, matches) if file.is_file()]
+        base = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
+    else:
+        return [_file(path, PurePath(path.name))]
+    if not found:
+        raise DataError("There is no CSV or Parquet file.", source=name)
+    return [_file(file, file.relative_to(base)) for file in sorted(found)]
+
+
+def _below(directory: Path) -> Iterator[Path]:
+    """Yield the files of a directory, and of those below that are columns."""
+    for path in directory.iterdir():
+        # Other programs mark unfinished and empty files so: .part-0.parquet.crc, _SUCCESS.
+        if path.name[0] in "._":
+            continue
+        if not path.is_dir():
+            yield path
+        elif "=" in path.name:
+            yield from _below(path)
+
+
+def _file(path: Path, name: PurePath) -> File:
+    is_compressed = name.suffix.lower() in _COMPRESSED
+    return File(path, name.with_suffix("") if is_compressed else name)
+
+
+def _content_suffix(path: Path) -> str:
+    return _file(path, path).name.suffix.lower()
 
 
 def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:

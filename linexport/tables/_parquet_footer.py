@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from linexport.errors import DataError
-from linexport.tables._finding import PARQUET_MAGIC
 
+PARQUET_MAGIC = b"PAR1"
 _TAIL = 8  # the footer's length in 4 bytes, little endian, and the magic number
 _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
     0, 1, 2, 3, 7, 8, 9, 10, 11, 12,

@@ -9,17 +9,23 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._dialect import WHITESPACE, Dialect
-from linexport.tables._lines import LARGEST_RECORD, UTF8_BOM, lines
 
+UTF8_BOM = b"\xef\xbb\xbf"
+UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+SIGNATURE_BYTES = 10
+"""As many of a file's first bytes tell what compressed it."""
+LARGEST_RECORD = 16 << 20  # a longer one has a quote that is never closed, and would fill memory
 CSV_DELIMITERS = ",;\t|"
 """That are found in a header without being named."""
 _BLOCK_BYTES = 8 << 20  # polars parses 16 MiB a tenth faster, 4 a third slower (two cores)
 _TOP_BYTES = 1 << 16  # from which the likely cause of a fault is told
+_SIGNATURES = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\0": "xz"}
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # after BZh and a digit, which text may begin with
 _FOREIGN_FILES = {
     b"PAR1": "a Parquet file; save it under a name that ends in .parquet",
     b"PK\x03\x04": "a zip archive or a spreadsheet; save it as CSV, or name a spreadsheet .xlsx",
@@ -79,6 +85,37 @@ def records(stream: BinaryIO, source: str, dialect: Dialect) -> Records:
     if dialect.skip_rows_after_header:
         blocks = _without_first(blocks, dialect.skip_rows_after_header)
     return Records(names, delimiter, blocks, first[:_TOP_BYTES], text is stream)
+
+
+def compression(head: bytes) -> str | None:
+    """Tell by the first bytes what compressed a file, if anything did."""
+    if head.startswith(b"BZh") and head[4:SIGNATURE_BYTES] in _BZIP2_BLOCKS:
+        return "bzip2"
+    return next((name for begin, name in _SIGNATURES.items() if head.startswith(begin)), None)
+
+
+def is_text(head: bytes, dialect: Dialect) -> bool:
+    """Tell by its first bytes whether a file is UTF-8 as it lies there."""
+    return not (compression(head) or head.startswith(UTF16_BOMS)) and dialect.is_utf8
+
+
+def lines(stream: BinaryIO, dialect: Dialect, source: str) -> BinaryIO:
+    """Return a stream of the lines that hold a table, in UTF-8: itself where it is that already.
+
+    A byte that is no text in its encoding stays as it is, so that it is met, and told of, in its
+    row.
+
+    Raises:
+        DataError: While it is read, if it is damaged.
+    """
+    reader = stream
+    if not isinstance(reader, io.BufferedReader):
+        reader = io.BufferedReader(cast("io.RawIOBase", stream))
+    if is_text(reader.peek(SIGNATURE_BYTES), dialect) and dialect.has_plain_lines:
+        return cast("BinaryIO", reader)
+    from linexport.tables._lines import plain_lines  # most files do without
+
+    return cast("BinaryIO", plain_lines(reader, dialect, source))
 
 
 def _parse_header(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from linexport._arrays import Float64Array, FloatArray, FloatDType
     from linexport.tables._ahead import Ahead
     from linexport.tables._dialect import Dialect
-    from linexport.tables._finding import File
+    from linexport.tables._opening import File
     from linexport.tables._sharing import Gather
 
 

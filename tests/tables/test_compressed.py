@@ -78,8 +78,7 @@ def test_a_damaged_file_is_an_error_or_text(tmp_path_factory, data, kind):
 @pytest.mark.parametrize("num_ranks", [1, 2, 3, 7])
 def test_ranks_share_what_is_compressed_or_recoded(write, monkeypatch, kind, num_ranks):
     monkeypatch.setattr("linexport.tables._records._BLOCK_BYTES", 1000)
-    monkeypatch.setattr("linexport.tables._compressed._READ", 64)
-    monkeypatch.setattr("linexport.tables._compressed._CHUNK", 100)
+    monkeypatch.setattr("linexport.tables._lines._READ", 64)
     monkeypatch.setattr("linexport.tables._lines._CHUNK", 100)
     dialect = Dialect(encoding="utf-16-le", comment="#")
     text = "# made\n" + TEXT.replace("\n5,", "\n#\n5,")
