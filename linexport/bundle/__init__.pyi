@@ -9,12 +9,10 @@ from ._manifest import (
     is_bundle as is_bundle,
     read_inputs as read_inputs,
 )
-from ._origin import (
-    exact_origin as exact_origin,
-)
 from ._reader import (
     Bundle as Bundle,
     decode_arrays as decode_arrays,
+    exact_origin as exact_origin,
     read_bundle as read_bundle,
 )
 from ._writer import (

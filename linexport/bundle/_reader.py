@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors
@@ -28,6 +28,9 @@ from linexport.bundle._manifest import (
 )
 from linexport.errors import ArtifactError, BundleError, ModelError
 from linexport.model import LinearModel
+
+if TYPE_CHECKING:
+    from linexport.numerics import ExactMap
 
 LARGEST_HEADER = 4096
 """Bytes; the header names three arrays, where the safetensors format would allow 100 MB."""
@@ -125,6 +128,23 @@ def _read_listed(descriptor: int, name: str, record: FileRecord, limit: int) -> 
             "it was changed or damaged; export the model again."
         )
     return data
+
+
+def exact_origin(manifest: Manifest) -> "ExactMap | None":
+    """Return the function that a bundle was made from, where it is not what the bundle holds."""
+    origin = manifest.origin
+    if origin is None:
+        return None
+    from linexport.numerics import DoubleDouble, ExactMap  # most bundles do without
+
+    weight, bias = np.array(origin.weight, np.float64), np.array(origin.bias, np.float64)
+    weight_low = np.zeros_like(weight) if origin.weight_low is None else origin.weight_low
+    bias_low = np.zeros_like(bias) if origin.bias_low is None else origin.bias_low
+    return ExactMap(
+        weight=DoubleDouble(weight, np.asarray(weight_low, np.float64)),
+        bias=DoubleDouble(bias, np.asarray(bias_low, np.float64)),
+        mean=None if origin.mean is None else np.array(origin.mean, np.float64),
+    )
 
 
 def decode_weights(data: bytes) -> LinearModel:

@@ -103,6 +103,27 @@ def write_bundle(
     return manifest
 
 
+def _origin_of(exact: ExactMap, model: LinearModel) -> Origin | None:
+    """Return what the manifest says of the function that a model was made from.
+
+    None where the model holds that very function, number by number.
+    """
+    if exact.is_float64:
+        held = ExactMap.of(model)
+        pairs = ((exact.weight.high, held.weight.high), (exact.bias.high, held.bias.high))
+        means = [np.zeros(model.num_features) if m is None else m for m in (exact.mean, held.mean)]
+        if all(np.array_equal(a, b) for a, b in (*pairs, tuple(means))):
+            return None
+    weight_low, bias_low = exact.weight.low, exact.bias.low
+    return Origin(
+        weight=tuple(map(tuple, exact.weight.high.tolist())),
+        bias=tuple(exact.bias.high.tolist()),
+        mean=None if exact.mean is None else tuple(exact.mean.tolist()),
+        weight_low=tuple(map(tuple, weight_low.tolist())) if np.any(weight_low) else None,
+        bias_low=tuple(bias_low.tolist()) if np.any(bias_low) else None,
+    )
+
+
 def encode_weights(model: LinearModel) -> bytes:
     """Write a model's numbers: weight (K, D), bias (K,) and, where centred, mean (D,)."""
     return bytes(safetensors_numpy.save(dict(model.arrays())))
