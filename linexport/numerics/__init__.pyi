@@ -18,6 +18,7 @@ from ._bounds import (
     rounded_once as rounded_once,
     rounded_result as rounded_result,
     rounding_error_bound as rounding_error_bound,
+    unit_roundoffs as unit_roundoffs,
 )
 from ._composed import (
     batch_normalized as batch_normalized,

@@ -20,6 +20,7 @@ once more, by half an ulp of float32: `rounded_result`.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,6 +48,7 @@ __all__ = [
     "rounded_once",
     "rounded_result",
     "rounding_error_bound",
+    "unit_roundoffs",
 ]
 
 
@@ -139,6 +141,17 @@ def precision_of(dtype: DTypeLike) -> Precision:
     raise PrecisionError(
         f"No error bound is derived for {np.dtype(dtype)}: use float32 or float64."
     )
+
+
+def unit_roundoffs(dtypes: Iterable[object]) -> Float64Array:
+    """Return those of columns, by the types that NumPy, PyTorch, pandas or polars states.
+
+    Whole numbers and all else are taken for float64: what decimal digits say of their own precision
+    would be a guess.
+    """
+    known = {each.name: each.unit_roundoff for each in (FLOAT32, FLOAT16, BFLOAT16)}
+    names = (str(dtype).rpartition(".")[2].lower() for dtype in dtypes)
+    return np.array([known.get(name, FLOAT64.unit_roundoff) for name in names])
 
 
 def gamma(num_roundings: int, *, unit_roundoff: float) -> float:

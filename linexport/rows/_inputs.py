@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array, has_masked, tensor_to_numpy
 from linexport.columns import Column, default_columns, named_columns, require_unique
 from linexport.errors import DataError
+from linexport.numerics import unit_roundoffs
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
-from linexport.rows._precision import unit_roundoffs
 from linexport.rows._ranks import ONE, Ranks
 from linexport.rows._table_rows import read_rows, training_rows
 from linexport.tables import open_table

@@ -11,10 +11,10 @@ from linexport.columns import Column, named_columns, option, require_known
 from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.fit import Weighting, WeightsKind
+from linexport.numerics import unit_roundoffs
 from linexport.rows._config import EncodingConfig
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
 from linexport.rows._missing import MissingRules
-from linexport.rows._precision import unit_roundoffs
 from linexport.rows._row_numbers import features_left
 from linexport.rows._weights import check_weights
 from linexport.tables import Gather, Table, alone
