@@ -108,14 +108,18 @@ def lines(stream: BinaryIO, dialect: Dialect, source: str) -> BinaryIO:
     Raises:
         DataError: While it is read, if it is damaged.
     """
-    reader = stream
-    if not isinstance(reader, io.BufferedReader):
-        reader = io.BufferedReader(cast("io.RawIOBase", stream))
+    reader = _peekable(stream)
     if is_text(reader.peek(SIGNATURE_BYTES), dialect) and dialect.has_plain_lines:
         return cast("BinaryIO", reader)
     from linexport.tables._lines import plain_lines  # most files do without
 
     return cast("BinaryIO", plain_lines(reader, dialect, source))
+
+
+def _peekable(stream: BinaryIO) -> io.BufferedReader:
+    if isinstance(stream, io.BufferedReader):
+        return stream
+    return io.BufferedReader(cast("io.RawIOBase", stream))
 
 
 def _parse_header(
