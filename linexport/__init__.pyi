@@ -67,6 +67,7 @@ from .pipeline import (
     ExportConfig as ExportConfig,
     Exported as Exported,
     describe as describe,
+    evaluate as evaluate,
     export as export,
     inspect as inspect,
     load as load,
@@ -78,10 +79,14 @@ from .pipeline import (
     verify as verify,
 )
 from .predicting import (
+    Evaluation as Evaluation,
+    Measured as Measured,
     Predicted as Predicted,
     PredictedPart as PredictedPart,
     Predictor as Predictor,
     RecordBatchPredictor as RecordBatchPredictor,
+    Residuals as Residuals,
+    TargetEvaluation as TargetEvaluation,
     record_batch_predictor as record_batch_predictor,
 )
 from .rows import (

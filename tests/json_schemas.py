@@ -13,7 +13,7 @@ from linexport.bundle import ErrorBudget, Manifest
 from linexport.fit import FitRecord
 from linexport.formats.onnx import OnnxSummary
 from linexport.parity import Certificate, Verdict
-from linexport.predicting import Predicted
+from linexport.predicting import Evaluation, Predicted
 from linexport.tables import TableLook
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schemas"
@@ -42,6 +42,7 @@ def predict_document() -> Any:
 
 DOCUMENTS = {
     "describe": TableLook,
+    "evaluate": Evaluation,
     "error": error_document(),
     "inspect-bundle": document(
         "InspectedBundle",

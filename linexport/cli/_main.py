@@ -20,6 +20,7 @@ from linexport.cli._terminal import discard_output, echo, has_colors
 
 COMMANDS = {
     "describe": "Say what the columns of a table are.",
+    "evaluate": "Compare predictions with the truth.",
     "export": "Export a model from anywhere, and prove it.",
     "inspect": "Say what a bundle or an artifact is.",
     "predict": "Predict from a CSV or Parquet file.",

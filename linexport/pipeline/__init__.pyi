@@ -4,6 +4,7 @@ from ._config import (
     FitConfig as FitConfig,
 )
 from ._describe import describe as describe
+from ._evaluate import evaluate as evaluate
 from ._export import (
     Exported as Exported,
     export as export,

@@ -7,6 +7,13 @@ from ._config import (
     Missing as Missing,
     PredictConfig as PredictConfig,
 )
+from ._evaluation import (
+    Evaluation as Evaluation,
+    Measured as Measured,
+    Residuals as Residuals,
+    TargetEvaluation as TargetEvaluation,
+    evaluated as evaluated,
+)
 from ._parts import (
     write_parts as write_parts,
 )
@@ -19,5 +26,6 @@ from ._stream import (
     write_predictions as write_predictions,
 )
 from ._truth import (
+    WithTruth as WithTruth,
     predicted_with_truth as predicted_with_truth,
 )

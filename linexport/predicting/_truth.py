@@ -1,6 +1,6 @@
 """Predictions beside the truth: a table that has the targets too, in constant memory."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class WithTruth(NamedTuple):
 
 def predicted_with_truth(
     table: Table, predictor: Predictor, *, missing: Missing = "error"
-) -> Iterator[WithTruth]:
+) -> Generator[WithTruth, None, None]:
     """Predict for every row of a table, and yield what its targets really are beside that.
 
     Args:

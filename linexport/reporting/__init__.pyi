@@ -11,6 +11,7 @@ from ._document import (
     render as render,
     training_document as training_document,
 )
+from ._evaluation import evaluation_blocks as evaluation_blocks
 from ._figures import Sampled as Sampled
 from ._inspection import (
     bundle_blocks as bundle_blocks,

@@ -48,6 +48,7 @@ def test_each_result_is_what_its_schema_says(run, tmp_path, table):
     check("inspect-bundle", run("inspect", "--json", bundle).output)
     check("inspect-onnx", run("inspect", "--json", bundle / "model.onnx").output)
     check("verify", run("verify", "--json", bundle).output)
+    check("evaluate", run("evaluate", "--json", bundle, table).output)
     check("describe", run("describe", "--json", table).output)
     check("train-and-export", run("export", "--json", bundle, "-o", tmp_path / "again").output)
     predict = ("predict", bundle, table, "--json", "-o")
