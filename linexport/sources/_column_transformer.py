@@ -21,7 +21,7 @@ from linexport.sources._estimators import (
     transformed,
 )
 
-__all__ = ["Encoded", "encoded"]
+__all__ = ["Encoded", "category", "encoded", "feature_columns"]
 
 _MOST_WHOLE = 10**15
 """Larger numbers are not written as whole ones everywhere."""
@@ -35,15 +35,6 @@ class Encoded(NamedTuple):
     values: Values
     """In its order, of the encoding's features."""
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The D features; those that are 0 or 1 have that range."""
-        numbers = {c.name for c in self.encoding.columns if isinstance(c, NumberColumn)}
-        return tuple(
-            Column(name=name) if name in numbers else Column(name=name, minimum=0.0, maximum=1.0)
-            for name in self.encoding.features
-        )
-
 
 class _Block(NamedTuple):
     """Columns that one transformer takes."""
@@ -51,6 +42,15 @@ class _Block(NamedTuple):
     columns: list[EncodedColumn]
     places: _Places
     """For each value, the features that add up to it; counted from the block's first."""
+
+
+def feature_columns(encoding: Encoding) -> tuple[Column, ...]:
+    """Return the D features; those that are 0 or 1 have that range."""
+    numbers = {c.name for c in encoding.columns if isinstance(c, NumberColumn)}
+    return tuple(
+        Column(name=name) if name in numbers else Column(name=name, minimum=0.0, maximum=1.0)
+        for name in encoding.features
+    )
 
 
 def encoded(transformer: Any) -> Encoded:
@@ -219,7 +219,7 @@ def _categories(encoder: Any, imputer: Any, names: list[str]) -> _Block:
     places: _Places = []
     start = 0
     for name, found, drop, fill in zip(names, categories, drops, fills, strict=True):
-        column, filled = _category(name, list(found), drop, fill, ignores=ignores)
+        column, filled = category(name, list(found), drop, fill, ignores=ignores)
         width = len(column.features)
         own: _Places = [(start + place,) for place in range(width)]
         if filled is not None:  # the feature of missing cells, the last, counts as that level
@@ -230,10 +230,21 @@ def _categories(encoder: Any, imputer: Any, names: list[str]) -> _Block:
     return _Block(columns, places)
 
 
-def _category(
+def category(
     name: str, found: list[Any], drop: int | None, fill: Any, *, ignores: bool
 ) -> tuple[CategoryColumn, int | None]:
-    """Return a column, and which of its features a filled cell has, if not one of its own."""
+    """Return a column, and which of its features a filled cell has, if not one of its own.
+
+    Args:
+        name: Of the column.
+        found: Its levels; None or NaN is that of missing cells, and the last.
+        drop: The place of the one that is the reference.
+        fill: What stands for a missing cell.
+        ignores: Whether what is no level makes zeros.
+
+    Raises:
+        ModelError: If an encoding does not say it.
+    """
     texts = [None if _is_missing(level) else _text(name, level) for level in found]
     levels = [text for text in texts if text is not None]
     if len(texts) - len(levels) > 1 or None in texts[:-1]:

@@ -16,6 +16,7 @@ from linexport.errors import ArtifactError, ModelError
 from linexport.formats import stated
 from linexport.formats.onnx import columns as onnx_columns, graph as onnx_graph
 from linexport.numerics import input_columns, linear_model
+from linexport.sources._onnx_columns import names_of, read as read_columns, takes_a_table
 from linexport.sources._onnx_operators import apply
 from linexport.sources._onnx_values import Batch, Value
 from linexport.sources._reading import Imported
@@ -49,7 +50,7 @@ def decode(data: bytes) -> Imported:
         ArtifactError: If it is no valid ONNX, or has what no linear model needs.
         ModelError: If its graph is not linear, or is beyond what is understood.
     """
-    proto = onnx_graph.check(data)
+    proto = onnx_graph.check(data, encoders=True)
     said = stated(onnx_graph.read_metadata(proto))
     ours = onnx_graph.read_named(proto) or onnx_columns.read(proto, said, said.encoding)
     if ours is not None:
@@ -68,7 +69,7 @@ def decode(data: bytes) -> Imported:
                 f"The ONNX file has opset {opset.version}; bring it to {OLDEST_OPSET_VERSION} or "
                 "later with onnx.version_converter."
             )
-    return _evaluated(proto)
+    return read_columns(proto, _evaluated) if takes_a_table(proto) else _evaluated(proto)
 
 
 def _evaluated(proto: onnx.ModelProto) -> Imported:
@@ -81,7 +82,7 @@ def _evaluated(proto: onnx.ModelProto) -> Imported:
     for value in inputs:
         batch = _input(value, start=len(names), most=proto.ByteSize() - len(names))
         values[value.name] = batch
-        names += _names(value.name, batch.values.width)
+        names += names_of(value.name, batch.values.width)
     for node in graph.node:
         results = apply(node, [values[name] if name else None for name in node.input], proto)
         values |= dict(zip(node.output, results, strict=False))
@@ -121,8 +122,3 @@ def _input(value: onnx.ValueInfoProto, start: int, most: int) -> Batch:
             "the file has weights for."
         )
     return Batch(values=input_columns(sizes[1].dim_value, start), rows=sizes[0].dim_value or None)
-
-
-def _names(name: str, width: int) -> list[str]:
-    """An input of one column gives it its name; of several, they are numbered."""
-    return [name] if width == 1 else [f"{name}_{number}" for number in range(1, width + 1)]

@@ -13,7 +13,7 @@ import numpy as np
 from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.numerics import Mixed, Values, beside, input_columns, linear_model
-from linexport.sources._column_transformer import encoded
+from linexport.sources._column_transformer import encoded, feature_columns
 from linexport.sources._estimators import (
     fitted,
     is_passed_through,
@@ -79,11 +79,11 @@ def read(estimator: Any) -> Imported:
 
 def _read_encoded(estimator: Any, first: Any) -> Imported:
     """Read a model behind a ColumnTransformer, which makes an encoding."""
-    encoding, values = made = encoded(first)
+    encoding, values = encoded(first)
     mixed = _predicted(estimator, values, begun=first)
     model = linear_model(mixed, len(encoding.features))
     return Imported(
-        model=model.with_columns(made.columns, model.targets),
+        model=model.with_columns(feature_columns(encoding), model.targets),
         source=f"scikit-learn {_described(estimator)}",
         features_named=True,
         encoding=encoding,

@@ -58,10 +58,9 @@ _KNOWN_OPERATORS = {
 }  # fmt: skip
 """What exporters build a linear model of, and what is put around one, by mistake or not, so that
 the parity check can tell. None of them loops, calls out, reads a file, or makes much of little."""
-_ENCODERS = ("CategoryMapper", "OneHotEncoder")
 _OF_COLUMNS = (
-    ": it encodes a table's columns; export the Pipeline that the file was made of, from Python, "
-    "with the format onnx-columns for such a file"
+    ": it encodes a table's columns; `linexport export FILE -o BUNDLE --format onnx-columns` reads "
+    "it, and writes such a file that is proven"
 )
 
 
@@ -134,8 +133,12 @@ def _require_text(message: Any) -> None:
                 _require_text(part)
 
 
-def check(data: bytes) -> onnx.ModelProto:
+def check(data: bytes, *, encoders: bool = False) -> onnx.ModelProto:
     """Parse a file and refuse what no linear model needs, before any runtime sees it.
+
+    Args:
+        data: The file.
+        encoders: Take those of a table's columns too, to be read and not run.
 
     Raises:
         ArtifactError: If the file is no valid ONNX, is of versions that are not known here, refers
@@ -148,15 +151,17 @@ def check(data: bytes) -> onnx.ModelProto:
             "The ONNX file has functions, sparse or training parts; none is needed."
         )
     for node in proto.graph.node:
+        if encoders and node.op_type == "OneHotEncoder" and node.domain == "ai.onnx.ml":
+            continue
         if node.op_type not in _KNOWN_OPERATORS.get(node.domain, ()):
             domain = f" of {node.domain}" if node.domain else ""
-            remedy = _OF_COLUMNS if node.op_type in _ENCODERS else ""
+            remedy = _OF_COLUMNS if node.op_type == "OneHotEncoder" else ""
             raise NotCheckedError(
                 f"the ONNX file has the operator {node.op_type}{domain}, which is not run here"
                 f"{remedy}."
             )
     check_versions_of(proto)
-    for tensor in _tensors(proto):
+    for tensor in _tensors(proto, may_be_nan=("replaced_value_float",) if encoders else ()):
         _check_tensor(tensor)
     try:
         checker.check_model(proto, full_check=True)
@@ -284,15 +289,21 @@ def _only_input(proto: onnx.ModelProto) -> tuple[str, FloatDType, int]:
     return inputs[0].name, _DTYPES[tensor.elem_type], shape[1].dim_value
 
 
-def _tensors(proto: onnx.ModelProto) -> Sequence[TensorProto]:
-    """Return every constant; refuse graphs within the graph and constants of other kinds."""
+def _tensors(proto: onnx.ModelProto, may_be_nan: Sequence[str]) -> Sequence[TensorProto]:
+    """Return every constant; refuse graphs within the graph and constants of other kinds.
+
+    Args:
+        proto: A file.
+        may_be_nan: Names of attributes, besides, that may be so.
+    """
     attributes = [attribute for node in proto.graph.node for attribute in node.attribute]
     for attribute in attributes:
         if attribute.HasField("g") or attribute.graphs:
             raise ArtifactError("The ONNX file has subgraphs; no linear model needs them.")
         if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
             raise ArtifactError("The ONNX file has sparse tensors; no linear model needs them.")
-        if not np.isfinite([attribute.f, *attribute.floats]).all():
+        told = np.isnan(attribute.f) and attribute.name in may_be_nan
+        if not told and not np.isfinite([attribute.f, *attribute.floats]).all():
             raise ArtifactError(f"The ONNX file's attribute '{attribute.name}' is not finite.")
     return [
         *proto.graph.initializer,
