@@ -8,7 +8,7 @@ from pathlib import Path
 
 from linexport import bundle, parity
 from linexport._files import naming
-from linexport.bundle import CERTIFICATE_FILE, Bundle
+from linexport.bundle import CERTIFICATE_FILE, MANIFEST_FILE, Bundle
 from linexport.errors import ArtifactError, ConfigError, UnavailableError
 from linexport.formats import Runtime
 from linexport.parity import DoubleReference, decode_certificate
@@ -39,7 +39,8 @@ def serve(
     the model before in place. Log lines are JSON on standard error.
 
     Args:
-        paths: Of bundles; the name of a directory is the name of its model.
+        paths: Of bundles, or of directories of bundles, as they are when serving begins; the name
+            of a bundle's directory is the name of its model.
         config: Where and how to serve.
         limits: What each worker takes on.
 
@@ -50,7 +51,8 @@ def serve(
         UnavailableError: If the port is taken, or the server's packages are not installed.
     """
     config = config or ServeConfig()
-    sources = [_Source(Path(os.path.abspath(path)), config) for path in paths]  # noqa: PTH100 - a link to a bundle gives it the link's name
+    places = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - a link to a bundle gives it the link's name
+    sources = [_Source(path, config) for place in places for path in _bundles_at(place)]
     _require_names(sources)
     try:
         from linexport.serving import run
@@ -114,6 +116,13 @@ class _Source:
         return frozenset(
             (name, status.st_size, status.st_ino, status.st_ctime_ns) for name, status in found
         )
+
+
+def _bundles_at(place: Path) -> list[Path]:
+    """Return a bundle, or the bundles in a directory that is none."""
+    if (place / MANIFEST_FILE).exists() or not place.is_dir():
+        return [place]
+    return sorted(found.parent for found in place.glob(f"*/{MANIFEST_FILE}")) or [place]
 
 
 def _require_names(sources: Sequence[_Source]) -> None:

@@ -17,12 +17,29 @@ import numpy as np
 from granian.rsgi import HTTPProtocol, ProtocolClosed, ProtocolError, Scope
 
 from linexport._arrays import FloatArray
-from linexport.errors import DataError
-from linexport.serving._http import CLIENT_LEFT, HEADER_LENGTH, Answer, Refusal
+from linexport.errors import ArtifactError, DataError
+from linexport.serving._access import REQUEST_ID, Access
+from linexport.serving._http import (
+    CLIENT_LEFT,
+    HEADER_LENGTH,
+    Answer,
+    Refusal,
+    is_packed,
+    too_large,
+    unpacked,
+)
 from linexport.serving._log import Log
 from linexport.serving._metrics import Metrics
-from linexport.serving._models import ServedModel
-from linexport.serving._routes import NOWHERE, Inference, Route, Routes, all_routes, unknown
+from linexport.serving._models import ServedModel, changed_signature
+from linexport.serving._routes import (
+    LIVENESS,
+    NOWHERE,
+    Inference,
+    Route,
+    Routes,
+    all_routes,
+    unknown,
+)
 from linexport.serving._settings import Limits
 
 _CLOSE = ("connection", "close")
@@ -42,8 +59,13 @@ class Application:
         limits: Limits,
         log: Log,
         metrics: Metrics,
+        access: Access | None = None,
+        may_change: bool = False,
     ) -> None:
-        """Take the models, the server's version, and what it may take on."""
+        """Take the models, the server's version, what it may take on, and who may ask.
+
+        `may_change` lets a model be replaced by one with other columns under the same name.
+        """
         self.limits = limits
         self.log = log
         self.metrics = metrics
@@ -51,6 +73,8 @@ class Application:
         """Whether new requests are asked for; False once the server is to stop."""
         self.in_flight = 0
         """Requests to predict that are being read and answered."""
+        self._access = access or Access()
+        self._may_change = may_change
         self._version = version
         self._models: dict[str, ServedModel] = {}
         self._routes: Routes = {}
@@ -64,6 +88,20 @@ class Application:
         """What is served, by name."""
         return {model.name: model.version for model in self._models.values()}
 
+    def require_same_signature(self, model: ServedModel) -> None:
+        """Check that whoever asks the model that is there can ask its successor.
+
+        Raises:
+            ArtifactError: If columns, their order, targets or dtype differ.
+        """
+        old = self._models.get(model.name)
+        changed = changed_signature(old, model) if old and not self._may_change else ""
+        if changed:
+            raise ArtifactError(
+                f"{model.name}: the new model is asked otherwise: {changed}. Serve it under "
+                "another name, or start the server with --allow-signature-change."
+            )
+
     def serve_from_now_on(self, models: Iterable[ServedModel]) -> None:
         """Add models, or replace those of the same name; running requests keep theirs."""
         found = {model.name: model for model in models}
@@ -76,36 +114,45 @@ class Application:
             version=self._version,
             limits=self.limits,
             ready=lambda: self.ready,
-            metrics=self.metrics.page,
+            metrics=self.metrics,
         )
         self.metrics.serving(self.versions)
 
     async def handle(self, scope: Scope, exchange: HTTPProtocol) -> None:
         """Answer one request (RSGI 1)."""
         started = perf_counter()
-        method, path = scope.method, scope.path
+        headers, path = scope.headers, scope.path
         route = self._routes.get(path) or self._routes.get(path.rstrip("/")) or NOWHERE
+        request_id = self._access.name(headers)
         try:
-            if method != route.method:
-                answer = self._refuse(route, method, path)
-            elif route.inference:
-                answer = await self._predict(route.inference, scope.headers, exchange)
-            else:
-                answer = route.show()
+            asks_leave = self._access.preflight(headers) if scope.method == "OPTIONS" else None
+            if asks_leave is None:
+                self._access.check(scope, is_open=route.endpoint == LIVENESS)
+            answer = asks_leave or await self._answered(scope, route, exchange)
         except ProtocolClosed:
             answer = Answer(CLIENT_LEFT, b"")
         except Exception as error:
             answer = self._failed(path, error)
         if answer.status != CLIENT_LEFT:
-            headers = [("content-type", answer.content_type), *answer.headers]
+            told = [("content-type", answer.content_type), (REQUEST_ID, request_id)]
+            told += [*answer.headers, *self._access.shared(headers)]
             if not self.ready or answer.status == 408:
-                headers.append(_CLOSE)
-            exchange.response_bytes(answer.status, headers, answer.body)
+                told.append(_CLOSE)
+            exchange.response_bytes(answer.status, told, answer.body)
         seconds = perf_counter() - started
-        self.metrics.request(route.endpoint, route.model, answer.status, answer.rows, seconds)
-        self.log.request(method, path, answer.status, answer.rows, seconds)
-        if answer.status >= 400:
+        self.metrics.request(
+            route.endpoint, route.model, route.version, answer.status, answer.rows, seconds
+        )
+        self.log.request(scope, answer, request_id, seconds)
+        if answer.status >= 400 or (route.method == "POST" and route.inference is None):
             await self._take_the_rest(exchange)
+
+    async def _answered(self, scope: Scope, route: Route, exchange: HTTPProtocol) -> Answer:
+        if scope.method != route.method:
+            return self._refuse(route, scope.method, scope.path)
+        if route.inference:
+            return await self._predict(route.inference, scope.headers, exchange)
+        return route.show()
 
     async def _predict(self, inference: Inference, headers: Any, exchange: HTTPProtocol) -> Answer:
         if self.in_flight >= self.limits.requests:
@@ -113,10 +160,13 @@ class Application:
             raise Refusal(f"{told}being answered; try again.", 429, [_RETRY])
         self.in_flight += 1
         try:
+            packed = headers.get("content-encoding") is not None
+            packed = packed and is_packed(headers.get_all("content-encoding"))
             body = await self._read(headers, exchange)
             length = headers.get(HEADER_LENGTH)
             if length is not None:  # so what is said twice is not taken for the first
                 length = ", ".join(headers.get_all(HEADER_LENGTH))
+            body = unpacked(body, self.limits.body_bytes) if packed else body
             if len(body) > inference.small_bytes:
                 return await self._in_thread(inference, body, length)
             asked = inference.ask(body, length)
@@ -130,14 +180,12 @@ class Application:
         """Read a body within its limits.
 
         Raises:
-            Refusal: 408, 413 or 415.
+            Refusal: 408 or 413.
             ProtocolClosed: If the client leaves before it is whole.
         """
-        if headers.get("content-encoding") is not None:
-            _require_plain(headers)
         announced = headers.get("content-length")
         if announced is not None and int(announced) > self.limits.body_bytes:
-            raise _too_large(self.limits)
+            raise too_large(self.limits.body_bytes)
         loop, seconds = asyncio.get_running_loop(), self.limits.client_seconds
         task, late = asyncio.current_task(loop), False
         assert task is not None
@@ -252,25 +300,12 @@ class Gatherer:
                 prediction.set_result(made[start:end])
 
 
-def _require_plain(headers: Any) -> None:
-    if any(value.lower() != "identity" for value in headers.get_all("content-encoding")):
-        raise Refusal("A compressed body is not accepted; send it without Content-Encoding.", 415)
-
-
 async def _whole(exchange: HTTPProtocol, limits: Limits) -> bytes:
     """Read a body that comes in chunks, of which nothing says how many there are."""
     parts, size = [], 0
     async for part in exchange:
         size += len(part)
         if size > limits.body_bytes:
-            raise _too_large(limits)
+            raise too_large(limits.body_bytes)
         parts.append(part)
     return b"".join(parts)
-
-
-def _too_large(limits: Limits) -> Refusal:
-    return Refusal(
-        f"The body is larger than the {limits.body_bytes} bytes allowed; send fewer rows at a "
-        "time, or use `linexport predict` for a whole table.",
-        413,
-    )

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,9 +24,13 @@ ANYTHING: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder(float_hook=float)
 """For what is to be looked at closely; a number beyond float64 becomes infinity."""
 
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_CONSTANT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|NaN|Infinity', re.DOTALL)
-"""A string, or one of two numbers outside strings. An open string is one too: what follows its
-quote is looked at once."""
+_UP_TO_CONSTANT = re.compile(
+    rb'((?:[^"NI]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"|N(?!aN)|I(?!nfinity))*+)(NaN|Infinity|")', re.DOTALL
+)
+"""All up to one of two numbers outside strings, in one match, however many strings there are; or up
+to a string that is open."""
+_EITHER = 32 + zlib.MAX_WBITS
+"""Tells gzip from zlib, as which deflate is sent."""
 _STANDARD = {b"NaN": b"null", b"Infinity": b"1e999"}
 
 
@@ -38,6 +43,8 @@ class Answer(NamedTuple):
     headers: Sequence[Header] = ()
     rows: int = 0
     """Predicted, for the log and the metrics."""
+    reason: str = ""
+    """Why it is a refusal, for the log."""
 
 
 class Asked(NamedTuple):
@@ -63,7 +70,47 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
 
     def answer(self) -> Answer:
         """Return the protocol's error object."""
-        return Answer(self.status, encode_json({"error": str(self)}), headers=self.headers)
+        body = encode_json({"error": str(self)})
+        return Answer(self.status, body, headers=self.headers, reason=str(self))
+
+
+def too_large(most: int) -> Refusal:
+    """Return the refusal of a body of more bytes than allowed."""
+    return Refusal(
+        f"The body is larger than the {most} bytes allowed; send fewer rows at a time, or use "
+        "`linexport predict` for a whole table.",
+        413,
+    )
+
+
+def is_packed(encodings: Sequence[str]) -> bool:
+    """Tell from Content-Encoding whether a body is compressed.
+
+    Raises:
+        Refusal: 415 if it is so in another way than by gzip or deflate, or twice.
+    """
+    named = [each.lower() for each in encodings if each.lower() != "identity"]
+    if len(named) > 1 or not {*named} <= {"gzip", "deflate"}:
+        raise Refusal("A body may be compressed once, by gzip or deflate.", 415)
+    return bool(named)
+
+
+def unpacked(body: bytes, most: int) -> bytes:
+    """Return a body as it was before gzip or deflate, of no more bytes than allowed.
+
+    Raises:
+        Refusal: 400 if it is damaged, 413 if it is too large.
+    """
+    unpacker = zlib.decompressobj(_EITHER)
+    try:
+        plain = unpacker.decompress(body, most + 1)
+    except zlib.error as error:
+        raise Refusal("The compressed body is damaged.") from error
+    if len(plain) > most:
+        raise too_large(most)
+    if not unpacker.eof or unpacker.unused_data:
+        raise Refusal("The compressed body is cut off, or more follows it.")
+    return plain
 
 
 def shortened(text: str, most: int = 100) -> str:
@@ -90,10 +137,18 @@ def decode(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T:
         except msgspec.DecodeError as error:
             if not (b"NaN" in data or b"Infinity" in data or "out of range" in str(error)):
                 raise
-        standard = _CONSTANT.sub(lambda found: _STANDARD.get(found[0], found[0]), data)
-        return msgspec.convert(ANYTHING.decode(standard), decoder.type)
+        return msgspec.convert(ANYTHING.decode(_standard(data)), decoder.type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _refusal(error, data) from error
+
+
+def _standard(data: bytes) -> bytes:
+    """Return the text with what JSON has for NaN and Infinity."""
+    parts, end = [], 0
+    while (found := _UP_TO_CONSTANT.match(data, end)) and found[2] in _STANDARD:
+        parts += [found[1], _STANDARD[found[2]]]
+        end = found.end()
+    return b"".join([*parts, data[end:]])
 
 
 def _refusal(error: Exception, data: bytes) -> Refusal:

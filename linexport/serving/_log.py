@@ -1,4 +1,7 @@
-"""One JSON object a line: requests, and what happens to the server. Never what was sent."""
+"""One JSON object a line: requests, and what happens to the server.
+
+Of what was sent, only the address, the request's id, and what the reason of a refusal repeats.
+"""
 
 import logging
 import os
@@ -14,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from linexport.serving._http import encode_json
+from linexport.serving._http import Answer, encode_json
 
 LONGEST_PATH = 200
 """Characters; a client may send thousands."""
@@ -35,6 +38,9 @@ class _Request(msgspec.Struct, gc=False):
     status: int
     rows: int
     duration_ms: float
+    id: str
+    client: str
+    reason: str | msgspec.UnsetType = msgspec.UNSET
     worker: int | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -65,11 +71,24 @@ class Log:
         self._thread = threading.Thread(target=self._run, name="linexport-log", daemon=True)
         self._thread.start()
 
-    def request(self, method: str, path: str, status: int, rows: int, seconds: float) -> None:
+    def request(self, scope: Any, answer: Answer, request_id: str, seconds: float) -> None:
         """Note a request that was answered."""
         if self._requests:
-            now, path, took = datetime.now(UTC), path[:LONGEST_PATH], round(1000 * seconds, 3)
-            self._add(_Request(now, "request", method, path, status, rows, took, self._worker))
+            self._add(
+                _Request(
+                    datetime.now(UTC),
+                    "request",
+                    scope.method,
+                    scope.path[:LONGEST_PATH],
+                    answer.status,
+                    answer.rows,
+                    round(1000 * seconds, 3),
+                    request_id,
+                    scope.client,
+                    answer.reason or msgspec.UNSET,
+                    self._worker,
+                )
+            )
 
     def event(self, event: str, **facts: Any) -> None:
         """Note what happened to the server, to be written now."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from time import time
 from typing import Any
 
 import msgspec
@@ -24,12 +25,14 @@ from prometheus_client.registry import Collector
 from linexport.serving._http import Answer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREDICTING = ("infer", "rows", "predict")
+"""Endpoints that answer with predictions."""
 SHARE_SECONDS = 0.5
 """Scrapes are many seconds apart; a file of a few kilobytes takes 0.1 ms to write."""
 _SECONDS = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+    0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 )  # fmt: skip
-"""From a row predicted in 0.2 ms to the time limits."""
+"""From a row predicted in 50 us on; what takes longer than a second is seen as such."""
 
 
 class _Served(msgspec.Struct):
@@ -40,6 +43,8 @@ class _Served(msgspec.Struct):
     """Requests by the first of _SECONDS that they did not pass; the last passed all."""
     seconds: float = 0.0
     rows: int = 0
+    last: float = 0.0
+    """When the last of them was answered, in seconds since 1970."""
 
 
 class _Counts(msgspec.Struct):
@@ -49,10 +54,12 @@ class _Counts(msgspec.Struct):
     """
 
     processes: list[int] = []
-    served: dict[tuple[str, str], _Served] = {}
-    """By endpoint and model."""
+    served: dict[tuple[str, str, str], _Served] = {}
+    """By endpoint, model and version."""
     loads: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     """By model and outcome."""
+    refused: dict[str, str] = {}
+    """Why a model's last attempt to load failed, by model."""
     outside: Counter[str] = msgspec.field(default_factory=Counter)
     """Rows outside the training range, by model."""
     versions: dict[str, str] = {}
@@ -79,11 +86,14 @@ class Metrics(Collector):
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
-    def request(self, endpoint: str, model: str, status: int, rows: int, seconds: float) -> None:
+    def request(
+        self, endpoint: str, model: str, version: str, status: int, rows: int, seconds: float
+    ) -> None:
         """Count a request that was answered."""
-        served = self._counts.served.get((endpoint, model))
+        served = self._counts.served.get((endpoint, model, version))
         if served is None:
-            served = self._counts.served[endpoint, model] = _Served()
+            served = self._counts.served[endpoint, model, version] = _Served()
+        served.last = time()
         served.statuses[status] += 1
         served.within[bisect_left(_SECONDS, seconds)] += 1
         served.seconds += seconds
@@ -94,9 +104,41 @@ class Metrics(Collector):
         with self._lock:  # large requests are predicted in threads
             self._counts.outside[model] += rows
 
-    def loaded(self, model: str, *, succeeded: bool) -> None:
-        """Count an attempt to load a model."""
-        self._counts.loads[model, "loaded" if succeeded else "refused"] += 1
+    def loaded(self, model: str, refusal: str = "") -> None:
+        """Count an attempt to load a model; the reason, where it was refused."""
+        self._counts.loads[model, "refused" if refusal else "loaded"] += 1
+        self._counts.refused.pop(model, None)
+        if refusal:
+            self._counts.refused[model] = refusal
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Why a model's last attempt to load failed, by model."""
+        return self._counts.refused
+
+    def statistics(self, model: str, version: str) -> dict[str, object]:
+        """Return what Triton's clients ask of one version, over all processes."""
+        total = _total([self._now(), *self._others()])
+        served = [
+            s for (e, *of), s in total.served.items() if e in PREDICTING and of == [model, version]
+        ]
+        done = sum(each.statuses[200] for each in served)
+        asked = sum(sum(each.statuses.values()) for each in served)
+        nanoseconds = int(1e9 * sum(each.seconds for each in served))
+        return {
+            "name": model,
+            "version": version,
+            "last_inference": int(1000 * max((each.last for each in served), default=0.0)),
+            "inference_count": sum(each.rows for each in served),
+            "execution_count": done,
+            "inference_stats": {
+                "success": {"count": done, "ns": nanoseconds * done // max(asked, 1)},
+                "fail": {
+                    "count": asked - done,
+                    "ns": nanoseconds * (asked - done) // max(asked, 1),
+                },
+            },
+        }
 
     def serving(self, versions: Mapping[str, str]) -> None:
         """State the versions that are served from now on, by model."""
@@ -130,6 +172,13 @@ class Metrics(Collector):
             "linexport_model_loads", "Models loaded, or not, by outcome.",
             ["model", "outcome"], total.loads,
         )  # fmt: skip
+        refused = GaugeMetricFamily(
+            "linexport_model_refused", "1 where the last attempt to load a model was refused.",
+            labels=["model"],
+        )  # fmt: skip
+        for model in sorted({name for part in counts for name in part.refused}):
+            refused.add_metric([model], 1)
+        yield refused
         info = GaugeMetricFamily(
             "linexport_model_info", "1 for the version that is served.",
             labels=["model", "version"],
@@ -166,12 +215,13 @@ def _total(counts: Iterable[_Counts]) -> _Counts:
             summed.statuses.update(served.statuses)
             summed.within = [a + b for a, b in zip(summed.within, served.within, strict=True)]
             summed.seconds += served.seconds
+            summed.last = max(summed.last, served.last)
             summed.rows += served.rows
     return total
 
 
-def _requests(table: Mapping[tuple[str, str], _Served]) -> Iterator[Metric]:
-    place = ["endpoint", "model"]
+def _requests(table: Mapping[tuple[str, str, str], _Served]) -> Iterator[Metric]:
+    place = ["endpoint", "model", "version"]
     durations = HistogramMetricFamily(
         "linexport_request_duration_seconds", "From a request's headers to its answer.",
         labels=place,
@@ -179,11 +229,11 @@ def _requests(table: Mapping[tuple[str, str], _Served]) -> Iterator[Metric]:
     requests: dict[tuple[str, ...], int] = {}
     rows: Counter[tuple[str]] = Counter()
     bounds = [*map(str, _SECONDS), "+Inf"]
-    for (endpoint, model), served in table.items():
+    for (endpoint, model, version), served in table.items():
         for status, number in served.statuses.items():
-            requests[endpoint, model, str(status)] = number
+            requests[endpoint, model, version, str(status)] = number
         buckets = list(zip(bounds, accumulate(served.within), strict=True))
-        durations.add_metric([endpoint, model], buckets, served.seconds)
+        durations.add_metric([endpoint, model, version], buckets, served.seconds)
         if model:
             rows[(model,)] += served.rows
     yield _counter("linexport_requests", "Requests answered.", [*place, "status"], requests)

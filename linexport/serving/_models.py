@@ -5,6 +5,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from linexport.columns import listed
 from linexport.errors import LinexportError
 from linexport.predicting import Missing, Predictor
 
@@ -27,6 +28,29 @@ class ServedModel:
     """Why it is too coarse, in a sentence; empty where it is not."""
     missing: Missing = "error"
     """Whether a row that lacks a value is refused, or predicted as NaN."""
+
+
+def changed_signature(old: ServedModel, new: ServedModel) -> str:
+    """Say in what a model differs for those who ask for predictions; empty where it does not."""
+    ours, theirs = (_signature(model) for model in (old, new))
+    return "; ".join(
+        f"{what} {listed(ours[what])} became {listed(theirs[what])}"
+        for what in ours
+        if ours[what] != theirs[what]
+    )
+
+
+def _signature(model: ServedModel) -> dict[str, tuple[str, ...]]:
+    predictor = model.predictor
+    encoding = predictor.encoding
+    kinds = () if encoding is None else tuple(type(c).__name__ for c in encoding.columns)
+    return {
+        "columns": predictor.column_names,
+        "kinds of columns": kinds,
+        "features": predictor.feature_names,
+        "targets": predictor.target_names,
+        "dtype": (str(predictor.runtime.dtype),),
+    }
 
 
 class ModelSource(Protocol):
@@ -100,16 +124,17 @@ class Reloader:
             for source in sources:
                 try:
                     model = await asyncio.to_thread(self._load, source)
+                    application.require_same_signature(model)
                 except LinexportError as error:
                     application.log.event("refused", model=source.name, reason=str(error))
+                    application.metrics.loaded(source.name, str(error))
                 except Exception as error:  # a mistake of ours; what serves goes on serving
                     application.log.failure(f"loading {source.name}", error)
+                    application.metrics.loaded(source.name, "a fault of the server; see its log")
                 else:
                     application.serve_from_now_on([model])
                     application.log.event("loaded", model=model.name, version=model.version)
-                    application.metrics.loaded(source.name, succeeded=True)
-                    continue
-                application.metrics.loaded(source.name, succeeded=False)
+                    application.metrics.loaded(source.name)
 
     def _load(self, source: ModelSource) -> ServedModel:
         self._seen[source.name] = source.fingerprint()  # first: it may change while it is loaded

@@ -41,6 +41,9 @@ _TENSOR = _object(
     name=_STRING, datatype={"enum": list(DATATYPES)}, shape=_array({"type": "integer"})
 )
 _TENSORS = {"inputs": _array(_TENSOR), "outputs": _array(_TENSOR)}
+_IN_INDEX = _object(name=_STRING, version=_STRING, state=_STRING, reason=_STRING)
+_STATISTICS = _object(model_stats=_array({"type": "object"}))
+_CONFIGURATION = _object(name=_STRING, platform=_STRING, max_batch_size={"type": "integer"})
 _MODEL = _object(name=_STRING, versions=_array(_STRING), platform=_STRING, **_TENSORS)
 (_INFER,), _SCHEMAS = msgspec.json.schema_components(
     (InferRequest,), ref_template="#/components/schemas/{name}"
@@ -60,7 +63,8 @@ _REFUSALS = {
         "405": "The address takes another method.",
         "408": "The request did not arrive in time.",
         "413": "Too many rows or bytes, or values in the answer.",
-        "415": "The body is compressed.",
+        "401": "The server wants a token.",
+        "415": "The body is compressed otherwise than by gzip or deflate.",
         "429": "As many requests as the server takes are being answered; try again.",
         "503": "The answer could not be computed in time; try again.",
     }.items()
@@ -78,9 +82,19 @@ def document(models: Collection[ServedModel], version: str) -> Document:
             {"503": _answer("It is to stop.", _READY)},
         ),
         "/metrics": _get("Metrics for Prometheus.", _answer("OK", _STRING, "text/plain")),
+        "/v2/models": _get("The models.", _answer("OK", _object(models=_array(_IN_INDEX)))),
+        "/v2/models/stats": _get("What all models answered.", _answer("OK", _STATISTICS)),
+        "/v1/models": _get("The models' names.", _answer("OK", _object(models=_array(_STRING)))),
     }
+    unknown = {"404": _REFUSALS["404"]}
     for model in models:
         name = f"/v2/models/{quote(model.name, safe='')}"
+        paths |= {
+            f"{name}/config": _get(
+                "Its configuration, as Triton's.", _answer("OK", _CONFIGURATION), unknown
+            ),
+            f"{name}/stats": _get("What it answered.", _answer("OK", _STATISTICS), unknown),
+        }
         for base in (name, f"{name}/versions/{model.version}"):
             paths |= _addresses(model, base)
     return {

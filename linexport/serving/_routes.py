@@ -11,12 +11,13 @@ from typing import NamedTuple
 from linexport.serving import _infer, _openapi, _rows
 from linexport.serving._http import Answer, Ask, Refusal, encode_json, shortened
 from linexport.serving._infer import datatype_of
+from linexport.serving._metrics import Metrics
 from linexport.serving._models import ServedModel
 from linexport.serving._request import DATATYPES, INPUT, OUTPUT
 from linexport.serving._settings import Limits
 
-SERVER_NAME = "linexport"
-EXTENSIONS = ["binary_tensor_data"]
+SERVER_NAME, LIVENESS = "linexport", "live"
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 SMALL_BYTES = 2**13
 """Of a body that is answered on the event loop; more rows than it holds take over a millisecond,
 in which others wait, and a thread is worth its price."""
@@ -46,6 +47,8 @@ class Route(NamedTuple):
     endpoint: str
     model: str = ""
     """The model's name, empty where the address is not about one."""
+    version: str = ""
+    """The model's, likewise."""
     show: Callable[[], Answer] = _nothing
     inference: Inference | None = None
     method: str = "GET"
@@ -62,7 +65,7 @@ def all_routes(
     version: str,
     limits: Limits,
     ready: Callable[[], bool],
-    metrics: Callable[[], Answer],
+    metrics: Metrics,
 ) -> Routes:
     """Return every address there is, by path.
 
@@ -71,45 +74,81 @@ def all_routes(
         version: The server's.
         limits: Of requests.
         ready: Whether the server takes requests.
-        metrics: Makes the page of metrics.
+        metrics: What was counted.
     """
     server = _json({"name": SERVER_NAME, "version": version, "extensions": EXTENSIONS})
     live, described = _json({"live": True}), _json(_openapi.document(models, version))
 
     def health() -> Answer:
-        is_ready = ready()
-        return _json({"live": True, "ready": is_ready}, 200 if is_ready else 503)
+        is_ready, refused = ready(), metrics.refused
+        told = {"live": True, "ready": is_ready, **({"refused": refused} if refused else {})}
+        return _json(told, 200 if is_ready else 503)
 
+    def index() -> Answer:
+        return _json([_in_index(model, metrics.refused) for model in models])
+
+    def listed() -> Answer:
+        return _json({"models": [_in_index(model, metrics.refused) for model in models]})
+
+    def statistics() -> Answer:
+        return _json({"model_stats": [metrics.statistics(m.name, m.version) for m in models]})
+
+    v1 = _json({"models": [model.name for model in models]})
     routes = {
         "/v2": Route("server", show=lambda: server),
-        "/v2/health/live": Route("health", show=lambda: live),
+        "/v2/health/live": Route(LIVENESS, show=lambda: live),
+        "/livez": Route(LIVENESS, show=lambda: live),
         "/v2/health/ready": Route("health", show=health),
+        "/readyz": Route("health", show=health),
+        "/v2/models": Route("models", show=listed),
+        "/v2/models/stats": Route("models", show=statistics),
+        "/v2/repository/index": Route("models", show=index, method="POST"),
+        "/v1/models": Route("models", show=lambda: v1),
         "/openapi.json": Route("docs", show=lambda: described),
-        "/metrics": Route("metrics", show=metrics),
+        "/metrics": Route("metrics", show=metrics.page),
     }
     for model in models:
-        routes |= _model_routes(model, limits)
+        routes |= _model_routes(model, limits, metrics)
     return routes
 
 
-def _model_routes(model: ServedModel, limits: Limits) -> dict[str, Route]:
+def _in_index(model: ServedModel, refused: Mapping[str, str]) -> dict[str, str]:
+    """Return a model as Triton's index of its repository has it."""
+    reason = refused.get(model.name, "")
+    return {"name": model.name, "version": model.version, "state": "READY", "reason": reason}
+
+
+def _model_routes(model: ServedModel, limits: Limits, metrics: Metrics) -> dict[str, Route]:
     described, ready = _json(_metadata(model)), _json({"name": model.name, "ready": True})
+    configured = _json(_configuration(model, limits))
+    route = partial(Route, model=model.name, version=model.version)
     shape = len(model.predictor.features), len(model.predictor.targets)
     # To encode a row takes over a millisecond: see SMALL_BYTES.
     row_bytes = _rows.row_bytes(model) if model.predictor.encoding is None else 0
-    infer, rows = (
+    infer, rows, predict = (
         Inference(model, partial(ask, model, limits), small_bytes(row_bytes, *shape))
         for ask, row_bytes in (
             (_infer.ask_infer, _infer.row_bytes(model)),
             (_rows.ask_rows, row_bytes),
+            (_rows.ask_instances, 2 if model.predictor.encoding is None else 0),
         )
     )
-    table = {}
+
+    def statistics() -> Answer:
+        return _json({"model_stats": [metrics.statistics(model.name, model.version)]})
+
+    v1 = f"/v1/models/{model.name}"
+    table = {
+        v1: route("model", show=lambda: ready),
+        f"{v1}:predict": route("predict", inference=predict, method="POST"),
+    }
     for base in (f"/v2/models/{model.name}", f"/v2/models/{model.name}/versions/{model.version}"):
-        table[base] = Route("model", model.name, show=lambda: described)
-        table[f"{base}/ready"] = Route("model", model.name, show=lambda: ready)
-        table[f"{base}/infer"] = Route("infer", model.name, inference=infer, method="POST")
-        table[f"{base}/rows"] = Route("rows", model.name, inference=rows, method="POST")
+        table[base] = route("model", show=lambda: described)
+        table[f"{base}/ready"] = route("model", show=lambda: ready)
+        table[f"{base}/config"] = route("model", show=lambda: configured)
+        table[f"{base}/stats"] = route("model", show=statistics)
+        table[f"{base}/infer"] = route("infer", inference=infer, method="POST")
+        table[f"{base}/rows"] = route("rows", inference=rows, method="POST")
     return table
 
 
@@ -172,6 +211,20 @@ def _metadata(model: ServedModel) -> dict[str, object]:
                 "parameters": {"columns": model.predictor.targets},
             }
         ],
+    }
+
+
+def _configuration(model: ServedModel, limits: Limits) -> dict[str, object]:
+    """Return what Triton calls a model's configuration; sizes are without the rows."""
+    datatype = f"TYPE_{datatype_of(model)}"
+    features, targets = model.predictor.features, model.predictor.targets
+    return {
+        "name": model.name,
+        "platform": "onnxruntime_onnx",
+        "backend": "onnxruntime",
+        "max_batch_size": limits.rows,
+        "input": [{"name": INPUT, "data_type": datatype, "dims": [len(features)]}],
+        "output": [{"name": OUTPUT, "data_type": datatype, "dims": [len(targets)]}],
     }
 
 

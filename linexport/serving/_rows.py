@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
+import numpy as np
 
 from linexport._arrays import FloatArray
 from linexport.serving._http import (
@@ -22,6 +23,15 @@ from linexport.serving._settings import Limits
 
 _NUMBERS = msgspec.json.Decoder(dict[str, float | None] | list[dict[str, float | None]])
 _Cells: TypeAlias = dict[str, float | str | bool | None]
+
+
+class _Instances(msgspec.Struct):
+    """KServe's first protocol; other fields, such as signature_name, do not matter."""
+
+    instances: list[Any]
+
+
+_INSTANCES = msgspec.json.Decoder(_Instances)
 _CELLS = msgspec.json.Decoder(_Cells | list[_Cells])
 """Of a model that has an encoding: text and truth values may be categories."""
 
@@ -41,6 +51,44 @@ def ask_rows(model: ServedModel, limits: Limits, body: bytes, _: str | None) -> 
     rows = found if isinstance(found, list) else [found]
     require_rows(len(rows), model, limits)
     return Asked(model.predictor.from_rows(rows, source="rows"), partial(_response, model))
+
+
+def ask_instances(model: ServedModel, limits: Limits, body: bytes, _: str | None) -> Asked:
+    """Understand a request by KServe's first protocol: {"instances": [...]}.
+
+    Each is a list of features in their order, or an object of named values.
+
+    Raises:
+        Refusal: 400 if it is malformed, 413 if it has too many rows.
+        DataError: As `ask_rows`.
+    """
+    instances = decode(_INSTANCES, body).instances
+    require_rows(len(instances), model, limits)
+    if all(isinstance(each, list) for each in instances):
+        features = _matrix(instances, len(model.predictor.features))
+    else:
+        _explain(instances, model)
+        features = model.predictor.from_rows(instances, source="instances")
+    return Asked(features, partial(_predictions, instances))
+
+
+def _matrix(instances: list[Any], num_features: int) -> FloatArray:
+    for number, row in enumerate(instances, start=1):
+        if len(row) != num_features:
+            raise Refusal(
+                f"Instance {number} has {len(row)} values; the model takes {num_features}."
+            )
+        for value in row:
+            fault = _fault(value, may_be_text=False)
+            if fault:
+                raise Refusal(f"Instance {number}: {_shown(value)} is {fault}.")
+    return np.array(instances, np.float64).reshape(len(instances), num_features)
+
+
+def _predictions(instances: list[Any], prediction: FloatArray) -> Answer:
+    """Answer one number for each, or a list of them where there are several targets."""
+    rows = prediction[:, 0] if prediction.shape[1] == 1 else prediction
+    return Answer(200, encode_json({"predictions": rows.tolist()}), rows=len(instances))
 
 
 def row_bytes(model: ServedModel) -> int:

@@ -23,11 +23,19 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from linexport.errors import LinexportError, UnavailableError
+from linexport.serving._access import Access, read_token
 from linexport.serving._application import Application
 from linexport.serving._log import Log, LogHandler, logging_to_stderr
 from linexport.serving._metrics import Metrics
 from linexport.serving._models import ModelSource, Reloader
-from linexport.serving._settings import Address, Limits, ServeConfig, allow_files, holding
+from linexport.serving._settings import (
+    Address,
+    Limits,
+    ServeConfig,
+    allow_files,
+    holding,
+    holding_socket,
+)
 
 HEADER_BYTES = 2**16
 """Of a request's headers, past which it is 431; requests have a few hundred."""
@@ -59,7 +67,12 @@ def run(
         ConfigError: If the system allows fewer open files than there may be connections.
         SystemExit: With status 0, if it is to stop before it serves.
     """
-    with holding(config.host, config.port) as address:
+    where = (
+        holding(config.host, config.port)
+        if config.unix_socket is None
+        else holding_socket(config.unix_socket)
+    )
+    with where as address:
         serve = partial(_run_one, sources, config, limits, address, version=version)
         if config.workers == 1:
             with logging_to_stderr(requests=config.access_log) as log:
@@ -150,8 +163,16 @@ def _run_one(
     reloader = Reloader(sources)
     signal.signal(signal.SIGHUP, reloader.ask)
     allow_files(limits)
+    token = None if config.token_file is None else read_token(config.token_file)
+    origins = () if config.cors_origin is None else config.cors_origin.split(",")
     application = Application(
-        reloader.load_all(), version=version, limits=limits, log=log, metrics=Metrics(shared)
+        reloader.load_all(),
+        version=version,
+        limits=limits,
+        log=log,
+        metrics=Metrics(shared),
+        access=Access(token, origins),
+        may_change=config.allow_signature_change,
     )
     server = _server(application, config, address)
     logging.getLogger().addHandler(LogHandler(log))
@@ -179,6 +200,7 @@ def _server(application: Application, config: ServeConfig, address: Address) -> 
         application.handle,
         address=address.host,
         port=address.port,
+        uds=None if address.path is None else Path(address.path),
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,  # in HTTP/2 neither slow headers nor silent clients would be bounded
         websockets=False,
@@ -259,7 +281,10 @@ async def _stop(application: Application, server: Server, running: "asyncio.Task
 async def _until_open(address: Address, running: "asyncio.Task[None]") -> None:
     while not running.done():
         with suppress(OSError):
-            _, writer = await asyncio.open_connection(*address)
+            if address.path is None:
+                _, writer = await asyncio.open_connection(address.host, address.port)
+            else:
+                _, writer = await asyncio.open_unix_connection(address.path)
             writer.close()
             return
         await asyncio.sleep(STARTED_SECONDS)

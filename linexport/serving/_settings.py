@@ -7,6 +7,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from linexport._settings import setting, settings
@@ -38,6 +39,24 @@ class ServeConfig:
     tls_client_ca: str | None = setting(
         default=None, metavar="FILE", help="Let in only clients that this authority vouches for."
     )
+    unix_socket: str | None = setting(
+        default=None, metavar="FILE", help="Listen at a socket in the file system, not at a port."
+    )
+    token_file: str | None = setting(
+        default=None,
+        metavar="FILE",
+        help="Answer only requests with the token in this file (Authorization: Bearer TOKEN); "
+        "liveness is there for everybody.",
+    )
+    cors_origin: str | None = setting(
+        default=None,
+        metavar="ORIGIN[,ORIGIN...]",
+        help="Let web pages of these origins ask, as https://example.org; * for all.",
+    )
+    allow_signature_change: bool = setting(
+        default=False,
+        help="Load a bundle anew also if its columns, targets or dtype have changed.",
+    )
     watch: bool = setting(default=False, help="Load a bundle anew when its files change.")
     missing: Missing = setting(
         default="error",
@@ -51,6 +70,8 @@ class ServeConfig:
     access_log: bool = setting(default=True, help="Log each request on standard error.")
 
     def __post_init__(self) -> None:
+        if self.unix_socket is not None and (self.workers > 1 or self.tls_cert is not None):
+            raise ConfigError("A socket in the file system is for one worker, and without TLS.")
         if self.workers > 1 and sys.platform != "linux":
             raise ConfigError("Several workers share one port, which takes Linux; leave it at 1.")
         if (self.tls_cert is None) != (self.tls_key is None) or (
@@ -145,11 +166,42 @@ class Address(NamedTuple):
     host: str
     """By number."""
     port: int
+    path: str | None = None
+    """In the file system, instead of both."""
 
     def url(self, *, secure: bool) -> str:
         """Return where to ask."""
+        if self.path is not None:
+            return f"unix:{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if secure else 'http'}://{host}:{self.port}"
+
+
+@contextmanager
+def holding_socket(path: str) -> Iterator[Address]:
+    """Hold a socket in the file system, and leave nothing there in the end.
+
+    Raises:
+        UnavailableError: If another server listens there, or there is something else.
+    """
+    place = Path(path)
+    if place.exists() and not place.is_socket():
+        raise UnavailableError(f"{path}: this is no socket; name another file.")
+    with socket.socket(socket.AF_UNIX) as asking:
+        try:
+            asking.connect(path)
+        except FileNotFoundError:
+            pass
+        except ConnectionRefusedError:  # a server that is gone left it
+            place.unlink(missing_ok=True)
+        except OSError as error:
+            raise UnavailableError(f"{path}: {_reason(error)}.") from error
+        else:
+            raise UnavailableError(f"{path}: another server listens here.")
+    try:
+        yield Address("", 0, path)
+    finally:
+        place.unlink(missing_ok=True)
 
 
 @contextmanager

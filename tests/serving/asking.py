@@ -70,6 +70,19 @@ class Exchange:
         self.response = Response(status, dict(headers), body)
 
 
+def scope_of(method, path, headers=()):
+    """What the server hands over of a request; it has a Host unless that is given."""
+    if not any(name.lower() == "host" for name, _ in headers):
+        headers = [("host", "localhost"), *headers]
+    return SimpleNamespace(
+        method=method,
+        path=path,
+        headers=Headers(headers),
+        http_version="1.1",
+        client="127.0.0.1:4000",
+    )
+
+
 @dataclass
 class Client:
     """Asks an application as a server would, without one."""
@@ -86,12 +99,11 @@ class Client:
     async def ask(self, method, path, parts=(b"",), headers=()) -> Response:
         """Send a body in parts, or as a whole if it is one and has a length."""
         exchange = Exchange(parts)
-        scope = SimpleNamespace(method=method, path=path, headers=Headers(headers))
-        await self.application.handle(scope, exchange)
+        await self.application.handle(scope_of(method, path, headers), exchange)
         return exchange.response or Response(0, {}, b"")
 
-    def get(self, path: str, method: str = "GET") -> Response:
-        return asyncio.run(self.ask(method, path))
+    def get(self, path: str, method: str = "GET", headers=()) -> Response:
+        return asyncio.run(self.ask(method, path, headers=headers))
 
     def post(self, path: str, body: Any, *headers: tuple[str, Any]) -> Response:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -28,6 +28,8 @@ class Server:
     process: "subprocess.Popen[bytes]"
     lines: "Queue[dict[str, Any]]" = field(default_factory=Queue)
     port: int = 0
+    started: dict[str, Any] = field(default_factory=dict)
+    """What it said once it served."""
 
     def event(self, name: str) -> dict[str, Any]:
         """Wait for a line of the log."""
@@ -69,8 +71,9 @@ def serving(*arguments: object) -> Iterator[Server]:
     reader = threading.Thread(target=_read, args=(process, server.lines))
     reader.start()
     try:
-        started = server.event("serving")
-        server.port = int(started["urls"][0].rsplit(":", 1)[1])
+        server.started = server.event("serving")
+        (address,) = server.started["urls"]
+        server.port = 0 if address.startswith("unix:") else int(address.rsplit(":", 1)[1])
         yield server
     finally:
         process.kill()

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from linexport.errors import BundleError
@@ -95,3 +96,30 @@ def test_what_is_asked_many_times_is_loaded_anew_once(source, make_client):
 
     asyncio.run(ask_often())
     assert source.loads == 3
+
+
+def test_a_model_that_is_asked_otherwise_is_refused_unless_allowed(source, make_client, make_model):
+    reloader = Reloader([source])
+    client = make_client(*reloader.load_all())
+    source.load_now = lambda: make_model(version="v2", names=("b", "a"))
+    asyncio.run(reloader.reload(client.application))
+    assert client.application.versions == {"flats": "v1"}
+    ready = client.get("/v2/health/ready")
+    assert ready.status == 200  # what serves goes on serving
+    reason = ready.json["refused"]["flats"]
+    assert "columns 'a', 'b' became 'b', 'a'" in reason
+    assert client.post("/v2/repository/index", {}).json[0]["reason"] == reason
+    assert b'linexport_model_refused{model="flats"} 1.0' in client.get("/metrics").body
+    source.load_now = lambda: make_model(version="v3")
+    asyncio.run(reloader.reload(client.application))
+    assert "refused" not in client.get("/v2/health/ready").json
+    assert b'linexport_model_refused{model="flats"}' not in client.get("/metrics").body
+    client.application._may_change = True
+    source.load_now = lambda: make_model(version="v4", dtype=np.float64)
+    asyncio.run(reloader.reload(client.application))
+    assert client.application.versions == {"flats": "v4"}
+    assert [line["event"] for line in client.lines if line["event"] != "request"] == [
+        "refused",
+        "loaded",
+        "loaded",
+    ]

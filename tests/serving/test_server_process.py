@@ -189,7 +189,7 @@ def test_a_row_that_lacks_a_value_is_refused_unless_that_is_allowed(missing, sta
 
 def test_prometheus_can_read_what_it_is_told():
     with serving(TEXTBOOK) as server:
-        server.ask(ROWS, [ROW] * 3)
+        version = server.ask(ROWS, [ROW] * 3)[1]["model_version"]
         server.ask(ROWS, {"x1": 1})
         server.ask("/v2/models/other/infer", ROW)
         page = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics").read().decode()
@@ -203,9 +203,9 @@ def test_prometheus_can_read_what_it_is_told():
         if sample.name == "linexport_requests_total"
     }
     assert counted == {
-        ("rows", "textbook", "200"): 1,
-        ("rows", "textbook", "400"): 1,
-        ("unknown", "", "404"): 1,
+        ("rows", "textbook", "200", version): 1,
+        ("rows", "textbook", "400", version): 1,
+        ("unknown", "", "404", ""): 1,
     }
 
 
@@ -213,7 +213,9 @@ def test_each_request_is_a_line_of_the_log():
     with serving(TEXTBOOK) as server:
         server.ask(ROWS, [ROW] * 3)
         line = server.event("request")
-    assert line.keys() == {"time", "event", "method", "path", "status", "rows", "duration_ms"}
+    named = {"time", "event", "method", "path", "status", "rows", "duration_ms", "id", "client"}
+    assert line.keys() == named
+    assert line["client"].startswith("127.0.0.1:")
     told = {key: line[key] for key in ("method", "path", "status", "rows")}
     assert told == {"method": "POST", "path": ROWS, "status": 200, "rows": 3}
     assert datetime.fromisoformat(line["time"]).tzinfo is not None

@@ -38,11 +38,16 @@ def test_workers_share_the_work_and_one_log_and_their_metrics_are_totals():
     with serving(TEXTBOOK, "--workers", 2) as server:
         assert server.event("serving")["worker"] in (1, 2)
         for _ in range(40):
-            assert server.ask(ROWS, [ROW] * 3)[0] == 200
+            status, answer = server.ask(ROWS, [ROW] * 3)
+            assert status == 200
+        version = answer["model_version"]
         asked = [server.event("request") for _ in range(40)]
         assert {line["worker"] for line in asked} == {1, 2}
         assert total(server, 'linexport_rows_total{model="textbook"}') == 120
-        told = 'linexport_request_duration_seconds_count{endpoint="rows",model="textbook"}'
+        told = (
+            'linexport_request_duration_seconds_count{endpoint="rows",model="textbook",'
+            f'version="{version}"}}'
+        )
         assert total(server, told) == 40
         assert total(server, "linexport_requests_in_flight") == 0
         assert total(server, "process_resident_memory_bytes") > 100e6
@@ -59,16 +64,17 @@ def test_metrics_of_processes_are_added_up(tmp_path, monkeypatch):
         monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
         metrics.in_flight = lambda: 2
         metrics.serving({"m": "v1"})
-        metrics.loaded("m", succeeded=True)
+        metrics.loaded("m")
         metrics.outside_range("m", 5)
-        metrics.request("rows", "m", 200, 3, 0.02)
-        metrics.request("rows", "m", 400 + pid % 2, 0, 0.3)
+        metrics.request("rows", "m", "v1", 200, 3, 0.02)
+        metrics.request("rows", "m", "v1", 400 + pid % 2, 0, 0.3)
         metrics._share(tmp_path)
     page = rows(other.page().body.decode())
     for line in (
-        'linexport_requests_total{endpoint="rows",model="m",status="200"} 2.0',
-        'linexport_request_duration_seconds_bucket{endpoint="rows",le="0.025",model="m"} 2.0',
-        'linexport_request_duration_seconds_count{endpoint="rows",model="m"} 4.0',
+        'linexport_requests_total{endpoint="rows",model="m",status="200",version="v1"} 2.0',
+        'linexport_request_duration_seconds_bucket{endpoint="rows",le="0.025",model="m",'
+        'version="v1"} 2.0',
+        'linexport_request_duration_seconds_count{endpoint="rows",model="m",version="v1"} 4.0',
         'linexport_rows_total{model="m"} 6.0',
         'linexport_rows_outside_range_total{model="m"} 10.0',
         'linexport_model_loads_total{model="m",outcome="loaded"} 2.0',
