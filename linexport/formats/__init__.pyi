@@ -7,6 +7,9 @@ from ._format import (
     Engine as Engine,
     Format as Format,
     Runtime as Runtime,
+    Statement as Statement,
+    stated as stated,
+    stating as stating,
 )
 from ._pytorch import (
     Centred as Centred,
@@ -23,9 +26,4 @@ from ._registry import (
     export as export,
     of_path as of_path,
     register as register,
-)
-from ._statement import (
-    Statement as Statement,
-    stated as stated,
-    stating as stating,
 )

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linexport.errors import ArtifactError, ConfigError
-from linexport.formats._format import Format
+from linexport.formats._format import Format, encoded, stating
 from linexport.formats._pt2 import Pt2
-from linexport.formats._statement import encoded, stating
 from linexport.formats._torchscript import TorchScript
 from linexport.formats.onnx import Onnx, OnnxColumns
 

@@ -12,7 +12,9 @@ from ._evaluation import (
     Measured as Measured,
     Residuals as Residuals,
     TargetEvaluation as TargetEvaluation,
+    WithTruth as WithTruth,
     evaluated as evaluated,
+    predicted_with_truth as predicted_with_truth,
 )
 from ._parts import (
     write_parts as write_parts,
@@ -24,8 +26,4 @@ from ._stream import (
     Predicted as Predicted,
     PredictedPart as PredictedPart,
     write_predictions as write_predictions,
-)
-from ._truth import (
-    WithTruth as WithTruth,
-    predicted_with_truth as predicted_with_truth,
 )

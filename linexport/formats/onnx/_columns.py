@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 import msgspec
 
 from linexport.encoding import CategoryColumn, DateColumn, Encoding
-from linexport.formats._format import Format, Runtime
-from linexport.formats._statement import stated
+from linexport.formats._format import Format, Runtime, stated
 from linexport.formats.onnx._format import Onnx, OnnxSummary
 
 if TYPE_CHECKING:

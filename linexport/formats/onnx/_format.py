@@ -7,8 +7,7 @@ import msgspec
 
 from linexport.columns import Column
 from linexport.encoding import Encoding
-from linexport.formats._format import Engine, Format, Runtime
-from linexport.formats._statement import encoded, stated
+from linexport.formats._format import Engine, Format, Runtime, encoded, stated
 
 if TYPE_CHECKING:
     import onnx

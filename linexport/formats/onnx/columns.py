@@ -27,7 +27,7 @@ from onnx import checker, helper, numpy_helper
 from linexport._arrays import FloatDType
 from linexport.encoding import CategoryColumn, EncodedColumn, Encoding, NumberColumn, codes_of
 from linexport.errors import ExportError, ModelError
-from linexport.formats._statement import Statement, stating
+from linexport.formats._format import Statement, stating
 from linexport.formats.onnx import graph as onnx_graph, wire as onnx_wire
 from linexport.formats.onnx.wire import DEFAULT_IR_VERSION, DEFAULT_OPSET_VERSION
 from linexport.model import LinearModel

@@ -35,7 +35,7 @@ import numpy as np
 
 from linexport._arrays import FloatArray, FloatDType
 from linexport.errors import ArtifactError, ModelError
-from linexport.formats import _statement as statement
+from linexport.formats._format import stated as stated_by
 from linexport.model import LinearModel
 
 __all__ = [
@@ -170,7 +170,7 @@ def named(model: LinearModel, metadata: Mapping[str, str]) -> LinearModel:
     Raises:
         ArtifactError: If the names are damaged or do not fit the numbers.
     """
-    said = statement.stated(metadata)
+    said = stated_by(metadata)
     features, targets = said.features, said.targets
     try:
         return model.with_columns(
