@@ -35,7 +35,7 @@ def bundle(tmp_path_factory):
         "--probe-rows", 16, "--form", "folded",
     )  # fmt: skip
     assert done.returncode == 0
-    assert "numbers" in done.stdout.splitlines()[-1]
+    assert "numbers" in done.stdout
     return directory / "bundle"
 
 
