@@ -32,10 +32,10 @@ def bundle(tmp_path_factory):
     (directory / "fit.json").write_text('{"intercept": 4.2, "coefficients": {"a": 2, "b": -3.4}}')
     done = run(
         "export", directory / "fit.json", "-o", directory / "bundle", "--format", "numbers",
-        "--probe-rows", 16, "--form", "folded",
+        "--probe-rows", 16, "--form", "folded", "--verbose",
     )  # fmt: skip
     assert done.returncode == 0
-    assert "numbers" in done.stdout
+    assert "\n  numbers " in done.stdout
     return directory / "bundle"
 
 
