@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench clean
+.PHONY: help setup demo test runtimes check format docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -24,6 +24,9 @@ demo: .venv/plain  ## train the textbook example, export it, prove parity, print
 
 test: setup check  ## every check: format, lint, types, tests
 	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+runtimes:  ## what tests of the examples in JavaScript need beside Node.js; without it they are skipped
+	npm install --prefix examples/runtimes --ignore-scripts --no-audit --no-fund --no-package-lock
 
 check: setup  ## format, lint and strict types
 	$(BIN)/ruff format --check .
