@@ -110,4 +110,8 @@ from .tables import (
     TableLook as TableLook,
     WrittenRows as WrittenRows,
 )
-from .training import Solver as Solver, train as train
+from .training import (
+    Solver as Solver,
+    State as State,
+    train as train,
+)

@@ -180,6 +180,31 @@ def dialect_given(values: Mapping[str, Any]) -> "Dialect | None":
     return made(Dialect, values) if given(Dialect, values) else None
 
 
+def _units(
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    units = {}
+    for value in values:
+        name, separator, unit = value.partition("=")
+        if not separator:
+            raise click.BadParameter(f"{value!r} is not NAME=UNIT.")
+        units[name] = unit
+    return units
+
+
+def units_option(option: Callable[..., Any]) -> Callable[[Command], Command]:
+    """Add the option that states units of columns."""
+    made: Callable[[Command], Command] = option(
+        "--unit",
+        "units",
+        multiple=True,
+        metavar="NAME=UNIT",
+        callback=_units,
+        help="Unit of a column; repeatable.",
+    )
+    return made
+
+
 def names_option(
     flag: str,
     help_text: str,

@@ -1,8 +1,5 @@
 """linexport train-and-export."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +8,6 @@ import click
 from linexport import pipeline
 from linexport._settings import stated
 from linexport.cli._completion import columns_of
-from linexport.cli._failing import status_of
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     DATA,
@@ -28,16 +24,17 @@ from linexport.cli._options import (
     overwrite_option,
     quiet_option,
     table_sections,
+    units_option,
     verbose_option,
 )
 from linexport.cli._printing import echo_exported
+from linexport.cli._ranks import joined_ranks
 from linexport.cli._terminal import EpochDisplay, ReadDisplay
-from linexport.errors import LinexportError
 from linexport.training import SOLVERS, default_solver
 
 if TYPE_CHECKING:
     from linexport.fit import Coefficients, Fit
-    from linexport.rows import Dataset, Ranks, TableRows
+    from linexport.rows import Dataset, TableRows
 
 __all__ = ["command"]
 
@@ -51,18 +48,6 @@ def _sections() -> list[Section]:
     data = [Section(DATA, pipeline.DataConfig), *table_sections()]
     solvers = [Section(f"With --solver {name}", cls) for name, cls in SOLVERS.items()]
     return [*data, Section("Fit", pipeline.FitConfig), *solvers, *export_sections()]
-
-
-def _units(
-    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    units = {}
-    for value in values:
-        name, separator, unit = value.partition("=")
-        if not separator:
-            raise click.BadParameter(f"{value!r} is not NAME=UNIT.")
-        units[name] = unit
-    return units
 
 
 @click.command(
@@ -91,14 +76,7 @@ def _units(
     shell_complete=columns_of("data"),
     help="Column that weights the rows, with --solver lstsq; see --weights-kind.",
 )
-@_data(
-    "--unit",
-    "units",
-    multiple=True,
-    metavar="NAME=UNIT",
-    callback=_units,
-    help="Unit of a column; repeatable.",
-)
+@units_option(_data)
 @output_option(default=Path("models/linear-regression"), show_default=True)
 @overwrite_option
 @json_option
@@ -127,7 +105,7 @@ def command(
     settings = made(pipeline.FitConfig, values)
     name = settings.solver or default_solver(textbook=data is None)
     solver, config = _solver(name, values), made(pipeline.ExportConfig, values)
-    with collector_patient(), _joined_ranks() as ranks, ReadDisplay() as reading:
+    with collector_patient(), joined_ranks() as ranks, ReadDisplay() as reading:
         with ranks.together():
             rows = pipeline.read_data(
                 data,
@@ -167,24 +145,6 @@ def command(
         before=_module_lines(fit),
         truth=_truth(rows),
     )
-
-
-@contextmanager
-def _joined_ranks() -> "Iterator[Ranks]":
-    """Join the ranks that torchrun started; rank 0 alone says what goes wrong on any of them."""
-    from linexport.rows import open_ranks
-
-    with open_ranks() as ranks:
-        try:
-            yield ranks
-        except LinexportError as error:
-            if ranks.rank == 0:
-                raise
-            raise click.exceptions.Exit(status_of(error)) from error
-        except KeyboardInterrupt as interrupt:
-            if ranks.rank == 0:
-                raise
-            raise click.exceptions.Exit(128 + signal.SIGINT) from interrupt
 
 
 def _solver(name: str, values: dict[str, Any]) -> Any:

@@ -1,5 +1,14 @@
 from ._config import LeastSquaresConfig as LeastSquaresConfig
+from ._exact_sums import (
+    ExactSums as ExactSums,
+    gathered as gathered,
+)
 from ._solver import (
     optimum as optimum,
     optimum_distances as optimum_distances,
+)
+from ._summed import SummedRows as SummedRows
+from ._summing import (
+    OutOfRangeError as OutOfRangeError,
+    Summing as Summing,
 )

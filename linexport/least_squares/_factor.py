@@ -20,6 +20,8 @@ from linexport._arrays import Float64Array
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 from linexport.rows import Ranks
 
+CAREFUL = 3
+"""Slices that make double-double sums the limit, not the products."""
 _SAFE_EXPONENT = 100
 """Numbers from 2**-100 to 2**100 can be squared and cut into slices as they are."""
 _SMALLEST_SPREAD = 2.0**-400

@@ -13,16 +13,22 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import DataError, TrainingError
 from linexport.least_squares._config import LeastSquaresConfig
-from linexport.least_squares._factor import Factor, Frame, Gram, frame_around, merged
+from linexport.least_squares._factor import (
+    CAREFUL,
+    Factor,
+    Frame,
+    Gram,
+    frame_around,
+    merged,
+)
 from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._residuals import with_measured_residuals
 from linexport.least_squares._solution import Solution, solve_independent, try_solve
 from linexport.least_squares._split import RunningSum, add_plain_gram, add_split_gram
+from linexport.least_squares._summed import SummedRows
 from linexport.numerics import FLOAT64, double_double as dd
 from linexport.rows import Ranks, Rows
 
-CAREFUL = 3
-"""Slices that make double-double sums the limit, not the products."""
 _CAREFUL_START = 2**20
 """The first rows, up to so many products of two columns, are summed carefully in any case: that
 takes some milliseconds, and small data never need a second pass. Measured, as are the sizes of
@@ -234,7 +240,7 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
     """
     plan = Plan(num_slices=CAREFUL if rows.read_once else 0)
     while True:
-        factor = merged(_read(rows, plan), ranks)
+        factor = _factor(rows, plan, ranks)
         if not factor.num_rows:
             raise DataError("There are no rows to fit.", source=rows.source)
         # Counted before anything is solved: to find the dependent features would take long.
@@ -301,6 +307,11 @@ def _accurate(
 ) -> bool:
     freedom = factor.num_rows - len(solution.factor.matrix) - int(config.intercept)
     return solution.is_accurate(degrees_of_freedom=freedom, error_scale=error_scale)
+
+
+def _factor(rows: Rows, plan: Plan, ranks: Ranks) -> Factor:
+    """Return the factor of the rows of all ranks."""
+    return rows.factor() if isinstance(rows, SummedRows) else merged(_read(rows, plan), ranks)
 
 
 def _read(rows: Rows, plan: Plan) -> Factor:

@@ -19,6 +19,11 @@ from ._predict import (
 )
 from ._report import report as report
 from ._serve import serve as serve
+from ._states import (
+    add_up as add_up,
+    fit_states as fit_states,
+    write_state as write_state,
+)
 from ._train import (
     read_data as read_data,
     train_and_export as train_and_export,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from linexport.rows import (
     Dataset,
     Ranks,
     in_memory,
+    said_of_columns,
     share_dataset,
     split,
     synthesize,
@@ -26,11 +27,14 @@ from linexport.rows import (
 
 if TYPE_CHECKING:
     from linexport.fit import WeightsKind
+    from linexport.least_squares import SummedRows
     from linexport.rows import TableRows
     from linexport.tables import Dialect, OnRead
     from linexport.training import Solver
 
-__all__ = ["read_data", "train_and_export", "train_together"]
+RowsWithColumns = TypeVar("RowsWithColumns", "Dataset | TableRows", "SummedRows")
+
+__all__ = ["read_data", "train_and_export", "train_together", "with_units"]
 
 
 def read_data(
@@ -89,12 +93,12 @@ def read_data(
         ConfigError: If columns are named without a table, or a table without a target.
     """
     config = DataConfig(
-        categorical=_several(categorical),
-        reference=_several(reference),
-        missing=_several(missing) or (),
+        categorical=said_of_columns(categorical),
+        reference=said_of_columns(reference),
+        missing=said_of_columns(missing) or (),
         missing_indicator=missing_indicator,
         unknown=unknown,
-        date=_several(date),
+        date=said_of_columns(date),
         weights_kind=weights_kind,
     )
     if weights is None and weights_kind != "precision":
@@ -103,7 +107,7 @@ def read_data(
         if targets or features or exclude or weights or dialect or config.encodes:
             raise ConfigError("Columns are named, but no table: pass --data too.")
         rows = share_dataset(synthesize(seed=seed), ranks.rank, ranks.size)
-        return _with_units(rows, units or {})
+        return with_units(rows, units or {})
     if not targets:
         name = source if isinstance(source, str | Path) else type(source).__name__
         raise ConfigError(f"{name}: name the column to predict with --target.")
@@ -119,7 +123,7 @@ def read_data(
     )
     if ranks.size > 1:
         table_rows = table_rows.share(ranks.rank, ranks.size, ranks.gather)
-    return _with_units(table_rows if stream else in_memory(table_rows, ranks), units or {})
+    return with_units(table_rows if stream else in_memory(table_rows, ranks), units or {})
 
 
 def train_and_export(
@@ -194,16 +198,12 @@ def _with_split(fit: Fit, test_fraction: float, seed: int) -> Fit:
     return replace(fit, record=msgspec.structs.replace(fit.record, settings=settings))
 
 
-def _several(values: str | Sequence[str] | Mapping[str, str] | None) -> tuple[str, ...] | None:
-    """Return what is said of columns as the command line has it."""
-    if isinstance(values, Mapping):
-        return tuple(f"{name}={what}" for name, what in values.items())
-    if isinstance(values, str):
-        return (values,)
-    return None if values is None else tuple(values)
+def with_units(rows: RowsWithColumns, units: Mapping[str, str]) -> RowsWithColumns:
+    """Return the same rows with units of some columns.
 
-
-def _with_units(rows: "Dataset | TableRows", units: Mapping[str, str]) -> "Dataset | TableRows":
+    Raises:
+        ConfigError: If there is no such column.
+    """
     known = {column.name for column in (*rows.features, *rows.targets)}
     for name in units:
         if name not in known:

@@ -9,6 +9,7 @@ from ._document import (
     certificate_document as certificate_document,
     onnx_document as onnx_document,
     render as render,
+    state_document as state_document,
     training_document as training_document,
 )
 from ._evaluation import evaluation_blocks as evaluation_blocks

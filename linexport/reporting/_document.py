@@ -11,12 +11,14 @@ from linexport.parity import Certificate
 
 if TYPE_CHECKING:
     from linexport.formats.onnx import OnnxSummary
+    from linexport.training import State
 
 __all__ = [
     "bundle_document",
     "certificate_document",
     "onnx_document",
     "render",
+    "state_document",
     "training_document",
 ]
 
@@ -62,6 +64,18 @@ def bundle_document(
 def onnx_document(path: str, summary: "OnnxSummary") -> dict[str, Any]:
     """What `inspect --json` prints of an ONNX file."""
     return {"kind": "onnx", "path": _unicode(path), **msgspec.to_builtins(summary)}
+
+
+def state_document(path: str, state: "State") -> dict[str, Any]:
+    """What `state --json` prints."""
+    return {
+        "kind": "state",
+        "path": _unicode(path),
+        "rows": state.num_rows,
+        "rows_dropped": state.rows_dropped,
+        "parts": list(state.parts),
+        "digest": state.digest,
+    }
 
 
 def render(document: Any) -> str:

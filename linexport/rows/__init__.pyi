@@ -4,12 +4,17 @@ from ._config import (
 )
 from ._dataset import (
     Dataset as Dataset,
+    NoRowsError as NoRowsError,
     Rows as Rows,
     require_rows as require_rows,
     share_dataset as share_dataset,
     split as split,
     test_places as test_places,
     write_dataset as write_dataset,
+)
+from ._encoding import (
+    in_order_of_levels as in_order_of_levels,
+    require_reference as require_reference,
 )
 from ._inputs import (
     as_array as as_array,
@@ -20,6 +25,10 @@ from ._inputs import (
 from ._loaders import (
     Minibatches as Minibatches,
     load_array as load_array,
+)
+from ._missing import (
+    by_column as by_column,
+    said_of_columns as said_of_columns,
 )
 from ._ranks import (
     ONE as ONE,

@@ -25,6 +25,10 @@ _BLOCK_ROWS = 1 << 14
 _DROP = "leave such rows out with --missing drop (missing='drop')"
 
 
+class NoRowsError(DataError):
+    """There are no rows, or none is left."""
+
+
 class Rows(Protocol):
     """Named rows that are read a batch at a time."""
 
@@ -312,7 +316,7 @@ def finite_rows(
 
 
 def require_rows(num_rows: int, source: str, *, rows_dropped: int = 0) -> None:
-    """Raise DataError if there are none."""
+    """Raise NoRowsError if there are none."""
     if num_rows == 0:
         left = f" after {rows_dropped} were left out" if rows_dropped else ""
-        raise DataError(f"There are no rows{left}.", source=source)
+        raise NoRowsError(f"There are no rows{left}.", source=source)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
@@ -22,6 +23,7 @@ from linexport.encoding import (
 )
 from linexport.errors import ConfigError, DataError, ModelError
 from linexport.rows._config import FILLS, EncodingConfig
+from linexport.rows._dataset import require_rows
 from linexport.rows._missing import MissingRules, by_column
 from linexport.rows._unusable import explained
 from linexport.tables import Batch, ColumnLook, Table, look
@@ -120,7 +122,9 @@ def _categories(
     if not wanted:
         return {}, []
     most = dict.fromkeys(named, MOST_CATEGORIES)
-    found = {each.name: each for each in look(table, wanted, most_levels=most).columns}
+    seen = look(table, wanted, most_levels=most)
+    require_rows(seen.rows, table.source)
+    found = {each.name: each for each in seen.columns}
     auto = [name for name in found if name not in named and found[name].is_category]
     categories = {name: found.pop(name) for name in (*named, *auto)}
     _require_values(found.values(), categories.values(), rules, table.source)
@@ -164,32 +168,40 @@ def _category(
 ) -> CategoryColumn:
     counts = _levels(found, source)
     missing = rules.of_category(found.name)
-    levels = sorted(counts, key=_in_order)
+    levels = sorted(counts, key=in_order_of_levels)
     if reference is None and "none" not in (config.reference or ()):
         reference = max(levels, key=lambda level: counts[level])
-    if reference is not None and reference not in counts:
-        raise DataError(
-            f"The reference '{reference}' is no level; its levels are {listed(levels)}.",
-            source=source,
-            column=found.name,
-        )
     kept: MissingLevel = "error"
     if missing == "reference" or (missing == "level" and found.missing):
         kept = "level" if missing == "level" else "reference"
-    if len(levels) == 1 and reference is not None and kept != "level":
-        raise DataError(
-            f"It has one level, '{levels[0]}', so it tells nothing: leave it out with "
-            f"{option('--exclude', [found.name])}.",
-            source=source,
-            column=found.name,
-        )
-    return CategoryColumn(
+    column = CategoryColumn(
         name=found.name,
         levels=tuple(levels),
-        reference=reference,
+        reference=None,
         unknown=config.unknown,
         missing=kept,
     )
+    require_reference(column, reference, source)
+    return msgspec.structs.replace(column, reference=reference)
+
+
+def require_reference(column: CategoryColumn, reference: str | None, source: str) -> None:
+    """Check that the levels of a column can be compared with one of them, or with none.
+
+    Raises:
+        DataError: If it is no level, or the only one.
+    """
+    problem = None
+    if reference is not None and reference not in column.levels:
+        levels = listed(column.levels)
+        problem = f"The reference '{reference}' is no level; its levels are {levels}."
+    elif len(column.levels) == 1 and reference is not None and column.missing != "level":
+        problem = (
+            f"It has one level, '{reference}', so it tells nothing: leave it out with "
+            f"{option('--exclude', [column.name])}."
+        )
+    if problem is not None:
+        raise DataError(problem, source=source, column=column.name)
 
 
 def _levels(found: ColumnLook, source: str) -> dict[str, int]:
@@ -215,7 +227,7 @@ def _levels(found: ColumnLook, source: str) -> dict[str, int]:
     return counts
 
 
-def _in_order(level: str) -> tuple[float, str]:
+def in_order_of_levels(level: str) -> tuple[float, str]:
     """Numbers first, by size; then text."""
     try:
         size = float(level)

@@ -1,11 +1,22 @@
 """What becomes of missing values, column by column, as the user said it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from linexport.columns import require_known
 from linexport.encoding import CategoryColumn, EncodedColumn, NumberColumn
 from linexport.errors import ConfigError
 from linexport.rows._config import FILLS, LEVELS, REFUSALS
+
+
+def said_of_columns(
+    values: str | Sequence[str] | Mapping[str, str] | None,
+) -> tuple[str, ...] | None:
+    """Return what is said of columns as the command line has it: NAME=WHAT."""
+    if isinstance(values, Mapping):
+        return tuple(f"{name}={what}" for name, what in values.items())
+    if isinstance(values, str):
+        return (values,)
+    return None if values is None else tuple(values)
 
 
 def by_column(

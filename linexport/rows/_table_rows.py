@@ -13,7 +13,7 @@ from linexport.errors import DataError
 from linexport.fit import Weighting, WeightsKind
 from linexport.numerics import unit_roundoffs
 from linexport.rows._config import EncodingConfig
-from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
+from linexport.rows._dataset import Dataset, NoRowsError, Rows, finite_rows, require_rows
 from linexport.rows._missing import MissingRules
 from linexport.rows._row_numbers import features_left
 from linexport.rows._weights import check_weights
@@ -113,6 +113,8 @@ class TableRows:
         """
         try:
             yield from self._finite_batches()
+        except NoRowsError:
+            raise
         except DataError as error:
             from linexport.rows._unusable import explained  # with polars
 

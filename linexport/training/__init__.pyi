@@ -3,6 +3,7 @@ from ._solvers import (
     Solver as Solver,
     default_solver as default_solver,
 )
+from ._state import State as State
 from ._train import (
     train as train,
 )

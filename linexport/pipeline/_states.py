@@ -1,0 +1,97 @@
+"""From tables to states, and from states to a proven bundle."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linexport import bundle, tables
+from linexport._files import naming, read_artifact
+from linexport.encoding import Unknown
+from linexport.errors import ConfigError, DataError
+from linexport.least_squares import LeastSquaresConfig
+from linexport.pipeline._config import DataConfig, ExportConfig
+from linexport.pipeline._export import Exported, export
+from linexport.pipeline._train import with_units
+from linexport.rows import ONE, Ranks
+from linexport.training import State, train
+
+if TYPE_CHECKING:
+    from linexport.tables import Dialect, OnRead
+
+__all__ = ["add_up", "fit_states", "write_state"]
+
+
+def add_up(
+    source: Any,
+    *,
+    targets: str | Sequence[str],
+    features: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
+    weights: str | None = None,
+    part: str | None = None,
+    config: DataConfig | None = None,
+    dialect: "Dialect | None" = None,
+    on_read: "OnRead | None" = None,
+    ranks: Ranks = ONE,
+) -> State:
+    """Add up a table as one part; what each is, `State` says.
+
+    Raises:
+        ConfigError, DataError: As `State` and its update.
+    """
+    config = config or DataConfig()
+    if not targets:
+        raise ConfigError("Name the column to predict with --target.")
+    if weights is None and config.weights_kind != "precision":
+        raise ConfigError("The weights' kind is given, but no weights: pass --weights too.")
+    state = State(
+        targets=targets,
+        features=features,
+        exclude=exclude,
+        weights=weights,
+        weights_kind=config.weights_kind,
+        config=config,
+        part=part,
+    )
+    return state.update(source, dialect=dialect, on_read=on_read, ranks=ranks)
+
+
+def write_state(state: State, output: str | Path) -> None:
+    """Write a state to a file, all or nothing.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    tables.write_file(state.to_bytes(), output)
+
+
+def fit_states(
+    paths: Iterable[Path],
+    output: str | Path,
+    *,
+    solver: LeastSquaresConfig | None = None,
+    reference: str | Sequence[str] | Mapping[str, str] | None = None,
+    unknown: Unknown = "error",
+    units: Mapping[str, str] | None = None,
+    config: ExportConfig | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Merge states, fit them, export and prove.
+
+    Raises:
+        ArtifactError: If a file is no state, or damaged.
+        DataError: If two cover the same part, one is missing, or their columns differ.
+        LinexportError: As the steps do: `train`, `export`.
+    """
+    bundle.check_destination(output, overwrite=overwrite)
+    total = State().merge()
+    for path in paths:
+        with naming(path):
+            state = State.from_bytes(read_artifact(path))
+        try:
+            total = total.merge(state)
+        except DataError as error:
+            raise DataError(str(error), source=str(path)) from error
+    rows = with_units(total.rows(reference=reference, unknown=unknown), units or {})
+    fit = train(rows, solver=solver or LeastSquaresConfig())
+    return export(fit, output, config=config, overwrite=overwrite)

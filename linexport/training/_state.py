@@ -1,0 +1,331 @@
+"""State: what least squares needs of some rows, that adds up exactly wherever they lie."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from linexport._files import parsing
+from linexport.columns import named_columns, split_names
+from linexport.encoding import CategoryColumn, Unknown
+from linexport.errors import ConfigError
+from linexport.fit import Fit, WeightsKind
+from linexport.least_squares import LeastSquaresConfig, SummedRows
+from linexport.rows import (
+    ONE,
+    EncodingConfig,
+    NoRowsError,
+    Ranks,
+    Rows,
+    by_column,
+    require_reference,
+    said_of_columns,
+    training_data,
+    training_rows,
+)
+from linexport.tables import Dialect, OnRead, Table, open_table
+from linexport.training._state_bytes import decode, digest, encode
+from linexport.training._state_names import Names
+from linexport.training._state_parts import named_part, require_all
+from linexport.training._summary import OPEN, Counted, Part, Summary, hull, summary_of
+from linexport.training._train import train
+
+_SOURCE = "the state"
+_DIGITS = 16
+"""Of its digest, for the name of a part that has none."""
+
+
+class State:
+    """The sums of some rows, exact, so that they add up to the same bits in any order.
+
+    A state is made for each part of the rows, wherever it lies, and travels as bytes; states are
+    merged in any order, and the fit is that of one process with all rows, to the last bit. Each
+    says which parts it covers, so that none is counted twice.
+
+        states = [State(targets="y", part=f"{k}/2").update(table) for k, table in ...]
+        fit = states[0].merge(states[1]).fit()
+    """
+
+    def __init__(
+        self,
+        *,
+        targets: str | Sequence[str] = (),
+        features: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+        weights: str | None = None,
+        weights_kind: WeightsKind = "precision",
+        config: EncodingConfig | None = None,
+        part: str | None = None,
+    ) -> None:
+        """Begin without rows.
+
+        Args:
+            targets: Columns to predict, of the tables that will come; not needed for arrays.
+            features: Columns to predict from; all others if empty.
+            exclude: Columns to leave aside.
+            weights: The column that weights the rows.
+            weights_kind: What the weights are, as `read_data` takes it.
+            config: What becomes of categories, dates and missing values; levels and fills that
+                depend on all rows are left to the fit, or refused.
+            part: What these rows are called, such as the name of their file. Two of one name do
+                not merge. "3/8" is the third of eight: a fit then needs all eight. If not given,
+                the rows' own digest.
+
+        Raises:
+            ConfigError: If what is asked for depends on all rows.
+        """
+        self._weights, self._weights_kind = weights, weights_kind
+        self._names = {"targets": targets, "features": features, "exclude": exclude}
+        self._config = _refined(config or EncodingConfig())
+        self._part = named_part(part)
+        self._summary = Summary(parts={OPEN: Part(digest="")})
+
+    def update(
+        self,
+        data: Any,
+        target: Any = None,
+        *,
+        dialect: Dialect | None = None,
+        on_read: OnRead | None = None,
+        ranks: Ranks = ONE,
+    ) -> "State":
+        """Add rows to the part, and return this state.
+
+        Args:
+            data: A table, as `open_table` takes it, such as an Arrow record batch; or arrays and
+                whatever else `train` takes.
+            target: Beside an array of features.
+            dialect: How a CSV file is written, if not as most are.
+            on_read: Called as a table is read.
+            ranks: Who adds up together: each its share of a table, to one state on each.
+
+        Raises:
+            DataError: If the rows cannot be used, or their columns are others than before.
+            ConfigError: If the state was merged or read: such a state takes no more rows.
+        """
+        if OPEN not in self._summary.parts:
+            raise ConfigError(
+                "A state that was merged or read takes no more rows: make one for them, and merge."
+            )
+        try:
+            if target is not None or not self._names["targets"]:
+                rows = training_data(data, target)
+                _require_no_reference(rows)
+            else:
+                rows = self._of_table(open_table(data, dialect=dialect, on_read=on_read), ranks)
+            found = summary_of(rows, ranks)
+        except NoRowsError:  # of a table of no rows, whose levels are then unknown
+            return self
+        self._summary = self._summary.plus(found, "the rows")
+        return self
+
+    def merge(self, *others: "State") -> "State":
+        """Return the state of all these rows.
+
+        Raises:
+            DataError: If a part is in two of them, or the columns differ.
+        """
+        total = self._closed()
+        for other in others:
+            total = total.plus(other._closed(), "")  # noqa: SLF001 - its own class
+        return _state(total)
+
+    def subtract(self, other: "State") -> "State":
+        """Return the state without the other's parts: what it would be had they never come.
+
+        Raises:
+            DataError: If one of its parts is not among these, or held other rows.
+        """
+        return _state(self._closed().minus(other._closed(), ""))  # noqa: SLF001 - likewise
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts that it covers, in order."""
+        return tuple(sorted(self._closed().parts))
+
+    @property
+    def num_rows(self) -> int:
+        """Of weight above 0."""
+        counted = self._summary.counted
+        return 0 if counted is None else counted.sums.num_rows
+
+    @property
+    def rows_dropped(self) -> int:
+        """Left out for a missing or non-finite value, as asked."""
+        return self._summary.rows_dropped
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its content, parts included: the same in whatever order they were merged."""
+        return digest(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Return the state as bytes; docs/states.md describes them."""
+        return encode(self._closed())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "State":
+        """Read what `to_bytes` returned; nothing in it is run.
+
+        Raises:
+            ArtifactError: If it is no state, damaged, or from a newer linexport.
+        """
+        with parsing():
+            return _state(decode(bytes(data)))
+
+    def rows(
+        self,
+        *,
+        reference: str | Sequence[str] | Mapping[str, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> SummedRows:
+        """Return what `train` takes of it.
+
+        Args:
+            reference: The level that others are compared with, as `read_data` takes it; if not
+                given, the most frequent of all rows.
+            unknown: What becomes of a level that occurs only when predicting.
+
+        Raises:
+            DataError: If there are no rows, a numbered part is missing, or a level is unknown.
+        """
+        summary = self._closed()
+        require_all(tuple(summary.parts))
+        if summary.counted is None:
+            raise NoRowsError("There are no rows to fit.", source=_SOURCE)
+        return _rows_of(summary, summary.counted, said_of_columns(reference) or (), unknown)
+
+    def fit(
+        self,
+        settings: LeastSquaresConfig | None = None,
+        *,
+        reference: str | Sequence[str] | Mapping[str, str] | None = None,
+        unknown: Unknown = "error",
+    ) -> Fit:
+        """Fit all rows by least squares: the same bits for the same rows, however they came.
+
+        Args:
+            settings: Ridge, intercept, what to do with dependent features.
+            reference: As `rows` takes it.
+            unknown: Likewise.
+
+        Raises:
+            DataError: As `rows`.
+            TrainingError: As `train`.
+        """
+        rows = self.rows(reference=reference, unknown=unknown)
+        return train(rows, solver=settings or LeastSquaresConfig())
+
+    def __repr__(self) -> str:
+        count = len(self.parts)
+        return f"State of {self.num_rows} rows in {count} part{'s'[: count != 1]}"
+
+    def _of_table(self, table: Table, ranks: Ranks) -> Rows:
+        names = {role: split_names(given, table.names) for role, given in self._names.items()}
+        chosen = training_rows(
+            table,
+            targets=names["targets"],
+            features=names["features"] or None,
+            exclude=names["exclude"],
+            weights=self._weights,
+            weights_kind=self._weights_kind,
+            config=self._config,
+        )
+        return chosen if ranks.size == 1 else chosen.share(ranks.rank, ranks.size, ranks.gather)
+
+    def _closed(self) -> Summary:
+        """Return the summary with the part named, so that it is told from others."""
+        summary = self._summary
+        if OPEN not in summary.parts:
+            return summary
+        part = summary.parts[OPEN]
+        if not part.rows and self._part is None:
+            return Summary()
+        found = digest(encode(summary))
+        name = self._part or found[:_DIGITS]
+        counted = summary.counted
+        if counted is not None:
+            counted = replace(counted, ranges={name: counted.ranges[OPEN]})
+        parts = {name: msgspec.structs.replace(part, digest=found)}
+        return Summary(parts=parts, counted=counted)
+
+
+def _state(summary: Summary) -> State:
+    state = State()
+    state._summary = summary  # noqa: SLF001 - its own class
+    return state
+
+
+def _refined(config: EncodingConfig) -> EncodingConfig:
+    """Return how to encode a part, each level a feature.
+
+    Raises:
+        ConfigError: If that depends on rows of other parts.
+    """
+    if config.reference or config.unknown != "error":
+        raise ConfigError(
+            "The reference and what becomes of unknown levels are for the fit of all parts: give "
+            "--reference and --unknown to linexport fit (State.fit)."
+        )
+    if "auto" in (config.categorical or ()):
+        raise ConfigError("A part may not show which columns are categories: name them.")
+    whats = {value.rpartition("=")[2] for value in config.missing}
+    if whats & {"mean", "median"} or config.missing_indicator:
+        raise ConfigError(
+            "What fills missing values of a part must not depend on its rows: fill with zero or "
+            "drop such rows (--missing zero, --missing drop), and without --missing-indicator."
+        )
+    return replace(config, reference=("none",) if config.categorical else None)
+
+
+def _require_no_reference(rows: Rows) -> None:
+    columns = () if rows.encoding is None else rows.encoding.columns
+    for column in columns:
+        if isinstance(column, CategoryColumn) and column.reference is not None:
+            raise ConfigError(
+                f"'{column.name}' has a reference already, which the fit of all parts chooses: "
+                "give the table itself, with State(targets=..., config=...)."
+            )
+
+
+def _rows_of(
+    summary: Summary, counted: Counted, reference: Sequence[str], unknown: Unknown
+) -> SummedRows:
+    names = counted.names
+    used = _compared(counted, reference, unknown)
+    places = names.places_in(used)
+    kept = places[:-1] >= 0
+    minimum, maximum, roundoff = hull(counted)[:, kept]
+    return SummedRows(
+        features=named_columns(used.features, _SOURCE),
+        targets=named_columns(used.targets, _SOURCE),
+        sums=counted.sums.placed(places, used.num_columns + 1),
+        minimum=minimum,
+        maximum=maximum,
+        unit_roundoff=roundoff,
+        source=_SOURCE,
+        rows_dropped=summary.rows_dropped,
+        weighting=used.weighting,
+        encoding=used.encoding,
+        features_named=used.features_named,
+    )
+
+
+def _compared(counted: Counted, reference: Sequence[str], unknown: Unknown) -> Names:
+    """Return the columns with each category's levels compared with one of them.
+
+    Raises:
+        DataError: If that is no level, or there is but one.
+    """
+    names = counted.names
+    of_all, of = by_column(reference, [column.name for column in names.categories], _SOURCE)
+    rows = dict(zip(names.columns_of_features(), counted.counts.tolist(), strict=False))
+    chosen = {}
+    for column in names.categories:
+        level = of.get(column.name)
+        if level is None and "none" not in of_all:
+            level = max(column.levels, key=lambda each: rows.get((column.name, each), 0))
+        require_reference(column, level, _SOURCE)
+        chosen[column.name] = msgspec.structs.replace(column, reference=level, unknown=unknown)
+    return names.with_categories(chosen)

@@ -1,0 +1,193 @@
+"""The columns of a state: what parts must agree on, and how their levels become one set."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport.columns import Column
+from linexport.encoding import CategoryColumn, EncodedColumn, Encoding
+from linexport.errors import DataError
+from linexport.fit import Weighting
+from linexport.rows import Rows, in_order_of_levels
+
+Feature: TypeAlias = tuple[str, str | None]
+"""A column, and the level that is 1; None for a number or a date, and "" where it is missing."""
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rows of a state are made of."""
+
+    features: tuple[str, ...]
+    """D, in the order of the sums; of categories one for each level."""
+    targets: tuple[str, ...]
+    weighting: Weighting | None
+    encoding: Encoding | None
+    """Of the table's columns, without a reference; None where features are its columns."""
+    features_named: bool
+
+    def __post_init__(self) -> None:
+        for name in (*self.features, *self.targets):
+            Column(name=name)
+        if self.encoding is not None and self.encoding.features != self.features:
+            raise ValueError("the features are not those of the encoding")
+
+    @classmethod
+    def of(cls, rows: Rows) -> "Names":
+        """Return those of rows."""
+        return cls(
+            features=tuple(column.name for column in rows.features),
+            targets=tuple(column.name for column in rows.targets),
+            weighting=rows.weighting,
+            encoding=rows.encoding,
+            features_named=rows.features_named,
+        )
+
+    @property
+    def num_columns(self) -> int:
+        """D + K."""
+        return len(self.features) + len(self.targets)
+
+    def columns_of_features(self) -> list[Feature]:
+        """Say what each feature is made of."""
+        if self.encoding is None:
+            return [(name, None) for name in self.features]
+        return [feature for column in self.encoding.columns for feature in _features(column)]
+
+    def places_in(self, other: "Names") -> NDArray[np.intp]:
+        """Return the place in others of each of these columns and of the ones; -1 for none."""
+        places: dict[Feature, int] = {
+            feature: place for place, feature in enumerate(other.columns_of_features())
+        }
+        found = [_place(feature, places) for feature in self.columns_of_features()]
+        rest = range(len(other.features), other.num_columns + 1)
+        return np.array([*found, *rest], dtype=np.intp)
+
+    def with_categories(self, categories: Mapping[str, CategoryColumn]) -> "Names":
+        """Return these with other levels of some columns."""
+        if self.encoding is None:
+            return self
+        columns = tuple(categories.get(c.name, c) for c in self.encoding.columns)
+        encoding = Encoding(columns=columns)
+        return msgspec.structs.replace(self, encoding=encoding, features=encoding.features)
+
+    def without(self, empty: NDArray[np.bool_]) -> "Names":
+        """Return these without the levels that no row has; `empty` has shape (D,)."""
+        gone = {
+            feature
+            for feature, is_gone in zip(self.columns_of_features(), empty, strict=True)
+            if is_gone and feature[1] is not None
+        }
+        if not gone:
+            return self
+        return self.with_categories({c.name: _without(c, gone) for c in self.categories})
+
+    @property
+    def categories(self) -> list[CategoryColumn]:
+        """Columns of levels."""
+        columns = () if self.encoding is None else self.encoding.columns
+        return [column for column in columns if isinstance(column, CategoryColumn)]
+
+
+class United(NamedTuple):
+    """The columns of two states together, and where those of each are; of places, see `Names`."""
+
+    names: Names
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+
+
+def united(first: Names, second: Names, source: str) -> United:
+    """Return the columns of two states, whose levels may differ.
+
+    Raises:
+        DataError: If anything else differs.
+    """
+    _require_same("targets", first.targets, second.targets, source)
+    _require_same("weights", _weights(first), _weights(second), source)
+    if first.encoding is None and second.encoding is None:
+        _require_same("features", first.features, second.features, source)
+        names = first
+    else:
+        _require_same("features", _kinds(first), _kinds(second), source)
+        others = {column.name: column for column in second.categories}
+        names = first.with_categories({c.name: _union(c, others[c.name]) for c in first.categories})
+    named = first.features_named and second.features_named
+    names = msgspec.structs.replace(names, features_named=named)
+    return United(names, first.places_in(names), second.places_in(names))
+
+
+def _features(column: EncodedColumn) -> list[Feature]:
+    if not isinstance(column, CategoryColumn):
+        return [(column.name, None) for _ in column.features]
+    missing = [(column.name, "")] if column.missing == "level" else []
+    return [*((column.name, level) for level in column.featured), *missing]
+
+
+def _place(feature: Feature, places: dict[Feature, int]) -> int:
+    name, level = feature
+    if level is not None and feature not in places:
+        return places.get((name, level.removesuffix(".0")), -1)
+    return places.get(feature, -1)
+
+
+def _without(column: CategoryColumn, gone: set[Feature]) -> CategoryColumn:
+    levels = tuple(level for level in column.levels if (column.name, level) not in gone)
+    missing = column.missing
+    if (column.name, "") in gone:
+        missing = "error"
+    # One level stays, which no row has, where there is nothing but rows that lack a value.
+    return msgspec.structs.replace(column, levels=levels or column.levels[:1], missing=missing)
+
+
+def _union(first: CategoryColumn, second: CategoryColumn) -> CategoryColumn:
+    """Return all levels of both; 7.0 is 7 where both occur, as within one table."""
+    levels = {*first.levels, *second.levels}
+    levels = {x for x in levels if x == x.removesuffix(".0") or x.removesuffix(".0") not in levels}
+    missing = "level" if "level" in (first.missing, second.missing) else first.missing
+    ordered = tuple(sorted(levels, key=in_order_of_levels))
+    return msgspec.structs.replace(first, levels=ordered, missing=missing)
+
+
+def _kinds(names: Names) -> tuple[str, ...]:
+    """Return what must be the same of each column, in words."""
+    if names.encoding is None:
+        return tuple(f"{name} (number)" for name in names.features)
+    return tuple(map(_kind, names.encoding.columns))
+
+
+def _kind(column: EncodedColumn) -> str:
+    if isinstance(column, CategoryColumn):
+        return f"{column.name} (categories)"
+    kept = [f"{field} {value}" for field, value in _settings(column).items()]
+    return f"{column.name} ({', '.join(kept) or 'number'})"
+
+
+def _settings(column: EncodedColumn) -> dict[str, object]:
+    fields = ("fill", "indicator", "origin")
+    found = {field: getattr(column, field, None) for field in fields}
+    return {field: value for field, value in found.items() if value not in (None, False)}
+
+
+def _weights(names: Names) -> tuple[str, ...]:
+    weighting = names.weighting
+    return () if weighting is None else (f"{weighting.column} ({weighting.kind})",)
+
+
+def _require_same(what: str, ours: tuple[str, ...], theirs: tuple[str, ...], source: str) -> None:
+    if ours == theirs:
+        return
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=False) if a != b]
+    if pairs:
+        (a, b), more = pairs[0], ""
+    else:
+        a, b = (f"{len(names)} of them" if names else "none" for names in (ours, theirs))
+        longer = max(ours, theirs, key=len)
+        more = f"; one has '{longer[min(len(ours), len(theirs))]}', the other lacks it"
+    raise DataError(
+        f"States of different {what} cannot be merged: {a} here, {b} there{more}. Make both with "
+        "the same --target, --features, --weights and --categorical.",
+        source=source,
+    )
