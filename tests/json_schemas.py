@@ -14,6 +14,7 @@ from linexport.fit import FitRecord
 from linexport.formats.onnx import OnnxSummary
 from linexport.parity import Certificate, Verdict
 from linexport.predicting import Evaluation, Predicted
+from linexport.reporting import StateDocument
 from linexport.tables import TableLook
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schemas"
@@ -55,6 +56,7 @@ DOCUMENTS = {
     ),
     "inspect-onnx": document("InspectedOnnx", OnnxSummary, kind=Literal["onnx"], path=str),
     "predict": predict_document(),
+    "state": StateDocument,
     "train-and-export": document(
         "Trained",
         Certificate,
@@ -68,7 +70,7 @@ DOCUMENTS = {
     "verify": document("Verified", Certificate, failures=list[str]),
 }
 """By the command, and what it is of where a command has two; `error` is every command's, and
-`export` prints what `train-and-export` does."""
+`export` and `fit` print what `train-and-export` does."""
 
 
 def schemas() -> dict[str, str]:

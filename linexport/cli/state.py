@@ -6,8 +6,11 @@ from typing import Any
 import click
 
 from linexport import pipeline
+from linexport.cli._completion import columns_of
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
+    DATA,
+    WRITTEN,
     Section,
     SettingsCommand,
     dialect_given,
@@ -23,28 +26,37 @@ from linexport.cli._terminal import ReadDisplay, echo
 
 __all__ = ["command"]
 
-_data = option_under("Data")
+_data = option_under(DATA)
 
 
 @click.command(
     "state",
     cls=SettingsCommand,
-    sections=lambda: [Section("Data", pipeline.DataConfig), *table_sections()],
+    sections=lambda: [Section(DATA, pipeline.DataConfig), *table_sections()],
+    example="linexport state day-1.parquet --target price --part 1/30 -o day-1.state",
 )
-@click.argument("tables", nargs=-1, required=True, metavar="TABLE...")
-@names_option("--target", "Columns to predict.", _data)
+@click.argument("tables", nargs=-1, required=True, metavar="TABLE...", type=click.Path())
+@names_option("--target", "Columns to predict.", _data, table="tables")
 @names_option(
-    "--features", "Columns to predict from; all others but the targets if not given.", _data
+    "--features",
+    "Columns to predict from; all others but the targets if not given.",
+    _data,
+    table="tables",
 )
-@names_option("--exclude", "Columns to leave aside.", _data)
-@_data("--weights", help="Column that weights the rows; see --weights-kind.")
+@names_option("--exclude", "Columns to leave aside.", _data, table="tables")
+@_data(
+    "--weights",
+    metavar="NAME",
+    shell_complete=columns_of("tables"),
+    help="Column that weights the rows; see --weights-kind.",
+)
 @_data(
     "--part",
     metavar="NAME",
     help="What these rows are called; two of one name do not merge, and 3/8 says that there are "
     "eight. If not given, their own digest.",
 )
-@click.option(
+@option_under(WRITTEN)(
     "-o",
     "--output",
     required=True,
@@ -70,8 +82,6 @@ def command(
 
     A part can be added up anywhere, and in any order: the fit of all parts is the same to the last
     bit. Started by torchrun, each rank reads its share.
-
-    Exit status: 0 written, 2 misuse, 3 could not be done.
     """
     with collector_patient(), joined_ranks() as ranks, ReadDisplay() as reading:
         with ranks.together():

@@ -8,14 +8,13 @@ from linexport import bundle, tables
 from linexport._files import naming, read_artifact
 from linexport.encoding import Unknown
 from linexport.errors import ConfigError, DataError
-from linexport.least_squares import LeastSquaresConfig
 from linexport.pipeline._config import DataConfig, ExportConfig
 from linexport.pipeline._export import Exported, export
-from linexport.pipeline._train import with_units
 from linexport.rows import ONE, Ranks
-from linexport.training import State, train
+from linexport.training import State
 
 if TYPE_CHECKING:
+    from linexport.least_squares import LeastSquaresConfig
     from linexport.tables import Dialect, OnRead
 
 __all__ = ["add_up", "fit_states", "write_state"]
@@ -69,7 +68,7 @@ def fit_states(
     paths: Iterable[Path],
     output: str | Path,
     *,
-    solver: LeastSquaresConfig | None = None,
+    solver: "LeastSquaresConfig | None" = None,
     reference: str | Sequence[str] | Mapping[str, str] | None = None,
     unknown: Unknown = "error",
     units: Mapping[str, str] | None = None,
@@ -92,6 +91,5 @@ def fit_states(
             total = total.merge(state)
         except DataError as error:
             raise DataError(str(error), source=str(path)) from error
-    rows = with_units(total.rows(reference=reference, unknown=unknown), units or {})
-    fit = train(rows, solver=solver or LeastSquaresConfig())
+    fit = total.fit(solver, reference=reference, unknown=unknown, units=units)
     return export(fit, output, config=config, overwrite=overwrite)

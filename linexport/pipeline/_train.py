@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from linexport import bundle, tables, training
-from linexport.columns import Column, split_names
+from linexport.columns import split_names
 from linexport.errors import ConfigError
 from linexport.fit import Fit, OnEpoch
 from linexport.pipeline._config import DataConfig, ExportConfig, FitConfig
@@ -23,18 +23,16 @@ from linexport.rows import (
     split,
     synthesize,
     training_rows,
+    with_units,
 )
 
 if TYPE_CHECKING:
     from linexport.fit import WeightsKind
-    from linexport.least_squares import SummedRows
     from linexport.rows import TableRows
     from linexport.tables import Dialect, OnRead
     from linexport.training import Solver
 
-RowsWithColumns = TypeVar("RowsWithColumns", "Dataset | TableRows", "SummedRows")
-
-__all__ = ["read_data", "train_and_export", "train_together", "with_units"]
+__all__ = ["read_data", "train_and_export", "train_together"]
 
 
 def read_data(
@@ -196,22 +194,3 @@ def _with_split(fit: Fit, test_fraction: float, seed: int) -> Fit:
     """Record which rows were kept out, so that a report on the table can tell them apart."""
     settings = fit.record.settings | {"test_fraction": test_fraction, "test_seed": seed}
     return replace(fit, record=msgspec.structs.replace(fit.record, settings=settings))
-
-
-def with_units(rows: RowsWithColumns, units: Mapping[str, str]) -> RowsWithColumns:
-    """Return the same rows with units of some columns.
-
-    Raises:
-        ConfigError: If there is no such column.
-    """
-    known = {column.name for column in (*rows.features, *rows.targets)}
-    for name in units:
-        if name not in known:
-            raise ConfigError(f"A unit is given for '{name}', which is neither feature nor target.")
-
-    def measured(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        return tuple(
-            replace(column, unit=units.get(column.name, column.unit)) for column in columns
-        )
-
-    return rows.with_columns(measured(rows.features), measured(rows.targets))

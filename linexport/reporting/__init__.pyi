@@ -5,6 +5,7 @@ from ._certificate import (
     runtime_blocks as runtime_blocks,
 )
 from ._document import (
+    StateDocument as StateDocument,
     bundle_document as bundle_document,
     certificate_document as certificate_document,
     onnx_document as onnx_document,

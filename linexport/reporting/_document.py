@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from linexport.training import State
 
 __all__ = [
+    "StateDocument",
     "bundle_document",
     "certificate_document",
     "onnx_document",
@@ -66,16 +67,25 @@ def onnx_document(path: str, summary: "OnnxSummary") -> dict[str, Any]:
     return {"kind": "onnx", "path": _unicode(path), **msgspec.to_builtins(summary)}
 
 
-def state_document(path: str, state: "State") -> dict[str, Any]:
+class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What `state --json` prints."""
-    return {
-        "kind": "state",
-        "path": _unicode(path),
-        "rows": state.num_rows,
-        "rows_dropped": state.rows_dropped,
-        "parts": list(state.parts),
-        "digest": state.digest,
-    }
+
+    path: str
+    rows: int
+    rows_dropped: int
+    parts: tuple[str, ...]
+    digest: str
+
+
+def state_document(path: str, state: "State") -> StateDocument:
+    """Say what was written."""
+    return StateDocument(
+        path=_unicode(path),
+        rows=state.num_rows,
+        rows_dropped=state.rows_dropped,
+        parts=state.parts,
+        digest=state.digest,
+    )
 
 
 def render(document: Any) -> str:

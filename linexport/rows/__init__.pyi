@@ -21,6 +21,7 @@ from ._inputs import (
     check_test_rows as check_test_rows,
     in_memory as in_memory,
     training_data as training_data,
+    with_units as with_units,
 )
 from ._loaders import (
     Minibatches as Minibatches,

@@ -3,14 +3,16 @@
 N rows, D features, K targets.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, has_masked, tensor_to_numpy
 from linexport.columns import Column, default_columns, named_columns, require_unique
-from linexport.errors import DataError
+from linexport.errors import ConfigError, DataError
 from linexport.numerics import unit_roundoffs
 from linexport.rows._dataset import Dataset, Rows, finite_rows, require_rows
 from linexport.rows._ranks import ONE, Ranks
@@ -19,6 +21,16 @@ from linexport.tables import open_table
 
 if TYPE_CHECKING:
     from linexport.rows._loaders import Minibatches  # they import torch
+
+
+class _WithColumns(Rows, Protocol):
+    """Rows whose columns may say more of themselves."""
+
+    def with_columns(self, features: tuple[Column, ...], targets: tuple[Column, ...]) -> Self:
+        """Return the same rows under other columns."""
+
+
+Described = TypeVar("Described", bound=_WithColumns)
 
 
 def training_data(data: Any, target: Any = None) -> Rows:
@@ -82,6 +94,25 @@ def check_test_rows(test: Dataset, training: Rows) -> None:
             f"{', '.join(theirs)}.",
             source=test.source,
         )
+
+
+def with_units(rows: Described, units: Mapping[str, str]) -> Described:
+    """Return the same rows with units of some columns.
+
+    Raises:
+        ConfigError: If there is no such column.
+    """
+    known = {column.name for column in (*rows.features, *rows.targets)}
+    for name in units:
+        if name not in known:
+            raise ConfigError(f"A unit is given for '{name}', which is neither feature nor target.")
+
+    def measured(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        return tuple(
+            replace(column, unit=units.get(column.name, column.unit)) for column in columns
+        )
+
+    return rows.with_columns(measured(rows.features), measured(rows.targets))
 
 
 def _are_rows(data: Any) -> bool:

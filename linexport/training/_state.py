@@ -23,6 +23,7 @@ from linexport.rows import (
     said_of_columns,
     training_data,
     training_rows,
+    with_units,
 )
 from linexport.tables import Dialect, OnRead, Table, open_table
 from linexport.training._state_bytes import decode, digest, encode
@@ -174,48 +175,34 @@ class State:
         with parsing():
             return _state(decode(bytes(data)))
 
-    def rows(
-        self,
-        *,
-        reference: str | Sequence[str] | Mapping[str, str] | None = None,
-        unknown: Unknown = "error",
-    ) -> SummedRows:
-        """Return what `train` takes of it.
-
-        Args:
-            reference: The level that others are compared with, as `read_data` takes it; if not
-                given, the most frequent of all rows.
-            unknown: What becomes of a level that occurs only when predicting.
-
-        Raises:
-            DataError: If there are no rows, a numbered part is missing, or a level is unknown.
-        """
-        summary = self._closed()
-        require_all(tuple(summary.parts))
-        if summary.counted is None:
-            raise NoRowsError("There are no rows to fit.", source=_SOURCE)
-        return _rows_of(summary, summary.counted, said_of_columns(reference) or (), unknown)
-
     def fit(
         self,
         settings: LeastSquaresConfig | None = None,
         *,
         reference: str | Sequence[str] | Mapping[str, str] | None = None,
         unknown: Unknown = "error",
+        units: Mapping[str, str] | None = None,
     ) -> Fit:
         """Fit all rows by least squares: the same bits for the same rows, however they came.
 
         Args:
             settings: Ridge, intercept, what to do with dependent features.
-            reference: As `rows` takes it.
-            unknown: Likewise.
+            reference: The level that others are compared with, as `read_data` takes it; if not
+                given, the most frequent of all rows.
+            unknown: What becomes of a level that occurs only when predicting.
+            units: Of columns, by name.
 
         Raises:
-            DataError: As `rows`.
+            DataError: If there are no rows, a numbered part is missing, or a level is unknown.
+            ConfigError: If a unit is of no column.
             TrainingError: As `train`.
         """
-        rows = self.rows(reference=reference, unknown=unknown)
-        return train(rows, solver=settings or LeastSquaresConfig())
+        summary = self._closed()
+        require_all(summary.parts)
+        if summary.counted is None:
+            raise NoRowsError("There are no rows to fit.", source=_SOURCE)
+        rows = _rows_of(summary, summary.counted, said_of_columns(reference) or (), unknown)
+        return train(with_units(rows, units or {}), solver=settings or LeastSquaresConfig())
 
     def __repr__(self) -> str:
         count = len(self.parts)

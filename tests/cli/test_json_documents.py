@@ -49,6 +49,10 @@ def test_each_result_is_what_its_schema_says(run, tmp_path, table):
     check("inspect-onnx", run("inspect", "--json", bundle / "model.onnx").output)
     check("verify", run("verify", "--json", bundle).output)
     check("evaluate", run("evaluate", "--json", bundle, table).output)
+    state = ("state", table, "--target", "y", "--json", "-o", tmp_path / "a.state")
+    check("state", run(*state).output)
+    fit = ("fit", tmp_path / "a.state", "--json", "-o", tmp_path / "fitted")
+    check("train-and-export", run(*fit).output)
     check("describe", run("describe", "--json", table).output)
     check("train-and-export", run("export", "--json", bundle, "-o", tmp_path / "again").output)
     predict = ("predict", bundle, table, "--json", "-o")
@@ -122,4 +126,8 @@ def test_every_command_that_prints_a_document_has_a_schema():
         if any("--json" in each.opts for each in command.get_params(click.Context(command)))
     }
     held = {name.removesuffix(".json") for name in schemas()}
-    assert held == (printing - {"export", "inspect"}) | {"inspect-bundle", "inspect-onnx", "error"}
+    assert held == (printing - {"export", "fit", "inspect"}) | {
+        "inspect-bundle",
+        "inspect-onnx",
+        "error",
+    }

@@ -1,0 +1,137 @@
+"""Parts added up by themselves, and fitted together."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+import linexport
+
+COLUMNS = ("--target", "rent", "--weights", "times", "--categorical", "kind")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    """Parts of one table, and the whole of it in another order."""
+    random = np.random.default_rng(3)
+    directory = tmp_path_factory.mktemp("lake")
+    kind = random.choice(["flat", "house", "loft"], 4000)
+    area = 50 + 10 * random.standard_normal(4000)
+    rent = 10 * area + 80 * (kind == "house") + random.standard_normal(4000)
+    table = pl.DataFrame({"area": area, "kind": kind, "times": random.random(4000), "rent": rent})
+    for number, part in enumerate((table[:10], table[10:3000], table[3000:]), start=1):
+        part.write_parquet(directory / f"part-{number}.parquet", row_group_size=300)
+    table.reverse().write_parquet(directory / "whole.parquet", row_group_size=200)
+    return directory
+
+
+@pytest.fixture
+def states(run, lake, tmp_path):
+    """The state of each part."""
+    paths = [tmp_path / f"part-{number}.state" for number in (1, 2, 3)]
+    for number, path in enumerate(paths, start=1):
+        table = lake / f"part-{number}.parquet"
+        outcome = run("state", table, *COLUMNS, "--part", f"{number}/3", "-o", path)
+        assert (outcome.status, outcome.errors) == (0, "")
+    return paths
+
+
+def fitted(run, bundle, *arguments):
+    outcome = run("fit", *arguments, "-o", bundle, "--format", "onnx", "--json")
+    assert outcome.status == 0, outcome.errors
+    return json.loads(outcome.output)
+
+
+def test_parts_give_the_bundle_of_the_whole(run, lake, states, tmp_path):
+    whole = tmp_path / "whole.state"
+    assert run("state", lake / "whole.parquet", *COLUMNS, "-o", whole).status == 0
+    one = fitted(run, tmp_path / "one", *states, "--unit", "area=m²")
+    other = fitted(run, tmp_path / "other", whole, "--unit", "area=m²")
+    assert one.pop("bundle") != other.pop("bundle")
+    assert one == other
+    assert one["rows"] == 4000
+    assert one["verdict"] == "proven"
+    written = [(tmp_path / name / "model.onnx").read_bytes() for name in ("one", "other")]
+    assert written[0] == written[1]
+    columns = linexport.read_bundle(tmp_path / "one").manifest.encoding.columns
+    assert columns[1].levels == ("flat", "house", "loft")
+
+
+def test_the_fit_takes_the_settings_of_least_squares(run, states, tmp_path):
+    fit = fitted(
+        run, tmp_path / "bundle", *states, "--l2", 3, "--no-intercept", "--reference", "kind=loft",
+        "--unknown", "reference",
+    )  # fmt: skip
+    assert fit["settings"] == {"l2": 3.0, "intercept": False, "rank_deficient": "error"}
+    assert list(fit["coefficients"]["rent"]["features"]) == ["area", "kind[flat]", "kind[house]"]
+
+
+def test_state_says_what_it_wrote(run, lake, tmp_path):
+    path = tmp_path / "a.state"
+    command = ("state", lake / "part-1.parquet", lake / "part-2.parquet", *COLUMNS, "-o", path)
+    outcome = run(*command, "--part", "early")
+    assert outcome.output == f"{path}: 3000 rows, part early\n"
+    document = json.loads(run(*command, "--part", "early", "--json").output)
+    state = linexport.State.from_bytes(path.read_bytes())
+    assert document == {
+        "path": str(path), "rows": 3000, "rows_dropped": 0, "parts": ["early"],
+        "digest": state.digest,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("num_ranks", [2, 3])
+def test_torchrun_writes_the_same_bytes(run, lake, tmp_path, num_ranks):
+    alone, together = tmp_path / "alone.state", tmp_path / "together.state"
+    arguments = [str(lake / "whole.parquet"), *COLUMNS, "--part", "all", "-o"]
+    assert run("state", *arguments, alone).status == 0
+    ended = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone",
+            f"--nproc-per-node={num_ranks}", "-m", "linexport", "state", *arguments, together,
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert together.read_bytes() == alone.read_bytes()
+
+
+def test_a_part_given_twice_or_lost_is_one_line(run, states, tmp_path):
+    twice = run("fit", states[0], states[1], states[0], "-o", tmp_path / "bundle")
+    assert twice.status == 3
+    assert f"{states[0]}: The part '1/3' is in both" in twice.only_error
+    lost = run("fit", states[0], states[2], "-o", tmp_path / "bundle")
+    assert lost.status == 3
+    assert lost.only_error == "error: 1 of 3 parts are missing: 2/3. Merge their states too."
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_misuse_and_what_is_no_state_are_one_line(run, lake, tmp_path):
+    table, path = lake / "part-1.parquet", tmp_path / "x.state"
+    cases = {
+        ("fit", table): (3, "this is no state"),
+        ("fit", tmp_path / "nowhere.state"): (3, "No such file"),
+        ("state", table, "-o", path): (2, "Name the column to predict with --target"),
+        ("state", table, "--target", "rnt", "-o", path): (3, "did you mean 'rent'?"),
+        ("state", table, *COLUMNS, "--missing", "mean", "-o", path): (2, "--missing zero"),
+        ("state", table, *COLUMNS, "--reference", "kind=flat", "-o", path): (2, "linexport fit"),
+        ("state", table, *COLUMNS, "--part", "4/3", "-o", path): (2, "no part '4/3'"),
+    }
+    for arguments, (status, message) in cases.items():
+        outcome = run(*arguments)
+        assert (outcome.status, message in outcome.only_error) == (status, True), outcome
+        assert len(outcome.only_error) < 400
+    assert not path.exists()
+
+
+def test_a_cut_or_changed_state_is_refused(run, states, tmp_path):
+    data = states[0].read_bytes()
+    for wrong in (data[:-1], data[: len(data) // 2], data.replace(b"rent", b"tenr")):
+        states[0].write_bytes(wrong)
+        outcome = run("fit", *states, "-o", tmp_path / "bundle")
+        assert outcome.status == 3
+        assert "damaged" in outcome.only_error
