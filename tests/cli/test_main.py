@@ -66,7 +66,10 @@ def test_help_opens_with_an_example_and_ends_with_the_exit_statuses(run, argumen
     assert example[:1] + arguments == example[: len(arguments) + 1]
     last = " ".join(lines[-2:])
     assert re.search(r"Exit status: 0 done, .*2 misuse, 3 could not be done, 130 interrupted", last)
-    judging = [], ["train-and-export"], ["export"], ["verify"]
+    judging = [
+        [],
+        *([name] for name in ("evaluate", "export", "fit", "train-and-export", "verify")),
+    ]
     assert (", 1 " in last) == (arguments in judging)
 
 
