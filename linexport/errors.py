@@ -37,6 +37,7 @@ __all__ = [
     "PrecisionError",
     "TrainingError",
     "UnavailableError",
+    "shortened",
 ]
 
 
@@ -117,3 +118,8 @@ class CoarseWarning(UserWarning):
 
 class ExtrapolationWarning(UserWarning):
     """Rows are predicted outside the range that the model was trained on."""
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """Return what a message repeats of text that may be long, as strangers may send any."""
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from linexport._settings import setting, settings
-from linexport.errors import ArtifactError, ConfigError, UnavailableError
+from linexport.errors import ArtifactError, ConfigError, UnavailableError, shortened
 from linexport.formats._format import Runtime
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class External:
         """The command without the files that it is given, and without their directories."""
         own = [word for word in self.words if not any(p in word for p in (MODEL, INPUT, OUTPUT))]
         short = " ".join(Path(word).name for word in own).replace(",", " ") or "external"
-        return short if len(short) <= _LONGEST // 3 else f"{short[: _LONGEST // 3]}..."
+        return shortened(short, _LONGEST // 3)
 
     def predict(self, features: "FloatArray") -> "FloatArray":
         """Evaluate (N, D) -> (N, K) in a process that ends with it.
@@ -232,4 +232,4 @@ def _lines(file: Path) -> list[str]:
         stream.seek(max(0, file.stat().st_size - 2**14))
         text = _COLOURS.sub("", stream.read().decode(errors="replace"))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in lines]
+    return [shortened(line, _LONGEST) for line in lines]

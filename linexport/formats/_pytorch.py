@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
 from linexport.errors import ArtifactError
-from linexport.formats._format import Format
+from linexport.formats._format import Format, encoded
 from linexport.model import LinearModel
 
 __all__ = [
@@ -167,7 +167,7 @@ def eager(model: LinearModel) -> TorchRuntime:
 
 def extra_files(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return metadata as the extra file that PyTorch's writers take, always written alike."""
-    return {METADATA_RECORD: msgspec.json.encode(dict(metadata), order="deterministic").decode()}
+    return {METADATA_RECORD: encoded(dict(metadata))}
 
 
 def example(load: str, model: LinearModel) -> list[str]:

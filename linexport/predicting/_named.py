@@ -8,10 +8,7 @@ import numpy as np
 from linexport._arrays import Float64Array
 from linexport.columns import listed
 from linexport.encoding import Encoding
-from linexport.errors import DataError
-
-_LONGEST_NAME = 100
-"""Characters of a name that a message repeats: strangers may send any."""
+from linexport.errors import DataError, shortened
 
 
 def array_of(
@@ -47,5 +44,4 @@ def misnamed(row: Mapping[str, Any], names: Sequence[str], source: str, number: 
         return DataError(f"There is no column '{lacking}'; {has}.", source=source, row=number)
     known = set(names)
     unknown = next(name for name in row if name not in known)
-    shown = unknown if len(unknown) <= _LONGEST_NAME else f"{unknown[:_LONGEST_NAME]}..."
-    return DataError(f"'{shown}' is no feature; {has}.", source=source, row=number)
+    return DataError(f"'{shortened(unknown)}' is no feature; {has}.", source=source, row=number)

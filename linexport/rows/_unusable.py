@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from linexport.columns import listed, option
-from linexport.errors import DataError
+from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
 _MOST_SAID = 12
@@ -121,7 +121,7 @@ def _as_days(column: ColumnLook) -> str:
 
 def _what(column: ColumnLook) -> str:
     example = column.examples[0] if column.examples else ""
-    shown = f"'{example}'" if len(example) <= _LONGEST else f"'{example[:_LONGEST]}...'"
+    shown = f"'{shortened(example, _LONGEST)}'"
     if len(column.readings) > 1:
         return f"may have decimal commas or thousands separators ({shown})"
     if column.readings and not column.others and column.kind == "number with a comma":

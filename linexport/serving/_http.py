@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from linexport._arrays import FloatArray
+from linexport.errors import shortened
 
 T = TypeVar("T")
 Header = tuple[str, str]
@@ -111,11 +112,6 @@ def unpacked(body: bytes, most: int) -> bytes:
     if not unpacker.eof or unpacker.unused_data:
         raise Refusal("The compressed body is cut off, or more follows it.")
     return plain
-
-
-def shortened(text: str, most: int = 100) -> str:
-    """Return what a message repeats of a request, which may be long."""
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def decode(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
+from linexport.errors import shortened
 from linexport.serving._http import (
     HEADER_LENGTH,
     OCTETS,
@@ -20,7 +21,6 @@ from linexport.serving._http import (
     Refusal,
     decode,
     encode_json,
-    shortened,
 )
 from linexport.serving._models import ServedModel
 from linexport.serving._request import (

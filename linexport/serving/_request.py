@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
-from linexport.serving._http import Refusal, shortened
+from linexport.errors import shortened
+from linexport.serving._http import Refusal
 from linexport.serving._models import ServedModel
 from linexport.serving._settings import Limits
 

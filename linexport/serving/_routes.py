@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from linexport.errors import shortened
 from linexport.serving import _infer, _openapi, _rows
-from linexport.serving._http import Answer, Ask, Refusal, encode_json, shortened
+from linexport.serving._http import Answer, Ask, Refusal, encode_json
 from linexport.serving._infer import datatype_of
 from linexport.serving._metrics import Metrics
 from linexport.serving._models import ServedModel

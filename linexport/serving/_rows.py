@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from linexport._arrays import FloatArray
+from linexport.errors import shortened
 from linexport.serving._http import (
     ANYTHING,
     Answer,
@@ -15,7 +16,6 @@ from linexport.serving._http import (
     Refusal,
     decode,
     encode_json,
-    shortened,
 )
 from linexport.serving._models import ServedModel
 from linexport.serving._request import require_rows

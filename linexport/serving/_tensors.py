@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
-from linexport.serving._http import Refusal, shortened
+from linexport.errors import shortened
+from linexport.serving._http import Refusal
 from linexport.serving._models import ServedModel
 from linexport.serving._request import (
     BINARY,

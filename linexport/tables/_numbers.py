@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from linexport.encoding import BOOLEANS
-from linexport.errors import DataError
+from linexport.errors import DataError, shortened
 from linexport.tables._dialect import Dialect
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def not_a_number(
 
 def shown(value: str) -> str:
     """Return a value as a message repeats it."""
-    return repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "...")
+    return repr(shortened(value, _LONGEST_SHOWN))
 
 
 def parse_numbers(
