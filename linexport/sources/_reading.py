@@ -22,7 +22,7 @@ __all__ = ["Imported", "exact_function", "read", "read_model", "read_reference"]
 
 _PICKLE = (
     "loading a pickled object runs the code in it: load it in Python, where you know where it "
-    "comes from, and call linexport.export(model, ...) there."
+    "comes from, and pass the model itself to linexport.export or linexport.verify there."
 )
 _PROGRAM = (
     "a torch.export archive is a program, and loading it may run code: pass the state_dict, or the "

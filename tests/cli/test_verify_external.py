@@ -11,6 +11,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from skl2onnx import to_onnx
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import linexport
 
@@ -273,6 +277,23 @@ def test_inputs_of_several_types_are_given_as_float64_that_holds_them_all(
     document = json.loads(outcome.output)
     assert (outcome.status, its(document)["verdict"]) == (0, "consistent"), document["failures"]
     assert {(dtype, file) for _, dtype, file in calls()} == {("float64", "model.onnx")}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_file_of_another_exporter_is_held_to_its_source_in_both(program, calls, tmp_path, dtype):
+    """skl2onnx keeps the scaler in the graph; the source is the pipeline as it was fitted."""
+    random = np.random.default_rng(8)
+    features = random.normal(5, 3, (200, 4))
+    targets = features @ random.normal(size=(4, 2)) + random.normal(size=(200, 2))
+    pipeline = make_pipeline(StandardScaler(), Ridge()).fit(features, targets)
+    path = tmp_path / "pipeline.onnx"
+    path.write_bytes(to_onnx(pipeline, features[:1].astype(dtype)).SerializeToString())
+    right = linexport.verify(path, reference=pipeline, external=program())
+    assert right.verdict == right.runtimes[-1].verdict == "consistent", right.failures
+    assert {given for _, given, _ in calls()} == {np.dtype(dtype).name}
+    pipeline[-1].intercept_ += 1e-3
+    wrong = linexport.verify(path, reference=pipeline, external=program())
+    assert {runtime.verdict for runtime in wrong.runtimes} == {"disagrees"}
 
 
 def test_many_features_are_asked_in_several_calls(bundle, program, calls, tmp_path):
