@@ -44,6 +44,7 @@ def read(
     Raises:
         ModelError: If the names are not those of one linear layer, or the shapes do not fit.
     """
+    _require_no_dump(arrays)
     convert = convert or as_float64
     numbers = {name: convert(array, name) for name, array in _without_prefix(arrays).items()}
     scale = numbers.pop("scale", None)
@@ -71,6 +72,18 @@ def decode(data: bytes) -> Imported:
     """
     numbers = bundle.decode_arrays(data, largest_header=LARGEST_HEADER, narrow=True)
     return read(numbers, source="safetensors")
+
+
+def _require_no_dump(arrays: Mapping[str, Any]) -> None:
+    """Refuse what XGBoost's get_dump writes of gblinear, which is not all that it predicts with."""
+    if list(arrays) != ["bias", "weight"] or not all(isinstance(a, list) for a in arrays.values()):
+        return
+    if arrays["weight"] and not isinstance(arrays["weight"][0], list):
+        raise ModelError(
+            "This is as XGBoost's get_dump writes gblinear: rounded, and without base_score. Write "
+            "booster.save_model('model.json'), and pass that. If it is not XGBoost's, write "
+            '"weight" before "bias".'
+        )
 
 
 def _as_column(size: int) -> str:

@@ -20,7 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 from linexport.encoding import EncodedColumn, Encoding, NumberColumn
 from linexport.errors import ModelError
 from linexport.formats.onnx import graph as onnx_graph
-from linexport.sources._column_transformer import category, feature_columns
+from linexport.sources._cells import feature_columns
+from linexport.sources._one_hot import category
 from linexport.sources._onnx_values import Node
 from linexport.sources._reading import Imported
 
@@ -112,7 +113,7 @@ def read(proto: onnx.ModelProto, evaluate: Callable[[onnx.ModelProto], Imported]
     operators = ", ".join(dict.fromkeys(node.op_type for node in proto.graph.node))
     return replace(
         found,
-        model=found.model.with_columns(feature_columns(encoding), found.model.targets),
+        model=found.model.with_columns(feature_columns(encoding.columns), found.model.targets),
         source=f"ONNX graph of {operators}",
         features_named=True,
         encoding=encoding,

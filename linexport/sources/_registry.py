@@ -9,10 +9,19 @@ from typing import Any, NamedTuple
 
 from linexport.errors import ConfigError
 
-__all__ = ["SOURCES", "Source", "made_by", "register", "source_files"]
+__all__ = [
+    "INTERCEPTS",
+    "SOURCES",
+    "Source",
+    "is_arrays",
+    "is_coefficients",
+    "made_by",
+    "register",
+    "source_files",
+]
 
-R_INTERCEPT = "(Intercept)"
-"""What R calls it among the coefficients."""
+INTERCEPTS = ("(Intercept)", "Intercept", "const")
+"""What R, formulas of Python's and statsmodels call it among the coefficients."""
 
 
 class Source(NamedTuple):
@@ -63,12 +72,23 @@ def source_files() -> str:
     return "; ".join(kinds)
 
 
-def _is_coefficients(thing: Any) -> bool:
-    # R's form has a number for each name, and one of these may be weight.
-    return isinstance(thing, Mapping) and (R_INTERCEPT in thing or not _is_arrays(thing))
+def is_coefficients(thing: Any) -> bool:
+    """Tell coefficients by name, or broom's rows of them, from other things."""
+    if isinstance(thing, list):
+        return bool(thing) and all(isinstance(row, Mapping) for row in thing)
+    if type(thing).__module__.partition(".")[0] == "pandas":
+        return type(thing).__name__ == "Series"
+    # A form with the intercept among them has a number for each name; one of these may be weight.
+    named = isinstance(thing, Mapping) and any(name in thing for name in INTERCEPTS)
+    return named or (isinstance(thing, Mapping) and not (is_arrays(thing) or _is_tensors(thing)))
 
 
-def _is_arrays(thing: Any) -> bool:
+def _is_tensors(thing: Mapping[Any, Any]) -> bool:
+    return bool(thing) and all(made_by("torch")(value) for value in thing.values())
+
+
+def is_arrays(thing: Any) -> bool:
+    """Tell plain arrays by name."""
     return isinstance(thing, Mapping) and any(
         isinstance(name, str) and name.split(".")[-1] == "weight" for name in thing
     )
@@ -76,12 +96,15 @@ def _is_arrays(thing: Any) -> bool:
 
 _ROOM = "linexport.sources"
 SOURCES = [
-    Source(f"{_ROOM}._coefficients", _is_coefficients, (".json",), "names and coefficients"),
+    Source(f"{_ROOM}._coefficients", is_coefficients, (".json",), "names and coefficients"),
     Source(f"{_ROOM}._torch_modules", made_by("torch"), (".pt", ".pth", ".bin"), "a state_dict"),
-    Source(f"{_ROOM}._arrays", _is_arrays, (".safetensors",)),
+    Source(f"{_ROOM}._arrays", is_arrays, (".safetensors",)),
     Source(f"{_ROOM}._onnx", made_by("onnx"), (".onnx",)),
-    Source(f"{_ROOM}._scikit_learn", made_by("sklearn")),
     Source(f"{_ROOM}._statsmodels", made_by("statsmodels")),
+    Source(f"{_ROOM}._xgboost", made_by("xgboost")),
+    Source(f"{_ROOM}._lightgbm", made_by("lightgbm")),
+    # Their estimators are derived from scikit-learn's.
+    Source(f"{_ROOM}._scikit_learn", made_by("sklearn")),
     Source(f"{_ROOM}._reading", made_by("linexport")),
 ]
 """In the order in which they are asked."""

@@ -82,7 +82,7 @@ def test_the_error_budget_holds_over_the_range_that_is_given(run, tmp_path, fit)
         ("model.pkl", b"\x80\x04.", "loading a pickled object runs the code in it"),
         ("model.joblib", b"", "linexport.export(model, ...)"),
         ("model.txt", b"", "the suffix does not say what it holds"),
-        ("fit.json", b'{"intercept": 1}', "missing required field `coefficients`"),
+        ("fit.json", b'{"intercept": 1}', "There are no 'coefficients': write"),
         ("model.onnx", b"no", "not an ONNX file"),
         ("model.safetensors", b"no", "The safetensors file is damaged"),
         ("model.pt", b"no", "not a file of tensors alone"),

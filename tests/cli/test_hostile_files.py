@@ -111,7 +111,7 @@ def test_nested_coefficients_are_refused_in_python_too():
     value = 1.0
     for _ in range(900):
         value = {"a": value}
-    with pytest.raises(linexport.errors.ModelError, match="nested 5 deep"):
+    with pytest.raises(linexport.errors.ModelError, match="nested 6 deep"):
         linexport.read_model({"intercept": 0.0, "coefficients": value})
 
 

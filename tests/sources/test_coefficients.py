@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from agreement import assert_agrees
 
 import linexport
@@ -29,6 +31,13 @@ FORMS = {
     "in a list, as Spark has them":
         '{"intercept": 4.2, "coefficients": [-3.4, 2], "features": ["x2", "x1"]}',
     "flat, as R has them": '{"(Intercept)": 4.2, "x2": -3.4, "x1": 2}',
+    "as R has them without auto_unbox": '{"(Intercept)": [4.2], "x2": [-3.4], "x1": [2]}',
+    "statsmodels' params.to_json()": '{"const": 4.2, "x2": -3.4, "x1": 2}',
+    "params of a formula": '{"Intercept": 4.2, "x2": -3.4, "x1": 2}',
+    "params among others": '{"target": ["y"], "coefficients": {"const": 4.2, "x2": -3.4, "x1": 2}}',
+    "broom's rows":
+        '[{"term": "(Intercept)", "estimate": 4.2, "std.error": 0.1, "statistic": 2, "p.value": 0},'
+        ' {"term": "x2", "estimate": -3.4}, {"term": "x1", "estimate": 2, "conf.low": 1}]',
     "with R's name": '{"coefficients": {"x2": -3.4, "(Intercept)": 4.2, "x1": 2.0}}',
 }  # fmt: skip
 
@@ -91,14 +100,33 @@ def test_a_mapping_is_a_source_with_numpys_numbers_too(tmp_path):
         ("{", "not JSON"),
         (b"\xff\xfe\x00", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[1, 2]", "not an object"),
-        ("{}", "missing required field `intercept`"),
-        ('{"coefficients": {"a": 1}}', "missing required field `intercept`"),
-        ('{"intercept": 1}', "missing required field `coefficients`"),
+        ("[1, 2]", "a list, not an object: write"),
+        ("3", "not an object"),
+        ("{}", "There are no 'coefficients': write"),
+        ('{"coefficients": {"a": 1}}', 'There is no intercept: write "intercept": 0'),
+        ('{"intercept": 1}', "There are no 'coefficients'"),
         ('{"intercept": 1, "coefficients": {}}', "There are no coefficients"),
-        ('{"intercept": 1, "coefficients": {"a": "2"}}', "Expected `float`, got `str`"),
-        ('{"intercept": 1, "coefficients": {"a": true}}', "Expected `float`, got `bool`"),
-        ('{"intercept": 1, "coefficients": {"a": null}}', "Expected `float`, got `null`"),
+        (
+            '{"intercept": 1, "coefficients": {"a": "2"}}',
+            "'a' is text, '2': write the number",
+        ),
+        ('{"intercept": 1, "coefficients": {"a": true}}', "'a' is true or false: write a number"),
+        (
+            '{"intercept": 1, "coefficients": {"a": null}}',
+            "'a' is NA, .* leave 'a' out",
+        ),
+        ('{"(Intercept)": 4.2, "x1": 2, "x2": "NA"}', "coefficient 'x2' is NA"),
+        ('{"(Intercept)": [4.2], "x2": ["NA"]}', "coefficient 'x2' is NA"),
+        (
+            '[{"term": "(Intercept)", "estimate": 1}, {"term": "x2"}]',
+            "coefficient 'x2' is NA",
+        ),
+        ('[{"term": "x2", "estimate": 1}]', "add the row"),
+        ('[{"term": "x2", "estimate": 1, "group": "u"}]', "'group' is no part"),
+        ('{"const": 1, "Intercept": 2, "a": 3}', "two intercepts: Intercept and const"),
+        ('{"intercept": [1, 2], "coefficients": {"a": 1}}', "'intercept' is an array"),
+        ('{"intercept": [1], "coefficients": [[1, 2]]}', "are a matrix: write it as"),
+        ('{"intercept": 1, "coefficients": 3}', "coefficients are int '3'"),
         ('{"intercept": 1, "coefficients": {"a": NaN}}', "NaN is not finite"),
         ('{"intercept": Infinity, "coefficients": {"a": 1}}', "Infinity is not finite"),
         ('{"intercept": 1, "coefficients": {"a": 1e999}}', "'a' is inf; it must be finite"),
@@ -107,11 +135,13 @@ def test_a_mapping_is_a_source_with_numpys_numbers_too(tmp_path):
         ('{"intercept": 1, "intercept": 2, "coefficients": {"a": 1}}', "'intercept' occurs twice"),
         ('{"intercept": 1, "coefficients": [1, 2], "features": ["a", "a"]}', "'a' occurs twice"),
         ('{"intercept": 1, "coefficients": [1, 2], "features": ["a"]}', "need as many names"),
-        ('{"intercept": 1, "coefficients": [1, 2]}', "missing required field `features`"),
-        ('{"intercept": 1, "coefficients": {"a": 1}, "link": "log"}', "unknown field `link`"),
+        (
+            '{"intercept": 1, "coefficients": {"a": 1}, "link": "log"}',
+            "'link' is no part .* leave it",
+        ),
         ('{"intercept": 1, "coefficients": {"": 1}}', "must be printable text"),
         ('{"targets": {}}', "There are no targets"),
-        ('{"targets": {"a": 3}}', "Expected `object`, got `int`"),
+        ('{"targets": {"a": 3}}', "What is given of target 'a' is int '3'"),
         (
             '{"targets": {"u": {"intercept": 1, "coefficients": {"a": 1}},'
             ' "v": {"intercept": 1, "coefficients": {"b": 1}}}}',
@@ -130,7 +160,8 @@ def test_features_in_rs_form_may_be_called_as_arrays_are():
     assert model.feature_names == ("weight", "body.weight", "bias", "mean")
     assert (model.weight.tolist(), model.bias.tolist()) == ([[2, 3, 4, 5]], [1])
     assert linexport.read_model({"weight": 2, "bias": 1}).source == "arrays"
-    with pytest.raises(ModelError, match="Expected `float`, got `array`"):
+    assert linexport.read_model({"const": 1.0, "weight": 2.0}).model.feature_names == ("weight",)
+    with pytest.raises(ModelError, match="coefficient 'weight' is an array"):
         linexport.read_model({"(Intercept)": 1, "weight": [2, 3]})
 
 
@@ -139,3 +170,48 @@ def test_two_intercepts_are_one_too_many():
     source = {"intercept": 1, "coefficients": {"(Intercept)": 2, "a": 3}}
     with pytest.raises(ModelError, match="two intercepts"):
         linexport.read_model(source)
+
+
+def test_what_a_name_stands_for_is_a_feature_beside_an_intercept():
+    model = linexport.read_model({"intercept": 1, "coefficients": {"const": 2, "a": 3}}).model
+    assert (model.feature_names, model.bias.tolist()) == (("const", "a"), [1])
+
+
+def test_a_list_of_coefficients_may_be_given_its_names():
+    source = {"intercept": 1, "coefficients": [2, 3]}
+    assert linexport.read_model(source, features=["a", "b"]).model.feature_names == ("a", "b")
+    assert linexport.read_model(source).model.feature_names == ("x1", "x2")
+
+
+def test_arrays_are_arrays_in_json_too(read):
+    text = '{"weight": [[2.0, -3.4]], "bias": [4.2], "mean": [1, 2]}'
+    model = read(text)
+    assert model.same_numbers(linexport.read_model(json.loads(text)).model)
+    assert (model.weight.tolist(), model.mean.tolist()) == ([[2.0, -3.4]], [1, 2])
+
+
+def test_the_responses_of_broom_are_targets(read):
+    rows = [
+        {"response": response, "term": term, "estimate": place}
+        for response in ("rent", "price")
+        for place, term in enumerate(["(Intercept)", "x1", "x2"])
+    ]
+    model = linexport.read_model(rows).model
+    assert model.same_numbers(read(json.dumps(rows)))
+    assert model.target_names == ("rent", "price")
+    assert model.weight.tolist() == [[1, 2], [1, 2]]
+
+
+def test_a_series_is_a_mapping_and_so_is_one_within():
+    params = pd.Series({"const": 4.2, "x2": -3.4, "x1": 2.0})
+    model = linexport.read_model(params).model
+    assert (model.feature_names, model.bias.tolist()) == (("x2", "x1"), [4.2])
+    within = {"intercept": np.array([4.2]), "coefficients": params.drop("const")}
+    assert linexport.read_model(within).model.same_numbers(model)
+    with pytest.raises(ModelError, match="name of a coefficient must be text, got int '0'"):
+        linexport.read_model({"intercept": 1, "coefficients": pd.Series([2.0])})
+
+
+def test_tensors_of_other_names_are_not_coefficients():
+    with pytest.raises(ModelError, match="Found b, w: a linear model is one weight"):
+        linexport.read_model({"w": torch.ones(3), "b": torch.ones(())})

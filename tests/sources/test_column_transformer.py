@@ -11,7 +11,13 @@ from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    RobustScaler,
+    SplineTransformer,
+    StandardScaler,
+)
 
 import linexport
 from linexport import ExportConfig
@@ -45,6 +51,10 @@ def fitted(transformer, frame, regressor=None):
 
 def one_hot(columns=("kind",), **settings):
     return ("levels", OneHotEncoder(**settings), list(columns))
+
+
+def constant(fill):
+    return SimpleImputer(strategy="constant", fill_value=fill)
 
 
 AREA = ("area", "passthrough", ["area"])
@@ -84,6 +94,13 @@ TAKEN = {
     "scaled levels": [AREA, ("k", make_pipeline(OneHotEncoder(sparse_output=False),
                                                StandardScaler()), ["kind"])],
     "by position": [("n", "passthrough", [0]), ("k", OneHotEncoder(), slice(2, 3))],
+    "filled, encoded and scaled": [
+        ("h", make_pipeline(constant("gas"), OneHotEncoder(sparse_output=False), MinMaxScaler()),
+         HEATING), AREA
+    ],
+    "taken twice": [AREA, ("again", StandardScaler(), ["area"]), one_hot(), ("k", OneHotEncoder(
+        handle_unknown="error"), ["kind"])],
+    "components": [("pca", PCA(1), ["area", "zone"]), one_hot()],
     "left out": [AREA, ("gone", "drop", ["kind", "note"])],
 }  # fmt: skip
 
@@ -149,17 +166,13 @@ def test_remainder_weights_and_a_scaler_behind_it_all(frame, tmp_path):
     )  # fmt: skip
 
 
-def constant(fill):
-    return SimpleImputer(strategy="constant", fill_value=fill)
-
-
 REFUSED = {
     "infrequent": ([one_hot(["zone"], max_categories=2)], "infrequent levels"),
     "infrequent if exist": (
         [one_hot(handle_unknown="infrequent_if_exist")], "handle_unknown='infrequent_if_exist'"
     ),
-    "twice": ([AREA, ("again", StandardScaler(), ["area"])], "'area' twice"),
-    "other": ([("pca", PCA(1), ["area", "zone"])], "A PCA is none of the scalers"),
+    "twice": ([AREA, ("again", SimpleImputer(), ["area"])], "'area' is taken twice"),
+    "other": ([("s", SplineTransformer(), ["area"])], "A SplineTransformer is not affine"),
     "filled late": (
         [("n", make_pipeline(StandardScaler(), SimpleImputer()), ["age"])], "as the first step"
     ),
@@ -168,10 +181,6 @@ REFUSED = {
     "dropped missing": ([one_hot(HEATING, drop=np.array([np.nan], object))], "drop another level"),
     "two names": (
         [("h", make_pipeline(constant("missing"), OneHotEncoder()), HEATING)], "a level 'missing'"
-    ),
-    "scaled fill": (
-        [("h", make_pipeline(constant("gas"), OneHotEncoder(sparse_output=False), MinMaxScaler()),
-          HEATING)], "leave it out"
     ),
 }  # fmt: skip
 
@@ -190,9 +199,9 @@ def test_fractions_are_no_levels(frame):
         linexport.read_model(fitted(ColumnTransformer([one_hot(["zone"])]), frame))
 
 
-def test_columns_without_names_are_refused(frame):
+def test_an_encoding_without_names_is_refused(frame):
     rows = frame[["area", "zone"]].to_numpy()
-    transformer = ColumnTransformer([("n", StandardScaler(), [0])])
+    transformer = ColumnTransformer([("n", SimpleImputer(), [0])])
     pipeline = make_pipeline(transformer, Ridge()).fit(rows, rows[:, 0])
     with pytest.raises(ModelError, match="no names"):
         linexport.read_model(pipeline)

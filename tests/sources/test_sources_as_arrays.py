@@ -86,7 +86,7 @@ def test_names_units_and_ranges_may_be_given():
         ({"a.weight": [1.0], "b.bias": 1.0}, r"Found a\.weight, b\.bias"),
         ({"weight": [1.0], 3: 1.0}, "Found 3, weight"),
         ({"weight": [np.inf]}, r"weight has the value inf at \(0, 0\)"),
-        ({}, "missing required field"),
+        ({}, "There are no 'coefficients'"),
     ],
 )
 def test_what_is_no_model_is_refused(source, said):
