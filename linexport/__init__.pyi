@@ -40,6 +40,7 @@ from .fit import (
     FitRecord as FitRecord,
     FitStatistics as FitStatistics,
     Gradients as Gradients,
+    Leverage as Leverage,
     Metrics as Metrics,
     OptimumDistance as OptimumDistance,
     TargetStatistics as TargetStatistics,
@@ -80,6 +81,7 @@ from .pipeline import (
 )
 from .predicting import (
     Evaluation as Evaluation,
+    Interval as Interval,
     Measured as Measured,
     Predicted as Predicted,
     PredictedPart as PredictedPart,

@@ -22,6 +22,10 @@ from ._parts import (
 from ._predictor import (
     Predictor as Predictor,
 )
+from ._spread import (
+    Interval as Interval,
+    Spread as Spread,
+)
 from ._stream import (
     Predicted as Predicted,
     PredictedPart as PredictedPart,
