@@ -83,11 +83,13 @@ from .predicting import (
     Evaluation as Evaluation,
     Interval as Interval,
     Measured as Measured,
+    Outputs as Outputs,
     Predicted as Predicted,
     PredictedPart as PredictedPart,
     Predictor as Predictor,
     RecordBatchPredictor as RecordBatchPredictor,
     Residuals as Residuals,
+    Spread as Spread,
     TargetEvaluation as TargetEvaluation,
     record_batch_predictor as record_batch_predictor,
 )

@@ -145,7 +145,7 @@ class TargetStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leverage(msgspec.Struct, frozen=True, kw_only=True):
-    """How uncertain predictions are: their variance over s**2 is at_mean + |F'(x - mean)|**2."""
+    """What the variance of predictions is over s**2: `at_mean` + v'v, with v = F'(x - mean)."""
 
     mean: tuple[float, ...]
     """D, feature units; 0 without an intercept."""

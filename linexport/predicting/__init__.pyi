@@ -16,6 +16,7 @@ from ._evaluation import (
     evaluated as evaluated,
     predicted_with_truth as predicted_with_truth,
 )
+from ._outputs import Outputs as Outputs
 from ._parts import (
     write_parts as write_parts,
 )

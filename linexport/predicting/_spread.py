@@ -37,8 +37,9 @@ class Spread:
 
     def around(self, prediction: FloatArray, features: Float64Array, level: float) -> Interval:
         """Return the interval around each prediction (n, K), at features (n, D)."""
-        half = self._half_widths(features, level)
-        ends: Any = np.stack([prediction - half, prediction + half]).astype(prediction.dtype)
+        with np.errstate(over="ignore"):  # far off, an end is infinite
+            half = self._half_widths(features, level)
+            ends: Any = np.stack([prediction - half, prediction + half]).astype(prediction.dtype)
         return Interval(prediction, *ends)
 
     def require(self, level: float) -> None:
