@@ -1,6 +1,6 @@
 """The README's examples, run as a reader would run them.
 
-    python tests/readme_examples.py     writes what they print today into README.md
+    python tests/readme_examples.py [PAGE...]  writes what they print today into README.md, or pages
 
 Console blocks are run line by line, Python blocks as one script, all in one directory. Lines that a
 console block shows after a command are its output.
@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -72,16 +72,17 @@ def _run(
     )
 
 
-def main() -> None:
-    """Rewrite README.md with today's output."""
-    text = README.read_text()
-    with tempfile.TemporaryDirectory() as directory:
-        for example in run_examples(text, Path(directory)):
-            if example.failed:
-                sys.exit(f"This example fails:\n{example.printed}")
-            text = text.replace(f"\n{example.shown}```", f"\n{example.printed}```", 1)
-    README.write_text(text)
+def main(pages: Sequence[str]) -> None:
+    """Rewrite pages, README.md if none is named, with today's output."""
+    for page in map(Path, pages or [README]):
+        text = page.read_text()
+        with tempfile.TemporaryDirectory() as directory:
+            for example in run_examples(text, Path(directory)):
+                if example.failed:
+                    sys.exit(f"{page}: this example fails:\n{example.printed}")
+                text = text.replace(f"\n{example.shown}```", f"\n{example.printed}```", 1)
+        page.write_text(text)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

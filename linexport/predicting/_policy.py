@@ -6,7 +6,7 @@ N rows, D features, K targets.
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -120,10 +120,6 @@ class OutsideRange(msgspec.Struct, frozen=True, kw_only=True):
             column=self.column.name,
             row=self.row,
         )
-
-
-Report: TypeAlias = Callable[[OutsideRange], None]
-"""Is told of rows outside the training range."""
 
 
 class TrainingRange:

@@ -78,12 +78,9 @@ class OrtRuntime:
             ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
             UnavailableError: If the provider is not the one that really runs.
         """
-        # Who has checked does without onnx.
-        from linexport.formats.onnx import graph as onnx_graph
-        from linexport.formats.onnx._running import require_runnable
+        from linexport.formats.onnx import graph as onnx_graph  # who has checked does without onnx
 
-        proto = require_runnable(onnx_graph.check(data))
-        return cls.start(data, onnx_graph.read(proto), **settings)
+        return cls.start(data, onnx_graph.read(onnx_graph.check(data)), **settings)
 
     @classmethod
     def start(
