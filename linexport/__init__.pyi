@@ -40,6 +40,7 @@ from .fit import (
     FitRecord as FitRecord,
     FitStatistics as FitStatistics,
     Gradients as Gradients,
+    Leverage as Leverage,
     Metrics as Metrics,
     OptimumDistance as OptimumDistance,
     TargetStatistics as TargetStatistics,
@@ -80,12 +81,15 @@ from .pipeline import (
 )
 from .predicting import (
     Evaluation as Evaluation,
+    Interval as Interval,
     Measured as Measured,
+    Outputs as Outputs,
     Predicted as Predicted,
     PredictedPart as PredictedPart,
     Predictor as Predictor,
     RecordBatchPredictor as RecordBatchPredictor,
     Residuals as Residuals,
+    Spread as Spread,
     TargetEvaluation as TargetEvaluation,
     record_batch_predictor as record_batch_predictor,
 )

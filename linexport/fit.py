@@ -27,6 +27,7 @@ __all__ = [
     "FitStatistics",
     "Fitness",
     "Gradients",
+    "Leverage",
     "LimitOf",
     "Metrics",
     "OnEpoch",
@@ -143,6 +144,17 @@ class TargetStatistics(msgspec.Struct, frozen=True, kw_only=True):
     bic: float | None
 
 
+class Leverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the variance of predictions is over s**2: `at_mean` + v'v, with v = F'(x - mean)."""
+
+    mean: tuple[float, ...]
+    """D, feature units; 0 without an intercept."""
+    at_mean: float
+    """One over the sum of the rows' weights; 0 without an intercept."""
+    factor: tuple[tuple[float, ...], ...]
+    """The rows of F, lower triangular, up to the diagonal; one over feature units."""
+
+
 class FitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """The fit of all targets."""
 
@@ -158,6 +170,8 @@ class FitStatistics(msgspec.Struct, frozen=True, kw_only=True):
     condition_number: float | None
     """2-norm, of the standardized features; None where they are dependent."""
     targets: dict[str, TargetStatistics]
+    leverage: Leverage | None = None
+    """None with a ridge, dependent features or more than 500, or where it is not known."""
 
 
 LimitOf: TypeAlias = Literal["residuals", "spread", "size"]

@@ -155,6 +155,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
                 )
         for of_target in of_targets.values():
             _require_among(of_target.features, features, "features")
+        if statistics and (leverage := statistics.leverage):
+            lengths = [len(row) for row in leverage.factor]
+            if (len(leverage.mean), lengths) != (len(names), list(range(1, len(names) + 1))):
+                raise BundleError("leverage must have a mean and a row for each feature")
 
     def document(self) -> dict[str, Any]:
         """Return what manifest.json holds."""

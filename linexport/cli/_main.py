@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -89,6 +88,8 @@ class _LazyGroup(click.Group):
 
 def _meant(name: str) -> str:
     """Ask whether a command was meant that is spelt or begins likewise."""
+    from difflib import get_close_matches  # only for whoever has mistyped a name
+
     begun = [known for known in COMMANDS if known.startswith(name)]
     near = begun or get_close_matches(name, COMMANDS)
     return f" Did you mean {' or '.join(near)}?" if near else ""

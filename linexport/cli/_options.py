@@ -141,6 +141,9 @@ verbose_option = option_under(PRINTED)(
 overwrite_option = option_under(WRITTEN)(
     "--overwrite", is_flag=True, help="Replace a bundle that is there."
 )
+graph_output_option = click.option(
+    "--graph-output", metavar="NAME", help="Which output of an ONNX graph that has several."
+)
 
 
 def output_option(**settings: Any) -> Callable[[Command], Command]:

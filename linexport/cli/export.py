@@ -11,6 +11,7 @@ from linexport.cli._options import (
     MODEL,
     SettingsCommand,
     export_sections,
+    graph_output_option,
     json_option,
     made,
     names_option,
@@ -51,6 +52,7 @@ _model = option_under(MODEL)
     help="CSV or Parquet with the features, such as the training data; over its range the error "
     "budget holds.",
 )
+@graph_output_option
 @output_option(required=True)
 @overwrite_option
 @json_option
@@ -62,6 +64,7 @@ def command(
     features: tuple[str, ...],
     target: tuple[str, ...],
     ranges: str | None,
+    graph_output: str | None,
     output: Path,
     overwrite: bool,
     as_json: bool,
@@ -83,6 +86,7 @@ def command(
             targets=_split(target),
             ranges=ranges,
             overwrite=overwrite,
+            graph_output=graph_output,
         )
     echo_exported(exported, as_json=as_json, quiet=quiet, verbose=verbose)
 

@@ -12,6 +12,7 @@ from linexport.cli._options import (
     Section,
     SettingsCommand,
     given,
+    graph_output_option,
     json_option,
     option_under,
     quiet_option,
@@ -48,6 +49,7 @@ def _sections() -> list[Section]:
 @option_under(MODEL)(
     "--trust", is_flag=True, help="Load TorchScript and .pt2 files even if they could run code."
 )
+@graph_output_option
 @json_option
 @quiet_option
 @verbose_option

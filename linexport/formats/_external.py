@@ -128,6 +128,7 @@ class External:
         """
         import numpy as np
 
+        # A graph of another tool has inputs of its own types; float64 holds the numbers of each.
         own = {each.dtype for each in getattr(beside, "inputs", ())} or {model.dtype}
         takes = own.pop() if len(own) == 1 else np.dtype(np.float64)
         runtime = cls(

@@ -6,10 +6,12 @@ Nothing here loads NumPy. N rows, D features, K targets.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 
+from linexport._files import read_artifact
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError
@@ -128,6 +130,14 @@ class Format(ABC):
         Raises:
             ExportError: If the file cannot be written.
         """
+
+    def load(self, path: Path) -> bytes:
+        """Return all that belongs to a file that may be anything.
+
+        Raises:
+            ArtifactError: If it cannot be read.
+        """
+        return read_artifact(path)
 
     @abstractmethod
     def open(self, data: bytes, model: "LinearModel", *, ours: bool) -> Iterator[Runtime]:

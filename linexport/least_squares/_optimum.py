@@ -75,6 +75,10 @@ class Optimum:
     """Shape (D,), ascending: of the correlation matrix of the features."""
     condition_number: float
     """2-norm, of the standardized features; infinite where they are dependent."""
+    spread: Uncertainty
+    """Of the weights over the residual variance, each feature divided by its unit."""
+    exponent: NDArray[np.int32]
+    """Shape (D,): the units, as exponents of two."""
     distance_bound: Float64Array
     """Shape (K,), target units: how far predictions from level, mean and weight are from those of
     the exact optimum of the data, at most, wherever each feature is within its range."""
@@ -139,6 +143,8 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         variance_inflation=inflation,
         gram_eigenvalues=values,
         condition_number=np.inf if len(dependent) else _condition_number(values),
+        spread=spread,
+        exponent=feature_unit,
         distance_bound=_distance_bound(factor, equations, distance, spread, weight, level),
         distance_in_standard_errors=distance / np.where(deviation > 0, deviation, np.nan),
     )

@@ -38,8 +38,11 @@ import numpy as np
 from scipy import special
 
 from linexport.errors import ConfigError
-from linexport.fit import CoefficientStatistics, FitStatistics, TargetStatistics
+from linexport.fit import CoefficientStatistics, FitStatistics, Leverage, TargetStatistics
 from linexport.least_squares._optimum import Optimum
+
+MOST_FEATURES = 500
+"""Whose covariance is kept: more would be megabytes of a manifest that all who predict read."""
 
 
 def fit_statistics(
@@ -72,6 +75,25 @@ def fit_statistics(
             name: _target(optimum, index, feature_names, confidence)
             for index, name in enumerate(target_names)
         },
+        leverage=_leverage(optimum),
+    )
+
+
+def _leverage(optimum: Optimum) -> Leverage | None:
+    """Return what tells the variance of predictions, from the covariance L C L' of the weights."""
+    size, spread = len(optimum.mean), optimum.spread
+    if optimum.l2 or optimum.rank < size or size > MOST_FEATURES:
+        return None
+    root = spread.loadings @ np.linalg.cholesky(spread.core)
+    upper = np.asarray(np.linalg.qr(root.T, mode="r"))
+    upper *= np.where(upper.diagonal() < 0, -1.0, 1.0)[:, None]
+    lower = np.ldexp(upper.T, -optimum.exponent[:, None])
+    if not (np.isfinite(lower).all() and np.isfinite(spread.variances()).all()):
+        return None
+    return Leverage(
+        mean=tuple(optimum.mean.tolist()),
+        at_mean=1 / optimum.weight_sum if optimum.intercept else 0.0,
+        factor=tuple(tuple(row[: place + 1]) for place, row in enumerate(lower.tolist())),
     )
 
 

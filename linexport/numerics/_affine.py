@@ -26,8 +26,8 @@ from linexport.numerics._own_form import Steps
 from linexport.numerics._own_steps import Cast, Columns, Plus, Step, Through, Times
 from linexport.numerics.double_double import DoubleDouble
 
-CHUNK = 2**20
-"""Products held at once: a few tens of megabytes."""
+CHUNK = 2**16
+"""Products held at once: a megabyte or two, which stay in cache. 2**20 took thrice as long."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

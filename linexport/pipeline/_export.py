@@ -74,6 +74,7 @@ def export(
     targets: Sequence[Column | str] = (),
     ranges: Any = None,
     overwrite: bool = False,
+    graph_output: str | None = None,
 ) -> Exported:
     """Write a model as a bundle, once every artifact is proven to predict the same.
 
@@ -88,6 +89,7 @@ def export(
         ranges: A table with the features, such as the training data, over whose range the error
             budget of a model from elsewhere is to hold; without it a range may have to be assumed.
         overwrite: Replace a bundle that is there.
+        graph_output: Which output of an ONNX graph that has several.
 
     Returns:
         The bundle and its proof. If a runtime disagrees nothing is written, and `path` is None.
@@ -103,7 +105,9 @@ def export(
     fit = given if isinstance(given, Fit) else None
     if isinstance(source, Fit) and (features or targets or ranges is not None):
         raise ConfigError("What train returned has its names and ranges; leave them out.")
-    origin = sources.read_model(source, features=features, targets=targets)
+    origin = sources.read_model(
+        source, features=features, targets=targets, graph_output=graph_output
+    )
     if ranges is not None:
         origin = _over_ranges(origin, ranges)
     record = origin.record or _imported(origin)

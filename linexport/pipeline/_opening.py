@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from linexport import bundle, formats, parity
-from linexport._files import naming, parsing, read_artifact
+from linexport._files import naming, parsing
 from linexport.columns import listed
 from linexport.errors import ArtifactError, ConfigError
 
@@ -45,7 +45,8 @@ def opened(given: Any) -> "Bundle | Artifact":
         path = Path(given)
         if bundle.is_bundle(path):
             return bundle.read_bundle(path)
-        return Artifact(path, formats.of_path(path), read_artifact(path))
+        kind = formats.of_path(path)
+        return Artifact(path, kind, kind.load(path))
     if isinstance(given, bundle.Bundle):
         return given
     raise ConfigError(f"A {type(given).__name__} is neither a bundle nor the path of a file.")

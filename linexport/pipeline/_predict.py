@@ -15,6 +15,7 @@ from linexport.pipeline._opening import Artifact, digest_of, opened, predicting_
 
 if TYPE_CHECKING:
     from linexport.encoding import Encoding
+    from linexport.fit import FitRecord
     from linexport.formats import Format
     from linexport.model import LinearModel
     from linexport.predicting import CheckRange, Missing, Predicted, Predictor
@@ -61,6 +62,8 @@ def predict_table(
     output: str | Path,
     *,
     keep: str | Sequence[str] = (),
+    names: str | Sequence[str] = (),
+    interval: float | None = None,
     dialect: "Dialect | None" = None,
     missing: "Missing" = "error",
     part_format: Literal["csv", "tsv", "parquet"] | None = None,
@@ -79,6 +82,10 @@ def predict_table(
             directory (one that is there, or text that ends in /) for a part for each file.
         keep: Columns of the table to hand on. A name that is no column is taken as several with
             commas between them.
+        names: Of the predictions' columns, one for each target. If not given those of the targets,
+            or predicted_NAME beside a column that is kept.
+        interval: The probability with which the truth of a row lies between two columns more, named
+            NAME_lower and NAME_upper, which follow each prediction.
         dialect: How a CSV file is written, if not as most are; how that was that the model was
             trained on does not matter.
         missing: Whether a missing value is an error, or makes its row be predicted as NaN.
@@ -95,15 +102,18 @@ def predict_table(
         DataError: If the table cannot be used; nothing is left of the output then, or of the part
             that could not be written.
         ArtifactError: As `load`.
+        ModelError: If the fit does not know its uncertainty, and intervals are asked for.
         ConfigError: As `load`; or if a setting is outside what it may be, or the output is a table
             that is read, or a bundle.
     """
-    predicting.PredictConfig(
+    config = predicting.PredictConfig(
         missing=missing,
         part_format=part_format,
         resume=resume,
         check_range=check_range,
         num_threads=num_threads,
+        names=((names,) if isinstance(names, str) else tuple(names)) or None,
+        interval=interval,
     )
     directory = _directory(output)
     if directory is None and (resume or part_format):
@@ -120,6 +130,8 @@ def predict_table(
             used.predictor(num_threads, check_range),
             output,
             keep=kept,
+            names=config.names or (),
+            interval=interval,
             missing=missing,
             batches=batches,
         )
@@ -131,6 +143,8 @@ def predict_table(
         artifact_sha256=digest_of(used.artifact, used.encoding),
         suffix=part_format and f".{part_format}",
         keep=kept,
+        names=config.names or (),
+        interval=interval,
         missing=missing,
         resume=resume,
     )
@@ -158,6 +172,8 @@ class _Used(NamedTuple):
     coarse: str = ""
     """Why it is too coarse, in a sentence; empty where it is not, or that is not known."""
     encoding: "Encoding | None" = None
+    record: "FitRecord | None" = None
+    """How it was fitted, where that is known."""
 
     @property
     def inputs(self) -> "Encoding | tuple[str, ...]":
@@ -175,7 +191,10 @@ class _Used(NamedTuple):
         with naming(self.path):  # loads onnxruntime: see `_begun`
             engine = self.format.engine(self.artifact, num_threads=num_threads, provider=provider)
         columns = self.model.features, self.model.targets
-        return predicting.Predictor(engine, *columns, check_range, self.encoding)
+        spread = None
+        if self.record is not None:
+            spread = predicting.Spread(self.record, self.model.target_names)
+        return predicting.Predictor(engine, *columns, check_range, self.encoding, spread)
 
 
 def _begun(
@@ -201,7 +220,9 @@ def _used(given: Any) -> _Used:
     if not isinstance(found, Artifact):
         kind, data = predicting_artifact(found)
         stated = found.manifest
-        return _Used(found.path, found.model, kind, data, stated.coarse, stated.encoding)
+        return _Used(
+            found.path, found.model, kind, data, stated.coarse, stated.encoding, stated.record
+        )
     path, kind, data = found
     if not kind.predicts:
         raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")

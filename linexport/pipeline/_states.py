@@ -43,13 +43,20 @@ def add_up(
         raise ConfigError("Name the column to predict with --target.")
     if weights is None and config.weights_kind != "precision":
         raise ConfigError("The weights' kind is given, but no weights: pass --weights too.")
+    if config.reference or config.unknown != "error" or config.missing_indicator:
+        raise ConfigError(
+            "What depends on all rows is for the fit: give --reference and --unknown to linexport "
+            "fit, and leave --missing-indicator out."
+        )
     state = State(
         targets=targets,
         features=features,
         exclude=exclude,
         weights=weights,
         weights_kind=config.weights_kind,
-        config=config,
+        categorical=config.categorical,
+        missing=config.missing,
+        date=config.date,
         part=part,
     )
     return state.update(source, dialect=dialect, on_read=on_read, ranks=ranks)

@@ -51,6 +51,7 @@ def verify(
     accept_coarse: bool = False,
     external: str | Sequence[str] | None = None,
     external_timeout: float = 60.0,
+    graph_output: str | None = None,
 ) -> Certificate:
     """Check every artifact of a bundle, or a single one, against its reference model.
 
@@ -66,6 +67,7 @@ def verify(
             `{output}`, .npy files of features and predictions, and `{model}`, the artifact; of a
             bundle its model.onnx, or its first where there is none. It is run without a shell.
         external_timeout: Seconds that such a command may take at a time.
+        graph_output: Which output of an ONNX graph that has several.
 
     Returns:
         The verdict and what it rests on; `certificate.require()` raises where it is negative.
@@ -79,7 +81,7 @@ def verify(
     probes = ProbeConfig(probe_rows=probe_rows, probe_seed=probe_seed, accept_coarse=accept_coarse)
     commands = (external,) if isinstance(external, str) else tuple(external or ())
     own = ExternalConfig(external=commands or None, external_timeout=external_timeout)
-    found = opened(given)
+    found = _with_one_output(opened(given), graph_output)
     opener = with_external(partial(open_judged, trust=trust), found, own)
     with naming(found.path):
         if isinstance(found, Bundle):
@@ -97,6 +99,21 @@ def verify(
             fitness = fitness_of(found.model, manifest.record, manifest.error_budget)
             return certificate.judged(fitness, accept_coarse=accept_coarse)
         return _judged(found, _reference(found, reference), probes, opener)
+
+
+def _with_one_output(found: Bundle | Artifact, output: str | None) -> Bundle | Artifact:
+    """Return an artifact of one output alone.
+
+    Raises:
+        ArtifactError: If it is damaged or hostile.
+        ConfigError: If there is no such output, or several and none is named.
+    """
+    if isinstance(found, Artifact) and isinstance(found.format, onnx.Onnx):
+        with naming(found.path), parsing():
+            return found._replace(data=found.format.selected(found.data, output))
+    if output is not None:
+        raise ConfigError(f"{found.path}: only an ONNX file has outputs to choose from.")
+    return found
 
 
 def _judged(

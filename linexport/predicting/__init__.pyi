@@ -16,11 +16,16 @@ from ._evaluation import (
     evaluated as evaluated,
     predicted_with_truth as predicted_with_truth,
 )
+from ._outputs import Outputs as Outputs
 from ._parts import (
     write_parts as write_parts,
 )
 from ._predictor import (
     Predictor as Predictor,
+)
+from ._spread import (
+    Interval as Interval,
+    Spread as Spread,
 )
 from ._stream import (
     Predicted as Predicted,

@@ -13,9 +13,9 @@ import pyarrow as pa
 from linexport.columns import require_known
 from linexport.errors import DataError
 from linexport.predicting._config import Missing
+from linexport.predicting._outputs import Outputs, outputs_of
 from linexport.predicting._policy import check_missing
 from linexport.predicting._predictor import Predictor
-from linexport.predicting._stream import check_kept
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
@@ -26,6 +26,7 @@ class RecordBatchPredictor:
 
     predictor: Predictor
     keep: tuple[str, ...]
+    outputs: Outputs
     missing: Missing
 
     def __call__(self, rows: Rows) -> Rows:
@@ -36,12 +37,12 @@ class RecordBatchPredictor:
                 is not there or one of two of that name; or if the rows are no pyarrow ones.
         """
         _require_once(self.predictor.column_names + self.keep, rows)
-        prediction = self.predictor.predict(
-            rows.select(self.predictor.column_names), missing=self.missing
+        values = self.outputs.of_table(
+            self.predictor, rows.select(self.predictor.column_names), missing=self.missing
         )
         columns = [rows.column(name) for name in self.keep]
-        columns += [pa.array(of_target) for of_target in prediction.T]
-        return type(rows).from_arrays(columns, names=[*self.keep, *self.predictor.target_names])
+        columns += [pa.array(column) for column in values.T]
+        return type(rows).from_arrays(columns, names=[*self.keep, *self.outputs.columns])
 
 
 def _require_once(wanted: Sequence[str], rows: Any) -> None:
@@ -61,6 +62,8 @@ def record_batch_predictor(
     predictor: Predictor,
     *,
     keep: str | Sequence[str] = (),
+    names: str | Sequence[str] = (),
+    interval: float | None = None,
     missing: Missing = "error",
 ) -> RecordBatchPredictor:
     """Return a function that predicts for the rows of a pyarrow.RecordBatch, or of a Table.
@@ -71,15 +74,19 @@ def record_batch_predictor(
 
     Args:
         predictor: What `linexport.load` returns.
-        keep: Columns, or the one, to hand on before the predictions, which are named after the
-            targets.
+        keep: Columns, or the one, to hand on before the predictions.
+        names: Of the predictions. If not given those of the targets, or predicted_NAME beside a
+            column that is kept.
+        interval: The probability with which the truth lies between two columns more, after each.
         missing: Whether a missing feature is an error, or makes its row be predicted as NaN.
 
     Raises:
-        DataError: If a column is kept twice, or under the name of a target.
-        ConfigError: If missing is neither.
+        DataError: If a column is kept twice, or has the name of another.
+        ConfigError: If missing is neither, or names or interval cannot be.
+        ModelError: If the fit does not know its uncertainty.
     """
     check_missing(missing)
     kept = (keep,) if isinstance(keep, str) else tuple(keep)
-    check_kept(kept, predictor.target_names, "keep")
-    return RecordBatchPredictor(predictor, kept, missing)
+    named = (names,) if isinstance(names, str) else tuple(names)
+    outputs = outputs_of(predictor, kept, names=named, interval=interval, source="keep")
+    return RecordBatchPredictor(predictor, kept, outputs, missing)

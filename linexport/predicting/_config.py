@@ -25,6 +25,21 @@ class PredictConfig:
         flag="--threads",
         help="Of onnxruntime, at most all cores; reading and writing take others.",
     )
+    names: tuple[str, ...] | None = setting(
+        default=None,
+        flag="--name",
+        metavar="NAME",
+        help="Of the prediction's column, once for each target; if not given the target's, or "
+        "predicted_TARGET beside a column that is kept.",
+    )
+    interval: float | None = setting(
+        default=None,
+        above=0,
+        below=1,
+        metavar="LEVEL",
+        help="Add columns NAME_lower and NAME_upper, between which the truth lies with this "
+        "probability, where the fit knows its uncertainty.",
+    )
     missing: Missing = setting(
         default="error",
         help="What to do with a row that lacks a value: stop, or predict it as NaN.",

@@ -1,4 +1,4 @@
-"""Rows as mappings of names to values, as they come over HTTP."""
+"""What has names: tables, and rows as mappings of names to values, as they come over HTTP."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +9,21 @@ from linexport._arrays import Float64Array
 from linexport.columns import listed
 from linexport.encoding import Encoding
 from linexport.errors import DataError, shortened
+
+_LARGEST_EXACT = 2**53
+"""Integers up to here are float64 numbers: on their way to float32 they are rounded once."""
+
+
+def is_table(features: Any) -> bool:
+    """Tell by the Arrow PyCapsule interface, which a polars LazyFrame does without."""
+    return hasattr(features, "__arrow_c_stream__") or hasattr(features, "collect_schema")
+
+
+def is_exact(value: Any) -> bool:
+    """Tell whether a value is one number that float64 holds."""
+    if isinstance(value, int | np.integer):
+        return abs(int(value)) <= _LARGEST_EXACT
+    return isinstance(value, float | np.float32)
 
 
 def array_of(

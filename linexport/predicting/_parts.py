@@ -16,12 +16,12 @@ import msgspec
 
 from linexport.errors import ConfigError, DataError
 from linexport.predicting._config import Missing
+from linexport.predicting._outputs import outputs_of
 from linexport.predicting._policy import check_missing
 from linexport.predicting._predictor import Predictor
 from linexport.predicting._stream import (
     Predicted,
     PredictedPart,
-    check_kept,
     require_no_input,
     write_batches,
 )
@@ -38,6 +38,8 @@ class _Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     input_bytes: int
     input_modified_ns: int
     keep: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    interval: float | None = None
     missing: str
     check_range: str
     dialect: str
@@ -71,6 +73,8 @@ def write_parts(
     artifact_sha256: str,
     suffix: str | None = None,
     keep: Sequence[str] = (),
+    names: Sequence[str] = (),
+    interval: float | None = None,
     missing: Missing = "error",
     resume: bool = False,
 ) -> Predicted:
@@ -83,21 +87,25 @@ def write_parts(
         artifact_sha256: Of the artifact that predicts and the encoding, in hexadecimal.
         suffix: .csv, .tsv or .parquet; that of each file if not given.
         keep: As in `write_predictions`.
+        names: As in `write_predictions`.
+        interval: As in `write_predictions`.
         missing: As in `write_predictions`.
         resume: Leave parts as they are that were made of the same file, by the same artifact, with
-            the same `keep`, `missing`, `check_range` and dialect, and have not been changed since.
+            the same settings and dialect, and have not been changed since.
 
     Raises:
         DataError, ConfigError: As `write_predictions`. Parts before the one at fault are done then.
     """
     check_missing(missing)
-    check_kept(keep, predictor.target_names, table.source)
+    outputs = outputs_of(predictor, keep, names=names, interval=interval, source=table.source)
     plans = _plan(
         table,
         directory,
         suffix,
         artifact_sha256=artifact_sha256,
         keep=tuple(keep),
+        names=tuple(names),
+        interval=interval,
         missing=missing,
         check_range=predictor.check_range,
         dialect=repr(table.dialect),
@@ -110,7 +118,7 @@ def write_parts(
         with closing(rest.batches_and_ends(predictor.inputs, keep)) as batches:
             for plan in pending:
                 of_file = cast("Iterator[Batch]", iter(batches.__next__, None))  # up to its end
-                predicted = write_batches(of_file, predictor, plan.output, missing=missing)
+                predicted = write_batches(of_file, predictor, plan.output, outputs, missing=missing)
                 parts[plan.file] = _recorded(plan, predicted)
     return _together([parts[plan.file] for plan in plans])
 

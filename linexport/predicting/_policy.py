@@ -6,7 +6,7 @@ N rows, D features, K targets.
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -120,6 +120,10 @@ class OutsideRange(msgspec.Struct, frozen=True, kw_only=True):
             column=self.column.name,
             row=self.row,
         )
+
+
+Report: TypeAlias = Callable[[OutsideRange], None]
+"""Is told of rows outside the training range."""
 
 
 class TrainingRange:

@@ -3,11 +3,11 @@
 N rows, D features, K targets.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +18,23 @@ from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.formats import BoundRow, Engine
 from linexport.predicting._config import CheckRange, Missing
-from linexport.predicting._named import array_of
+from linexport.predicting._interval import interval_of
+from linexport.predicting._named import array_of, is_exact, is_table
 from linexport.predicting._policy import (
     Faults,
     Given,
     OutsideRange,
+    Report,
     TrainingRange,
     all_finite,
     check_missing,
     check_mode,
     warn,
 )
+from linexport.predicting._spread import Interval, Spread
 
 if TYPE_CHECKING:
     from linexport.tables import Batch
-
-
-Report: TypeAlias = Callable[[OutsideRange], None]
-"""Is told of rows outside the training range."""
-
-_LARGEST_EXACT = 2**53
-"""Integers up to here are float64 numbers: on their way to float32 they are rounded once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +69,8 @@ class Predictor:
     ExtrapolationWarning, or refused."""
     encoding: Encoding | None = None
     """What makes the features of a table's columns; None where they are its columns."""
+    spread: Spread | None = field(default=None, repr=False)
+    """What the fit says of the truth around its predictions; None where no fit is known."""
     feature_names: tuple[str, ...] = field(init=False, repr=False)
     """D names."""
     column_names: tuple[str, ...] = field(init=False, repr=False)
@@ -146,11 +144,30 @@ class Predictor:
             return self.predict_array(features, missing=missing)
         if isinstance(features, Mapping) and (row := self._one_row(features)) is not None:
             return self.predict_array(row, missing=missing, source=type(features).__name__)
-        if isinstance(features, Mapping) or _is_table(features):
+        if isinstance(features, Mapping) or is_table(features):
             return self._predict_table(features, missing)
         from linexport.rows import as_array
 
         return self.predict_array(as_array(features, "features"), missing=missing)
+
+    def predict_interval(
+        self, features: Any, *, level: float = 0.95, missing: Missing = "error"
+    ) -> Interval:
+        """Predict, and say where the truth of such a new row lies, with a probability.
+
+        Args:
+            features: As `predict`.
+            level: The probability.
+            missing: As `predict`.
+
+        Returns:
+            Prediction, lower and upper end, each (N, K), in the runtime's dtype, target units.
+
+        Raises:
+            DataError, ConfigError: As `predict`.
+            ModelError: If the fit does not know its uncertainty.
+        """
+        return interval_of(self, features, level, missing)
 
     def predict_array(
         self,
@@ -296,7 +313,7 @@ class Predictor:
         if self.encoding is not None:
             return None
         numbers = [values.get(name) for name in self.feature_names]
-        return np.array([numbers], np.float64) if all(map(_is_exact, numbers)) else None
+        return np.array([numbers], np.float64) if all(map(is_exact, numbers)) else None
 
     def _judged(self, given: Given, missing: Missing, report: Report) -> FloatArray:
         """Return the prediction, or what becomes of it under the policy.
@@ -327,15 +344,3 @@ class Predictor:
                 f"and {len(self.targets)} targets; the artifact is not of this model."
             )
         return prediction
-
-
-def _is_table(features: Any) -> bool:
-    """Tell by the Arrow PyCapsule interface, which a polars LazyFrame does without."""
-    return hasattr(features, "__arrow_c_stream__") or hasattr(features, "collect_schema")
-
-
-def _is_exact(value: Any) -> bool:
-    """Tell whether a value is one number that float64 holds."""
-    if isinstance(value, int | np.integer):
-        return abs(int(value)) <= _LARGEST_EXACT
-    return isinstance(value, float | np.float32)

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from linexport.errors import ConfigError, DataError
+from linexport.errors import ConfigError
 from linexport.predicting._config import Missing
+from linexport.predicting._outputs import Outputs, outputs_of
 from linexport.predicting._policy import OutsideRange, check_missing, warn
 from linexport.predicting._predictor import Predictor
 from linexport.tables import (
@@ -52,6 +53,8 @@ def write_predictions(
     output: str | Path,
     *,
     keep: Sequence[str] = (),
+    names: Sequence[str] = (),
+    interval: float | None = None,
     missing: Missing = "error",
     batches: Generator[Batch, None, None] | None = None,
 ) -> Predicted:
@@ -65,42 +68,28 @@ def write_predictions(
         predictor: The model.
         output: A file ending in .csv, .tsv or .parquet, or `-` for CSV on standard output. A file
             is replaced at the end, all or nothing.
-        keep: Columns to hand on before the predictions, which are named after the targets. From
-            CSV they are text, and stay as they are written there: 007 is 007.
+        keep: Columns to hand on before the predictions. From CSV they are text, and stay as they
+            are written there: 007 is 007.
+        names: Of the predictions' columns; as in `outputs_of` if not given.
+        interval: The probability with which the truth lies between two columns more, after each.
         missing: Whether a missing feature is an error, or makes its row be predicted as NaN.
         batches: What `table.batches` returned for the features and kept columns, if reading has
             begun already.
 
     Raises:
-        DataError: If a column is unknown, or kept under the name of a target; at the first row that
-            is malformed or cannot be predicted; or if the output cannot be written.
+        DataError: If a column is unknown, or has the name of another that is written; at the first
+            row that is malformed or cannot be predicted; or if the output cannot be written.
+        ModelError: If there are no intervals.
         ConfigError: If the output's name or missing is none of these, or the output is a file of
             the table.
     """
     check_missing(missing)
-    check_kept(keep, predictor.target_names, table.source)
+    outputs = outputs_of(predictor, keep, names=names, interval=interval, source=table.source)
     check_output(output)
     if str(output) != "-":
         require_no_input([Path(output)], table.files)
     with closing(batches or table.batches(predictor.inputs, keep)) as rows:
-        return write_batches(rows, predictor, output, missing=missing)
-
-
-def check_kept(keep: Sequence[str], targets: Sequence[str], source: str) -> None:
-    """Refuse columns that cannot be handed on, before a row is read.
-
-    Raises:
-        DataError: If one is kept twice, or under the name of a target.
-    """
-    for position, name in enumerate(keep):
-        if name in targets:
-            raise DataError(
-                "It cannot be kept, because the predictions have its name; rename it in the input.",
-                source=source,
-                column=name,
-            )
-        if name in keep[:position]:
-            raise DataError("It is to be kept twice.", source=source, column=name)
+        return write_batches(rows, predictor, output, outputs, missing=missing)
 
 
 def require_no_input(outputs: Iterable[Path], files: Sequence[File]) -> None:
@@ -120,6 +109,7 @@ def write_batches(
     batches: Iterable[Batch],
     predictor: Predictor,
     output: str | Path,
+    outputs: Outputs,
     *,
     missing: Missing,
 ) -> Predicted:
@@ -130,11 +120,11 @@ def write_batches(
     def predicted() -> Iterator[WrittenRows]:
         nonlocal num_rows, num_without
         for batch in batches:
-            prediction = predictor.predict_batch(batch, missing=missing, report=outside.append)
+            values = outputs.of_batch(predictor, batch, missing=missing, report=outside.append)
             num_rows += batch.num_rows
             if missing == "nan":
-                num_without += int(np.isnan(prediction).any(axis=1).sum())
-            yield batch.kept_and(predictor.target_names, prediction)
+                num_without += int(np.isnan(values).any(axis=1).sum())
+            yield batch.kept_and(outputs.columns, values)
 
     num_written = write_table(predicted(), output)
     if outside:

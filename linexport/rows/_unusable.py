@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from linexport.columns import listed, option
+from linexport.encoding import MISSING
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
@@ -63,11 +64,20 @@ def unusable(
     lacking = [
         column.name
         for column in found_in.columns
-        if column.name in refused and column.missing and column.is_usable
+        if column.name in refused
+        and (_is_misspelt(column) or (column.missing and (column.is_usable or column.readings)))
     ]
     levels = [column.name for column in found if column.is_category and column.missing]
+    has_missing = any(
+        column.missing and column.kind == "number"
+        for column in found_in.columns
+        if column.name in wanted
+    )
     remedies = ", and ".join(
-        [*_remedies(found, found_in.readings, targets), *_filled(lacking, levels)],
+        [
+            *_remedies(found, found_in.readings, targets, has_missing=has_missing),
+            *_filled(lacking, levels),
+        ]
     )
     how = f"linexport describe {shlex.quote(found_in.source)}"
     return DataError(
@@ -82,23 +92,56 @@ def _is_but_one_value(column: ColumnLook) -> bool:
 
 
 def _remedies(
-    found: Sequence[ColumnLook], readings: Sequence[str], targets: Sequence[str]
+    found: Sequence[ColumnLook],
+    readings: Sequence[str],
+    targets: Sequence[str],
+    *,
+    has_missing: bool,
 ) -> Iterator[str]:
     """Yield what to do about columns: how all can be read that can be, and what else."""
     numbers = [column.name for column in found if readings and column.readings]
     others = [column for column in found if column.name not in numbers]
     if numbers:
         yield f"read {listed(numbers)} with {' or '.join(readings)}"
-    if is_target := [column.name for column in others if column.name in targets]:
-        yield f"choose another target than '{is_target[0]}'"
+    mixed = [c for c in others if c.kind == "number" and c.others]
+    if len(mixed) > 1:
+        units = listed([column.examples[0] for column in mixed])
+        yield f"if the first row says units ({units}) leave it out with --skip-rows-after-header 1"
+        others = [column for column in others if column not in mixed or column.others > 1]
+    if is_target := [column for column in others if column.name in targets]:
+        yield f"choose another target than '{is_target[0].name}'"
     others = [column for column in others if column.name not in targets]
     if categories := [column.name for column in others if column.is_category]:
         yield f"take categories as such with {option('--categorical', categories)}"
     if dates := [said for column in others if (said := _as_days(column))]:
         yield f"take dates as days with {' '.join(dates)}"
-    excluded = [c.name for c in others if not c.is_category and not _as_days(c)]
+    if misspelt := [column for column in others if _is_misspelt(column)]:
+        yield _taken_for_none(misspelt, has_missing=has_missing)
+    excluded = [
+        column.name
+        for column in others
+        if not (column.is_category or _as_days(column) or _is_misspelt(column))
+    ]
     if excluded:
         yield f"leave out what is no feature with {option('--exclude', excluded)}"
+
+
+def _is_misspelt(column: ColumnLook) -> bool:
+    """Tell numbers but for a few values, or for one that is repeated."""
+    is_one = column.others <= len(column.examples) or len(set(column.examples)) == 1
+    return column.kind == "number" and column.others > 0 and not column.readings and is_one
+
+
+def _taken_for_none(columns: Sequence[ColumnLook], *, has_missing: bool) -> str:
+    """Say how a column is kept whose few other values are no numbers."""
+    values = list(dict.fromkeys(value for column in columns for value in column.examples))
+    said = f"correct {listed(values)}"
+    if any("," in value for value in values):
+        return said
+    # The option replaces the usual spellings, of which the table may have any.
+    usual = [text for text in MISSING if text] if has_missing else []
+    given = option("--null-values", [*usual, *values])
+    return f"{said} or take it for no value with {given}"
 
 
 def _filled(numbers: Sequence[str], categories: Sequence[str]) -> Iterator[str]:

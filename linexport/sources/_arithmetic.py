@@ -102,7 +102,7 @@ def negative(tensor: Tensor) -> Tensor:
 
 def multiplied(left: Operand, right: Operand) -> Tensor:
     """Multiply by constants, as NumPy broadcasts."""
-    if not isinstance(left, Tensor) or _is_constant(left):
+    if not isinstance(left, Tensor) or (isinstance(right, Tensor) and _is_constant(left)):
         left, right = right, left
     if not isinstance(left, Tensor):
         raise Refused(_NOT_LINEAR)
@@ -325,4 +325,5 @@ def chosen(condition: Constants, left: Operand, right: Operand) -> Tensor:
     like.budget.charge(joined_size(values))
     second = parts[1].places + values[0].width
     places = np.where(condition, parts[0].places, second)
-    return parts[0].replaced(beside(values)).moved(places)
+    chosen_of = replace(parts[0], is_whole=any(part.is_whole for part in parts))
+    return chosen_of.replaced(beside(values)).moved(places)

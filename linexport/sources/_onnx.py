@@ -7,32 +7,45 @@ float32, its float32 numbers are the model.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import onnx
 from onnx import numpy_helper
 
 from linexport.errors import ArtifactError, ModelError
-from linexport.formats import stated
+from linexport.formats import onnx as onnx_files, stated
 from linexport.formats.onnx import columns as onnx_columns, graph as onnx_graph
-from linexport.numerics import input_columns, linear_model
+from linexport.numerics import Scaled, linear_model
+from linexport.sources._budget import Budget, Refused, mixed_size
 from linexport.sources._onnx_columns import names_of, read as read_columns, takes_a_table
 from linexport.sources._onnx_operators import apply
-from linexport.sources._onnx_values import Batch, Value
+from linexport.sources._onnx_widths import width_of
 from linexport.sources._reading import Imported
+from linexport.sources._tensors import Operand, Tensor, input_tensor
 
-__all__ = ["decode", "read"]
+__all__ = ["decode", "load", "read"]
 
 OLDEST_OPSET_VERSION = 9
 """Since then operators broadcast, and normalise in inference, as they do today."""
-_NUMBERS = frozenset({
+_WHOLE = frozenset({onnx.TensorProto.INT32, onnx.TensorProto.INT64})
+_NUMBERS = _WHOLE | {
     onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16,
-    onnx.TensorProto.BFLOAT16, onnx.TensorProto.INT32, onnx.TensorProto.INT64,
-})  # fmt: skip
+    onnx.TensorProto.BFLOAT16,
+}  # fmt: skip
 
 
-def read(proto: Any) -> Imported:
-    """Read a model from a ModelProto.
+def load(path: Path) -> bytes:
+    """Read a file that may be anything, with the weights that torch puts beside it.
+
+    Raises:
+        ArtifactError: If it cannot be read.
+    """
+    return onnx_files.read_file(path)
+
+
+def read(proto: Any, output: str | None = None) -> Imported:
+    """Read a model from a ModelProto, or what one of its outputs is.
 
     Raises:
         ArtifactError: As `decode`.
@@ -40,20 +53,21 @@ def read(proto: Any) -> Imported:
     """
     if not isinstance(proto, onnx.ModelProto):
         raise ModelError(f"An onnx {type(proto).__name__} is no model: pass the ModelProto.")
-    return decode(proto.SerializeToString())
+    return decode(proto.SerializeToString(), output)
 
 
-def decode(data: bytes) -> Imported:
+def decode(data: bytes, output: str | None = None) -> Imported:
     """Read a model from a file that may be anything.
 
     Raises:
         ArtifactError: If it is no valid ONNX, or has what no linear model needs.
+        ConfigError: If it has several outputs, or none that is called so.
         ModelError: If its graph is not linear, or is beyond what is understood.
     """
     proto = onnx_graph.check(data, encoders=True)
     said = stated(onnx_graph.read_metadata(proto))
     ours = onnx_graph.read_named(proto) or onnx_columns.read(proto, said, said.encoding)
-    if ours is not None:
+    if ours is not None and output in (None, proto.graph.output[0].name):
         if said.encoding is not None and said.encoding.features != ours.feature_names:
             raise ArtifactError("The ONNX file's encoding makes other features than it has.")
         return Imported(
@@ -69,56 +83,86 @@ def decode(data: bytes) -> Imported:
                 f"The ONNX file has opset {opset.version}; bring it to {OLDEST_OPSET_VERSION} or "
                 "later with onnx.version_converter."
             )
-    return read_columns(proto, _evaluated) if takes_a_table(proto) else _evaluated(proto)
+    is_named = len(onnx_graph.inputs_of(proto)) > 1
+    proto = onnx_files.selected(proto, output)
+    if takes_a_table(proto):
+        return read_columns(proto, _evaluated)
+    return _evaluated(proto, is_named=is_named)
 
 
-def _evaluated(proto: onnx.ModelProto) -> Imported:
-    graph = proto.graph
-    values: dict[str, Value] = {
+def _evaluated(proto: onnx.ModelProto, *, is_named: bool = False) -> Imported:
+    graph, budget = proto.graph, Budget(proto.ByteSize())
+    values: dict[str, Operand] = {
         tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer
     }
-    inputs = onnx_graph.inputs_of(proto)
     names: list[str] = []
-    for value in inputs:
-        batch = _input(value, start=len(names), most=proto.ByteSize() - len(names))
-        values[value.name] = batch
-        names += names_of(value.name, batch.values.width)
+    tensors = []
+    for value in onnx_graph.inputs_of(proto):
+        tensor = _input(value, proto, start=len(names), budget=budget)
+        tensors.append(tensor)
+        names += names_of(value.name, tensor.values.width)
+        values[value.name] = tensor
+    if not tensors:
+        raise ModelError("The ONNX graph's output does not depend on its input.")
     for node in graph.node:
-        results = apply(node, [values[name] if name else None for name in node.input], proto)
+        given = [values[name] if name else None for name in node.input]
+        results = apply(node, given, proto, tensors[0])
         values |= dict(zip(node.output, results, strict=False))
-    if len(graph.output) != 1:
-        raise ModelError(f"The ONNX graph has {len(graph.output)} outputs; a linear model has one.")
-    output = values[graph.output[0].name]
-    if not isinstance(output, Batch) or not output.is_table:
-        raise ModelError("The ONNX graph's output is not one row of predictions per input row.")
-    if output.is_unmixed and output.values.width > 1:
-        raise ModelError("The ONNX graph only scales its input; it has no linear layer.")
-    model = linear_model(output.values, len(names))
-    if len(inputs) > 1:
+    output = _predictions(values[graph.output[0].name], len(names))
+    composed = output.flat()
+    model = linear_model(composed, len(names))
+    if is_named:
         columns = tuple(replace(c, name=n) for c, n in zip(model.features, names, strict=True))
         model = model.with_columns(columns, model.targets)
     operators = ", ".join(dict.fromkeys(node.op_type for node in graph.node))
     return Imported(
         model=model,
         source=f"ONNX graph of {operators}",
-        features_named=len(inputs) > 1,
-        values=output.values,
+        features_named=is_named,
+        values=composed,
     )
 
 
-def _input(value: onnx.ValueInfoProto, start: int, most: int) -> Batch:
+def _predictions(output: Operand, num_features: int) -> Tensor:
+    if not isinstance(output, Tensor) or output.batch != 0 or output.is_whole:
+        raise ModelError(
+            "The ONNX graph's output is not one row of predictions per input row: transpose it, or "
+            "name another with --graph-output NAME."
+        )
+    if not output.places.size:
+        raise ModelError("The ONNX graph's output has no predictions.")
+    try:
+        size = mixed_size([output.values]) if isinstance(output.values, Scaled) else 0
+        output.budget.charge(size + output.places.size * num_features)
+    except Refused as refused:
+        raise ModelError(f"The ONNX graph's output {refused}.") from None
+    return output
+
+
+def _input(
+    value: onnx.ValueInfoProto, proto: onnx.ModelProto, start: int, budget: Budget
+) -> Tensor:
     tensor = value.type.tensor_type
     if tensor.elem_type not in _NUMBERS:
         raise ModelError(f"The ONNX graph's input '{value.name}' does not take numbers.")
-    sizes = tensor.shape.dim
-    if len(sizes) != 2 or not sizes[1].dim_value > 0:
+    sizes = [size.dim_value for size in tensor.shape.dim]
+    if tensor.HasField("shape") and len(sizes) not in (1, 2):
         raise ModelError(
-            f"The ONNX graph's input '{value.name}' must have the shape [batch, features], with a "
-            "stated number of features."
+            f"The ONNX graph's input '{value.name}' has {len(sizes)} dimensions: it must have the "
+            "shape [batch, features], or [batch] for a column."
         )
-    if sizes[1].dim_value > most:  # each takes a weight, of a byte at least
+    if len(sizes) == 1 and sizes[0] > 1:
         raise ModelError(
-            f"The ONNX graph's input '{value.name}' has {sizes[1].dim_value} features, more than "
-            "the file has weights for."
+            f"The ONNX graph's input '{value.name}' is one row of {sizes[0]} values: export the "
+            "model with the shape [batch, features]."
         )
-    return Batch(values=input_columns(sizes[1].dim_value, start), rows=sizes[0].dim_value or None)
+    rows = sizes[0] or None if sizes else None
+    width = None if len(sizes) == 1 else sizes[1] if sizes else 0
+    if width == 0:
+        width = width_of(value.name, proto)
+    try:
+        return input_tensor(
+            width, start, rows=rows, budget=budget, is_whole=tensor.elem_type in _WHOLE
+        )
+    except Refused as refused:
+        raise ModelError(f"The ONNX graph's input '{value.name}' {refused}.") from None

@@ -20,9 +20,10 @@ from onnx import TensorProto, helper, numpy_helper
 from linexport.encoding import EncodedColumn, Encoding, NumberColumn
 from linexport.errors import ModelError
 from linexport.formats.onnx import graph as onnx_graph
+from linexport.sources._budget import Refused
 from linexport.sources._cells import feature_columns
 from linexport.sources._one_hot import category
-from linexport.sources._onnx_values import Node
+from linexport.sources._onnx_node import Node
 from linexport.sources._reading import Imported
 
 __all__ = ["names_of", "read", "takes_a_table"]
@@ -104,7 +105,8 @@ def read(proto: onnx.ModelProto, evaluate: Callable[[onnx.ModelProto], Imported]
     places = [(name, number) for name, each in columns.items() for number in range(each.width)]
     values = evaluate(parts.drawn(_numbered(places), len(places))).values
     used: dict[str, set[int]] = {}
-    for place in values.mixed().inputs.columns.tolist():
+    inputs = values.mixed().inputs
+    for place in inputs.columns[inputs.gain.high != 0].tolist():
         name, number = places[place]
         used.setdefault(name, set()).add(number)
     encoding = Encoding(columns=tuple(_column(columns[name], used[name]) for name in used))
@@ -213,8 +215,14 @@ class _Parts:
             self.blocks.append(_Block(value.name, tuple(_Taken(name) for name in names)))
 
     def _take_node(self, proto: onnx.NodeProto) -> None:
-        attributes = {part.name: helper.get_attribute_value(part) for part in proto.attribute}
-        node = Node(proto.op_type, attributes, proto, ())
+        node = Node.of(proto)
+        try:
+            self._take(node)
+        except Refused as refused:
+            raise node.error(str(refused)) from None
+
+    def _take(self, node: Node) -> None:
+        proto = node.proto
         if proto.op_type == "OneHotEncoder":
             self._take_levels(node)
         elif proto.op_type == "Imputer":
@@ -309,7 +317,7 @@ class _Parts:
                 return helper.make_node("Identity", given, [output])
             case "Reshape" | "Flatten":  # to two dimensions, or refused by what reads it
                 return node.proto
-        raise node.refuse("takes levels that a OneHotEncoder made, and is not known to be linear")
+        raise Refused("takes levels that a OneHotEncoder made, and is not known to be linear")
 
     def _drop_unused(self) -> None:
         """Leave what the output depends on; text may be taken by encoders only."""

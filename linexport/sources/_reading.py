@@ -12,7 +12,7 @@ from linexport import bundle
 from linexport._files import naming, parsing, read_artifact
 from linexport.columns import Column, listed
 from linexport.encoding import Encoding
-from linexport.errors import ArtifactError, ModelError
+from linexport.errors import ArtifactError, ConfigError, ModelError
 from linexport.fit import Fit, FitRecord
 from linexport.model import LinearModel
 from linexport.numerics import ExactMap, exact_map
@@ -93,6 +93,7 @@ def read_model(
     *,
     features: Sequence[Column | str] = (),
     targets: Sequence[Column | str] = (),
+    graph_output: str | None = None,
 ) -> Imported:
     """Read a linear model from anywhere.
 
@@ -104,12 +105,14 @@ def read_model(
         features: Names in the order of the input, where the source has none; a Column states a
             unit or a range too. x1, x2, ... if not given.
         targets: Likewise, in the order of the output; y, or y1, y2, ... if not given.
+        graph_output: Which output of an ONNX graph that has several.
 
     Raises:
+        ConfigError: If the source has no such output, or several of which none is named.
         ModelError: If it is no linear model, or cannot be told to be one.
         ArtifactError: If it is a file that cannot be used.
     """
-    return _read(source).named(features, targets)
+    return _read(source, graph_output).named(features, targets)
 
 
 def read_reference(source: Any) -> Imported:
@@ -119,19 +122,22 @@ def read_reference(source: Any) -> Imported:
         ModelError: As `read_model`.
         ArtifactError: As `read_model`.
     """
-    return _read(source)
+    return _read(source, None)
 
 
-def _read(source: Any) -> Imported:
+def _read(source: Any, output: str | None) -> Imported:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         # LinearModel refuses what is not finite.
-        return _read_path(Path(source)) if isinstance(source, str | Path) else _read_object(source)
+        if isinstance(source, str | Path):
+            return _read_path(Path(source), output)
+        return _read_object(source, output)
 
 
-def _read_object(thing: Any) -> Imported:
+def _read_object(thing: Any, output: str | None) -> Imported:
     for known in SOURCES:
         if known.takes(thing):
-            found: Imported = import_module(known.module).read(thing)
+            module = import_module(known.module)
+            found: Imported = module.read(thing, *_choice(known, output))
             return found
     raise ModelError(
         f"A {type(thing).__name__} is no model that is known here: docs/sources.md lists what is "
@@ -139,19 +145,33 @@ def _read_object(thing: Any) -> Imported:
     )
 
 
-def _read_path(path: Path) -> Imported:
+def _choice(known: Source, output: str | None) -> tuple[str, ...]:
+    """Return what a module is to be given beside the model.
+
+    Raises:
+        ConfigError: If an output is chosen where there are none.
+    """
+    if output is None:
+        return ()
+    if not known.has_outputs:
+        raise ConfigError(f"Only an ONNX graph has outputs to choose from: leave out '{output}'.")
+    return (output,)
+
+
+def _read_path(path: Path, output: str | None) -> Imported:
     """Read a model from a bundle, or from a file, never by running what it holds.
 
     Raises:
         ArtifactError: If it cannot be read, would run code, or holds no linear model.
     """
     if bundle.is_bundle(path):
-        return _read_object(bundle.read_bundle(path))
+        return _read_object(bundle.read_bundle(path), output)
     with naming(path):
         known = _by_suffix(path.suffix.lower())
-    data = read_artifact(path)
+    module, choice = import_module(known.module), _choice(known, output)
+    data = getattr(module, "load", read_artifact)(path)
     with naming(path), parsing():
-        found: Imported = import_module(known.module).decode(data)
+        found: Imported = module.decode(data, *choice)
         return found
 
 

@@ -1,7 +1,8 @@
 """Every kind of model that there is: how it is known, and which module reads it. Nothing is loaded.
 
 A module defines `read(thing) -> Imported` for objects and, where its row names suffixes,
-`decode(data: bytes) -> Imported` for what files of those hold.
+`decode(data: bytes) -> Imported` for what files of those hold, and `load(path: Path) -> bytes` if
+that is not all in the one file. Where its row has outputs, both take a name as well.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,6 +36,8 @@ class Source(NamedTuple):
     """Of files of the kind, with the dot."""
     holding: str = ""
     """What such a file holds, where its suffix leaves that open; for --help."""
+    has_outputs: bool = False
+    """Whether there may be several outputs, one of which is the model."""
 
 
 def made_by(*packages: str) -> Callable[[Any], bool]:
@@ -99,7 +102,7 @@ SOURCES = [
     Source(f"{_ROOM}._coefficients", is_coefficients, (".json",), "names and coefficients"),
     Source(f"{_ROOM}._torch_modules", made_by("torch"), (".pt", ".pth", ".bin"), "a state_dict"),
     Source(f"{_ROOM}._arrays", is_arrays, (".safetensors",)),
-    Source(f"{_ROOM}._onnx", made_by("onnx"), (".onnx",)),
+    Source(f"{_ROOM}._onnx", made_by("onnx"), (".onnx",), has_outputs=True),
     Source(f"{_ROOM}._statsmodels", made_by("statsmodels")),
     Source(f"{_ROOM}._xgboost", made_by("xgboost")),
     Source(f"{_ROOM}._lightgbm", made_by("lightgbm")),

@@ -51,6 +51,10 @@ class Dialect:
         default=True, help="The first line names the columns; else they are column_1, column_2, ..."
     )
 
+    sheet: str | None = setting(
+        default=None, metavar="NAME", help="Of an Excel workbook; the first if not given."
+    )
+
     def __post_init__(self) -> None:
         if self.delimiter == "\\t":
             object.__setattr__(self, "delimiter", "\t")

@@ -35,6 +35,8 @@ def encoded(
     """Return which columns to read as numbers, which as they are, and what makes features of both.
 
     Those to hand on come first among the latter. What a dialect says is no value, is none in text.
+    Cells are looked up at once, by the thread that reads: to look up text takes longer than to
+    read it, and as long as to predict.
     """
     encoder = Encoder(encoding)
     nulls = dialect.missing if dialect and dialect.null_values else ()
@@ -42,7 +44,9 @@ def encoded(
     return (
         encoder.numbers,
         others,
-        lambda rows: EncodedBatch(rows=rows, encoder=encoder, kept=tuple(kept), nulls=nulls),
+        lambda rows: EncodedBatch(
+            rows=rows, encoder=encoder, kept=tuple(kept), others=_read(rows, encoder, nulls)
+        ),
     )
 
 
@@ -111,8 +115,8 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     encoder: Encoder
     kept: tuple[str, ...]
     """Columns to hand on."""
-    nulls: tuple[str, ...] = ()
-    """Text that stands for no value, besides what does anyway."""
+    others: "dict[str, NDArray[np.generic]]"
+    """What `Encoder.read` found in the rest."""
 
     @property
     def source(self) -> str:
@@ -148,32 +152,35 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         shape = (self.num_rows, self.encoder.num_features)
         features: FloatArray = np.empty(shape, dtype or np.float64, order="F")
         numbers = self.rows.numbers(dtype) if self.encoder.numbers else features
-        self.encoder.fill(features, numbers, self._read(), slice(None))
+        self.encoder.fill(features, numbers, self.others, slice(None))
         return features
 
     def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
         import numpy as np  # see linexport.tables
 
-        others, num_features = self._read(), self.encoder.num_features
+        num_features = self.encoder.num_features
         nothing = [(0, np.empty((self.num_rows, 0)))]
         for start, numbers in self.rows.blocks() if self.encoder.numbers else nothing:
             features: Float64Array = np.empty((len(numbers), num_features), order="F")
             rows = slice(start, start + len(numbers))
-            self.encoder.fill(features, numbers, others, rows)
+            self.encoder.fill(features, numbers, self.others, rows)
             yield start, features
 
     def kept_and(self, names: Sequence[str], values: "FloatArray") -> WrittenRows:
         return frame_of(self.rows.kept_and(names, values)).select(*self.kept, *names)
 
-    def _read(self) -> "dict[str, NDArray[np.generic]]":
-        if not self.encoder.others:
-            return {}
-        frame = kept_frame(self.rows)
-        if self.nulls:
-            text = pl.col(pl.String)
-            is_null = text.str.strip_chars().is_in(self.nulls)
-            frame = frame.with_columns(pl.when(~is_null).then(text).name.keep())
-        return self.encoder.read(frame, Place(self.source, self.first_row))
+
+def _read(
+    rows: Batch, encoder: Encoder, nulls: tuple[str, ...]
+) -> "dict[str, NDArray[np.generic]]":
+    if not encoder.others:
+        return {}
+    frame = kept_frame(rows)
+    if nulls:
+        text = pl.col(pl.String)
+        is_null = text.str.strip_chars().is_in(nulls)
+        frame = frame.with_columns(pl.when(~is_null).then(text).name.keep())
+    return encoder.read(frame, Place(rows.source, rows.first_row))
 
 
 class _Number:

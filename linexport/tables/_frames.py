@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from linexport.columns import require_unique
+from linexport.columns import listed, require_unique
 from linexport.errors import DataError, UnavailableError
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import FrameBatch, Kind, require_numbers, text_numbers
@@ -228,23 +228,30 @@ def arrow_file(path: Path, source: str) -> Frame:
 
 
 def excel_file(path: Path, source: str, dialect: Dialect) -> Frame:
-    """Read the first sheet of a workbook into memory; it has a million rows at most.
+    """Read a sheet of a workbook into memory; it has a million rows at most.
 
     Raises:
         UnavailableError: If what reads it is not installed.
-        DataError: If it is none, or is damaged.
+        DataError: If it is none, is damaged, or has no such sheet.
     """
     try:
-        import fastexcel  # noqa: F401
+        import fastexcel
     except ImportError as error:
         raise UnavailableError(
             f"{source}: Excel files are read with fastexcel: pip install 'linexport[excel]', or "
             "save the sheet as CSV."
         ) from error
     try:
-        return Frame(pl.read_excel(path, infer_schema_length=None).lazy(), source, dialect=dialect)
+        sheets = fastexcel.read_excel(path).sheet_names
+        sheet = sheets[0] if dialect.sheet is None else dialect.sheet
+        if sheet in sheets:
+            frame = pl.read_excel(path, sheet_name=sheet, infer_schema_length=None)
+            return Frame(frame.lazy(), source, dialect=dialect)
     except Exception as error:  # of several libraries
         raise unreadable(error, source) from error
+    raise DataError(
+        f"It has no sheet '{sheet}': --sheet is one of {listed(sheets)}.", source=source
+    )
 
 
 def index_columns(metadata: str | bytes | None, names: Sequence[str]) -> tuple[str, ...]:

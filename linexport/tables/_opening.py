@@ -99,6 +99,7 @@ def open_table(
     dialect = dialect or _USUAL
     names = _names_of_files(source)
     if names == ["-"]:
+        _require_no_sheet(dialect)
         from linexport.tables._csv_frames import CsvStream
 
         if sys.stdin is None:
@@ -198,6 +199,7 @@ def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:
     source, kind = str(file.path), file.kind
     is_pipe = file.path.exists() and not file.path.is_file()
     if kind == "CSV":
+        _require_no_sheet(dialect)
         # A small file alone does not pay for polars, and among others would be held in memory.
         if is_alone and not is_pipe and (plain := read_plain(file.path, source, dialect)):
             return plain
@@ -206,7 +208,7 @@ def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:
         if is_pipe:  # `linexport predict M <(command)`
             return CsvStream(file.path.open("rb"), source, dialect)
         return CsvFile(file.path, source, dialect)
-    heeded = {"JSON lines": (*_OF_CELLS, "encoding"), "Excel": _OF_CELLS}
+    heeded = {"JSON lines": (*_OF_CELLS, "encoding"), "Excel": (*_OF_CELLS, "sheet")}
     _require_usual(dialect, heeded.get(kind, ()))
     if is_pipe:
         raise DataError(f"{kind} cannot be read from a pipe; save it to a file.", source=source)
@@ -224,5 +226,12 @@ def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:
 
 def _require_usual(dialect: Dialect, heeded: Sequence[str] = ()) -> None:
     for name in (field.name for field in fields(dialect)):
-        if name not in heeded and getattr(dialect, name) != getattr(_USUAL, name):
+        if name == "sheet" and name not in heeded:
+            _require_no_sheet(dialect)
+        elif name not in heeded and getattr(dialect, name) != getattr(_USUAL, name):
             raise ConfigError(f"{name} is for CSV; this table is not.")
+
+
+def _require_no_sheet(dialect: Dialect) -> None:
+    if dialect.sheet is not None:
+        raise ConfigError("sheet is for Excel; this table is not.")

@@ -56,7 +56,9 @@ class State:
         exclude: str | Sequence[str] = (),
         weights: str | None = None,
         weights_kind: WeightsKind = "precision",
-        config: EncodingConfig | None = None,
+        categorical: str | Sequence[str] | None = None,
+        missing: str | Sequence[str] | Mapping[str, str] = ("error",),
+        date: str | Sequence[str] | Mapping[str, str] | None = None,
         part: str | None = None,
     ) -> None:
         """Begin without rows.
@@ -67,8 +69,11 @@ class State:
             exclude: Columns to leave aside.
             weights: The column that weights the rows.
             weights_kind: What the weights are, as `read_data` takes it.
-            config: What becomes of categories, dates and missing values; levels and fills that
-                depend on all rows are left to the fit, or refused.
+            categorical: Columns whose values are levels; which of them the others are compared
+                with is chosen by the fit.
+            missing: What becomes of a missing value, in all columns or by column: "error", "drop",
+                "zero" of numbers; "level" or "reference" of categories.
+            date: Columns of dates, as `read_data` takes them.
             part: What these rows are called, such as the name of their file. Two of one name do
                 not merge. "3/8" is the third of eight: a fit then needs all eight. If not given,
                 the rows' own digest.
@@ -78,7 +83,7 @@ class State:
         """
         self._weights, self._weights_kind = weights, weights_kind
         self._names = {"targets": targets, "features": features, "exclude": exclude}
-        self._config = _refined(config or EncodingConfig())
+        self._config = _encoding_config(categorical, missing, date)
         self._part = named_part(part)
         self._summary = Summary(parts={OPEN: Part(digest="")})
 
@@ -244,26 +249,30 @@ def _state(summary: Summary) -> State:
     return state
 
 
-def _refined(config: EncodingConfig) -> EncodingConfig:
+def _encoding_config(
+    categorical: str | Sequence[str] | None,
+    missing: str | Sequence[str] | Mapping[str, str],
+    date: str | Sequence[str] | Mapping[str, str] | None,
+) -> EncodingConfig:
     """Return how to encode a part, each level a feature.
 
     Raises:
         ConfigError: If that depends on rows of other parts.
     """
-    if config.reference or config.unknown != "error":
-        raise ConfigError(
-            "The reference and what becomes of unknown levels are for the fit of all parts: give "
-            "--reference and --unknown to linexport fit (State.fit)."
-        )
-    if "auto" in (config.categorical or ()):
+    named, whats = said_of_columns(categorical), said_of_columns(missing) or ()
+    if "auto" in (named or ()):
         raise ConfigError("A part may not show which columns are categories: name them.")
-    whats = {value.rpartition("=")[2] for value in config.missing}
-    if whats & {"mean", "median"} or config.missing_indicator:
+    if {what.rpartition("=")[2] for what in whats} & {"mean", "median"}:
         raise ConfigError(
-            "What fills missing values of a part must not depend on its rows: fill with zero or "
-            "drop such rows (--missing zero, --missing drop), and without --missing-indicator."
+            "The mean and the median of all rows are not known of a part: fill missing values with "
+            "zero, or drop such rows (--missing zero, --missing drop)."
         )
-    return replace(config, reference=("none",) if config.categorical else None)
+    return EncodingConfig(
+        categorical=named,
+        reference=("none",) if named else None,
+        missing=whats,
+        date=said_of_columns(date),
+    )
 
 
 def _require_no_reference(rows: Rows) -> None:
@@ -272,7 +281,7 @@ def _require_no_reference(rows: Rows) -> None:
         if isinstance(column, CategoryColumn) and column.reference is not None:
             raise ConfigError(
                 f"'{column.name}' has a reference already, which the fit of all parts chooses: "
-                "give the table itself, with State(targets=..., config=...)."
+                "give the table itself, with State(targets=..., categorical=...)."
             )
 
 

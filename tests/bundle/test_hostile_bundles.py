@@ -157,6 +157,16 @@ MANIFESTS = {
         lambda b: edit(b, lambda m: m["record"].update(statistics=STATISTICS)),
         "'cost' is not one of the targets",
     ),
+    "a leverage of other features": (
+        lambda b: edit(
+            b,
+            lambda m: m["record"].update(
+                statistics=STATISTICS
+                | {"targets": {}, "leverage": {"mean": [0.0], "at_mean": 1.0, "factor": [[1.0]]}}
+            ),
+        ),
+        "leverage must have a mean and a row for each feature",
+    ),
     "a coefficient of an unknown feature": (
         lambda b: edit(
             b,

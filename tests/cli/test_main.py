@@ -286,6 +286,7 @@ EARLY = [
     (["verify", "nothing"], 3, "nothing: there is no bundle here"),
     (["verify", str(TEXTBOOK), "--reference", "rows.csv"], 2, "has its own reference"),
     (["serve", "nothing", "--max-rows", "0"], 2, "'--max-rows': rows must be"),
+    (["predict", "nothing", "rows.csv", "--interval", "1.5"], 2, "'--interval': interval must be"),
     (["predict", "nothing", "rows.csv", "--threads", "0"], 2, "'--threads': num_threads must be"),
 ]
 

@@ -446,7 +446,9 @@ def foreign_onnx():
         (["bundle", "rows.csv", "-o", "out.csv", "--format", "csv"], "parts alone can be given", 2),
         (["bundle", "rows.csv", "--keep", "x3"], "There is no column 'x3'", 3),
         (["bundle", "rows.csv", "--keep", "x1,x1"], "to be kept twice", 3),
-        (["bundle", "y.csv", "--keep", "y"], "the predictions have its name", 3),
+        (["bundle", "y.csv", "--keep", "y", "--name", "y"], "would have this name too", 3),
+        (["bundle", "rows.csv", "--name", "a", "--name", "b"], "2 names are given for 1", 2),
+        (["bundle", "rows.csv", "--interval", "0.9"], "There are no prediction intervals", 3),
     ],
 )
 def test_what_cannot_be_done_gets_one_line(
@@ -502,3 +504,29 @@ def test_a_model_that_is_too_coarse_is_said_to_be_wherever_it_is_used(run, table
     assert json.loads(run("inspect", bundle, "--json").output)["verdict"] == "too coarse"
     assert run("verify", bundle, "-q").status == 1
     assert run("verify", bundle, "-q", "--accept-coarse").status == 0
+
+
+def test_the_targets_own_column_may_be_kept_beside_its_prediction(run, textbook, table):
+    rows = table("x1,x2,y\n1,2,3\n", "y.csv")
+    assert run("predict", textbook, rows, "--keep", "y").output.startswith("y,predicted_y\n3,")
+    named = run("predict", textbook, rows, "--keep", "y", "--name", "guess").output
+    assert named.startswith("y,guess\n3,")
+    assert run("predict", textbook, rows, "--name", "guess").output.startswith("guess\n")
+
+
+def test_an_interval_is_two_columns_more(run, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,y\n" + "".join(f"{a},{2 * a + a % 3}\n" for a in range(20)))
+    train = ("train-and-export", "--data", path, "--target", "y", "-q", "-o", tmp_path / "bundle")
+    assert run(*train, "--format", "onnx").status == 0
+    arguments = ("predict", tmp_path / "bundle", path, "--interval", 0.95, "--keep", "y")
+    header, *lines = run(*arguments).output.splitlines()
+    assert header == "y,predicted_y,predicted_y_lower,predicted_y_upper"
+    rows = [[float(cell) for cell in line.split(",")] for line in lines]
+    assert len(rows) == 20
+    assert all(lower < predicted < upper for _, predicted, lower, upper in rows)
+    parts = run(*arguments, "-o", f"{tmp_path / 'parts'}/", "--json").output
+    assert json.loads(parts)["rows_written"] == 20
+    resumed = (*arguments[:4], 0.9, *arguments[5:], "-o", f"{tmp_path / 'parts'}/", "--resume")
+    (part,) = json.loads(run(*resumed, "--json").output)["parts"]
+    assert part["done_before"] is False  # with another level it is another part

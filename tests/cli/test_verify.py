@@ -248,7 +248,7 @@ def test_a_reference_of_another_shape_is_no_reference(run, textbook, tmp_path, s
         ("bundle/model.onnx", ["--reference", "nothing"], "nothing: there is no bundle here", 3),
         ("bundle/model.onnx", ["--reference", "no.safetensors"], "no.safetensors: No such file", 3),
         ("bundle/model.onnx", ["--reference", "bundle/model.onnx"], "the artifact itself", 2),
-        ("bundle/model.onnx", ["--reference", "bundle/manifest.json"], "coefficients are not", 3),
+        ("bundle/model.onnx", ["--reference", "bundle/manifest.json"], "There are no targets", 3),
         ("bundle/model.onnx", ["--reference", "garbage.safetensors"], "file is damaged", 3),
         ("garbage.onnx", ["--reference", "bundle"], "garbage.onnx: This is not an ONNX file", 3),
         ("garbage.pt", ["--reference", "bundle"], "pass --trust", 3),

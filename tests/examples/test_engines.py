@@ -104,7 +104,48 @@ def test_an_engine_predicts_what_linexport_predicts_bit_for_bit(
     assert found.equals(expected)
 
 
+@pytest.fixture(scope="module")
+def rents(tmp_path_factory) -> Path:
+    """Rows to fit: weights, a category with a rare level, several files, one of them empty."""
+    random = np.random.default_rng(6)
+    path = tmp_path_factory.mktemp("rents")
+    kind = random.choice(["flat", "house", "loft"], 6000, p=[0.6, 0.399, 0.001])
+    area = 50 + 10 * random.standard_normal(6000)
+    rent = 10 * area + 80 * (kind == "house") + random.standard_normal(6000)
+    columns = {"area": area, "kind": kind, "times": random.random(6000), "rent": rent}
+    table = pl.DataFrame(columns)
+    for number, part in enumerate((table[:100], table[:0], table[100:])):
+        part.write_parquet(path / f"{number}.parquet", row_group_size=700)
+    return path
+
+
+@pytest.mark.parametrize("name", ["duckdb_fit.py", "ray_fit.py", "spark_fit.py"])
+def test_an_engine_fits_what_one_process_fits_bit_for_bit(alone, rents, tmp_path, name):
+    if name.startswith("spark"):
+        needs_java()
+    source = (
+        f"SELECT * FROM '{rents}/*.parquet' ORDER BY area" if name.startswith("duckdb") else rents
+    )
+    options = ["--target", "rent", "--weights", "times", "--categorical", "kind"]
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name, source, tmp_path / "bundle", *options],
+        env={**os.environ, **ENVIRONMENT},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    state = linexport.State(targets="rent", weights="times", categorical="kind").update(rents)
+    expected = linexport.export(state.fit(), tmp_path / "expected")
+    found = linexport.read_bundle(tmp_path / "bundle")
+    assert found.manifest.record == expected.manifest.record
+    assert found.manifest.encoding == expected.manifest.encoding
+    for artifact in ("model.onnx", "weights.safetensors"):
+        assert found.manifest.files[artifact] == expected.manifest.files[artifact]
+
+
 def test_every_recipe_is_tested():
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
-        "duckdb_predict.py", "ray_predict.py", "spark_predict.py", "textbook.py",
+        "duckdb_fit.py", "duckdb_predict.py", "ray_fit.py", "ray_predict.py", "spark_fit.py",
+        "spark_predict.py", "textbook.py",
     }  # fmt: skip

@@ -76,13 +76,13 @@ def _function(proto):
 
 
 HOSTILE = {
-    "numbers in another file": (_external, "in another file; save it as a single file"),
+    "numbers in another file": (_external, "in another file, which is read only beside it"),
     "NaN": (_nan, "'weight' holds NaN or infinity"),
     "infinity": (_infinity, "'bias' holds NaN or infinity"),
     "a custom operator": (_custom_domain, "operator Gemm of .*, which is not run here"),
     "an encoder of columns": (_encoder, "which is not run here: .*`linexport export FILE"),
-    "a loop": (_subgraph("Loop"), "operator Loop, which is not run here"),
-    "a branch": (_subgraph("If"), "operator If, which is not run here"),
+    "a loop": (_subgraph("Loop"), "has subgraphs"),
+    "a branch": (_subgraph("If"), "has subgraphs"),
     "a graph within a known operator": (_subgraph("Gemm"), "has subgraphs"),
     "functions": (_function, "has functions"),
 }

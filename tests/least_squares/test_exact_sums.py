@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import bitrep
 import numpy as np
 import pytest
 from exact_least_squares import InMemory, solve_exactly
@@ -165,3 +166,16 @@ def test_coefficients_are_the_exact_optimum_rounded_once(intercept, weighted):
     errors = fit.record.statistics.targets["y"]
     known = [errors.features[name].standard_error for name in found.features]
     assert known == pytest.approx(best.standard_errors()[intercept:], rel=1e-9)
+
+
+def test_bitrep_has_the_same_coefficients_bit_for_bit():
+    """Another's exact least squares, in integers from first to last."""
+    random = np.random.default_rng(6)
+    features = 100 + random.standard_normal((500, 12))
+    target = features @ random.standard_normal(12) + random.standard_normal(500)
+    witness = bitrep.CovMatrixF64(12)
+    for row, value in zip(features.tolist(), target.tolist(), strict=True):
+        witness.add(row, value)
+    fit = fit_least_squares(summed(features, target), LeastSquaresConfig())
+    found = fit.record.coefficients["y"]
+    assert [found.intercept, *found.features.values()] == witness.regression_exact()

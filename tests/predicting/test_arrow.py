@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import linexport
-from linexport.errors import ConfigError, DataError
+from linexport.errors import ConfigError, DataError, ModelError
 from linexport.predicting._arrow import record_batch_predictor
 
 ROWS = pa.record_batch(
@@ -56,7 +56,9 @@ def test_rows_without_a_value_are_an_error_or_predicted_as_nan(predictor):
 @pytest.mark.parametrize(
     ("settings", "error", "said"),
     [
-        ({"keep": ["y"]}, DataError, "keep, column 'y': It cannot be kept"),
+        ({"keep": ["y"], "names": ["y", "z"]}, DataError, "keep, column 'y': A column of the"),
+        ({"names": ["one"]}, ConfigError, "1 names are given for 2 predictions"),
+        ({"interval": 0.95}, ModelError, "There are no prediction intervals"),
         ({"keep": ["a", "a"]}, DataError, "keep, column 'a': It is to be kept twice"),
         ({"missing": "drop"}, ConfigError, "missing must be 'error' or 'nan'"),
     ],

@@ -158,16 +158,16 @@ def test_rows_without_a_value_are_an_error_or_predicted_as_nan(predictor):
     ("keep", "message"),
     [
         (
-            ["y"],
-            "in.csv, column 'y': It cannot be kept, because the predictions have its name; rename "
-            "it in the input.",
+            ["y", "predicted_y"],
+            "in.csv, column 'predicted_y': A column of the predictions would have this name too; "
+            "name theirs with --name (names=).",
         ),
         (["id", "id"], "in.csv, column 'id': It is to be kept twice."),
         (["ID"], "in.csv: There is no column 'ID'; did you mean 'id'?"),
     ],
 )
 def test_columns_that_cannot_be_kept_are_refused(predictor, keep, message):
-    Path("in.csv").write_text("a,b,id,y\n1,2,3,4\n")
+    Path("in.csv").write_text("a,b,id,y,predicted_y\n1,2,3,4,5\n")
     with pytest.raises(DataError) as caught:
         write_predictions(open_table("in.csv"), predictor, "out.csv", keep=keep)
     assert str(caught.value) == message

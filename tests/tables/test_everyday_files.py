@@ -182,3 +182,33 @@ def test_predicting_names_both_readings(tmp_path, cases):
         "t.csv, column 'speed', row 2: '1,234' is not a number; read it as 1.234 (--decimal ',') "
         "or as 1234 (--thousands ',')."
     )
+
+
+@pytest.mark.parametrize("missing", ["3", "", "n/a"])
+def test_a_column_with_a_value_that_is_no_number_is_kept_among_other_faults(tmp_path, missing):
+    path = tmp_path / "t.csv"
+    rows = [f"{'21x' if n in (7, 9) else n % 11},{'ab'[n % 2]},{n % 5},{n}" for n in range(30)]
+    rows[3] = f"3,b,{missing},3"
+    path.write_text("\n".join(["area,kind,age,price", *rows]))
+    with pytest.raises(DataError, match=r"correct '21x' or take it for no value with") as told:
+        linexport.read_data(path, targets="price")
+    assert "--exclude" not in str(told.value)
+    values = shlex.split(str(told.value).partition("--null-values ")[2])[0].removesuffix(",")
+    assert (values == "21x") == (missing == "3")
+    assert "--missing median" in str(told.value)
+    dataset = linexport.read_data(
+        path,
+        targets="price",
+        dialect=linexport.Dialect(null_values=(values,)),
+        categorical="kind",
+        missing="median",
+    )
+    assert [column.name for column in dataset.features] == ["area", "kind[b]", "age"]
+
+
+def test_units_below_the_header_are_said_among_other_faults(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = [f"{n % 11},{'ab'[n % 2]},{n}" for n in range(30)]
+    path.write_text("\n".join(["height,kind,price", "cm,,EUR", *rows]))
+    with pytest.raises(DataError, match=r"units \('cm', 'EUR'\) leave it out with --skip-rows-af"):
+        linexport.read_data(path, targets="price")

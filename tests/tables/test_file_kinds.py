@@ -131,27 +131,35 @@ OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 
 
-def write_xlsx(path, rows) -> None:
-    """Write a workbook of one sheet, as much of it as makes one."""
+def write_xlsx(path, **sheets) -> None:
+    """Write a workbook of sheets by name, as much of it as makes one."""
 
     def cell(value) -> str:
         if isinstance(value, str):
             return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
         return "<c/>" if value is None else f"<c><v>{value}</v></c>"
 
-    lines = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+    listed, related, written = "", "", {}
+    for place, (name, rows) in enumerate(sheets.items(), start=1):
+        lines = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+        listed += f'<sheet name="{name}" sheetId="{place}" r:id="r{place}"/>'
+        related += (
+            f'<Relationship Id="r{place}" Type="{OFFICE}/worksheet" '
+            f'Target="worksheets/sheet{place}.xml"/>'
+        )
+        written[f"xl/worksheets/sheet{place}.xml"] = (
+            f'<worksheet xmlns="{SHEET}"><sheetData>{lines}</sheetData></worksheet>'
+        )
     with zipfile.ZipFile(path, "w") as file:
         for name, text in {
             "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types"/>',
             "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="a" '
             f'Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-            "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{OFFICE}"><sheets>'
-            '<sheet name="Rooms" sheetId="1" r:id="a"/></sheets></workbook>',
+            "xl/workbook.xml": f'<workbook xmlns="{SHEET}" xmlns:r="{OFFICE}"><sheets>{listed}'
+            "</sheets></workbook>",
             "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
-            f'<Relationship Id="a" Type="{OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
-            "</Relationships>",
-            "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{SHEET}"><sheetData>{lines}</sheetData>'
-            "</worksheet>",
+            f"{related}</Relationships>",
+            **written,
         }.items():
             file.writestr(name, text)
 
@@ -159,7 +167,8 @@ def write_xlsx(path, rows) -> None:
 def test_the_first_sheet_of_a_workbook_is_a_table(tmp_path):
     pytest.importorskip("fastexcel")
     path = tmp_path / "t.xlsx"
-    write_xlsx(path, [["a", "b", "c"], [1, "$1,5", "u"], [2.5, "?", "v"], [None, 3, "w"]])
+    rooms = [["a", "b", "c"], [1, "$1,5", "u"], [2.5, "?", "v"], [None, 3, "w"]]
+    write_xlsx(path, Rooms=rooms)
     dialect = Dialect(decimal=",", strip="$")
     found = numbers(path, ["a", "b"], dialect)
     assert np.array_equal(found, [[1, 1.5], [2.5, np.nan], [np.nan, 3]], equal_nan=True)
@@ -168,6 +177,20 @@ def test_the_first_sheet_of_a_workbook_is_a_table(tmp_path):
     (tmp_path / "t.xlsx").write_text("x,y\n")
     with pytest.raises(DataError, match="It cannot be read"):
         open_table(path)
+
+
+def test_another_sheet_is_named(tmp_path):
+    pytest.importorskip("fastexcel")
+    path = tmp_path / "t.xlsx"
+    write_xlsx(path, Notes=[["a"], [1]], Rooms=[["a"], [2]])
+    assert numbers(path, ["a"]).tolist() == [[1]]
+    assert numbers(path, ["a"], Dialect(sheet="Rooms")).tolist() == [[2]]
+    with pytest.raises(DataError, match=r"no sheet 'rooms': --sheet is one of 'Notes', 'Rooms'"):
+        open_table(path, dialect=Dialect(sheet="rooms"))
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    for other in (tmp_path / "t.csv", {"a": [1]}):
+        with pytest.raises(ConfigError, match="sheet is for Excel"):
+            open_table(other, dialect=Dialect(sheet="Rooms"))
 
 
 def test_without_what_reads_excel_it_is_said_how_to_convert(tmp_path, monkeypatch):

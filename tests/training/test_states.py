@@ -11,7 +11,6 @@ from threaded_ranks import on_ranks
 import linexport
 from linexport import LeastSquaresConfig, State
 from linexport.errors import ArtifactError, ConfigError, DataError
-from linexport.rows import EncodingConfig
 
 N = 3000
 
@@ -32,11 +31,13 @@ def table():
     )
 
 
-def empty(part=None, **settings):
-    config = EncodingConfig(categorical=("kind",), **settings)
-    return State(
-        targets="rent", weights="times", weights_kind="frequency", config=config, part=part
-    )
+SETTINGS = {
+    "targets": "rent", "weights": "times", "weights_kind": "frequency", "categorical": "kind",
+}  # fmt: skip
+
+
+def empty(part=None):
+    return State(**SETTINGS, part=part)
 
 
 def parts_of(table, count):
@@ -137,10 +138,8 @@ def test_a_lost_part_is_said_where_parts_are_numbered(table):
 def test_a_part_without_rows_merges(table):
     whole = empty("1/3").update(table)
     none = empty("2/3").update(table[:0])
-    dropped = State(
-        targets="rent", weights="times", weights_kind="frequency", part="3/3",
-        config=EncodingConfig(categorical=("kind",), missing=("drop",)),
-    ).update(table[:2].with_columns(rent=pl.lit(None, dtype=pl.Float64)))  # fmt: skip
+    lacking = table[:2].with_columns(rent=pl.lit(None, dtype=pl.Float64))
+    dropped = State(**SETTINGS, missing="drop", part="3/3").update(lacking)
     total = merged([State.from_bytes(each.to_bytes()) for each in (none, whole, dropped)])
     fit = total.fit()
     assert fit.record.rows_dropped == total.rows_dropped == 2
@@ -169,15 +168,11 @@ def test_subtract_refuses_what_it_does_not_hold(table):
         ({"weights": None, "weights_kind": "precision"}, "different weights.*1 of them here, none"),
         ({"weights_kind": "precision"}, "times \\(frequency\\) here, times \\(precision\\) there"),
         ({"exclude": "floor"}, "different features"),
-        ({"config": EncodingConfig(categorical=("kind", "floor"))}, "floor \\(number\\) here"),
+        ({"categorical": ["kind", "floor"]}, "floor \\(number\\) here"),
     ],
 )
 def test_states_of_other_columns_do_not_merge(table, change, message):
-    settings = {
-        "targets": "rent", "weights": "times", "weights_kind": "frequency",
-        "config": EncodingConfig(categorical=("kind",)),
-    }  # fmt: skip
-    other = State(**(settings | change)).update(table[:50])
+    other = State(**(SETTINGS | change)).update(table[:50])
     with pytest.raises(DataError, match=message) as caught:
         empty().update(table).merge(other)
     assert len(str(caught.value)) < 400
@@ -186,16 +181,14 @@ def test_states_of_other_columns_do_not_merge(table, change, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"categorical": ("auto",)}, "name them"),
-        ({"reference": ("kind=flat",)}, "linexport fit"),
-        ({"unknown": "reference"}, "linexport fit"),
-        ({"missing": ("median",)}, "--missing zero"),
-        ({"missing_indicator": True, "missing": ("zero",)}, "without --missing-indicator"),
+        ({"categorical": "auto"}, "name them"),
+        ({"missing": "median"}, "--missing zero"),
+        ({"missing": {"x": "mean"}}, "--missing zero"),
     ],
 )
 def test_what_depends_on_all_rows_is_refused_of_a_part(settings, message):
     with pytest.raises(ConfigError, match=message):
-        State(targets="y", config=EncodingConfig(**settings))
+        State(targets="y", **settings)
 
 
 @pytest.mark.parametrize("part", ["", "a\nb", "x" * 201, "0/3", "4/3"])
@@ -221,8 +214,9 @@ def test_missing_levels_and_spellings_become_one_set_of_levels():
             ([9, None, None], [3.5, 2.0, 8.0], [2.0, 5.0, 7.0]),
         )
     ]
-    config = EncodingConfig(categorical=("code",), missing=("level",))
-    states = [State(targets="y", config=config).update(frame) for frame in frames]
+    states = [
+        State(targets="y", categorical="code", missing="level").update(frame) for frame in frames
+    ]
     fit = merged(states).fit(LeastSquaresConfig(l2=0.1))
     assert fit.model.feature_names == ("code[8]", "code[8.5]", "code[9]", "code[missing]", "x")
     assert fit.encoding.columns[0].reference == "7"

@@ -7,6 +7,10 @@ from ._columns import (
     OnnxColumns as OnnxColumns,
 )
 from ._engine import OrtEngine as OrtEngine
+from ._files import (
+    read_file as read_file,
+    selected as selected,
+)
 from ._foreign import (
     ForeignGraph as ForeignGraph,
     graph_of as graph_of,

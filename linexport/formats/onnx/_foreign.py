@@ -13,6 +13,7 @@ from linexport._arrays import FloatArray, FloatDType, as_prediction
 from linexport._files import first_line
 from linexport.errors import ArtifactError, NotCheckedError
 from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._running import require_runnable
 
 __all__ = ["ForeignGraph", "ForeignRuntime", "Input", "graph_of", "inputs_of", "open_foreign"]
 
@@ -95,7 +96,7 @@ def graph_of(data: bytes) -> ForeignGraph:
         ArtifactError: If it is damaged or hostile.
         NotCheckedError: If it cannot be run here.
     """
-    proto = onnx_graph.check(data)
+    proto = require_runnable(onnx_graph.check(data))
     return ForeignGraph(proto, inputs_of(proto), _answers(proto))
 
 

@@ -1,6 +1,7 @@
 """ONNX: `model.onnx`, a single file that any ONNX runtime reads."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import msgspec
@@ -80,6 +81,34 @@ class Onnx(Format):
 
         return graph.write(model, metadata=metadata, **self.versions)
 
+    def load(self, path: Path) -> bytes:
+        """Return a file with the weights that torch.onnx.export puts beside it.
+
+        Raises:
+            ArtifactError: If it cannot be read.
+        """
+        from linexport.formats.onnx import _files
+
+        return _files.read_file(path)
+
+    def selected(self, data: bytes, output: str | None) -> bytes:
+        """Return a file with one output alone, and what that depends on.
+
+        Raises:
+            ArtifactError: If it is damaged or hostile.
+            ConfigError: If it has no output of that name, or several and none is named.
+        """
+        from linexport.formats.onnx import _files, graph
+
+        proto = graph.check(data, encoders=True)
+        chosen = _files.selected(proto, output)
+        same = len(chosen.graph.node) == len(proto.graph.node)
+        return (
+            data
+            if same and len(chosen.graph.input) == len(proto.graph.input)
+            else (chosen.SerializeToString())
+        )
+
     def open(
         self,
         data: bytes,
@@ -94,10 +123,11 @@ class Onnx(Format):
         """
         from linexport.formats.onnx import graph
         from linexport.formats.onnx._foreign import open_foreign
+        from linexport.formats.onnx._running import require_runnable
         from linexport.formats.onnx._runtime import OrtRuntime
         from linexport.formats.onnx.graph import OnnxReferenceRuntime
 
-        proto = graph.check(data)
+        proto = require_runnable(graph.check(data))
         if graph.read(proto) is None:
             yield from open_foreign(data, proto)
             return
@@ -125,8 +155,9 @@ class Onnx(Format):
         """
         from linexport.formats.onnx import graph
         from linexport.formats.onnx._foreign import inputs_of
+        from linexport.formats.onnx._running import require_runnable
 
-        proto = graph.check(data)
+        proto = require_runnable(graph.check(data))
         widths = [each.width for each in inputs_of(proto)]
         outputs = proto.graph.output[0].type.tensor_type.shape.dim
         targets = outputs[1].dim_value if len(outputs) == 2 else 0

@@ -78,9 +78,12 @@ class OrtRuntime:
             ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
             UnavailableError: If the provider is not the one that really runs.
         """
-        from linexport.formats.onnx import graph as onnx_graph  # who has checked does without onnx
+        # Who has checked does without onnx.
+        from linexport.formats.onnx import graph as onnx_graph
+        from linexport.formats.onnx._running import require_runnable
 
-        return cls.start(data, onnx_graph.read(onnx_graph.check(data)), **settings)
+        proto = require_runnable(onnx_graph.check(data))
+        return cls.start(data, onnx_graph.read(proto), **settings)
 
     @classmethod
     def start(
