@@ -14,12 +14,13 @@ from linexport._settings import setting, settings, stated
 from linexport.errors import ConfigError
 from linexport.parity import ProbeConfig
 from linexport.pipeline import DataConfig, FitConfig
-from linexport.predicting import PredictConfig
+from linexport.predicting import EvaluateConfig, PredictConfig
 from linexport.rows import SyntheticConfig
 from linexport.serving import Limits
 
 VERBS = [
     (linexport.predict_table, PredictConfig),
+    (linexport.evaluate, EvaluateConfig),
     (linexport.read_data, DataConfig),
     (linexport.synthesize, SyntheticConfig),
     (linexport.train_and_export, FitConfig),

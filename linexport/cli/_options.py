@@ -90,9 +90,12 @@ class SettingsCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in their order; what has no heading comes last."""
         order = [DATA, MODEL, *(section.heading for section in self.sections())]
+        last = (WRITTEN, PRINTED, "Options")
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
-        for heading in dict.fromkeys((*order, WRITTEN, PRINTED, "Options")):
-            under = [o for o in options if getattr(o, "heading", "Options") == heading]
+        headings = {option: getattr(option, "heading", "Options") for option in options}
+        own = [heading for heading in headings.values() if heading not in last]
+        for heading in dict.fromkeys((*order, *own, *last)):
+            under = [option for option in options if headings[option] == heading]
             records = [record for option in under if (record := option.get_help_record(ctx))]
             if records:
                 with formatter.section(heading):

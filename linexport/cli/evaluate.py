@@ -10,37 +10,35 @@ from linexport import pipeline, reporting
 from linexport.cli._failing import DISAGREES
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
+    Section,
     SettingsCommand,
     dialect_given,
+    given,
     json_option,
     option_under,
     table_sections,
 )
 from linexport.cli._printing import echo_blocks
 from linexport.cli._terminal import ReadDisplay, echo, echo_error
+from linexport.predicting import EvaluateConfig
 
 __all__ = ["command"]
 
-_rows = option_under("Rows")
+
+def _sections() -> list[Section]:
+    return [Section("Rows", EvaluateConfig), *table_sections()]
 
 
 @click.command(
     "evaluate",
     cls=SettingsCommand,
-    sections=table_sections,
+    sections=_sections,
     example="linexport evaluate models/flats test.csv --max-rmse 2.5",
     negative="an RMSE is above --max-rmse",
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("tables", metavar="TABLE...", nargs=-1, required=True, type=click.Path())
-@_rows(
-    "--missing",
-    type=click.Choice(["error", "nan"]),
-    default="error",
-    show_default=True,
-    help="What to do with a row that lacks a feature: stop, or leave it out.",
-)
-@_rows(
+@option_under("Rows")(
     "--max-rmse",
     type=click.FloatRange(min=0),
     help="The most that the RMSE of a target may be, target units; above it the exit status is 1.",
@@ -50,7 +48,6 @@ def command(
     *,
     model: Path,
     tables: tuple[str, ...],
-    missing: Any,
     max_rmse: float | None,
     as_json: bool,
     **values: Any,
@@ -62,7 +59,11 @@ def command(
     """
     with collector_patient(), ReadDisplay() as reading:
         found = pipeline.evaluate(
-            model, tables, missing=missing, dialect=dialect_given(values), on_read=reading
+            model,
+            tables,
+            dialect=dialect_given(values),
+            on_read=reading,
+            **given(EvaluateConfig, values),
         )
     if as_json:
         echo(reporting.render(msgspec.to_builtins(found)))

@@ -39,6 +39,7 @@ def evaluate(
         DataError: If the table cannot be used.
         ArtifactError: As `load`.
     """
+    predicting.EvaluateConfig(missing=missing)
     predictor = load(given)
     rows = tables.open_table(table, dialect=dialect, on_read=on_read)
     with closing(predicting.predicted_with_truth(rows, predictor, missing=missing)) as parts:

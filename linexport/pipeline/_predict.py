@@ -62,7 +62,7 @@ def predict_table(
     output: str | Path,
     *,
     keep: str | Sequence[str] = (),
-    names: str | Sequence[str] = (),
+    names: str | Sequence[str] | None = None,
     interval: float | None = None,
     dialect: "Dialect | None" = None,
     missing: "Missing" = "error",
@@ -112,7 +112,7 @@ def predict_table(
         resume=resume,
         check_range=check_range,
         num_threads=num_threads,
-        names=((names,) if isinstance(names, str) else tuple(names)) or None,
+        names=(names,) if isinstance(names, str) else (tuple(names or ()) or None),
         interval=interval,
     )
     directory = _directory(output)

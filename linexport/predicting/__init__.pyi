@@ -4,6 +4,7 @@ from ._arrow import (
 )
 from ._config import (
     CheckRange as CheckRange,
+    EvaluateConfig as EvaluateConfig,
     Missing as Missing,
     PredictConfig as PredictConfig,
 )

@@ -48,3 +48,13 @@ class PredictConfig:
         default="off",
         help="What to do with a row outside the training range: nothing, say so, or stop.",
     )
+
+
+@settings
+class EvaluateConfig:
+    """How predictions are held against the truth; what `evaluate` takes by these names."""
+
+    missing: Missing = setting(
+        default="error",
+        help="What to do with a row that lacks a feature: stop, or leave it out.",
+    )

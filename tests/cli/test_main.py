@@ -44,6 +44,7 @@ def test_every_command_and_option_has_help(run, name):
     for parameter in command.get_params(click.Context(command)):
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{name} {parameter.opts[0]} has no help"
+            assert f"{parameter.opts[-1]} " in outcome.output or parameter.hidden
 
 
 def test_help_lists_options_once_under_what_they_are_for(run):
