@@ -144,7 +144,7 @@ verbose_option = option_under(PRINTED)(
 overwrite_option = option_under(WRITTEN)(
     "--overwrite", is_flag=True, help="Replace a bundle that is there."
 )
-graph_output_option = click.option(
+graph_output_option = option_under(MODEL)(
     "--graph-output", metavar="NAME", help="Which output of an ONNX graph that has several."
 )
 

@@ -58,6 +58,7 @@ def command(
     path: Path,
     reference: Path | None,
     trust: bool,
+    graph_output: str | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -69,6 +70,7 @@ def command(
             path,
             reference=reference,
             trust=trust,
+            graph_output=graph_output,
             **given(ProbeConfig, values),
             **given(ExternalConfig, values),
         )

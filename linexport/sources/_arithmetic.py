@@ -125,7 +125,9 @@ def divided(left: Operand, right: Operand) -> Tensor:
     if not np.all(numbers):
         raise Refused("divides by 0")
     if not isinstance(left, Tensor):
-        raise Refused("divides constants")
+        assert isinstance(right, Tensor)
+        shape = _broadcast([left.shape, numbers.shape])
+        left = constant(np.broadcast_to(left, shape), right.expanded(_free(right, shape)))
     whole, divisors = _with_numbers(left, numbers)
     whole.budget.charge(whole.values.width * row_size(whole.values))
     return whole.replaced(whole.values.over(divisors))

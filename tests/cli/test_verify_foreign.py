@@ -337,3 +337,20 @@ def test_a_program_that_answers_otherwise_disagrees(run, tmp_path, reference):
         *_, failure, conclusion = outcome.output.splitlines()
         assert failure.startswith("'torchscript' "), name
         assert conclusion.startswith("disagrees: torchscript"), name
+
+
+def test_one_of_several_outputs_is_exported_and_verified_by_its_name(run, reference, tmp_path):
+    gemm = helper.make_node("Gemm", ["X", "w", "b"], ["Y"], transB=1)
+    model = onnx_model([gemm, helper.make_node("Relu", ["Y"], ["bent"])], {"w": WEIGHT, "b": BIAS})
+    model.graph.output.add().CopyFrom(model.graph.output[0])
+    model.graph.output[1].name = "bent"
+    path = tmp_path / "several.onnx"
+    onnx.save(model, path)
+    said = "the outputs 'Y', 'bent': choose one with --graph-output NAME"
+    assert said in run("verify", path, "--reference", reference).only_error
+    assert said in run("export", path, "-o", tmp_path / "bundle").only_error
+    assert run("verify", path, "--reference", reference, "--graph-output", "Y").status == 0
+    refused = run("export", path, "-o", tmp_path / "bundle", "--graph-output", "bent")
+    assert refused.status == 3
+    assert "Relu 'bent' is not linear in the model's input" in refused.only_error
+    assert run("export", path, "-o", tmp_path / "bundle", "--graph-output", "Y").status == 0

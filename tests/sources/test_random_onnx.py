@@ -1,6 +1,9 @@
 """What is affine is taken and means what its runtime computes; what is not is refused by name."""
 
+import dataclasses
+
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from random_graphs import grown
@@ -31,3 +34,18 @@ def test_a_graph_with_one_step_that_is_not_linear_is_refused_by_its_name(seed):
     proto, _, bent = grown(1000 + seed, curved=True)
     with pytest.raises(ModelError, match=rf"'{bent}' .*(not linear|depends? on the input)"):
         linexport.read_model(proto)
+
+
+@pytest.mark.parametrize("seed", [100, 101, 104, 110])
+def test_such_a_file_is_held_to_what_it_computes(seed, tmp_path):
+    """By every runtime and with every probe; one number off, and it is another model."""
+    proto, _, _ = grown(seed, curved=False)
+    path = tmp_path / "model.onnx"
+    onnx.save(proto, path)
+    found = linexport.read_model(path)
+    settings = {"probe_rows": 16, "accept_coarse": True}
+    assert linexport.verify(path, reference=found, **settings).passed
+    other = found.model.weight.copy()
+    other[0, np.abs(other[0]).argmax()] *= 1.001
+    changed = dataclasses.replace(found.model, weight=other)
+    assert linexport.verify(path, reference=changed, **settings).verdict == "disagrees"

@@ -118,10 +118,14 @@ class ForeignRuntime:
     def predict(self, features: NDArray[Any]) -> FloatArray:
         """Evaluate (N, D) -> (N, K); each column is converted to what its input takes.
 
+        For no rows it evaluates one, and returns none of it.
+
         Raises:
             ArtifactError: If the engine refuses the batch.
         """
         features = np.asarray(features)
+        if not len(features):  # of none a Reshape to [-1, ...] cannot tell how many there are
+            return self.predict(np.zeros((1, features.shape[1])))[:0]
         try:
             prediction = self._run(self._fed(features))
         except Exception as error:  # engines fail each in their own way
