@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from linexport.numerics import Mixed, Values
 from linexport.sources._estimators import fitted, numbers
@@ -62,7 +63,7 @@ def _factors(step: Any, values: Values) -> Mixed:
     """
     components = numbers(step, "components_")
     scaled = components / numbers(step, "noise_variance_")
-    covariance = np.linalg.inv(np.eye(len(components)) + scaled @ components.T)
+    covariance = linalg.inv(np.eye(len(components)) + scaled @ components.T)
     return (
         values.plus(-numbers(step, "mean_"))
         .through(scaled)
@@ -70,26 +71,12 @@ def _factors(step: Any, values: Values) -> Mixed:
     )
 
 
-def _scores(rotations: str) -> Callable[[Any, Values], Mixed]:
-    """Return what partial least squares make of values; the deviations are 1 without scale=True."""
-
-    def applied(step: Any, values: Values) -> Mixed:
-        centred = values.plus(-numbers(step, "_x_mean")).over(numbers(step, "_x_std"))
-        return centred.through(numbers(step, rotations).T)
-
-    return applied
-
-
 PROJECTIONS: dict[str, Callable[[Any, Values], Mixed]] = {
-    "CCA": _scores("x_rotations_"),
     "FactorAnalysis": _factors,
     "FastICA": _independent,
     "GaussianRandomProjection": _components,
     "IncrementalPCA": _principal,
     "PCA": _principal,
-    "PLSCanonical": _scores("x_rotations_"),
-    "PLSRegression": _scores("x_rotations_"),
-    "PLSSVD": _scores("x_weights_"),
     "SparseRandomProjection": _components,
     "TruncatedSVD": _components,
 }

@@ -88,12 +88,12 @@ def _centred(estimator: Any, values: Values) -> Mixed:
 def _supported(estimator: Any, values: Values) -> Mixed:
     """Return a sum over support vectors, with a linear kernel or a polynomial one of degree 1."""
     kernel = estimator.kernel
-    if kernel == "linear":
-        return _regressed(estimator, values)
-    vectors = numbers(estimator, "support_vectors_")
-    if kernel != "poly" or estimator.degree != 1:
+    if kernel != "linear" and not (kernel == "poly" and estimator.degree == 1):
         raise ModelError(_of_kernel(estimator, kernel))
-    products = _of_degree_1(values, vectors, float(estimator._gamma), estimator.coef0)  # noqa: SLF001
+    products = values.through(numbers(estimator, "support_vectors_"))
+    if kernel == "poly":
+        gamma = np.array(float(estimator._gamma))  # noqa: SLF001
+        products = products.times(gamma).plus(np.array(float(estimator.coef0)))
     made = products.through(numbers(estimator, "dual_coef_"))
     return made.plus(numbers(estimator, "intercept_"))
 
@@ -103,16 +103,13 @@ def _kernelled(estimator: Any, values: Values) -> Mixed:
     kernel = estimator.kernel
     rows = numbers(estimator, "X_fit_")
     dual = numbers(estimator, "dual_coef_").reshape(len(rows), -1).T
-    if kernel == "linear":
-        return values.through(rows).through(dual)
-    if kernel not in ("poly", "polynomial") or estimator.degree != 1:
+    products = values.through(rows)
+    if kernel in ("poly", "polynomial") and estimator.degree == 1:
+        gamma = 1 / rows.shape[1] if estimator.gamma is None else estimator.gamma
+        products = products.times(np.array(float(gamma))).plus(np.array(float(estimator.coef0)))
+    elif kernel != "linear":
         raise ModelError(_of_kernel(estimator, kernel))
-    gamma = 1 / rows.shape[1] if estimator.gamma is None else estimator.gamma
-    return _of_degree_1(values, rows, gamma, estimator.coef0).through(dual)
-
-
-def _of_degree_1(values: Values, rows: Any, gamma: float, term: float) -> Mixed:
-    return values.through(rows).times(np.array(float(gamma))).plus(np.array(float(term)))
+    return products.through(dual)
 
 
 def _constant(estimator: Any, values: Values) -> Mixed:

@@ -4,6 +4,8 @@ The design's constant becomes the intercept. It is known by the design itself, w
 still hold it: the column that is 1 in every row; otherwise by its name.
 """
 
+import ast
+import re
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,12 @@ from linexport.sources._reading import Imported
 
 __all__ = ["read"]
 
-LINEAR = frozenset({"GLS", "GLSAR", "OLS", "QuantReg", "RLM", "WLS"})
+LINEAR = frozenset({"GLS", "GLSAR", "MultivariateLS", "OLS", "QuantReg", "RLM", "WLS"})
 """Models that predict exog @ params; GLM does with the identity link."""
 CONSTANT_NAMES = ("const", "Intercept")
 """What add_constant and formulas call the constant."""
+_QUOTED = re.compile(r"""Q\(('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\)""")
+"""A column whose name is no identifier, in a formula."""
 
 
 def read(results: Any) -> Imported:
@@ -34,23 +38,32 @@ def read(results: Any) -> Imported:
     model = results.model
     _require_linear(model)
     if getattr(model, "exog_names", None) is None:  # remove_data was called
-        raise ModelError("The results no longer hold the names: export before remove_data.")
-    names = [str(name) for name in model.exog_names]
-    params = as_float64(results.params, f"{kind}.params")
-    if params.shape != (len(names),) or not isinstance(model.endog_names, str):
-        raise ModelError(f"{kind}.params has shape {params.shape} for {len(names)} columns.")
+        raise ModelError(
+            "The results no longer hold the names: export before remove_data, or pass the params "
+            'by their names, {"const": 4.2, "x1": 2.0}.'
+        )
+    names = [_named(name) for name in model.exog_names]
+    targets = np.atleast_1d(model.endog_names).tolist()
+    params = as_float64(results.params, f"{kind}.params").reshape(len(results.params), -1).T
+    if params.shape != (len(targets), len(names)):
+        raise ModelError(
+            f"{kind}.params has shape {params.shape[::-1]} for {len(names)} columns and "
+            f"{len(targets)} targets: fit again."
+        )
     _require_plain_terms(model, names)
     constant = _constant(model, names)
     features = [place for place in range(len(names)) if place != constant]
     if not features:
-        raise ModelError("The model has a constant alone; a linear model needs a feature.")
-    bias = 0.0 if constant is None else params[constant]
+        raise ModelError(
+            "The model has a constant alone; a linear model needs a feature: fit with one."
+        )
+    bias = np.zeros(len(targets)) if constant is None else params[:, constant]
     return Imported(
         model=LinearModel(
-            weight=params[features][None],
-            bias=np.array([bias]),
+            weight=params[:, features],
+            bias=bias,
             features=tuple(Column(name=names[place]) for place in features),
-            targets=(Column(name=model.endog_names),),
+            targets=tuple(Column(name=_named(name)) for name in targets),
         ),
         source=f"statsmodels {type(model).__name__}",
         features_named=True,
@@ -58,10 +71,19 @@ def read(results: Any) -> Imported:
     )
 
 
+def _named(term: Any) -> str:
+    """Return a column's name as the table has it: a formula's Q('my column') is a name."""
+    quoted = _QUOTED.fullmatch(str(term))
+    return str(ast.literal_eval(quoted[1])) if quoted else str(term)
+
+
 def _require_linear(model: Any) -> None:
     kind = type(model)
     if kind.__module__.partition(".")[0] != "statsmodels":
-        raise ModelError(f"{kind.__name__} is not a class of statsmodels itself: pass arrays.")
+        raise ModelError(
+            f"{kind.__name__} is not a class of statsmodels itself, so what it predicts is not "
+            "known: pass its params as named coefficients."
+        )
     if kind.__name__ == "GLM":
         link = type(model.family.link).__name__
         if link.lower() != "identity":
@@ -70,11 +92,15 @@ def _require_linear(model: Any) -> None:
                 "coefficients, and apply the inverse link to what the model predicts."
             )
         if getattr(model, "_has_offset", False) or getattr(model, "_has_exposure", False):
-            raise ModelError("GLM with an offset or exposure adds what is not among its features.")
+            raise ModelError(
+                "GLM with an offset or exposure adds what is not among its features: pass its "
+                "params as named coefficients, and add the offset to what the model predicts."
+            )
     elif kind.__name__ not in LINEAR:
         raise ModelError(
-            f"statsmodels' {kind.__name__} is not one of the models that docs/sources.md lists "
-            f"({', '.join(sorted(LINEAR))}, GLM)."
+            f"statsmodels' {kind.__name__} is not one of the models that are known to predict "
+            f"exog @ params ({', '.join(sorted(LINEAR))}, GLM): if it does, pass its params as "
+            "named coefficients."
         )
 
 
@@ -83,7 +109,11 @@ def _require_plain_terms(model: Any, names: list[str]) -> None:
     if getattr(model, "formula", None) is None:
         return
     given = {str(name) for name in getattr(getattr(model.data, "frame", None), "columns", ())}
-    made = [name for name in names if not (name.isidentifier() or name in given)]
+    made = [
+        name
+        for name, term in zip(names, map(str, model.exog_names), strict=True)
+        if not (name != term or name.isidentifier() or name in given)
+    ]
     if made:
         raise ModelError(
             f"The formula computes '{made[0]}' from other columns, which an exported model does "

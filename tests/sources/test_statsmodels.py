@@ -6,6 +6,7 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from agreement import assert_agrees
+from statsmodels.multivariate.multivariate_ols import MultivariateLS
 
 import linexport
 from linexport.errors import ModelError
@@ -97,6 +98,41 @@ def test_the_design_of_such_a_formula_can_be_given_by_names(table, tmp_path):
     expected = intercept + design @ np.array(list(params.values()))
     exported = assert_agrees(source, expected, design, tmp_path / "bundle")
     assert exported.model.feature_names == ("a", "I(b ** 2)")
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_quoted_name_is_a_name(table, tmp_path, quote):
+    renamed = table.rename(columns={"a": "floor area", "y": "net rent", "b": "it's"})
+    formula = f"""Q({quote}net rent{quote}) ~ Q({quote}floor area{quote}) + Q("it's") + c"""
+    results = smf.ols(formula, renamed).fit()
+    rows = renamed[["floor area", "it's", "c"]].to_numpy()
+    exported = assert_agrees(results, results.predict(renamed), rows, tmp_path / "bundle")
+    assert exported.model.feature_names == ("floor area", "it's", "c")
+    assert exported.model.target_names == ("net rent",)
+    crossed = smf.ols("y ~ Q('a'):Q('b')", table).fit()
+    with pytest.raises(ModelError, match="The formula computes"):
+        linexport.read_model(crossed)
+
+
+@pytest.mark.parametrize("kind", [sm.OLS, MultivariateLS])
+def test_two_targets_are_two_columns_of_the_params(table, tmp_path, kind):
+    design = sm.add_constant(table[["a", "b"]])
+    targets = table[["y"]].assign(z=3 - table["c"])
+    results = kind(targets, design).fit()
+    expected = design.to_numpy() @ np.asarray(results.params)
+    rows = table[["a", "b"]].to_numpy()
+    exported = assert_agrees(results, expected, rows, tmp_path / "bundle")
+    assert exported.model.target_names == ("y", "z")
+    assert exported.model.feature_names == ("a", "b")
+
+
+def test_names_that_were_asked_for_outlive_the_data(table):
+    results = sm.OLS(table["y"], sm.add_constant(table[["a", "b"]])).fit()
+    whole = linexport.read_model(results).model
+    assert results.params["const"] == whole.bias[0]  # keeps the names
+    rest = linexport.read_model(without_data(results)).model
+    assert rest.same_numbers(whole)
+    assert rest.feature_names == ("a", "b")
 
 
 def poisson(table):
