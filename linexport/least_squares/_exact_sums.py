@@ -6,7 +6,9 @@ rounded once.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import reduce
 from typing import Any
 
@@ -126,6 +128,13 @@ class ExactSums:
         sums.products[rows, columns] = sums.products[columns, rows] = lower
         sums.exponent = exponent
         return sums
+
+    def square_of(self, combination: Sequence[Fraction]) -> float:
+        """Return the sum of squares of a combination of the columns, (P,), rounded once."""
+        common = math.lcm(*(number.denominator for number in combination))
+        whole = np.array([int(number * common) for number in combination], dtype=object)
+        square = Fraction(int(whole @ self.products @ whole), common**2)
+        return float(square * Fraction(2) ** self.exponent)
 
     def factor(
         self,

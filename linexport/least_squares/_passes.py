@@ -278,7 +278,8 @@ def _solved(
 ) -> Solved:
     """Return what was found, residuals that the sums do not tell measured where rows allow it."""
     known = solution is None or solution.residuals_known[: len(rows.targets)].all()
-    if solution is not None and not known and not rows.read_once:
+    told = isinstance(rows, SummedRows) or not rows.read_once
+    if solution is not None and not known and told:
         solution = with_measured_residuals(solution, rows, ranks)
     return Solved(factor=factor, solution=solution, dependent=dependent)
 

@@ -13,11 +13,13 @@ distance of w from the optimum, as |X (w* - w)| is no more than that; the errors
 """
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.least_squares._solution import Solution
+from linexport.least_squares._summed import SummedRows
 from linexport.least_squares._uncertainty import NEGLIGIBLE
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 from linexport.rows import Ranks, Rows
@@ -50,18 +52,12 @@ def with_measured_residuals(solution: Solution, rows: Rows, ranks: Ranks) -> Sol
 
 def _squares(solution: Solution, rows: Rows) -> Float64Array:
     """Return the residual sums of squares of these rows, shape (K,)."""
+    if isinstance(rows, SummedRows):
+        return _squares_of_sums(solution, rows)
     equations, num_targets = solution.equations, len(rows.targets)
     places = equations.features
     unit, target_unit = equations.exponent[places], equations.exponent[-num_targets:]
-    own_mean = dd.scale_by_power_of_two(equations.mean, -equations.exponent)
-    weights_of_targets = [dd.part(solution.weight, np.s_[:, k]) for k in range(num_targets)]
-    biases = [
-        dd.subtract(
-            dd.part(own_mean, equations.targets[k]),
-            dd.total(dd.multiply(weight, dd.part(own_mean, places))),
-        )
-        for k, weight in enumerate(weights_of_targets)
-    ]
+    weights_of_targets, biases = _fits(solution, num_targets)
     squares = np.zeros(num_targets)
     num_rows = max(_BLOCK_ELEMENTS // max(len(places), 1), 64)
     for features, targets, *weights in rows.batches():
@@ -73,6 +69,40 @@ def _squares(solution: Solution, rows: Rows) -> Float64Array:
             y = np.ldexp(targets[block][kept].astype(np.float64), -target_unit)
             for k, (weight, bias) in enumerate(zip(weights_of_targets, biases, strict=True)):
                 squares[k] += (counts[kept] * _residuals(x, y[:, k], weight, bias) ** 2).sum()
+    return squares
+
+
+def _fits(solution: Solution, num_targets: int) -> tuple[list[DoubleDouble], list[DoubleDouble]]:
+    """Return the weights and the bias of each target, in the units of the equations."""
+    equations = solution.equations
+    own_mean = dd.scale_by_power_of_two(equations.mean, -equations.exponent)
+    weights = [dd.part(solution.weight, np.s_[:, k]) for k in range(num_targets)]
+    biases = [
+        dd.subtract(
+            dd.part(own_mean, equations.targets[k]),
+            dd.total(dd.multiply(weight, dd.part(own_mean, equations.features))),
+        )
+        for k, weight in enumerate(weights)
+    ]
+    return weights, biases
+
+
+def _squares_of_sums(solution: Solution, rows: SummedRows) -> Float64Array:
+    """Return the same of rows that are gone: exact sums tell any combination of columns exactly."""
+    equations, num_targets = solution.equations, len(rows.targets)
+    places, size = equations.features, len(rows.features)
+    squares = np.zeros(num_targets)
+    for k, (weight, bias) in enumerate(zip(*_fits(solution, num_targets), strict=True)):
+        combination = [Fraction(0)] * (size + num_targets + 1)
+        combination[size + k] = Fraction(1)
+        for place, high, low in zip(places.tolist(), *map(np.ndarray.tolist, weight), strict=True):
+            combination[place] = -(Fraction(high) + Fraction(low))
+        scaled = [
+            number * Fraction(2) ** -exponent
+            for number, exponent in zip(combination, equations.exponent.tolist(), strict=False)
+        ]
+        level = Fraction(float(bias.high)) + Fraction(float(bias.low))
+        squares[k] = rows.sums.square_of([*scaled, -level])
     return squares
 
 

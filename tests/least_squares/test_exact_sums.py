@@ -179,3 +179,22 @@ def test_bitrep_has_the_same_coefficients_bit_for_bit():
     fit = fit_least_squares(summed(features, target), LeastSquaresConfig())
     found = fit.record.coefficients["y"]
     assert [found.intercept, *found.features.values()] == witness.regression_exact()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 2**10])
+def test_residuals_too_small_for_rounded_sums_are_told_by_exact_ones(size, intercept, weighted):
+    """Down to 1e-31 of the total sum of squares, of which double-double sums keep no digit."""
+    random = np.random.default_rng(7)
+    features = np.rint(random.normal([1e3, 0, 5], [50, 3, 1], size=(40, 3)) * 64) / 64
+    noise = size * np.rint(random.normal(size=40) * 4) * 2.0**-43
+    target = features @ [1.0, 2.0, 3.0] + noise
+    weights = np.arange(40.0) if weighted else None
+    fit = fit_least_squares(
+        summed(features, target, weights), LeastSquaresConfig(intercept=intercept)
+    )
+    best = solve_exactly(features, target, intercept=intercept, weights=weights)
+    found = fit.record.statistics.targets["y"]
+    expected = float(best.residual_sum_of_squares)
+    assert found.residual_sum_of_squares == pytest.approx(expected, rel=1e-9, abs=0)
