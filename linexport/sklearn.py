@@ -3,6 +3,7 @@
 It needs the extra `linexport[sklearn]`. N rows, D features, K targets.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,13 +76,38 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             ValueError: If rows or settings cannot be used.
             TrainingError: If features are linearly dependent and `rank_deficient` is "error".
         """
-        rows = self._rows(X, y, sample_weight)
-        settings = linexport.LeastSquaresConfig(
-            l2=self.alpha,
-            intercept=self.fit_intercept,
-            rank_deficient=self.rank_deficient,  # type: ignore[arg-type]  # checked there
-        )
-        return self._take(linexport.train(rows, solver=settings))
+        rows = self._rows(X, y, sample_weight, least=2)
+        self._state: linexport.State | None = None
+        return self._take(linexport.train(rows, solver=self._settings()))
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+        """Fit to these rows and to those of all calls before, as `fit` would to all of them.
+
+        What is kept of rows are exact sums (`linexport.State`), of a size that depends on D and K
+        alone; in whatever order and portions rows come, the fit is the same to the last bit.
+
+        Args:
+            X: As for `fit`; the first call needs rows that differ, any other one row.
+            y: As for `fit`.
+            sample_weight: As for `fit`, in each call or in none.
+
+        Raises:
+            ValueError: As `fit`.
+            TrainingError: As `fit`.
+
+        After `fit`, which keeps no sums of its rows, it begins anew, with a warning.
+        """
+        state = getattr(self, "_state", None)
+        if state is None and hasattr(self, "fit_"):
+            warnings.warn(
+                "fit keeps no sums of its rows, so partial_fit leaves them out and begins anew: "
+                "give all rows to partial_fit.",
+                stacklevel=2,
+            )
+        first = state is None
+        rows = self._rows(X, y, sample_weight, least=2 if first else 1, reset=first)
+        self._state = linexport.State() if state is None else state
+        return self._take(self._state.update(rows).fit(self._settings()))
 
     def predict(self, X: Any) -> Float64Array:  # noqa: N803
         """Predict, in float64: (N, D) -> (N,) or (N, K), as y was."""
@@ -116,22 +142,39 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         tags.input_tags.sparse = False
         return tags
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any) -> "linexport.Dataset":  # noqa: N803
+    def _settings(self) -> "linexport.LeastSquaresConfig":
+        return linexport.LeastSquaresConfig(
+            l2=self.alpha,
+            intercept=self.fit_intercept,
+            rank_deficient=self.rank_deficient,  # type: ignore[arg-type]  # checked there
+        )
+
+    def _rows(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        sample_weight: Any,
+        *,
+        least: int,
+        reset: bool = True,
+    ) -> "linexport.Dataset":
         """Check what scikit-learn's users may pass, by scikit-learn's own means."""
         named = getattr(y, "name", None)
         X, y = validate_data(  # noqa: N806
             self,
             X,
             y,
+            reset=reset,
             dtype=(np.float64, np.float32),
             multi_output=True,
             y_numeric=True,
-            ensure_min_samples=2,
+            ensure_min_samples=least,
         )
         self._one_target = y.ndim == 1
         targets = y.reshape(len(y), -1)
         roundoff = [np.finfo(part.dtype).eps / 2 for part in (X, targets.astype(X.dtype))]
-        names = [named] if self._one_target and isinstance(named, str) and named else None
+        self._target_named = self._one_target and isinstance(named, str) and bool(named)
+        names = [named] if self._target_named else None
         return linexport.Dataset(
             feature_values=X.astype(np.float64),
             target_values=targets.astype(np.float64),

@@ -1,5 +1,7 @@
 """LinearRegressor in scikit-learn's own checks and tools, against its own LinearRegression."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,6 +30,7 @@ def table() -> pd.DataFrame:
 
 
 FEATURES = ["area", "age", "floor"]
+ONNX = linexport.ExportConfig(formats=("onnx",))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 2.5])
@@ -106,3 +109,62 @@ def test_it_exports_a_proven_bundle_under_the_tables_names(table, tmp_path):
 def test_weights_of_another_shape_are_refused(table):
     with pytest.raises(ValueError, match=r"sample_weight must have shape \(rows,\)"):
         LinearRegressor().fit(table[FEATURES], table["price"], sample_weight=np.ones((60, 1)))
+
+
+def test_rows_in_portions_are_fitted_as_all_at_once(table):
+    order = np.random.default_rng(0).permutation(60)
+    model, other = LinearRegressor(), LinearRegressor()
+    for rows in (slice(0, 2), slice(2, 3), slice(3, 60)):
+        model = pickle.loads(pickle.dumps(model))
+        model.partial_fit(table[FEATURES][rows], table["price"][rows])
+    for rows in np.array_split(order, 7):
+        other.partial_fit(table[FEATURES].iloc[rows], table["price"].iloc[rows])
+    assert model.coef_.tobytes() == other.coef_.tobytes()
+    assert model.stderr_.tobytes() == other.stderr_.tobytes()
+    whole = LinearRegressor().fit(table[FEATURES], table["price"])
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-13)
+    np.testing.assert_allclose(model.stderr_, whole.stderr_, rtol=1e-10)
+    assert model.fit_.record.rows == 60
+
+
+def test_weights_reach_portions(table):
+    weight = np.arange(1.0, 61.0)
+    model = LinearRegressor(alpha=0.5)
+    for rows in (slice(0, 30), slice(30, 60)):
+        model.partial_fit(table[FEATURES][rows], table["price"][rows], weight[rows])
+    whole = LinearRegressor(alpha=0.5).fit(table[FEATURES], table["price"], weight)
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-13)
+
+
+def test_rows_of_fit_are_not_lost_in_silence(table):
+    model = LinearRegressor().fit(table[FEATURES], table["price"])
+    with pytest.warns(UserWarning, match="leaves them out and begins anew"):
+        model.partial_fit(table[FEATURES], table["price"])
+    assert model.fit_.record.rows == 60
+
+
+def test_the_estimator_itself_is_a_source_that_keeps_its_statistics(table, tmp_path):
+    model = LinearRegressor().fit(table[FEATURES], table["price"])
+    exported = linexport.export(model, tmp_path / "b", config=ONNX)
+    assert exported.record.statistics == model.fit_.record.statistics
+    unnamed = LinearRegressor().fit(table[FEATURES].to_numpy(), table["price"].to_numpy())
+    read = linexport.read_model(unnamed, features=FEATURES, targets=["price"])
+    assert read.model.feature_names == tuple(FEATURES)
+
+
+def test_a_pipeline_that_holds_it_exports(table, tmp_path):
+    pipeline = make_pipeline(StandardScaler(), LinearRegressor())
+    pipeline.fit(table[FEATURES], table["price"])
+    exported = linexport.export(pipeline, tmp_path / "b", config=ONNX, ranges=table)
+    assert exported.certificate.verdict == "proven"
+    predicted = linexport.load(tmp_path / "b").predict(table[FEATURES])[:, 0]
+    np.testing.assert_allclose(predicted, pipeline.predict(table[FEATURES]), rtol=1e-5)
+
+
+def test_a_class_derived_from_it_is_not_taken(table):
+    class Doubled(LinearRegressor):
+        def predict(self, X):  # noqa: N803
+            return 2 * super().predict(X)
+
+    with pytest.raises(linexport.ModelError, match="not a class of scikit-learn itself"):
+        linexport.read_model(Doubled().fit(table[FEATURES], table["price"]))

@@ -1,11 +1,8 @@
 """From rows to a proven bundle."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import msgspec
 
 from linexport import bundle, tables, training
 from linexport.columns import split_names
@@ -20,7 +17,6 @@ from linexport.rows import (
     in_memory,
     said_of_columns,
     share_dataset,
-    split,
     synthesize,
     training_rows,
     with_units,
@@ -181,16 +177,11 @@ def train_together(
     with ranks.together():
         if ranks.rank == 0:  # before training, which may take long
             bundle.check_destination(output, overwrite=overwrite)
-        test = None
-        if test_fraction:
-            if ranks.size > 1:
-                raise ConfigError("Several ranks keep no test rows: leave the test fraction out.")
-            rows, test = split(in_memory(rows), test_fraction, seed)
-        fit = training.train(rows, solver=solver, test=test, on_epoch=on_epoch, ranks=ranks)
-        return _with_split(fit, test_fraction, seed) if test is not None else fit
-
-
-def _with_split(fit: Fit, test_fraction: float, seed: int) -> Fit:
-    """Record which rows were kept out, so that a report on the table can tell them apart."""
-    settings = fit.record.settings | {"test_fraction": test_fraction, "test_seed": seed}
-    return replace(fit, record=msgspec.structs.replace(fit.record, settings=settings))
+        return training.train(
+            rows,
+            solver=solver,
+            test=test_fraction or None,
+            test_seed=seed,
+            on_epoch=on_epoch,
+            ranks=ranks,
+        )

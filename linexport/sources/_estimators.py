@@ -8,13 +8,13 @@ from linexport.sources._arrays import as_float64
 
 
 def kind_of(estimator: Any) -> str:
-    """Return the class's name, if it is one of scikit-learn's own.
+    """Return the class's name, if it is one of scikit-learn's own, or of ours.
 
     Raises:
         ModelError: If it is derived from one: it may predict otherwise.
     """
     kind = type(estimator)
-    if kind.__module__.partition(".")[0] != "sklearn":
+    if kind.__module__.partition(".")[0] != "sklearn" and kind.__module__ != "linexport.sklearn":
         raise ModelError(
             f"{kind.__name__} is not a class of scikit-learn itself, so what it predicts is not "
             "known: pass its coefficients as arrays."

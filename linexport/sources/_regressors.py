@@ -85,6 +85,13 @@ def _centred(estimator: Any, values: Values) -> Mixed:
     return _regressed(estimator, values.plus(-numbers(estimator, "_x_mean")))
 
 
+def _fitted_here(estimator: Any, values: Values) -> Mixed:
+    """Return what our own estimator predicts, which subtracts the mean that its fit has."""
+    model = fitted(estimator, "fit_").model
+    centred = values if model.mean is None else values.plus(-model.mean)
+    return centred.through(model.weight).plus(model.bias)
+
+
 def _supported(estimator: Any, values: Values) -> Mixed:
     """Return a sum over support vectors, with a linear kernel or a polynomial one of degree 1."""
     kernel = estimator.kernel
@@ -194,6 +201,7 @@ _OWN: dict[str, Callable[[Any, Values], Mixed]] = {
     "CCA": _centred,
     "DummyRegressor": _constant,
     "KernelRidge": _kernelled,
+    "LinearRegressor": _fitted_here,
     "NuSVR": _supported,
     "PLSCanonical": _centred,
     "PLSRegression": _centred,

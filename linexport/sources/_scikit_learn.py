@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from linexport.errors import ModelError
 from linexport.numerics import linear_model
 from linexport.sources._cells import Table
-from linexport.sources._estimators import kind_of
-from linexport.sources._reading import Imported
+from linexport.sources._estimators import fitted, kind_of
+from linexport.sources._reading import Imported, read as read_own
 from linexport.sources._regressors import COMBINING, INNER, predicted
 from linexport.sources._transformers import steps_of
 
@@ -25,6 +26,8 @@ def read(estimator: Any) -> Imported:
     Raises:
         ModelError: If it is not fitted, not affine, or of a class that is not known.
     """
+    if kind_of(estimator) == "LinearRegressor":
+        return _of_own(estimator)
     table = _table(estimator)
     made = predicted(estimator, table.cells())
     if not table.num_features:
@@ -45,6 +48,13 @@ def read(estimator: Any) -> Imported:
         encoding=encoding,
         values=made,
     )
+
+
+def _of_own(estimator: Any) -> Imported:
+    """Return the fit of our own estimator, with its record."""
+    found = read_own(fitted(estimator, "fit_"))
+    is_named = hasattr(estimator, "feature_names_in_")
+    return replace(found, features_named=is_named, targets_named=estimator._target_named)  # noqa: SLF001
 
 
 def _table(estimator: Any) -> Table:

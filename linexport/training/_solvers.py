@@ -1,7 +1,9 @@
 """The solvers: what one is, and the table of them all."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
+from linexport._settings import stated
 from linexport.errors import ConfigError
 from linexport.least_squares import LeastSquaresConfig
 from linexport.sgd import SGDConfig
@@ -71,4 +73,21 @@ def solver_of(chosen: Any, rows: "Rows") -> Solver:
         return cast(Solver, chosen)
     raise ConfigError(
         f"solver must be {' or '.join(map(repr, SOLVERS))}, or its settings, got {chosen!r}."
+    )
+
+
+def where_to_say(unknown: Iterable[str]) -> Exception:
+    """Return the error for arguments that `train` does not take: the settings that have them."""
+    names = set(unknown)
+    for solver in SOLVERS.values():
+        if names <= {each.name for each in stated(solver)}:
+            given = ", ".join(f"{name}=..." for name in sorted(names))
+            return ConfigError(
+                f"{' and '.join(sorted(names))} of solver '{solver.name}': write "
+                f"train(..., solver=linexport.{solver.__name__}({given}))."
+            )
+    known = ", ".join(solver.__name__ for solver in SOLVERS.values())
+    return TypeError(
+        f"train() takes no {' and '.join(sorted(names))}; a solver's settings are given as "
+        f"solver=, which is one of {known}."
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Never
 
 import msgspec
 
@@ -12,6 +12,7 @@ from linexport.fit import (
     Metrics,
     OnEpoch,
     OptimumDistance,
+    Setting,
 )
 from linexport.least_squares import LeastSquaresConfig, optimum, optimum_distances
 from linexport.numerics import coefficients_of
@@ -23,10 +24,11 @@ from linexport.rows import (
     check_test_rows,
     counting,
     in_memory,
+    split,
     training_data,
 )
 from linexport.training._metrics import evaluate, known_metrics
-from linexport.training._solvers import Solver, solver_of
+from linexport.training._solvers import Solver, solver_of, where_to_say
 
 
 def train(
@@ -34,9 +36,11 @@ def train(
     target: Any = None,
     *,
     solver: str | Solver | None = None,
-    test: Dataset | None = None,
+    test: Dataset | float | None = None,
+    test_seed: int = 0,
     on_epoch: OnEpoch | None = None,
     ranks: Ranks = ONE,
+    **unknown: Never,
 ) -> Fit:
     """Fit a linear regression.
 
@@ -54,9 +58,12 @@ def train(
             SGDConfig. If not given: SGD for a synthetic Dataset and a DataLoader, else least
             squares. SGD trains on tensors as they are, on tables and arrays standardized; the fit
             is in the columns' own units either way.
-        test: Rows to evaluate on besides those trained on.
+        test: Rows to evaluate on besides those trained on; or a part of the rows, such as 0.2, to
+            keep out of training for that.
+        test_seed: Of the choice of that part.
         on_epoch: Called with an EpochEnd after each epoch of SGD.
         ranks: Who trains together. `data` is then this rank's share: a Dataset or TableRows.
+        unknown: Nothing: settings of a solver are given in `solver`.
 
     Raises:
         ConfigError: If a setting cannot be.
@@ -64,6 +71,8 @@ def train(
         TrainingError: If training diverges, or the features are linearly dependent.
         UnavailableError: If the device is not there.
     """
+    if unknown:
+        raise where_to_say(unknown)
     rows = training_data(data, target)
     chosen = solver_of(solver, rows)
     if rows.weighting is not None and not chosen.streams:
@@ -72,7 +81,11 @@ def train(
         )
     if not chosen.streams:
         rows = in_memory(rows, ranks)
-    if test is not None:
+    kept_out: dict[str, Setting] = {}
+    if isinstance(test, int | float):
+        kept_out = {"test_fraction": test, "test_seed": test_seed}
+        rows, test = _kept_out(rows, test, test_seed, ranks)
+    elif test is not None:
         check_test_rows(test, rows)
     # Before training, which may take long: rows without an optimum are refused.
     best = None if chosen.exact else optimum(rows, ranks=ranks)
@@ -86,13 +99,30 @@ def train(
         record,
         weights=rows.weighting,
         rows_dropped=rows.rows_dropped,
-        settings=asdict(chosen) | record.settings,  # type: ignore[call-overload]
+        settings=asdict(chosen) | record.settings | kept_out,  # type: ignore[call-overload]
         coefficients=record.coefficients or coefficients_of(fit.model),
         metrics=metrics,
         optimum=distances,
     )
     warnings = (*rows.notes, *_counting(rows, fit), *fit.warnings, *_far(distances, fit.remedy))
     return replace(fit, record=record, encoding=rows.encoding, warnings=warnings)
+
+
+def _kept_out(rows: Rows, fraction: float, seed: int, ranks: Ranks) -> tuple[Dataset, Dataset]:
+    """Return the rows to train on and those kept out, all of them in memory.
+
+    Raises:
+        ConfigError: If rows cannot be kept out.
+    """
+    if ranks.size > 1:
+        raise ConfigError("Several ranks keep no test rows: leave the test fraction out.")
+    dataset = in_memory(rows)
+    if dataset.minibatches is not None:
+        raise ConfigError(
+            "A DataLoader is trained on as it comes, so no rows are kept out: leave some out of "
+            "it, and give them as test=Dataset(...)."
+        )
+    return split(dataset, fraction, seed)
 
 
 def _counting(rows: Rows, fit: Fit) -> Iterator[str]:

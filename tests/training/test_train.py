@@ -262,3 +262,29 @@ def test_least_squares_loads_no_torch(fresh_python, tmp_path):
         tmp_path / "rows.csv"
     )
     assert fresh_python(code) == "False"
+
+
+def test_a_part_of_the_rows_is_kept_out(arrays):
+    features, target = arrays
+    fit = train(features, target, test=0.25, test_seed=3)
+    training, test = split(as_dataset(features, target), 0.25, 3)
+    assert bits(fit) == bits(train(training, test=test))
+    assert fit.record.metrics["test"]["y"].rows == 30
+    assert fit.record.settings["test_seed"] == 3
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        train(features, target, test=1.5)
+
+
+def test_a_loader_keeps_no_rows_out(arrays):
+    loader = DataLoader(TensorDataset(*map(torch.tensor, arrays)), batch_size=20)
+    with pytest.raises(ConfigError, match="leave some out of it"):
+        train(loader, test=0.2)
+
+
+def test_a_solvers_setting_given_to_train_is_told_where_it_belongs(arrays):
+    with pytest.raises(ConfigError, match=r"solver=linexport\.SGDConfig\(epochs=\.\.\.\)"):
+        train(*arrays, epochs=3)
+    with pytest.raises(ConfigError, match=r"solver=linexport\.LeastSquaresConfig\(l2=\.\.\.\)"):
+        train(*arrays, l2=1.0)
+    with pytest.raises(TypeError, match=r"takes no colour; .* LeastSquaresConfig, SGDConfig"):
+        train(*arrays, colour="red")
