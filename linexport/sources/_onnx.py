@@ -45,12 +45,13 @@ def load(path: Path) -> bytes:
 
 
 def read(proto: Any, output: str | None = None) -> Imported:
-    """Read a model from a ModelProto, or what one of its outputs is.
+    """Read a model from a ModelProto or torch's ONNXProgram, or what one of its outputs is.
 
     Raises:
         ArtifactError: As `decode`.
         ModelError: As `decode`; or if it is another of onnx's messages.
     """
+    proto = getattr(proto, "model_proto", proto)
     if not isinstance(proto, onnx.ModelProto):
         raise ModelError(f"An onnx {type(proto).__name__} is no model: pass the ModelProto.")
     return decode(proto.SerializeToString(), output)

@@ -24,13 +24,13 @@ _PICKLE = (
     "loading a pickled object runs the code in it: load it in Python, where you know where it "
     "comes from, and pass the model itself to linexport.export or linexport.verify there."
 )
-_PROGRAM = (
-    "a torch.export archive is a program, and loading it may run code: pass the state_dict, or the "
-    "module from Python."
+EXPORTED = (
+    "a torch.export archive is a program, and loading it may run code: in Python, where you know "
+    "where it comes from, call linexport.export(torch.export.load(...), ...)."
 )
 _REFUSED = {
     ".cloudpickle": _PICKLE, ".dill": _PICKLE, ".joblib": _PICKLE, ".pickle": _PICKLE,
-    ".pkl": _PICKLE, ".pt2": _PROGRAM, ".skops": _PICKLE,
+    ".pkl": _PICKLE, ".pt2": EXPORTED, ".skops": _PICKLE,
 }  # fmt: skip
 
 
@@ -99,9 +99,9 @@ def read_model(
 
     Args:
         source: A LinearModel, or what `train`, `read_bundle`, `export` or this returned; an
-            nn.Linear or nn.Sequential, or a state_dict; a fitted scikit-learn regressor or
-            Pipeline; statsmodels results; arrays or coefficients by name; an ONNX ModelProto; the
-            path of a bundle, or of a file whose suffix says what it holds.
+            nn.Module, a program of torch.export or torch.onnx.export, or a state_dict; a fitted
+            scikit-learn regressor or Pipeline; statsmodels results; arrays or coefficients by name;
+            an ONNX ModelProto; the path of a bundle, or of a file whose suffix says what it holds.
         features: Names in the order of the input, where the source has none; a Column states a
             unit or a range too. x1, x2, ... if not given.
         targets: Likewise, in the order of the output; y, or y1, y2, ... if not given.
@@ -112,7 +112,7 @@ def read_model(
         ModelError: If it is no linear model, or cannot be told to be one.
         ArtifactError: If it is a file that cannot be used.
     """
-    return _read(source, graph_output).named(features, targets)
+    return _read(source, graph_output, len(features)).named(features, targets)
 
 
 def read_reference(source: Any) -> Imported:
@@ -125,19 +125,20 @@ def read_reference(source: Any) -> Imported:
     return _read(source, None)
 
 
-def _read(source: Any, output: str | None) -> Imported:
+def _read(source: Any, output: str | None, num_features: int = 0) -> Imported:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         # LinearModel refuses what is not finite.
         if isinstance(source, str | Path):
             return _read_path(Path(source), output)
-        return _read_object(source, output)
+        return _read_object(source, output, num_features)
 
 
-def _read_object(thing: Any, output: str | None) -> Imported:
+def _read_object(thing: Any, output: str | None, num_features: int = 0) -> Imported:
     for known in SOURCES:
         if known.takes(thing):
             module = import_module(known.module)
-            found: Imported = module.read(thing, *_choice(known, output))
+            width = {"num_features": num_features} if known.asks_width else {}
+            found: Imported = module.read(thing, *_choice(known, output), **width)
             return found
     raise ModelError(
         f"A {type(thing).__name__} is no model that is known here: docs/sources.md lists what is "

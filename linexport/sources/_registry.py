@@ -24,6 +24,9 @@ __all__ = [
 INTERCEPTS = ("(Intercept)", "Intercept", "const")
 """What R, formulas of Python's and statsmodels call it among the coefficients."""
 
+STATE_DICTS = ("state_dict", "model_state_dict", "model")
+"""What a checkpoint calls it: Lightning and others; PyTorch's tutorials; research code."""
+
 
 class Source(NamedTuple):
     """One kind of model."""
@@ -38,6 +41,9 @@ class Source(NamedTuple):
     """What such a file holds, where its suffix leaves that open; for --help."""
     has_outputs: bool = False
     """Whether there may be several outputs, one of which is the model."""
+    asks_width: bool = False
+    """Whether `read` takes `num_features` too, which an object of the kind might not tell: how many
+    names were given, 0 if none."""
 
 
 def made_by(*packages: str) -> Callable[[Any], bool]:
@@ -83,7 +89,8 @@ def is_coefficients(thing: Any) -> bool:
         return type(thing).__name__ == "Series"
     # A form with the intercept among them has a number for each name; one of these may be weight.
     named = isinstance(thing, Mapping) and any(name in thing for name in INTERCEPTS)
-    return named or (isinstance(thing, Mapping) and not (is_arrays(thing) or _is_tensors(thing)))
+    others = is_arrays, _is_tensors, is_checkpoint
+    return named or (isinstance(thing, Mapping) and not any(each(thing) for each in others))
 
 
 def _is_tensors(thing: Mapping[Any, Any]) -> bool:
@@ -97,12 +104,34 @@ def is_arrays(thing: Any) -> bool:
     )
 
 
+def is_checkpoint(thing: Any) -> bool:
+    """Tell a mapping with a state_dict in it."""
+    parts = (thing.get(name) for name in STATE_DICTS) if isinstance(thing, Mapping) else ()
+    return any(isinstance(part, Mapping) and made_by("torch")(part) for part in parts)
+
+
+def _is_of_torch(thing: Any) -> bool:
+    return (made_by("torch")(thing) or is_checkpoint(thing)) and not _is_of_onnx(thing)
+
+
+def _is_of_onnx(thing: Any) -> bool:
+    """Tell a ModelProto, and what torch.onnx.export(..., dynamo=True) returned."""
+    exported = type(thing).__module__.startswith("torch.onnx") and hasattr(thing, "model_proto")
+    return exported or made_by("onnx")(thing)
+
+
 _ROOM = "linexport.sources"
 SOURCES = [
     Source(f"{_ROOM}._coefficients", is_coefficients, (".json",), "names and coefficients"),
-    Source(f"{_ROOM}._torch_modules", made_by("torch"), (".pt", ".pth", ".bin"), "a state_dict"),
+    Source(
+        f"{_ROOM}._torch_modules",
+        _is_of_torch,
+        (".pt", ".pth", ".bin", ".ckpt"),
+        "a state_dict",
+        asks_width=True,
+    ),
     Source(f"{_ROOM}._arrays", is_arrays, (".safetensors",)),
-    Source(f"{_ROOM}._onnx", made_by("onnx"), (".onnx",), has_outputs=True),
+    Source(f"{_ROOM}._onnx", _is_of_onnx, (".onnx",), has_outputs=True),
     Source(f"{_ROOM}._statsmodels", made_by("statsmodels")),
     Source(f"{_ROOM}._xgboost", made_by("xgboost")),
     Source(f"{_ROOM}._lightgbm", made_by("lightgbm")),

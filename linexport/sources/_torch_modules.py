@@ -1,13 +1,10 @@
-"""A torch module, or tensors by name: an nn.Linear, alone or in an nn.Sequential.
+"""A torch module, a program, a checkpoint, or tensors by name.
 
-What a module computes is decided by its class and settings, never by trying it: a class with a
-`forward` of its own, or with hooks, could compute anything and is refused.
+What a module computes is decided by the graph of what its forward does, never by trying it. Layers
+whose forward is PyTorch's own need no graph, as their class says what they do: to import what makes
+graphs takes some seconds, which nearly all linear models are spared so.
 """
 
-import io
-import re
-import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,51 +12,49 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.export import ExportedProgram
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from linexport._arrays import Float64Array
-from linexport.errors import ArtifactError, ModelError
+from linexport.errors import ModelError
 from linexport.formats import Centred, CentredInFloat64, Folded, FoldedInFloat64
 from linexport.numerics import Values, batch_normalized, input_columns, linear_model
 from linexport.sources import _arrays as arrays
+from linexport.sources._checkpoints import state_dict_in, state_dict_of
 from linexport.sources._reading import Imported
+from linexport.sources._registry import is_checkpoint
+from linexport.sources._torch_program import read_program
 
 __all__ = ["decode", "read"]
 
-_ZIP_MAGIC = b"PK\x03\x04"
 _LAYERS = (nn.Linear, nn.BatchNorm1d, nn.Identity, nn.Dropout, nn.Flatten)
-_NORMALISE_ROWS = ("LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm1d")
 
 
-def read(module: Any) -> Imported:
-    """Read a model from a module, or from a state_dict.
+def read(thing: Any, *, num_features: int = 0) -> Imported:
+    """Read a model from a module, a program, or a state_dict.
+
+    Args:
+        thing: Any of these.
+        num_features: D, where a module might not tell it; 0 where nobody does.
 
     Raises:
-        ModelError: If it is not one of the modules whose meaning is known, or not linear.
+        ModelError: If it is none of these, or not linear.
     """
-    if isinstance(module, Mapping):
-        return read_tensors(module)
-    if isinstance(module, Centred | Folded):
-        found = read_tensors(module.state_dict(), "linexport module")
-        if isinstance(module, CentredInFloat64 | FoldedInFloat64):
-            return replace(found, model=replace(found.model, dtype=np.dtype(np.float32)))
-        return found
+    if isinstance(thing, Mapping):
+        return read_tensors(state_dict_in(thing) if is_checkpoint(thing) else thing)
+    if isinstance(thing, Centred | Folded):
+        return _read_own(thing)
+    if isinstance(thing, ExportedProgram):
+        return read_program(thing)
+    module = _usable(thing)
     layers = list(_layers(module, "the module"))
-    sizes = [_num_inputs(layer) for _, layer in layers]
-    num_features = next((size for size in sizes if size is not None), None)
-    if not any(isinstance(layer, nn.Linear) for _, layer in layers) or num_features is None:
-        raise ModelError("The module has no nn.Linear.")
-    values: Values = input_columns(num_features)
-    for name, layer in layers:
-        expected = _num_inputs(layer)
-        if expected not in (None, values.width):
-            raise ModelError(f"{name} takes {expected} values, but is given {values.width}.")
-        values = _through(layer, values, name)
-    kinds = [type(layer).__name__ for _, layer in layers]
-    of = kinds[0] if isinstance(module, nn.Linear) else f"Sequential of {', '.join(kinds)}"
-    model = linear_model(values, num_features)
-    return Imported(model=model, source=f"PyTorch {of}", values=values)
+    sizes = [size for _, layer in layers if (size := _num_inputs(layer))]
+    if sizes and all(_is_known(layer) for _, layer in layers):
+        return _read_layers(layers, sizes[0])
+    return _read_forward(module, num_features)
 
 
 def read_tensors(tensors: Mapping[str, Any], source: str = "PyTorch state_dict") -> Imported:
@@ -72,70 +67,74 @@ def read_tensors(tensors: Mapping[str, Any], source: str = "PyTorch state_dict")
 
 
 def decode(data: bytes) -> Imported:
-    """Read what torch.save wrote of a state_dict.
+    """Read what torch.save wrote: a state_dict, or a checkpoint with one in it.
 
     Raises:
         ArtifactError: If loading it might run code, or it holds anything else.
         ModelError: If its tensors are not those of one linear layer.
     """
-    _check_archive(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about files that torch.save did not write
-            tensors = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # its unpickler fails in any way, on any bytes
-        # Its own words advise to switch weights_only off, which would run what the file holds.
-        called = re.search(r"GLOBAL ([\w.]+)", str(error))
-        holding = f" (it names {called[1]})" if called else ""
-        raise ArtifactError(
-            f"this is not a file of tensors alone{holding}, so loading it might run code or fail: "
-            "save the state_dict with torch.save(model.state_dict(), ...)."
-        ) from error
-    if not isinstance(tensors, dict):
-        raise ArtifactError(f"it holds a {type(tensors).__name__}, not a state_dict.")
-    if not all(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise ArtifactError(
-            f"it holds {', '.join(map(str, list(tensors)[:8]))}, not tensors alone: save the "
-            "state_dict by itself."
+    return read_tensors(state_dict_of(data))
+
+
+def _read_own(module: nn.Module) -> Imported:
+    found = read_tensors(module.state_dict(), "linexport module")
+    if isinstance(module, CentredInFloat64 | FoldedInFloat64):
+        return replace(found, model=replace(found.model, dtype=np.dtype(np.float32)))
+    return found
+
+
+def _usable(thing: Any) -> nn.Module:
+    """Refuse what is no module, or would compute otherwise than it does when it predicts."""
+    if isinstance(thing, torch.jit.ScriptModule):
+        raise ModelError(
+            "A TorchScript module is a program: pass the module that it was made of; or write it "
+            "with torch.onnx.export(..., dynamo=False) and pass that file."
         )
-    if sum(value.numel() for value in tensors.values()) > len(data):
-        raise ArtifactError("its tensors have more elements than the file has bytes.")
-    return read_tensors(tensors)
-
-
-def _check_archive(data: bytes) -> None:
-    """Refuse a zip archive that is a program, or that is larger when it is unpacked.
-
-    torch.save stores what it writes as it is. What is no zip is the format before PyTorch 1.6.
-    """
-    if not data.startswith(_ZIP_MAGIC):
-        return
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        records = archive.infolist()
-    names = {record.filename.rpartition("/")[2] for record in records}
-    if names & {"constants.pkl", "archive_format"}:
-        raise ArtifactError(
-            "a TorchScript or torch.export archive is a program, and loading it may run code: pass "
-            "the state_dict, or the module from Python."
+    if not isinstance(thing, nn.Module):
+        raise ModelError(
+            f"A torch {type(thing).__name__} is not a model: pass an nn.Module, a state_dict, or "
+            "what torch.export.export or torch.onnx.export returned."
         )
-    if sum(record.file_size for record in records) > len(data):
-        raise ArtifactError(
-            "it is larger unpacked than the file, where torch.save compresses nothing: save the "
-            "state_dict with torch.save(model.state_dict(), ...)."
+    # What torch.compile returned computes the same.
+    module: nn.Module = getattr(thing, "_orig_mod", thing)
+    for path, each in module.named_modules():
+        _require_settled(each, f"layer {path} ({type(each).__name__})" if path else "the module")
+    return module
+
+
+def _require_settled(module: nn.Module, name: str) -> None:
+    if isinstance(module, LazyModuleMixin):
+        raise ModelError(f"{name} is not initialised: call it on a batch, whose shape it takes.")
+    hooks = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001 - no other way to ask
+    if hooks:
+        called = getattr(next(iter(hooks.values())), "__name__", "an object")
+        raise ModelError(
+            f"{name} has a hook ({called}), which may change what it computes: take it off, with "
+            "remove() of what register_forward_hook returned."
         )
+    if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
+        raise ModelError(
+            f"{name} normalises by the batch at hand, so that a row's prediction depends on its "
+            "neighbours: call .eval(), and keep track_running_stats=True."
+        )
+    if isinstance(module, _DropoutNd) and module.training:
+        raise ModelError(f"{name} is in training mode and drops values: call .eval() first.")
 
 
-def _layers(module: Any, name: str) -> Iterator[tuple[str, nn.Module]]:
+def _layers(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
     """Yield the layers in the order in which they compute, each with what to call it."""
     if isinstance(module, nn.Sequential) and _is_plain(module, nn.Sequential):
         for key, layer in module.named_children():
             yield from _layers(layer, f"layer {key} ({type(layer).__name__})")
-        return
-    for kind in _LAYERS:
-        if isinstance(module, kind) and _is_plain(module, kind):
-            yield name, module
-            return
-    raise ModelError(_refusal(module, name))
+    else:
+        yield name, module
+
+
+def _is_known(layer: nn.Module) -> bool:
+    """Tell whether a layer computes what its class says."""
+    if isinstance(layer, nn.Flatten) and layer.start_dim != 1:
+        return False
+    return any(isinstance(layer, kind) and _is_plain(layer, kind) for kind in _LAYERS)
 
 
 def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
@@ -144,38 +143,37 @@ def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
         type(module).forward is kind.forward
         and type(module).__call__ is nn.Module.__call__
         and "forward" not in vars(module)
-        and not module._forward_hooks  # noqa: SLF001 - torch has no other way to ask
-        and not module._forward_pre_hooks  # noqa: SLF001
     )
 
 
-def _refusal(module: Any, name: str) -> str:
+def _read_forward(module: nn.Module, num_features: int) -> Imported:
+    """Read a module by the graph of its forward."""
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point():
+            _float64(tensor, name)
+    from linexport.sources._torch_export import exported  # takes a second to import
+
     kind = type(module).__name__
-    if isinstance(module, torch.jit.ScriptModule):
-        return "A TorchScript module is a program: pass the module that it was made of."
-    if not isinstance(module, nn.Module):
-        return (
-            f"A torch {kind} is not a model: pass an nn.Linear, an nn.Sequential or a state_dict."
-        )
-    if kind in _NORMALISE_ROWS:
-        return f"{name} is not linear: {kind} divides each row by its own deviation."
-    if isinstance(module, LazyModuleMixin):
-        return f"{name} is not initialised: call it on a batch, from which {kind} takes its shape."
-    if isinstance(module, (*_LAYERS, nn.Sequential)):
-        return (
-            f"{name} has a forward of its own or hooks, so that what it computes is not known: "
-            "take them off, or pass a plain nn.Linear."
-        )
-    if type(module).__module__.startswith("torch.nn.modules."):
-        return (
-            f"{name} is a {kind}: a linear model is an nn.Linear, after BatchNorm1d layers at most."
-        )
-    inner = [key for key, child in module.named_modules() if isinstance(child, nn.Linear)]
-    such_as = f", such as its {inner[0]}" if inner else ""
-    return (
-        f"{name} is a {kind}, whose forward may compute anything: pass its nn.Linear or "
-        f"nn.Sequential{such_as}; or write it with torch.onnx.export and pass that file."
-    )
+    found = read_program(exported(module, num_features), f"PyTorch {kind}")
+    if any(each.training and not _is_of_torch(each) for each in module.modules()):
+        raise ModelError(f"{kind} is in training mode, and may predict otherwise: call .eval().")
+    return found
+
+
+def _is_of_torch(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.nn.")
+
+
+def _read_layers(layers: list[tuple[str, nn.Module]], num_features: int) -> Imported:
+    values: Values = input_columns(num_features)
+    for name, layer in layers:
+        expected = _num_inputs(layer)
+        if expected not in (None, values.width):
+            raise ModelError(f"{name} takes {expected} values, but is given {values.width}.")
+        values = _through(layer, values, name)
+    kinds = [type(layer).__name__ for _, layer in layers]
+    of = kinds[0] if len(layers) == 1 else f"Sequential of {', '.join(kinds)}"
+    return Imported(model=linear_model(values, num_features), source=f"PyTorch {of}", values=values)
 
 
 def _num_inputs(layer: nn.Module) -> int | None:
@@ -190,19 +188,10 @@ def _through(layer: nn.Module, values: Values, name: str) -> Values:
         return mixed if layer.bias is None else mixed.plus(_float64(layer.bias, f"bias of {name}"))
     if isinstance(layer, nn.BatchNorm1d):
         return _normalised(layer, values, name)
-    if isinstance(layer, nn.Dropout) and layer.training:
-        raise ModelError(f"{name} is in training mode and drops values: call .eval() first.")
-    if isinstance(layer, nn.Flatten) and layer.start_dim != 1:
-        raise ModelError(f"{name} joins rows; flatten from dimension 1 on.")
     return values
 
 
 def _normalised(layer: nn.BatchNorm1d, values: Values, name: str) -> Values:
-    if layer.training or layer.running_mean is None or layer.running_var is None:
-        raise ModelError(
-            f"{name} normalises by the batch at hand, so that a row's prediction depends on its "
-            "neighbours: call .eval(), and keep track_running_stats=True."
-        )
     tensors = {"mean": layer.running_mean, "variance": layer.running_var}
     tensors |= {"gain": layer.weight, "shift": layer.bias} if layer.affine else {}
     numbers = {key: _float64(tensor, f"{key} of {name}") for key, tensor in tensors.items()}

@@ -80,12 +80,12 @@ def test_the_error_budget_holds_over_the_range_that_is_given(run, tmp_path, fit)
     ("name", "content", "said"),
     [
         ("model.pkl", b"\x80\x04.", "loading a pickled object runs the code in it"),
-        ("model.joblib", b"", "linexport.export(model, ...)"),
+        ("model.joblib", b"", "pass the model itself to linexport.export"),
         ("model.txt", b"", "the suffix does not say what it holds"),
         ("fit.json", b'{"intercept": 1}', "There are no 'coefficients': write"),
         ("model.onnx", b"no", "not an ONNX file"),
         ("model.safetensors", b"no", "The safetensors file is damaged"),
-        ("model.pt", b"no", "not a file of tensors alone"),
+        ("model.pt", b"no", "not a file of tensors and plain values alone"),
     ],
 )
 def test_what_cannot_be_taken_is_one_line_and_status_3(run, tmp_path, name, content, said):

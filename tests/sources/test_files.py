@@ -40,7 +40,7 @@ def test_nothing_in_a_file_is_run(tmp_path):
     torch.save({"weight": torch.ones(1, 2), "note": Planted(planted)}, tmp_path / "a.pt")
     (tmp_path / "b.pt").write_bytes(pickle.dumps(Planted(planted)))
     for name in ("a.pt", "b.pt"):
-        with pytest.raises(ArtifactError, match="not a file of tensors alone"):
+        with pytest.raises(ArtifactError, match="not a file of tensors and plain values alone"):
             linexport.read_model(tmp_path / name)
     assert not planted.exists()
 
@@ -63,8 +63,12 @@ def test_programs_are_not_opened(tiny, tmp_path, name):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (nn.Linear(2, 1), "not a file of tensors alone"),
-        ({"state_dict": nn.Linear(2, 1).state_dict(), "epoch": 3}, "it holds state_dict, epoch"),
+        (nn.Linear(2, 1), "not a file of tensors and plain values alone"),
+        ({"weights": nn.Linear(2, 1).state_dict()}, "it holds 'weights', of which none is"),
+        (
+            {"model": nn.Linear(2, 1).state_dict(), "state_dict": {"weight": torch.ones(1, 2)}},
+            "of which 'state_dict', 'model' is a state_dict",
+        ),
         ([torch.ones(2)], "it holds a list"),
         ({}, "missing required field|Found nothing"),
     ],

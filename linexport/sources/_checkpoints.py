@@ -1,0 +1,101 @@
+"""A file that torch.save wrote: a state_dict, alone or in a checkpoint, and nothing that could run.
+
+A checkpoint keeps other things beside the state_dict: the epoch, an optimizer's tensors, settings.
+What `torch.load(weights_only=True)` takes of these says nothing of the model, and is passed over.
+"""
+
+import io
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from linexport.columns import listed
+from linexport.errors import ArtifactError
+from linexport.sources._reading import EXPORTED
+from linexport.sources._registry import STATE_DICTS
+
+__all__ = ["state_dict_in", "state_dict_of"]
+
+_ZIP_MAGIC = b"PK\x03\x04"
+_TORCHSCRIPT = (
+    "a TorchScript archive is a program, and loading it may run code: pass the state_dict of the "
+    "module that it was made of, or in Python the module itself."
+)
+
+
+def state_dict_of(data: bytes) -> Mapping[str, torch.Tensor]:
+    """Return the state_dict that a file holds.
+
+    Raises:
+        ArtifactError: If loading it might run code, or it holds no state_dict.
+    """
+    _check_archive(data)
+    held = _loaded(data)
+    if not isinstance(held, Mapping):
+        raise ArtifactError(f"it holds a {type(held).__name__}, not a state_dict.")
+    state_dict = state_dict_in(held)
+    if sum(value.numel() for value in state_dict.values()) > len(data):
+        raise ArtifactError("its tensors have more elements than the file has bytes.")
+    return state_dict
+
+
+def _check_archive(data: bytes) -> None:
+    """Refuse a zip archive that is a program, or that is larger when it is unpacked.
+
+    torch.save stores what it writes as it is. What is no zip is the format before PyTorch 1.6.
+    """
+    if not data.startswith(_ZIP_MAGIC):
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        records = archive.infolist()
+    names = {record.filename.rpartition("/")[2] for record in records}
+    if names & {"constants.pkl", "archive_format"}:
+        raise ArtifactError(EXPORTED if "archive_format" in names else _TORCHSCRIPT)
+    if sum(record.file_size for record in records) > len(data):
+        raise ArtifactError(
+            "it is larger unpacked than the file, where torch.save compresses nothing: save the "
+            "state_dict with torch.save(model.state_dict(), ...)."
+        )
+
+
+def _loaded(data: bytes) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about files that torch.save did not write
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # its unpickler fails in any way, on any bytes
+        called = re.search(r"GLOBAL ([\w.]+)", str(error))
+    holding = f" (it names {called[1]})" if called else ""
+    # Not `from error`: its words advise to switch weights_only off, which runs what the file holds.
+    raise ArtifactError(
+        f"this is not a file of tensors and plain values alone{holding}, so loading it might run "
+        "code or fail: save the state_dict with torch.save(model.state_dict(), ...), or load it in "
+        "Python, where you know where it comes from, and call linexport.export(model, ...) there."
+    )
+
+
+def state_dict_in(thing: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a mapping of tensors, or the one such in a checkpoint.
+
+    Raises:
+        ArtifactError: If there is none, or are several.
+    """
+    if _is_state_dict(thing):
+        return thing
+    inside = [name for name in STATE_DICTS if _is_state_dict(thing.get(name))]
+    if len(inside) == 1:
+        found: Mapping[str, torch.Tensor] = thing[inside[0]]
+        return found
+    raise ArtifactError(
+        f"it holds {listed([str(name) for name in thing])}, of which {listed(inside) or 'none'} is "
+        f"a state_dict; one is needed, called {listed(STATE_DICTS)}: save it by itself, with "
+        "torch.save(model.state_dict(), ...)."
+    )
+
+
+def _is_state_dict(thing: Any) -> bool:
+    return isinstance(thing, Mapping) and all(isinstance(v, torch.Tensor) for v in thing.values())
