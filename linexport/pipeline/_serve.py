@@ -13,7 +13,7 @@ from linexport.errors import ArtifactError, ConfigError, UnavailableError
 from linexport.formats import Runtime
 from linexport.parity import DoubleReference, decode_certificate
 from linexport.pipeline._opening import check_covered, digest_of, predicting_artifact
-from linexport.predicting import Predictor
+from linexport.predicting import Predictor, Spread
 from linexport.serving import Limits, ServeConfig, ServedModel
 
 __all__ = ["serve"]
@@ -101,6 +101,7 @@ class _Source:
                 opened.model.targets,
                 self.config.check_range,
                 encoding,
+                Spread(opened.manifest.record, opened.model.target_names),
             ),
             missing=self.config.missing,
             coarse=opened.manifest.coarse,

@@ -24,6 +24,7 @@ from linexport.serving._http import (
     HEADER_LENGTH,
     Answer,
     Refusal,
+    Sent,
     is_packed,
     too_large,
     unpacked,
@@ -151,10 +152,11 @@ class Application:
         if scope.method != route.method:
             return self._refuse(route, scope.method, scope.path)
         if route.inference:
-            return await self._predict(route.inference, scope.headers, exchange)
+            return await self._predict(route.inference, scope, exchange)
         return route.show()
 
-    async def _predict(self, inference: Inference, headers: Any, exchange: HTTPProtocol) -> Answer:
+    async def _predict(self, inference: Inference, scope: Scope, exchange: HTTPProtocol) -> Answer:
+        headers: Any = scope.headers
         if self.in_flight >= self.limits.requests:
             told = f"As many requests as the server takes at the same time, {self.in_flight}, are "
             raise Refusal(f"{told}being answered; try again.", 429, [_RETRY])
@@ -167,9 +169,10 @@ class Application:
             if length is not None:  # so what is said twice is not taken for the first
                 length = ", ".join(headers.get_all(HEADER_LENGTH))
             body = unpacked(body, self.limits.body_bytes) if packed else body
+            sent = Sent(body, length, scope.query_string)
             if len(body) > inference.small_bytes:
-                return await self._in_thread(inference, body, length)
-            asked = inference.ask(body, length)
+                return await self._in_thread(inference, sent)
+            asked = inference.ask(sent)
             if self.in_flight == 1:  # a turn of the event loop would bring no other
                 return asked.answer(self._predicted(inference.model, asked.features))
             return asked.answer(await self._gatherer.predict(inference.model, asked.features))
@@ -207,9 +210,9 @@ class Application:
         finally:
             timer.cancel()
 
-    async def _in_thread(self, inference: Inference, body: bytes, length: str | None) -> Answer:
+    async def _in_thread(self, inference: Inference, sent: Sent) -> Answer:
         def answer() -> Answer:
-            asked = inference.ask(body, length)
+            asked = inference.ask(sent)
             return asked.answer(self._predicted(inference.model, asked.features))
 
         working = asyncio.get_running_loop().run_in_executor(self._pool, answer)

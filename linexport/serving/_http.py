@@ -57,8 +57,18 @@ class Asked(NamedTuple):
     """Makes the answer of the predictions (N, K)."""
 
 
-Ask = Callable[[bytes, str | None], Asked]
-"""Understands a body, of which a header may tell how long its JSON is; or raises Refusal."""
+class Sent(NamedTuple):
+    """What a client sent to an address that predicts."""
+
+    body: bytes
+    header_length: str | None = None
+    """What a header says of how long the body's JSON is."""
+    query: str = ""
+    """Of the address, behind its question mark."""
+
+
+Ask = Callable[[Sent], Asked]
+"""Understands a request; or raises Refusal."""
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours

@@ -19,6 +19,7 @@ from linexport.serving._http import (
     Answer,
     Asked,
     Refusal,
+    Sent,
     decode,
     encode_json,
 )
@@ -30,6 +31,8 @@ from linexport.serving._request import (
     AnyRequest,
     InferInput,
     InferRequest,
+    interval_around,
+    interval_level,
     listed,
     require_address,
     require_rows,
@@ -61,21 +64,26 @@ class _Response(msgspec.Struct, gc=False):
 _REQUEST, _ANY_REQUEST = msgspec.json.Decoder(InferRequest), msgspec.json.Decoder(AnyRequest)
 
 
-def ask_infer(model: ServedModel, limits: Limits, body: bytes, header_length: str | None) -> Asked:
+def ask_infer(model: ServedModel, limits: Limits, sent: Sent) -> Asked:
     """Understand an inference request.
 
     Raises:
         Refusal: 400 if it is malformed, 413 if it has too many rows.
         DataError: If a value is not what its column holds.
     """
-    document, binary = (body, b"") if header_length is None else _split(body, header_length)
+    length = sent.header_length
+    document, binary = (sent.body, b"") if length is None else _split(sent.body, length)
     request, refusal = _decoded(document)
     if refusal is None and _is_common(request):
         features = _features(_single_input(request, model), binary, model, limits)
     else:
         request = _of_any_datatype(document, refusal)
         features = any_features(request, binary, model, limits)
-    return Asked(features, partial(_response, model, request.id, _wants_binary(request)))
+    level = interval_level(model, request.parameters)
+    answer = partial(_response, model, request.id, _wants_binary(request))
+    if level is not None:
+        return Asked(features, lambda made: answer(*interval_around(model, made, features, level)))
+    return Asked(features, answer)
 
 
 def _decoded(document: bytes) -> tuple[InferRequest, Refusal | None]:
@@ -221,16 +229,20 @@ def _response(
     model: ServedModel,
     request_id: str | msgspec.UnsetType,
     is_binary: bool,
-    prediction: FloatArray,
+    *made: FloatArray,
 ) -> Answer:
-    datatype, num_rows = datatype_of(model), len(prediction)
-    tensor = _Tensor(OUTPUT, datatype, prediction.shape)
-    response = _Response(model.name, model.version, [tensor], request_id)
+    """Answer with the predictions; where there are intervals, with their ends too."""
+    datatype, num_rows = datatype_of(model), len(made[0])
+    names = (OUTPUT, "lower", "upper")
+    tensors = [_Tensor(name, datatype, made[0].shape) for name, _ in zip(names, made, strict=False)]
+    response = _Response(model.name, model.version, tensors, request_id)
     if not is_binary:
-        tensor.data = prediction.ravel().tolist()
+        for tensor, values in zip(tensors, made, strict=True):
+            tensor.data = values.ravel().tolist()
         return Answer(200, encode_json(response), rows=num_rows)
-    data = prediction.astype(FLOATS[datatype], copy=False).tobytes()
-    tensor.parameters = {"binary_data_size": len(data)}
+    data = [values.astype(FLOATS[datatype], copy=False).tobytes() for values in made]
+    for tensor, part in zip(tensors, data, strict=True):
+        tensor.parameters = {"binary_data_size": len(part)}
     document = encode_json(response)
     length = (HEADER_LENGTH, str(len(document)))
-    return Answer(200, document + data, OCTETS, (length,), num_rows)
+    return Answer(200, b"".join([document, *data]), OCTETS, (length,), num_rows)

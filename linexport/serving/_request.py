@@ -6,11 +6,14 @@ binary tensor data extension (triton-inference-server, extension_binary_data.md)
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
+from urllib.parse import parse_qs
 
 import msgspec
 import numpy as np
 
-from linexport.errors import shortened
+from linexport._arrays import FloatArray
+from linexport.errors import LinexportError, shortened
+from linexport.predicting import Interval
 from linexport.serving._http import Refusal
 from linexport.serving._models import ServedModel
 from linexport.serving._settings import Limits
@@ -137,6 +140,53 @@ def require_rows(num_rows: int, model: ServedModel, limits: Limits) -> None:
             "`linexport predict` for a whole table.",
             413,
         )
+
+
+def interval_level(model: ServedModel, parameters: Parameters) -> float | None:
+    """Return the level of the intervals that a request asks for; None if it asks for none.
+
+    Raises:
+        Refusal: If it is not between 0 and 1, or the fit does not know its uncertainty.
+    """
+    level = parameters.get("interval") if parameters else None
+    return None if level is None else _usable(model, level)
+
+
+def query_level(model: ServedModel, query: str) -> float | None:
+    """Return that of an address that ends in ?interval=0.95; see `interval_level`."""
+    level = parse_qs(query).get("interval") if query else None
+    if level is None:
+        return None
+    try:
+        number = float(level[-1])
+    except ValueError as error:
+        raise _no_level(level[-1]) from error
+    return _usable(model, number)
+
+
+def _no_level(level: object) -> Refusal:
+    return Refusal(f"interval is {shortened(repr(level))}, and must be a number, as 0.95.")
+
+
+def _usable(model: ServedModel, level: object) -> float:
+    if isinstance(level, bool) or not isinstance(level, int | float):
+        raise _no_level(level)
+    spread = model.predictor.spread
+    if spread is None:
+        raise Refusal(f"'{model.name}' does not know its uncertainty; leave interval out.")
+    try:
+        spread.require(float(level))
+    except LinexportError as error:
+        raise Refusal(str(error)) from error
+    return float(level)
+
+
+def interval_around(
+    model: ServedModel, prediction: FloatArray, features: FloatArray, level: float
+) -> Interval:
+    """Return predictions (n, K) with the ends of their intervals."""
+    assert model.predictor.spread is not None  # or else the level was refused
+    return model.predictor.spread.around(prediction, features.astype(np.float64), level)
 
 
 def listed(tensors: Sequence[Named]) -> str:

@@ -9,16 +9,18 @@ import numpy as np
 
 from linexport._arrays import FloatArray
 from linexport.errors import shortened
+from linexport.predicting import Outputs
 from linexport.serving._http import (
     ANYTHING,
     Answer,
     Asked,
     Refusal,
+    Sent,
     decode,
     encode_json,
 )
 from linexport.serving._models import ServedModel
-from linexport.serving._request import require_rows
+from linexport.serving._request import interval_around, query_level, require_rows
 from linexport.serving._settings import Limits
 
 _NUMBERS = msgspec.json.Decoder(dict[str, float | None] | list[dict[str, float | None]])
@@ -36,7 +38,7 @@ _CELLS = msgspec.json.Decoder(_Cells | list[_Cells])
 """Of a model that has an encoding: text and truth values may be categories."""
 
 
-def ask_rows(model: ServedModel, limits: Limits, body: bytes, _: str | None) -> Asked:
+def ask_rows(model: ServedModel, limits: Limits, sent: Sent) -> Asked:
     """Understand a request of named values.
 
     Raises:
@@ -44,16 +46,19 @@ def ask_rows(model: ServedModel, limits: Limits, body: bytes, _: str | None) -> 
         DataError: If its names are not those of the columns, or a value is not what they hold.
     """
     try:
-        found: Any = decode(_NUMBERS if model.predictor.encoding is None else _CELLS, body)
+        found: Any = decode(_NUMBERS if model.predictor.encoding is None else _CELLS, sent.body)
     except Refusal:
-        _explain(decode(ANYTHING, body), model)
+        _explain(decode(ANYTHING, sent.body), model)
         raise
     rows = found if isinstance(found, list) else [found]
     require_rows(len(rows), model, limits)
-    return Asked(model.predictor.from_rows(rows, source="rows"), partial(_response, model))
+    features, level = model.predictor.from_rows(rows, source="rows"), query_level(model, sent.query)
+    if level is not None:
+        return Asked(features, partial(_with_intervals, model, features, level))
+    return Asked(features, partial(_response, model))
 
 
-def ask_instances(model: ServedModel, limits: Limits, body: bytes, _: str | None) -> Asked:
+def ask_instances(model: ServedModel, limits: Limits, sent: Sent) -> Asked:
     """Understand a request by KServe's first protocol: {"instances": [...]}.
 
     Each is a list of features in their order, or an object of named values.
@@ -62,7 +67,7 @@ def ask_instances(model: ServedModel, limits: Limits, body: bytes, _: str | None
         Refusal: 400 if it is malformed, 413 if it has too many rows.
         DataError: As `ask_rows`.
     """
-    instances = decode(_INSTANCES, body).instances
+    instances = decode(_INSTANCES, sent.body).instances
     require_rows(len(instances), model, limits)
     if all(isinstance(each, list) for each in instances):
         features = _matrix(instances, len(model.predictor.features))
@@ -102,6 +107,21 @@ def _response(model: ServedModel, prediction: FloatArray) -> Answer:
         "model_name": model.name,
         "model_version": model.version,
         "rows": [dict(zip(targets, row, strict=True)) for row in prediction.tolist()],
+    }
+    return Answer(200, encode_json(answer), rows=len(prediction))
+
+
+def _with_intervals(
+    model: ServedModel, features: FloatArray, level: float, prediction: FloatArray
+) -> Answer:
+    """Answer with each prediction and, beside it, the ends of its interval."""
+    names = Outputs(names=model.predictor.target_names, interval=level).columns
+    found = np.stack(interval_around(model, prediction, features, level), axis=2)
+    rows = found.reshape(len(prediction), -1).tolist()
+    answer = {
+        "model_name": model.name,
+        "model_version": model.version,
+        "rows": [dict(zip(names, row, strict=True)) for row in rows],
     }
     return Answer(200, encode_json(answer), rows=len(prediction))
 

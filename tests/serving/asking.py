@@ -74,12 +74,14 @@ def scope_of(method, path, headers=()):
     """What the server hands over of a request; it has a Host unless that is given."""
     if not any(name.lower() == "host" for name, _ in headers):
         headers = [("host", "localhost"), *headers]
+    path, _, query = path.partition("?")
     return SimpleNamespace(
         method=method,
         path=path,
         headers=Headers(headers),
         http_version="1.1",
         client="127.0.0.1:4000",
+        query_string=query,
     )
 
 
