@@ -59,12 +59,24 @@ def as_features(
     if array.dtype.kind not in "fiub":
         raise DataError(f"Features must be numbers, got an array of {array.dtype}.")
     if array.ndim != 2 or array.shape[1] != num_features:
-        raise DataError(
-            f"Features must have shape (rows, {num_features}), got {array.shape}; "
-            "one row is features[None]."
-        )
+        raise DataError(wrong_shape("Features", array.shape, num_features))
     with np.errstate(over="ignore"):
         return np.asarray(array, dtype=dtype, order=order)
+
+
+def wrong_shape(what: str, shape: tuple[int, ...], num_features: int) -> str:
+    """Say which shape features have, and how to write what was meant, where that can be told.
+
+    An array of one axis is the one feature of many rows, if the model has one, else a row.
+    """
+    hint = ""
+    if len(shape) == 1 == num_features:
+        hint = "; with one feature, each number is a row: values.reshape(-1, 1)"
+    elif shape == (num_features,):
+        hint = "; a single row is values.reshape(1, -1)"
+    elif len(shape) == 2 and shape[0] == num_features:
+        hint = "; rows stand below one another: values.T"
+    return f"{what} must have shape (rows, {num_features}), got {shape}{hint}."
 
 
 def as_prediction(values: Any) -> FloatArray:

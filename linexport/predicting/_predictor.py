@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport._arrays import Float64Array, FloatArray, FloatDType
+from linexport._arrays import Float64Array, FloatArray, FloatDType, wrong_shape
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, DataError, ModelError
@@ -194,11 +194,7 @@ class Predictor:
             DataError: As `predict`; its `row`, counted from 1, and `column` tell the place.
         """
         if features.ndim != 2 or features.shape[1] != len(self.features):
-            hint = "; a single row is values.reshape(1, -1)" if features.ndim == 1 else ""
-            raise DataError(
-                f"{source} must have shape (rows, {len(self.features)}), got "
-                f"{features.shape}{hint}."
-            )
+            raise DataError(wrong_shape(source, features.shape, len(self.features)))
         rounded = features
         if features.dtype != self._dtype:
             plain = features

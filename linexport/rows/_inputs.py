@@ -155,8 +155,17 @@ def as_array(values: Any, what: str) -> NDArray[Any]:
         reason = str(error).partition("\n")[0]
         raise DataError(f"It cannot be made an array: {reason}.", source=what) from error
     if array.dtype.kind not in "biuf":
-        raise DataError(f"It must hold real numbers, got {array.dtype}.", source=what)
+        raise DataError(f"It must hold real numbers, got {_what_else(array)}.", source=what)
     return array
+
+
+def _what_else(array: NDArray[Any]) -> str:
+    """Name what an array holds that are no numbers, and say how they become some."""
+    if array.dtype.kind != "O":
+        return str(array.dtype)
+    if any(isinstance(value, Mapping) for value in array.flat):
+        return "mappings; of rows by name make a table: pandas.DataFrame(rows)"
+    return "object; numpy.asarray(values, dtype=float) makes numbers of them, and NaN of None"
 
 
 def as_dataset(

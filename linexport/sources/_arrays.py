@@ -90,8 +90,9 @@ def _as_column(size: int) -> str:
     """Say why a weight of shape (D, 1) is not taken: X @ w has it so, a layer the other way."""
     return (
         f"weight has shape ({size}, 1), which as (targets, features) means {size} targets of one "
-        f"feature: for one target of {size} features pass weight.T, of shape (1, {size}); for "
-        f"{size} targets pass a bias of shape ({size},) too."
+        f'feature: for one target of {size} features pass {{"weight": weight.T, "bias": 0.0}}, of '
+        f'shape (1, {size}); for {size} targets pass {{"weight": weight, "bias": [0.0] * {size}}}, '
+        "with the biases there are."
     )
 
 
@@ -139,5 +140,6 @@ def _without_prefix(arrays: Mapping[str, Any]) -> dict[str, Any]:
             "module itself, from Python."
         )
     raise ModelError(
-        f"Found {listed}: a linear model is one weight, with or without a bias, a mean and a scale."
+        f"Found {listed}: a linear model is one weight, with or without a bias, a mean and a "
+        f'scale, by these names: pass {{"weight": w, "bias": b}}.'
     )

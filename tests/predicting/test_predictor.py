@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+import linexport
 from linexport.columns import Column
 from linexport.errors import ArtifactError, ConfigError, DataError, ModelError
 from linexport.predicting._predictor import Predictor
@@ -157,6 +158,19 @@ MESSAGES = {
         np.ones((3, 2, 1)),
         "features must have shape (rows, 2), got (3, 2, 1).",
     ),
+    "rows side by side": (
+        np.ones((2, 5)),
+        "features must have shape (rows, 2), got (2, 5); rows stand below one another: values.T.",
+    ),
+    "neither a row nor rows": (np.ones(7), "features must have shape (rows, 2), got (7,)."),
+    "rows by name in a list": (
+        [{"a": 1.0, "b": 2.0}],
+        "got mappings; of rows by name make a table: pandas.DataFrame(rows).",
+    ),
+    "None in a list": (
+        [[1.0, None]],
+        "got object; numpy.asarray(values, dtype=float) makes numbers of them, and NaN of None.",
+    ),
     "a number": (1.5, "features must have shape (rows, 2), got ()."),
     "text": (np.array([["a", "b"]]), "features: It must hold real numbers, got <U1."),
     "complex": (np.ones((1, 2)) * 1j, "features: It must hold real numbers, got complex128."),
@@ -234,6 +248,25 @@ def test_what_cannot_be_predicted_is_refused_in_one_line(predictor, case):
         predictor.predict(features)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "advised"),
+    [
+        (np.arange(4.0), "with one feature, each number is a row: values.reshape(-1, 1)."),
+        (np.arange(4.0)[None], "rows stand below one another: values.T."),
+    ],
+)
+def test_many_values_of_one_feature_are_refused_with_what_predicts_them(tmp_path, values, advised):
+    coefficients = {"intercept": 1.0, "coefficients": {"a": 2.0}}
+    config = linexport.ExportConfig(formats=("onnx",))
+    linexport.export(coefficients, tmp_path / "bundle", config=config)
+    predictor = linexport.load(tmp_path / "bundle")
+    with pytest.raises(DataError) as caught:
+        predictor.predict(values)
+    assert str(caught.value).endswith(advised)
+    as_advised = values.T if "values.T" in advised else values.reshape(-1, 1)
+    assert predictor.predict(as_advised).ravel().tolist() == [1, 3, 5, 7]
 
 
 def test_rows_of_a_table_without_a_value_can_be_predicted_as_nan(predictor):

@@ -58,11 +58,11 @@ def test_names_units_and_ranges_may_be_given():
         ({"weight": ["a"]}, "must be real numbers"),
         (
             {"weight": np.ones((3, 1))},
-            r"3 targets of one feature: .* pass weight\.T, of shape \(1, 3\)",
+            r"3 targets of one feature: .* {\"weight\": weight\.T, \"bias\": 0\.0}, of shape",
         ),
         (
             {"weight": np.ones((3, 1)), "bias": 2.0},
-            r"for 3 targets pass a bias of shape \(3,\) too",
+            r"for 3 targets pass {\"weight\": weight, \"bias\": \[0\.0\] \* 3}",
         ),
         ({"weight": [[1j]]}, "must be real numbers"),
         ({"weight": [True]}, "must be real numbers"),

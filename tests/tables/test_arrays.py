@@ -72,7 +72,13 @@ def test_columns_are_named_by_data_frames_or_by_number():
         ),
         (X, Y[:3], {}, "the arrays: 4 rows of features, but 3 of the target."),
         (X.astype(str), Y, {}, "the arrays, features: It must hold real numbers, got <U32."),
-        (X.astype(object), Y, {}, "the arrays, features: It must hold real numbers, got object."),
+        (
+            X.astype(object),
+            Y,
+            {},
+            "the arrays, features: It must hold real numbers, got object; "
+            "numpy.asarray(values, dtype=float) makes numbers of them, and NaN of None.",
+        ),
         (X + 1j, Y, {}, "the arrays, features: It must hold real numbers, got complex128."),
         ([[1, 2], [3]], Y, {}, "the arrays, features: Its rows differ in length."),
         (
