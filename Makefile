@@ -21,6 +21,7 @@ setup: .venv/with-tests  ## create .venv and install linexport with its test too
 
 demo: .venv/plain  ## train the textbook example, export it, prove parity, print the report
 	$(BIN)/linexport train-and-export --overwrite
+	@echo 'To use it in this shell: source .venv/bin/activate'
 
 test: setup check  ## every check: format, lint, types, tests
 	$(BIN)/pytest --numprocesses auto --dist worksteal

@@ -46,3 +46,9 @@ def test_the_reference_has_every_command_and_its_options(site: Path) -> None:
     page = (site / "reference" / "commands.html").read_text()
     assert [name for name in COMMANDS if f"Usage: linexport {name} [OPTIONS]" not in page] == []
     assert "--learning-rate" in page  # made from a solver's settings
+
+
+def test_the_reference_has_the_schema_of_every_document(site: Path) -> None:
+    page = (site / "reference" / "json.html").read_text()
+    schemas = [path.stem for path in (ROOT / "docs" / "schemas").glob("*.json")]
+    assert [name for name in schemas if f'id="{name}"' not in page] == []
