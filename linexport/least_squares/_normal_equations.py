@@ -32,7 +32,11 @@ from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 _SMALL = 2.0**-20
 """Where F is known and below it, I + F + F**2 gives the inverse to 18 digits."""
 _SMALL_UNKNOWN = 2.0**-30
-"""Where F is below it but is hardly more than rounding, the inverse has 9 digits as it is."""
+"""Where the bound on F is below it times the root of D, but is hardly more than one on rounding,
+the inverse has 9 digits as it is: rounding grows like the root of D, its bound like D."""
+_PANEL = 256
+"""Columns of a triangular product at a time: enough for BLAS's full speed."""
+_BOUND_STEPS = 4
 _MOST_STEPS = 8
 """Each takes some 2**40 off the condition number; float64 columns give A no more than 2**106."""
 
@@ -184,17 +188,18 @@ def inverse_factor(gram: DoubleDouble, doubt: Float64Array) -> InverseFactor:
     size = len(doubt)
     matrix, remainder, distance = np.eye(size), np.eye(size) - gram.high, np.inf
     sliced = None
-    for _ in range(_MOST_STEPS):
+    for step in range(_MOST_STEPS):
         upper = _cholesky(np.eye(size) - remainder)
         if upper is None:
             break
-        matrix = matrix @ _triangular_inverse(upper)
+        inverse = _triangular_inverse(upper)
+        matrix = _upper_product(matrix, inverse) if step else inverse
         doubtful = _doubtful(np.abs(matrix), doubt)
         if doubtful.any():
             return InverseFactor(matrix, remainder, np.inf, doubtful)
         before = distance
         remainder, distance = _plain_remainder(gram.high, matrix)
-        if distance > _SMALL_UNKNOWN:
+        if distance > _SMALL_UNKNOWN * np.sqrt(size):
             sliced = sliced or Sliced(gram)
             remainder, distance = _split_remainder(sliced, matrix)
         if distance <= _SMALL or before / 2 <= distance < 0.5:
@@ -244,13 +249,41 @@ def _triangular_inverse(upper: Float64Array) -> Float64Array:
     return inverse
 
 
+def _upper_product(left: Float64Array, right: Float64Array) -> Float64Array:
+    """Return the upper triangle of left @ right, a third of the work of all of it.
+
+    One of both is triangular, left a lower or right an upper triangle, so that terms beyond an
+    element's column are 0.
+    """
+    product = np.zeros_like(right)
+    for start in range(0, len(right), _PANEL):
+        stop, panel = start + _PANEL, slice(start, start + _PANEL)
+        product[:stop, panel] = left[:stop, :stop] @ right[:stop, panel]
+    return product
+
+
 def _plain_remainder(gram: Float64Array, matrix: Float64Array) -> tuple[Float64Array, float]:
     """Return F and a bound on its norm, in float64: two products, and A itself rounded."""
-    remainder = np.eye(len(gram)) - matrix.T @ (gram @ matrix)
-    magnitude = np.abs(matrix)
-    bound = magnitude.T @ (np.abs(gram) @ magnitude)
+    upper = np.triu(_upper_product(matrix.T, _upper_product(gram, matrix)))
+    remainder = np.eye(len(gram)) - (upper + np.triu(upper, 1).T)
     relative = gamma(2 * len(gram) + 6, unit_roundoff=FLOAT64.unit_roundoff)
-    return remainder, float(np.linalg.norm(remainder) + relative * (1 + np.linalg.norm(bound)))
+    bound = _norm_of_magnitudes(np.abs(gram), np.abs(matrix))
+    return remainder, float(np.linalg.norm(remainder) + relative * (1 + bound))
+
+
+def _norm_of_magnitudes(gram: Float64Array, matrix: Float64Array) -> float:
+    """Bound the 2-norm of B = matrix' gram matrix, of no negative number and a positive diagonal.
+
+    That is its spectral radius, at most the largest of (B v)_i / v_i for any positive v (Collatz
+    and Wielandt; Horn and Johnson, Matrix Analysis, 2nd ed., theorem 8.1.26).
+    """
+    vector, bound = np.ones(len(gram)), np.inf
+    for _ in range(_BOUND_STEPS):
+        image = matrix.T @ (gram @ (matrix @ vector))
+        bound = min(bound, float((image / vector).max()))
+        vector = image / image.max()
+        vector = np.maximum(vector, np.finfo(np.float64).tiny)
+    return bound * (1 + gamma(3 * len(gram) + 3, unit_roundoff=FLOAT64.unit_roundoff))
 
 
 def _split_remainder(gram: Sliced, matrix: Float64Array) -> tuple[Float64Array, float]:

@@ -17,7 +17,7 @@ from linexport.least_squares._factor import Factor
 from linexport.least_squares._normal_equations import NormalEquations, normal_equations
 from linexport.least_squares._passes import Solved
 from linexport.least_squares._solution import Solution, combinations, try_solve
-from linexport.least_squares._uncertainty import Uncertainty, eigenvalues
+from linexport.least_squares._uncertainty import Uncertainty, extreme_eigenvalues
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 
@@ -71,8 +71,8 @@ class Optimum:
     variance_inflation: Float64Array
     """Shape (D,): 1 / (1 - R**2) of each feature explained by the others; infinite for a dependent
     one; nan with a ridge."""
-    gram_eigenvalues: Float64Array
-    """Shape (D,), ascending: of the correlation matrix of the features."""
+    smallest_eigenvalue: float
+    """Of the correlation matrix of the features: the smallest that is not 0."""
     condition_number: float
     """2-norm, of the standardized features; infinite where they are dependent."""
     spread: Uncertainty
@@ -118,7 +118,7 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
     around = equations if config.intercept else _around_constant(fit)
     spreads = equations.standard_deviations
     scales = 1 / np.where(spreads > 0, spreads, 1.0)
-    values = eigenvalues(equations, solution.factor)
+    smallest, largest = extreme_eigenvalues(equations, solution.factor)
     return Optimum(
         intercept=config.intercept,
         l2=config.l2,
@@ -141,8 +141,10 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         weight_standard_errors=_scaled(weight_errors, target_unit[:, None] - feature_unit),
         bias_standard_errors=_scaled(bias_errors, target_unit),
         variance_inflation=inflation,
-        gram_eigenvalues=values,
-        condition_number=np.inf if len(dependent) else _condition_number(values),
+        smallest_eigenvalue=smallest,
+        condition_number=(
+            np.inf if len(dependent) or not smallest else float(np.sqrt(largest / smallest))
+        ),
         spread=spread,
         exponent=feature_unit,
         distance_bound=_distance_bound(factor, equations, distance, spread, weight, level),
@@ -162,12 +164,6 @@ def _around_constant(fit: Solved) -> NormalEquations | None:
 def _total_squares(equations: NormalEquations) -> Float64Array:
     size = len(equations.all_features)
     return _scaled(equations.deviations[size:] ** 2, 2 * equations.exponent[size:])
-
-
-def _condition_number(gram_eigenvalues: Float64Array) -> float:
-    """Return that of the standardized features, from the eigenvalues in ascending order."""
-    smallest, largest = gram_eigenvalues[0], gram_eigenvalues[-1]
-    return float(np.sqrt(largest / smallest)) if smallest > 0 else np.inf
 
 
 def _weight(

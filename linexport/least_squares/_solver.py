@@ -313,7 +313,7 @@ def _resolution(optimum: Optimum) -> Float64Array:
     relative = gamma(num_roundings, unit_roundoff=FLOAT64.unit_roundoff)
     slopes = np.abs(optimum.weight / optimum.scale)
     size = slopes.sum(axis=1) + 1 / optimum.target_scale
-    moved = relative * size / math.sqrt(optimum.gram_eigenvalues[-optimum.rank])
+    moved = relative * size / math.sqrt(optimum.smallest_eigenvalue)
     offset = slopes @ np.abs(optimum.mean * optimum.scale)
     level = relative * (size + offset + np.abs(optimum.target_mean))
     return np.column_stack([*[moved] * num_features, level])

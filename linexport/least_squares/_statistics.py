@@ -84,8 +84,7 @@ def _leverage(optimum: Optimum) -> Leverage | None:
     size, spread = len(optimum.mean), optimum.spread
     if optimum.l2 or optimum.rank < size or size > MOST_FEATURES:
         return None
-    root = spread.loadings @ np.linalg.cholesky(spread.core)
-    upper = np.asarray(np.linalg.qr(root.T, mode="r"))
+    upper = np.asarray(np.linalg.qr(spread.root().T, mode="r"))
     upper *= np.where(upper.diagonal() < 0, -1.0, 1.0)[:, None]
     lower = np.ldexp(upper.T, -optimum.exponent[:, None])
     if not (np.isfinite(lower).all() and np.isfinite(spread.variances()).all()):

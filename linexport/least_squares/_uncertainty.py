@@ -8,17 +8,19 @@ inverse factor, coefficients have the covariance s**2 L C L' with the residual v
 which is A**-1 S A**-1, the covariance of the ridge estimator about its own mean (Hoerl and Kennard,
 Technometrics 12, 1970). Without a ridge T = I - F, and C = P. With one, T is taken in twice the
 working precision, from S: as the rest that the ridge leaves of I - F, what it shrinks to almost
-nothing would be lost.
+nothing would be lost. An F that is no more than the roundings of having taken it is left out.
 
 As |E_ij| <= e_i e_j, T is off by at most t_i t_j with t = |M|'e, and so is C with |P| t. A variance
 that may be off by more than a millionth of itself is nan: it is not known.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport.least_squares._extremes import largest_eigenvalue
 from linexport.least_squares._normal_equations import InverseFactor, NormalEquations
 from linexport.least_squares._split import Sliced, product_error
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
@@ -26,21 +28,22 @@ from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 NEGLIGIBLE = 2.0**-20
 """A millionth: of its standard error for a coefficient, of itself for a standard error or a
 residual sum of squares. Nothing that is done with a fit shows errors below it."""
-_TRUSTED = 2.0**-26
-"""Eigenvalues above this share of the largest are good to about 2**-26 as computed: LAPACK's are
-off by u times the largest, times a modest number."""
+_ROUNDINGS = 8
+"""Of numbers near 1, in units of u, that float64 makes of each element."""
+_SMALL_SQUARE = 2.0**-30
+"""Where F is below it, F**2 is below 2**-60."""
 _LOST = 2.0**-511
 """The root of what float64 may lose of a square that nearly vanishes: S is not known beyond it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Uncertainty:
     """The covariance of the coefficients over s**2, as L and C."""
 
     loadings: Float64Array
     """L, shape (D, r)."""
-    core: Float64Array
-    """C, shape (r, r)."""
+    core: Float64Array | None
+    """C, shape (r, r); None for the identity."""
     from_sums: Float64Array
     """Shape (r,): by the error of the sums, C is off by at most from_sums_i from_sums_j."""
     from_rounding: Float64Array
@@ -54,8 +57,22 @@ class Uncertainty:
         Args:
             error_scale: What all of E is multiplied with, to see what better sums would give.
         """
-        values = ((self.loadings @ self.core) * self.loadings).sum(axis=1)
-        return self._known(values, self.loadings, error_scale)
+        return self._known(self._variances, self.loadings, error_scale)
+
+    @cached_property
+    def _variances(self) -> Float64Array:
+        return self._of(self.loadings)
+
+    def _of(self, combinations: Float64Array) -> Float64Array:
+        """Return the variances of combinations (n, r), known or not."""
+        other = combinations if self.core is None else combinations @ self.core
+        return np.asarray(np.einsum("ij,ij->i", other, combinations))
+
+    def root(self) -> Float64Array:
+        """Return R of shape (D, r), with R R' = L C L'."""
+        if self.core is None:
+            return self.loadings
+        return np.asarray(self.loadings @ np.linalg.cholesky(self.core))
 
     def variance_at(self, point: DoubleDouble, level: float) -> float:
         """Return that of the prediction at a point, shape (D,), taken from the mean; over s**2.
@@ -68,8 +85,7 @@ class Uncertainty:
         """
         column = dd.part(point, np.s_[:, None])
         direction = (Sliced(dd.exact(np.ascontiguousarray(self.loadings.T))) @ column).high.T
-        values = level + ((direction @ self.core) * direction).sum(axis=1)
-        return float(self._known(values, direction, 1.0)[0])
+        return float(self._known(level + self._of(direction), direction, 1.0)[0])
 
     def _known(
         self,
@@ -85,30 +101,41 @@ class Uncertainty:
 
 def uncertainty(equations: NormalEquations, factor: InverseFactor) -> Uncertainty:
     """Return the covariance that belongs to a factor of the equations."""
-    matrix, remainder = factor.matrix, factor.remainder
-    inverse = np.eye(len(matrix)) + remainder + remainder @ remainder  # F**3 is below 2**-60
+    matrix, inverse = factor.matrix, _inverse(factor.remainder)
     error = equations.error[equations.features]
     from_sums = np.abs(matrix).T @ error
+    core, rounding, freedom = inverse, np.zeros(len(matrix)), float(len(matrix))
     if equations.ridge[equations.features].any():
         between, rounding = _between(equations, matrix)
         from_sums += _LOST * (np.abs(matrix).T @ (error > 0))  # a constant's sums are 0, exactly
-        core = inverse @ between @ inverse
-        freedom = float(np.sum(inverse * between))
-    else:
-        core, rounding, freedom = inverse, np.zeros(len(matrix)), float(len(matrix))
+        core = between if inverse is None else inverse @ between @ inverse
+        freedom = float(between.trace() if inverse is None else np.sum(inverse * between))
     # By Cauchy's inequality the roots of C's diagonal bound its elements; a variance takes four
-    # sums of r products.
-    relative = np.sqrt(gamma(4 * len(matrix) + 4, unit_roundoff=FLOAT64.unit_roundoff))
-    own = relative * np.sqrt(np.maximum(core.diagonal(), 0.0))
+    # sums of r products, and F is left out where it is no more than some more.
+    roundings = (4 if inverse is not None else 5 + _ROUNDINGS) * len(matrix) + 4
+    relative = np.sqrt(gamma(roundings, unit_roundoff=FLOAT64.unit_roundoff))
+    own = relative * (1.0 if core is None else np.sqrt(np.maximum(core.diagonal(), 0.0)))
+    if inverse is not None:
+        from_sums, rounding = np.abs(inverse) @ from_sums, np.abs(inverse) @ rounding
     loadings = np.zeros((len(equations.all_features), len(matrix)))
     loadings[equations.features] = matrix
     return Uncertainty(
         loadings=loadings,
         core=core,
-        from_sums=np.abs(inverse) @ from_sums,
-        from_rounding=np.abs(inverse) @ rounding + own,
+        from_sums=from_sums,
+        from_rounding=rounding + own,
         degrees_of_freedom=freedom,
     )
+
+
+def _inverse(remainder: Float64Array) -> Float64Array | None:
+    """Return P, None for the identity: where F is no more than the roundings of having taken it."""
+    size, norm = len(remainder), np.linalg.norm(remainder)
+    if norm <= _ROUNDINGS * size * FLOAT64.unit_roundoff:
+        return None
+    inverse = np.eye(size) + remainder
+    # F**3 is below 2**-60 in any case.
+    return inverse + remainder @ remainder if norm > _SMALL_SQUARE else inverse
 
 
 def _between(equations: NormalEquations, matrix: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -130,20 +157,23 @@ def _between(equations: NormalEquations, matrix: Float64Array) -> tuple[Float64A
     return twice.high, np.sqrt(2.2 * size * product_error(size)) * largest
 
 
-def eigenvalues(equations: NormalEquations, factor: InverseFactor) -> Float64Array:
-    """Return those of the correlation matrix of all features, ascending; shape (D,).
+def extreme_eigenvalues(equations: NormalEquations, factor: InverseFactor) -> tuple[float, float]:
+    """Return the smallest that is not 0, and the largest, of the features' correlation matrix.
 
-    Where they are apart by more than float64 resolves, the small ones are the inverse squares of
-    the large singular values of M, which it does resolve.
+    Where M is that of all features, without a ridge, the smallest is one over the largest of its
+    inverse, which float64 resolves whatever the condition.
     """
-    deviations, features = equations.deviations, equations.all_features
-    inverse = 1 / np.where(deviations > 0, deviations, 1.0)[features]
-    squares = equations.squares.high[np.ix_(features, features)]
-    values = np.linalg.eigvalsh(squares * inverse[:, None] * inverse)
-    unresolved = values < _TRUSTED * values[-1]
-    independent = len(factor.matrix) == len(features) and not equations.ridge.any()
-    if unresolved.any() and independent:
-        scaled = factor.matrix * deviations[features, None]
-        singular_values = np.linalg.svd(scaled, compute_uv=False)
-        values[unresolved] = singular_values[unresolved] ** -2.0
-    return np.asarray(np.maximum(values, 0.0))
+    features, independent = equations.all_features, equations.features
+    scale = np.where(equations.deviations > 0, equations.deviations, 1.0)[features]
+    squares = equations.squares.high[: len(features), : len(features)]
+    if len(independent) < len(features) or equations.ridge.any():
+        values = np.linalg.eigvalsh(squares / scale[:, None] / scale)
+        return max(float(values[-len(independent)]), 0.0), float(values[-1])
+    matrix, inverse = factor.matrix, _inverse(factor.remainder)
+
+    def of_inverse(vector: Float64Array) -> Float64Array:
+        inner = matrix.T @ (scale * vector)
+        return np.asarray(scale * (matrix @ (inner if inverse is None else inverse @ inner)))
+
+    largest = largest_eigenvalue(lambda vector: (squares @ (vector / scale)) / scale, len(scale))
+    return 1 / largest_eigenvalue(of_inverse, len(scale)), largest

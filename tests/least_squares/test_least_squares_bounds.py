@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from rational import exactly
 
-from linexport.least_squares._normal_equations import inverse_factor
+from linexport.least_squares._normal_equations import _norm_of_magnitudes, inverse_factor
 from linexport.least_squares._split import (
     RunningSum,
     Sliced,
@@ -116,6 +116,29 @@ def test_the_inverse_factor_is_proven_for_any_condition(condition, size):
     assert np.abs(true - factor.remainder).max() <= max(factor.distance * 1e-3, 2.0**-30)
     assert np.array_equal(factor.matrix, np.triu(factor.matrix))
     assert (factor.matrix.diagonal() > 0).all()
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e2, 1e4, 1e6])
+def test_the_inverse_factor_of_many_columns_is_proven(condition):
+    size = 300  # more than a panel
+    gram = gram_of(condition, size)
+    factor = inverse_factor(gram, np.zeros(size))
+    once = Sliced(gram) @ dd.exact(factor.matrix)
+    product = Sliced(dd.exact(np.ascontiguousarray(factor.matrix.T))) @ once
+    true = dd.subtract(dd.exact(np.eye(size)), product).high
+    assert np.linalg.norm(true, 2) <= factor.distance
+    assert np.array_equal(factor.matrix, np.triu(factor.matrix))
+    assert factor.distance <= 2.0**-10
+
+
+@pytest.mark.parametrize("magnitude", [1.0, 1e-8, 1e8])
+def test_the_norm_of_magnitudes_is_bounded_tightly(magnitude):
+    generator = np.random.default_rng(0)
+    matrix = np.triu(np.abs(generator.normal(size=(40, 40)))) * np.geomspace(1, magnitude, 40)
+    gram = np.abs(generator.normal(size=(40, 40)))
+    gram = gram + gram.T
+    true = np.linalg.norm(matrix.T @ gram @ matrix, 2)
+    assert true * (1 - 1e-12) <= _norm_of_magnitudes(gram, matrix) <= 1.1 * true
 
 
 def test_a_singular_matrix_is_in_doubt_from_the_column_that_makes_it_so():

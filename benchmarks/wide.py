@@ -1,0 +1,125 @@
+"""A wide table from Parquet to a proven ONNX file, against scikit-learn and skl2onnx.
+
+    python benchmarks/wide.py [rounds]
+
+The limit is a process that reads the table with pyarrow, fits scikit-learn's LinearRegression and
+converts it with skl2onnx; ours also proves, and tells standard errors, variance inflation and the
+distance from the optimum. By CPU time and peak memory of whole processes. Fails if ours takes more
+than TARGETS times the CPU time of the limit, or more memory above a process that fits ten columns
+than MEMORY times what X'X takes in double-double.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from _timing import compile_modules, rounds_asked
+
+NUM_ROWS = 20_000
+TARGETS = {1000: 1.0, 3000: 1.2}
+"""By columns."""
+MEMORY = 2.5
+MEBIBYTE = 1 << 20
+PEER = """
+import sys
+import numpy as np, pyarrow.parquet as pq
+from sklearn.linear_model import LinearRegression
+from skl2onnx import to_onnx
+table = pq.read_table(sys.argv[1])
+y = table.column("y").to_numpy()
+x = np.column_stack([column.to_numpy() for column in table.drop_columns("y").columns])
+model = LinearRegression().fit(x, y)
+open(sys.argv[2] + ".onnx", "wb").write(to_onnx(model, x[:1]).SerializeToString())
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one process."""
+
+    cpu: float
+    """Seconds."""
+    wall: float
+    """Seconds."""
+    peak: float
+    """Bytes."""
+
+
+def main() -> None:
+    rounds = rounds_asked(1)
+    compile_modules()
+    missed = []
+    with tempfile.TemporaryDirectory() as scratch:
+        base = cost(ours(write(Path(scratch), 10), Path(scratch))).peak
+        for num_columns, target in TARGETS.items():
+            path = write(Path(scratch), num_columns)
+            pairs = [
+                (cost(ours(path, Path(scratch))), cost(peers(path, Path(scratch))))
+                for _ in range(rounds)
+            ]
+            path.unlink()
+            ratio = float(np.median([mine.cpu / peer.cpu for mine, peer in pairs]))
+            gram = 16 * (num_columns + 2) ** 2
+            memory = float(np.median([(mine.peak - base) / gram for mine, _ in pairs]))
+            mine, peer = pairs[-1]
+            print(
+                f"{NUM_ROWS:,} x {num_columns:,}: CPU {mine.cpu:.1f} s, the limit {peer.cpu:.1f} s "
+                f"(wall {mine.wall:.1f}, {peer.wall:.1f}): {ratio:.2f} times, target {target}; "
+                f"peak {mine.peak / MEBIBYTE:.0f} MiB, the limit {peer.peak / MEBIBYTE:.0f} MiB, "
+                f"{memory:.1f} times X'X above ten columns, target {MEMORY}",
+                flush=True,
+            )
+            missed += [num_columns] if ratio > target or memory > MEMORY else []
+    if missed:
+        sys.exit(f"missed at {missed} columns")
+
+
+def write(directory: Path, num_columns: int) -> Path:
+    """Write normal features, and a target of them all with noise of 1."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(NUM_ROWS, num_columns))
+    y = x @ generator.normal(size=num_columns) + 1 + generator.normal(size=NUM_ROWS)
+    path = directory / f"{num_columns}.parquet"
+    table = pa.table({**{f"x{j}": x[:, j] for j in range(num_columns)}, "y": y})
+    pq.write_table(table, path, compression="none")
+    return path
+
+
+def ours(path: Path, scratch: Path) -> list[str]:
+    bundle = scratch / "bundle"
+    return [
+        *(sys.executable, "-m", "linexport", "train-and-export", "--data", str(path)),
+        *("--target", "y", "--solver", "lstsq", "--format", "onnx", "--overwrite"),
+        *("-o", str(bundle)),
+    ]
+
+
+def peers(path: Path, scratch: Path) -> list[str]:
+    return [sys.executable, "-c", PEER, str(path), str(scratch / "peer")]
+
+
+def cost(command: Sequence[str]) -> Cost:
+    """Run a process to its end."""
+    with Path(os.devnull).open("w") as nothing:
+        start = os.times().elapsed
+        process = os.posix_spawn(
+            command[0],
+            list(command),
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, nothing.fileno(), 1)],
+        )
+        _, status, usage = os.wait4(process, 0)
+    if status:
+        sys.exit(f"failed: {' '.join(command)}")
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(cpu, os.times().elapsed - start, usage.ru_maxrss * 1024)
+
+
+if __name__ == "__main__":
+    main()
