@@ -12,6 +12,21 @@ Names are looked up when first asked for, so that `import linexport` costs next 
 predicting with an ONNX artifact never loads PyTorch. `__init__.pyi` is their one table.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import lazy_loader
 
+from linexport._shown import answer_with
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def _answer(name: str) -> Callable[..., Any]:
+    from linexport import pipeline  # when a value is shown, or predicts by itself
+
+    found: Callable[..., Any] = getattr(pipeline, name)
+    return found
+
+
+answer_with(_answer)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from linexport._shown import Result
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -253,7 +255,7 @@ class Gradients:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
-class Fit:
+class Fit(Result):
     """A fit, how it came about and how good it is; all of it in the columns' own units."""
 
     model: "LinearModel"

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
+from linexport._shown import Shown
 from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
 
 __all__ = ["LinearModel"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class LinearModel:
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class LinearModel(Shown):
     """K linear functions of D features, in one of two forms.
 
     It means the exact real number W (x - mean) + b where *centred*, W x + b where *folded*. The
@@ -55,6 +56,10 @@ class LinearModel:
             self._freeze("mean", dtype, (num_features,))
         self._name("features", num_features, "x")
         self._name("targets", num_targets, "y")
+
+    def __repr__(self) -> str:
+        shape = f"{self.num_features} features -> {self.num_targets} targets"
+        return f"LinearModel({shape}, {self.dtype}, {self.form})"
 
     @classmethod
     def from_arrays(

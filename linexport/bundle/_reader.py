@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
 from linexport._files import LARGEST_FILE
+from linexport._shown import Shown
 from linexport.bundle._manifest import (
     WEIGHTS_FILE,
     FileRecord,
@@ -40,8 +41,8 @@ _DTYPES: dict[str, FloatDType] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")
 _NARROW_DTYPES: dict[str, FloatDType] = {"F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Bundle:
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class Bundle(Shown):
     """A bundle as it was at one instant, checked whole: sizes, digests, numbers and names."""
 
     path: Path
@@ -51,6 +52,9 @@ class Bundle:
     """The reference numbers in the artifacts' dtypes and form, with the manifest's columns."""
     contents: Mapping[str, bytes] = field(repr=False)
     """Every listed file by name, as checked against its digest."""
+
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.path)!r})"
 
     def read(self, file_name: str) -> bytes:
         """Return one file.

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from linexport._settings import setting, settings
+from linexport._shown import Shown
 from linexport.errors import ArtifactError, BundleError, ParityError
 from linexport.fit import Fitness
 
@@ -120,8 +121,8 @@ class CanaryResult:
         return bool(self.caught_by) or self.skipped is not None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Certificate:
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Certificate(Shown):
     """parity.json."""
 
     verdict: Verdict
@@ -153,6 +154,9 @@ class Certificate:
     notes: tuple[str, ...] = ()
     not_checked: str | None = None
     """Why nothing could be asked, or its answers not be judged; None if they were."""
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.verdict!r}, {len(self.runtimes)} runtimes, {self.dtype})"
 
     @property
     def passed(self) -> bool:

@@ -30,3 +30,9 @@ from ._train import (
     train_together as train_together,
 )
 from ._verify import verify as verify
+from ._views import (
+    drawn as drawn,
+    score as score,
+    shown as shown,
+    summarized as summarized,
+)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from linexport import bundle, formats, reporting, sources, tables
+from linexport._shown import Result
 from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
 from linexport.columns import Column
 from linexport.errors import AssumedRangeWarning, ConfigError, DataError
@@ -33,8 +34,8 @@ __all__ = ["Exported", "export"]
 _MOST_RANGES = 5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Exported:
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class Exported(Result):
     """A bundle and its proof."""
 
     path: Path | None
@@ -63,6 +64,15 @@ class Exported:
         """
         self.certificate.require()
         return str(self.path)
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """After each epoch, or the last hundred of them: as `Fit.losses`."""
+        return self.record.losses
+
+    def __repr__(self) -> str:
+        path = None if self.path is None else str(self.path)
+        return f"Exported({path!r}, {self.certificate!r})"
 
 
 def export(

@@ -9,6 +9,7 @@ import msgspec
 
 from linexport import bundle, formats, parity
 from linexport._files import naming, parsing
+from linexport._shown import Shown
 from linexport.columns import listed
 from linexport.errors import ArtifactError, ConfigError
 
@@ -82,14 +83,17 @@ def digest_of(artifact: bytes, encoding: "Encoding | None") -> str:
     return hashlib.sha256(artifact + said).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BundleInspection:
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class BundleInspection(Shown):
     """A bundle whose sizes, digests and numbers were checked."""
 
     path: str
     manifest: "Manifest"
     certificate: "Certificate | None"
     """What the parity check found when the bundle was written, if it covers these files."""
+
+    def __repr__(self) -> str:
+        return f"BundleInspection({self.path!r})"
 
 
 def inspect(given: Any) -> "BundleInspection | OnnxSummary":

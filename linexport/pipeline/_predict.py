@@ -6,11 +6,12 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from linexport import bundle, predicting, tables
+from linexport import bundle, formats, predicting, tables
 from linexport._files import naming
 from linexport.bundle import MANIFEST_FILE
 from linexport.columns import split_names
 from linexport.errors import ArtifactError, CoarseWarning, ConfigError
+from linexport.fit import Fit
 from linexport.pipeline._opening import Artifact, digest_of, opened, predicting_artifact
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def load(
 
     Args:
         given: A bundle: what `read_bundle` or `export` returned, or its directory, whose digests
-            are checked; or the path of the file.
+            are checked; the path of the file; or what `train` returned, which predicts in float64.
         num_threads: Threads within one operator, at least 1 and at most one for each core; None for
             all cores.
         provider: "cpu", "cuda", or the full name of an execution provider.
@@ -216,6 +217,8 @@ def _begun(
 
 
 def _used(given: Any) -> _Used:
+    if isinstance(given, Fit):
+        return _of_fit(given)
     found = opened(given)
     if not isinstance(found, Artifact):
         kind, data = predicting_artifact(found)
@@ -234,3 +237,11 @@ def _used(given: Any) -> _Used:
             "not known."
         )
     return _Used(path, model, kind, data)
+
+
+def _of_fit(fit: Fit) -> _Used:
+    """Return a fit as the ONNX file that it would be in float64."""
+    kind = formats.FORMATS["onnx"]
+    about = formats.artifact_metadata(fit.model, fit.record, {}, fit.encoding)
+    data = kind.write(fit.model, about)
+    return _Used(Path("the fit"), fit.model, kind, data, encoding=fit.encoding, record=fit.record)

@@ -16,8 +16,8 @@ from linexport.pipeline._predict import load
 from linexport.rows import test_places
 
 if TYPE_CHECKING:
-    from linexport.bundle import Bundle
     from linexport.fit import FitRecord
+    from linexport.predicting import Predictor
     from linexport.reporting import ReportData
     from linexport.tables import Dialect
 
@@ -61,20 +61,25 @@ def report(
     if not isinstance(found, bundle.Bundle):
         raise ConfigError(f"{given}: a report is made of a bundle; name its directory.")
     certificate = inspect(found).certificate  # type: ignore[union-attr]  # of a bundle
-    seen = None if data is None else _look(found, data, dialect)
+    seen = None if data is None else look(load(found), found.manifest.record, data, dialect)
     page = reporting.report_page(found.model, found.manifest, certificate, seen)
     tables.write_file(page, Path(output))
     return Path(output)
 
 
-def _look(found: "Bundle", data: Any, dialect: "Dialect | None") -> "ReportData":
-    """Predict for every row of a table, and keep some."""
+def look(
+    predictor: "Predictor", record: "FitRecord", data: Any, dialect: "Dialect | None" = None
+) -> "ReportData":
+    """Predict for every row of a table, and keep some.
+
+    Raises:
+        DataError: If the table cannot be used.
+    """
     from linexport.reporting import ReportData, Sampled
 
     table = tables.open_table(data, dialect=dialect)
-    predictor = load(found)
     names = predictor.target_names
-    kept = _Kept(len(predictor.feature_names), _SAMPLED // len(names), found.manifest.record)
+    kept = _Kept(len(predictor.feature_names), _SAMPLED // len(names), record)
     for part in predicting.predicted_with_truth(table, predictor, missing="nan"):
         kept.add(part.features, part.truth, part.prediction)
     if not kept.num_rows:

@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport._shown import Shown
 from linexport.encoding import Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.predicting._config import Missing
@@ -85,7 +86,7 @@ class TargetEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     residuals: Residuals
 
 
-class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+class Evaluation(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """Predictions beside the truth."""
 
     source: str

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray, FloatDType, wrong_shape
+from linexport._shown import Shown
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, DataError, ModelError
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from linexport.tables import Batch
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Predictor:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Predictor(Shown):
     """A runtime and the names of its columns, and the one policy for all that is predicted.
 
     Python arrays and tables, the command line, the Arrow function and HTTP all come here, so that
@@ -108,6 +109,9 @@ class Predictor:
             ("_range", training_range),
         ):
             object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"Predictor({len(self.features)} -> {len(self.targets)}, {self.runtime.name})"
 
     @property
     def inputs(self) -> "tuple[str, ...] | Encoding":

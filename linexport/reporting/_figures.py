@@ -1,8 +1,8 @@
 """The figures of a report, as SVG that takes its colours from the page around it.
 
-matplotlib draws. Colours are placeholders in the drawing, and names of CSS variables in what is
-returned, so that one drawing is right by day and by night. Points are strokes of no length with
-round ends: the smallest that SVG can say.
+matplotlib draws, in the colours of its style. For a page that style has placeholders, which become
+names of CSS variables, so that one drawing is right by day and by night. Points are strokes of no
+length with round ends: the smallest that SVG can say.
 """
 
 import io
@@ -26,19 +26,32 @@ if TYPE_CHECKING:
 
 _COLOURS = {"ink": "#010101", "grid": "#020202", "first": "#030303", "second": "#040404",
             "third": "#050505", "fourth": "#060606", "paper": "#070707"}  # fmt: skip
-_INK, _GRID, _FIRST, _SECOND, _THIRD, _FOURTH, _PAPER = _COLOURS.values()
+_INK, _GRID, *_CYCLE, _PAPER = _COLOURS.values()
+_FIRST, _SECOND, _THIRD, _FOURTH = "C0", "C1", "C2", "C3"
 _BY_PART = (_FIRST, _SECOND)
 MOST_BARS = 30
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One drawing, and what it shows in words."""
 
     title: str
     says: str
     """A sentence for whoever cannot see it, and for whoever can."""
-    svg: str
+    draw: "Callable[[Axes], None]"
+    """In whatever style matplotlib has."""
+    height: float = 3.6
+    """Inches, of a width of 6.4."""
+
+    @property
+    def svg(self) -> str:
+        """The drawing in the page's colours.
+
+        Raises:
+            UnavailableError: If matplotlib is not installed.
+        """
+        return _svg(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -67,7 +80,7 @@ def coefficient_figure(
     names = sorted(effects, key=lambda name: -abs(effects[name]))[:MOST_BARS]
 
     def draw(axes: "Axes") -> None:
-        axes.axvline(0, color=_INK, linewidth=1)
+        axes.axvline(0, color=_ink(), linewidth=1)
         for place, name in enumerate(reversed(names)):
             each, scale = known[name], deviations[name]
             if each.lower is not None and each.upper is not None:
@@ -79,7 +92,7 @@ def coefficient_figure(
         axes.set_xlabel(_with_unit("change of the prediction", unit))
 
     left = f"; the {len(names)} largest of {len(effects)}" if len(effects) > len(names) else ""
-    return _figure(
+    return Figure(
         f"What each feature does{of}",
         f"The change of the prediction for one standard deviation of each feature, with its "
         f"{100 * confidence:.3g} % interval{left}.",
@@ -104,7 +117,7 @@ def loss_figure(losses: Sequence[float], first_epoch: int, optimum: float | None
         axes.set_ylabel("loss, mean squared error")
 
     least = "" if optimum is None else f"; the least possible is {optimum:.4g}"
-    return _figure("Training", f"The loss after each epoch ended at {losses[-1]:.4g}{least}.", draw)
+    return Figure("Training", f"The loss after each epoch ended at {losses[-1]:.4g}{least}.", draw)
 
 
 def fit_figures(parts: Sequence[Sampled], unit: str, of: str = "") -> list[Figure]:
@@ -113,18 +126,18 @@ def fit_figures(parts: Sequence[Sampled], unit: str, of: str = "") -> list[Figur
     `of` ends each title, where there are several targets.
     """
     figures = [
-        _figure(
+        Figure(
             f"Predicted against actual{of}",
             "Each point is a row; on the line the prediction is right.",
             lambda axes: _against_truth(axes, parts, unit),
         ),
-        _figure(
+        Figure(
             f"Residuals against predictions{of}",
             "A band around zero without a shape is good; a curve or a funnel says that the linear "
             "model misses something.",
             lambda axes: _residuals(axes, parts, unit),
         ),
-        _figure(
+        Figure(
             f"Normal quantiles of the residuals{of}",
             "On the line where errors are normally distributed, which the intervals assume.",
             lambda axes: _quantiles(axes, parts),
@@ -132,7 +145,7 @@ def fit_figures(parts: Sequence[Sampled], unit: str, of: str = "") -> list[Figur
     ]
     if all(part.leverage is not None for part in parts):
         figures.append(
-            _figure(
+            Figure(
                 f"Leverage{of}",
                 "Rows far to the right have unusual features and draw the fit towards themselves; "
                 "those far from zero too decide it.",
@@ -159,7 +172,7 @@ def certificate_figure(certificate: "Certificate") -> Figure:
         axes.set_xlabel("largest distance from the exact prediction, as a part of its bound")
         axes.legend()
 
-    return _figure(
+    return Figure(
         "The proof",
         "The largest distance of any answer from the exact one, in each runtime: at most "
         f"{max(worst.values()):.3g} of what rounding explains.",
@@ -189,7 +202,7 @@ def budget_figure(budgets: Mapping[str, "ErrorBudget"]) -> Figure:
         axes.figure.legend(loc="outside lower center", ncols=2)
 
     sums = ", ".join(f"{b.total:.2g} for {name}" for name, b in list(budgets.items())[:3])
-    return _figure(
+    return Figure(
         "The error budget",
         f"What the most that a prediction can be off by is made of; together {sums}.",
         draw,
@@ -202,7 +215,7 @@ def _against_truth(axes: "Axes", parts: Sequence[Sampled], unit: str) -> None:
         _points(axes, part.truth, part.prediction, colour, part.part)
     ends = np.array([axes.get_xlim(), axes.get_ylim()])
     line = [ends.min(), ends.max()]
-    axes.plot(line, line, color=_INK, linewidth=1)
+    axes.plot(line, line, color=_ink(), linewidth=1)
     axes.set_xlabel(_with_unit("actual", unit))
     axes.set_ylabel(_with_unit("predicted", unit))
     _legend(axes, parts)
@@ -211,7 +224,7 @@ def _against_truth(axes: "Axes", parts: Sequence[Sampled], unit: str) -> None:
 def _residuals(axes: "Axes", parts: Sequence[Sampled], unit: str) -> None:
     for part, colour in zip(parts, _BY_PART, strict=False):
         _points(axes, part.prediction, part.truth - part.prediction, colour, part.part)
-    axes.axhline(0, color=_INK, linewidth=1)
+    axes.axhline(0, color=_ink(), linewidth=1)
     axes.set_xlabel(_with_unit("predicted", unit))
     axes.set_ylabel(_with_unit("actual - predicted", unit))
     _legend(axes, parts)
@@ -227,7 +240,7 @@ def _quantiles(axes: "Axes", parts: Sequence[Sampled]) -> None:
         normal = ndtri((np.arange(len(residuals)) + 0.5) / len(residuals))
         most = max(most, float(np.abs(normal).max()))
         _points(axes, normal, (residuals - residuals.mean()) / spread, colour, part.part)
-    axes.plot([-most, most], [-most, most], color=_INK, linewidth=1)
+    axes.plot([-most, most], [-most, most], color=_ink(), linewidth=1)
     axes.set_xlabel("normal quantile")
     axes.set_ylabel("residual, in standard deviations")
     _legend(axes, parts)
@@ -239,7 +252,7 @@ def _leverage(axes: "Axes", parts: Sequence[Sampled]) -> None:
         spread = residuals.std() or 1.0
         assert part.leverage is not None
         _points(axes, part.leverage, residuals / spread, colour, part.part)
-    axes.axhline(0, color=_INK, linewidth=1)
+    axes.axhline(0, color=_ink(), linewidth=1)
     axes.set_xlabel("leverage")
     axes.set_ylabel("residual, in standard deviations")
     _legend(axes, parts)
@@ -259,18 +272,25 @@ def _legend(axes: "Axes", parts: Sequence[Sampled]) -> None:
         axes.legend()
 
 
-def _figure(
-    title: str, says: str, draw: "Callable[[Axes], None]", *, height: float = 3.6
-) -> Figure:
+def _ink() -> Any:
+    """Return the colour of text in the style in use."""
+    import matplotlib as mpl
+
+    return mpl.rcParams["text.color"]
+
+
+def _svg(figure: Figure) -> str:
     try:
         import matplotlib as mpl
+        from cycler import cycler
         from matplotlib.figure import Figure as Drawing
     except ImportError as error:
         raise UnavailableError(
             "A report is drawn by matplotlib; install it with: pip install 'linexport[report]'"
         ) from error
     style: Any = {
-        "svg.fonttype": "none", "svg.hashsalt": title, "font.family": "sans-serif", "font.size": 11,
+        "svg.fonttype": "none", "svg.hashsalt": figure.title, "font.family": "sans-serif",
+        "font.size": 11, "axes.prop_cycle": cycler(color=_CYCLE),
         "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _GRID, "xtick.color": _INK,
         "ytick.color": _INK, "axes.grid": True, "grid.color": _GRID, "grid.linewidth": 0.6,
         "axes.axisbelow": True, "axes.facecolor": "none", "figure.facecolor": "none",
@@ -278,11 +298,11 @@ def _figure(
         "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False,
     }  # fmt: skip
     with mpl.rc_context(style):
-        drawing = Drawing(figsize=(6.4, height), layout="constrained")
-        draw(drawing.add_subplot())
+        drawing = Drawing(figsize=(6.4, figure.height), layout="constrained")
+        figure.draw(drawing.add_subplot())
         written = io.StringIO()
         drawing.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
-    return Figure(title=title, says=says, svg=_for_page(written.getvalue(), title, says))
+    return _for_page(written.getvalue(), figure.title, figure.says)
 
 
 def _for_page(svg: str, title: str, says: str) -> str:

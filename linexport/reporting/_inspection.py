@@ -15,7 +15,7 @@ from linexport.reporting._table import Block, Table, cut, number, with_unit
 if TYPE_CHECKING:
     from linexport.formats.onnx import OnnxSummary
 
-__all__ = ["bundle_blocks", "onnx_blocks"]
+__all__ = ["bundle_blocks", "column_blocks", "onnx_blocks"]
 
 
 def bundle_blocks(manifest: Manifest, certificate: Certificate | None) -> list[Block]:
@@ -29,8 +29,8 @@ def bundle_blocks(manifest: Manifest, certificate: Certificate | None) -> list[B
         f"Bundle of a {manifest.form} {manifest.dtype} linear model{summed(manifest)}: "
         f"features [batch, {len(manifest.features)}] -> "
         f"prediction [batch, {len(manifest.targets)}]",
-        *_column_blocks("feature", manifest.features),
-        *_column_blocks("target", manifest.targets),
+        *column_blocks("feature", manifest.features),
+        *column_blocks("target", manifest.targets),
         *encoding_blocks(manifest.encoding),
         *fit_blocks(manifest.record, manifest.targets),
         *budget_blocks(manifest.error_budget, manifest.record, manifest.features, manifest.targets),
@@ -51,8 +51,8 @@ def onnx_blocks(summary: "OnnxSummary") -> list[Block]:
         *(f"  output {name}: {kind}" for name, kind in summary.outputs.items()),
         f"  IR version {summary.ir_version}, opset {opsets}, by {summary.producer or 'unknown'}",
         f"  operators: {', '.join(summary.operators)}",
-        *_column_blocks("feature", summary.features),
-        *_column_blocks("target", summary.targets),
+        *column_blocks("feature", summary.features),
+        *column_blocks("target", summary.targets),
         *encoding_blocks(summary.encoding),
         *(
             f"  {key}: {value}"
@@ -62,7 +62,8 @@ def onnx_blocks(summary: "OnnxSummary") -> list[Block]:
     ]
 
 
-def _column_blocks(title: str, columns: Sequence[Column]) -> list[Block]:
+def column_blocks(title: str, columns: Sequence[Column]) -> list[Block]:
+    """A table of columns with what is known of their values."""
     rows = [
         [
             with_unit(column.name, column.unit),

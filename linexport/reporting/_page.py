@@ -1,8 +1,7 @@
 """report.html: a model, its fit and its proof as one page that needs nothing else."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +14,17 @@ from linexport.errors import UnavailableError
 from linexport.fit import Coefficients, Metrics
 from linexport.model import LinearModel
 from linexport.parity import Certificate
-from linexport.reporting._figures import (
-    Figure,
-    Sampled,
-    budget_figure,
-    certificate_figure,
-    coefficient_figure,
-    fit_figures,
-    loss_figure,
+from linexport.reporting._drawings import (
+    MOST_TARGETS,
+    ReportData,
+    figures_of_fit,
+    figures_of_proof,
 )
 from linexport.reporting._table import number, p_value, with_unit
 
 MOST_TERMS = 12
 MOST_FIELDS = 40
 MOST_ROWS = 200
-MOST_TARGETS = 3
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReportData:
-    """What was seen of a table: rows of each target, drawn at random where there are many."""
-
-    source: str
-    """The table's name."""
-    num_rows: int
-    """Of the table, with all their values."""
-    num_sampled: int
-    """Of them on the page."""
-    by_target: Mapping[str, Sequence[Sampled]]
-    rmse: Mapping[str, Mapping[str, float]]
-    """By target and part, over all rows, in target units."""
 
 
 def report_page(
@@ -74,8 +54,10 @@ def report_page(
         metrics=list(_metric_rows(manifest)),
         data=data,
         data_rmse=_data_rmse(data),
-        fit_figures=list(_fit_figures(manifest, data)),
-        proof_figures=list(_proof_figures(manifest, certificate)),
+        fit_figures=list(
+            figures_of_fit(manifest.record, manifest.features, manifest.targets, data)
+        ),
+        proof_figures=list(figures_of_proof(certificate, manifest.error_budget)),
         what_if=_what_if(model, manifest),
         encoded=manifest.encoding is not None,
         most_fields=MOST_FIELDS,
@@ -182,31 +164,6 @@ def _data_rmse(data: ReportData | None) -> list[list[str]]:
         for target, parts in data.rmse.items()
         for part, value in parts.items()
     ]
-
-
-def _fit_figures(manifest: Manifest, data: ReportData | None) -> Iterator[Figure]:
-    record, statistics = manifest.record, manifest.record.statistics
-    several = len(manifest.targets) > 1
-    deviations = {c.name: c.standard_deviation or 0.0 for c in manifest.features}
-    if record.losses:
-        first = int(record.settings.get("epochs") or len(record.losses)) - len(record.losses) + 1
-        least = [distance.loss_at_optimum for distance in record.optimum.values()]
-        yield loss_figure(record.losses, first, sum(least) / len(least) if least else None)
-    for column in manifest.targets[:MOST_TARGETS]:
-        of = f", {column.name}" if several else ""
-        tested = None if statistics is None else statistics.targets.get(column.name)
-        if statistics is not None and tested is not None and any(deviations.values()):
-            yield coefficient_figure(tested, deviations, statistics.confidence, column.unit, of)
-        if data is not None:
-            yield from fit_figures(data.by_target[column.name], column.unit, of)
-
-
-def _proof_figures(manifest: Manifest, certificate: Certificate | None) -> Iterator[Figure]:
-    if certificate is not None and certificate.runtimes:
-        yield certificate_figure(certificate)
-    if manifest.error_budget:
-        first = dict(list(manifest.error_budget.items())[:MOST_TARGETS])
-        yield budget_figure(first)
 
 
 def _what_if(model: LinearModel, manifest: Manifest) -> str:

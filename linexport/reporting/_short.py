@@ -15,7 +15,7 @@ from linexport.reporting._encoding import encoding_blocks
 from linexport.reporting._fit import estimates, named, origin
 from linexport.reporting._table import Block, cut, number, p_value, with_unit
 
-__all__ = ["bundle_lines", "short_blocks"]
+__all__ = ["bundle_lines", "short_blocks", "short_fit_blocks"]
 
 _MOST = 20
 """Coefficients of each target."""
@@ -33,12 +33,25 @@ def short_blocks(
 ) -> list[Block]:
     """What was fitted, how well, how much of it rounding may cost, and what went wrong."""
     return [
+        *short_fit_blocks(fit, model.targets, encoding=encoding, truth=truth),
+        *budget_sentence(budgets, fit, model.targets),
+        *certificate.failures,
+    ]
+
+
+def short_fit_blocks(
+    fit: FitRecord,
+    targets: Iterable[Column],
+    *,
+    encoding: Encoding | None = None,
+    truth: Mapping[str, Coefficients] | None = None,
+) -> list[Block]:
+    """What was fitted, and how well."""
+    return [
         *encoding_blocks(encoding),
         *_coefficient_blocks(fit, truth),
         *_optimum_lines(fit),
-        *_goodness_blocks(fit, model.targets),
-        *budget_sentence(budgets, fit, model.targets),
-        *certificate.failures,
+        *_goodness_blocks(fit, targets),
     ]
 
 

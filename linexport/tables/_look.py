@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 import polars as pl
 
+from linexport._shown import Shown
 from linexport.encoding import BOOLEANS
 from linexport.tables._categories import canonical
 from linexport.tables._dialect import Dialect
@@ -92,7 +93,7 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
         return self.levels is not None and len(self.levels) == 1
 
 
-class TableLook(msgspec.Struct, frozen=True, kw_only=True):
+class TableLook(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """A table as a pass over it found it."""
 
     source: str

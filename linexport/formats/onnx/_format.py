@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import msgspec
 
+from linexport._shown import Shown
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.formats._format import Engine, Format, Runtime, encoded, stated
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Onnx", "OnnxSummary"]
 
 
-class OnnxSummary(msgspec.Struct, frozen=True, kw_only=True):
+class OnnxSummary(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """What an ONNX file says of itself."""
 
     bytes: int
