@@ -41,19 +41,19 @@ def first_line(error: Exception) -> str:
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+:\d+ .*\) )?", "", line)
 
 
-def read_artifact(path: Path) -> bytes:
+def read_artifact(path: Path, largest: int = LARGEST_FILE) -> bytes:
     """Read a file that may be anything.
 
     Raises:
-        ArtifactError: If it cannot be read, is no plain file, or has more than 2 GiB.
+        ArtifactError: If it cannot be read, is no plain file or, then unread, has more bytes.
     """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise ArtifactError(f"{path}: this is not a plain file.")
-        if status.st_size > LARGEST_FILE:
+        if status.st_size > largest:
             raise ArtifactError(
-                f"{path}: it has {status.st_size} bytes; an artifact has at most {LARGEST_FILE}."
+                f"{path}: it has {status.st_size} bytes; such a file has at most {largest}."
             )
         return path.read_bytes()
     except OSError as error:

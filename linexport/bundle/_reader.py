@@ -20,6 +20,9 @@ from linexport._arrays import FloatArray, FloatDType
 from linexport._files import LARGEST_FILE
 from linexport._shown import Shown
 from linexport.bundle._manifest import (
+    CARD_FILE,
+    CERTIFICATE_FILE,
+    MANIFEST_FILE,
     WEIGHTS_FILE,
     FileRecord,
     Manifest,
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 
 LARGEST_HEADER = 4096
 """Bytes; the header names three arrays, where the safetensors format would allow 100 MB."""
+
+LARGEST_TEXT = 2**22
+"""Bytes of README.md, and of parity.json, beside a small manifest: a thousand times the usual."""
 
 _DAMAGED = "The safetensors file is damaged:"
 _DTYPES: dict[str, FloatDType] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
@@ -83,8 +89,9 @@ def _read(path: Path, descriptor: int) -> Bundle:
     manifest = read_manifest(descriptor)
     if WEIGHTS_FILE not in manifest.files:
         raise BundleError(f"manifest.json does not list {WEIGHTS_FILE}.")
+    manifest_bytes = os.stat(MANIFEST_FILE, dir_fd=descriptor).st_size
     contents = {
-        name: _read_listed(descriptor, name, record, _limit(name, manifest))
+        name: _read_listed(descriptor, name, record, _limit(name, manifest, manifest_bytes))
         for name, record in manifest.files.items()
     }
     return Bundle(
@@ -95,7 +102,10 @@ def _read(path: Path, descriptor: int) -> Bundle:
     )
 
 
-def _limit(name: str, manifest: Manifest) -> int:
+def _limit(name: str, manifest: Manifest, manifest_bytes: int) -> int:
+    """Return how many bytes a file may have: a text is about what the manifest says too."""
+    if name in (CARD_FILE, CERTIFICATE_FILE):
+        return LARGEST_TEXT + 16 * manifest_bytes
     if name != WEIGHTS_FILE:
         return LARGEST_FILE
     num_features, num_targets = len(manifest.features), len(manifest.targets)

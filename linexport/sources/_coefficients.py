@@ -6,10 +6,12 @@ once, and numbers are finite.
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
+from linexport._files import read_artifact
 from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
 from linexport.model import LinearModel
@@ -18,7 +20,16 @@ from linexport.sources._coefficient_forms import Target, named_once, plain, targ
 from linexport.sources._reading import Imported
 from linexport.sources._registry import is_arrays, is_coefficients
 
-__all__ = ["decode", "read"]
+__all__ = ["decode", "load", "read"]
+
+LARGEST_JSON = 2**24
+"""Bytes; room for half a million names. Python's objects take up to 30 times as many."""
+_FREE_CONTAINERS = 10_000
+
+
+def load(path: Path) -> bytes:
+    """Read a file of coefficients, if it is not too large to be one."""
+    return read_artifact(path, LARGEST_JSON)
 
 
 def decode(data: bytes) -> Imported:
@@ -27,6 +38,7 @@ def decode(data: bytes) -> Imported:
     Raises:
         ModelError: If it is not JSON, or not in one of the forms.
     """
+    _require_few_containers(data)
     try:
         document = json.loads(data, object_pairs_hook=named_once, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -69,6 +81,19 @@ def read(document: Any) -> Imported:
         features_named=bool(columns),
         targets_named=first.name is not None,
     )
+
+
+def _require_few_containers(data: bytes) -> None:
+    """Refuse what would make many times its size of lists and objects, before it is parsed.
+
+    One of them takes 64 bytes and more. A row of broom's has at least 24 bytes, and what a name of
+    8 bytes may have of brackets is forgiven.
+
+    Raises:
+        ModelError: If there are too many.
+    """
+    if data.count(b"[") + data.count(b"{") > _FREE_CONTAINERS + len(data) // 8:
+        raise ModelError("This is not JSON of a model: its lists and objects hold next to nothing.")
 
 
 def _require_same(target: Target, features: Sequence[str | int]) -> None:

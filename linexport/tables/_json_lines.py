@@ -5,6 +5,7 @@ there. Text that is a number is one, as in CSV, and so are the spellings of no v
 """
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,25 @@ from linexport.tables._numbers import FrameBatch, Kind, text_numbers
 from linexport.tables._records import UTF8_BOM, lines, not_text, record_blocks
 from linexport.tables._tables import Selection, unreadable
 from linexport.tables._text_file import TextFile
+
+_DEEPEST = 16
+"""Of objects and lists within one another. What polars takes grows with the cube of the depth:
+10 GB for 900."""
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+
+
+def _too_deep(block: bytes) -> int | None:
+    """Return the first line that is nested too deep, counted from 0; blank ones are none."""
+    if block.count(b"{") + block.count(b"[") <= block.count(b"\n"):  # as most are
+        return None
+    import numpy as np  # see linexport.tables
+
+    characters = np.frombuffer(re.sub(rb"\n\s+", b"\n", _STRING.sub(b"", block)), np.uint8)
+    # In ASCII, [ and ] differ from { and } by 32 alone.
+    folded = characters & ~np.uint8(32)
+    steps = (folded == ord("[")).view(np.int8) - (folded == ord("]")).view(np.int8)
+    deep = np.flatnonzero(steps.cumsum(dtype=np.int32) > _DEEPEST)
+    return int((characters[: deep[0]] == ord("\n")).sum()) if len(deep) else None
 
 
 class JsonLines(TextFile):
@@ -57,6 +77,12 @@ class JsonLines(TextFile):
                 yield block.removeprefix(UTF8_BOM) if not before else block, read - before
 
     def _parsed(self, block: bytes, first_row: int) -> pl.DataFrame:
+        if (row := _too_deep(block)) is not None:
+            raise self._malformed(block, first_row) or DataError(
+                f"The line is nested more than {_DEEPEST} deep; a column holds one value per row.",
+                source=self.source,
+                row=first_row + row,
+            )
         try:
             return pl.read_ndjson(block, infer_schema_length=None)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
