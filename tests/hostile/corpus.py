@@ -35,6 +35,7 @@ def model_files(directory: Path, good: Path) -> Iterator[Case]:
         path = directory / name
         path.write_bytes(data)
         yield Case(path, reason)
+    (directory / "outside.onnx.data").symlink_to(directory / "opset-9999.onnx")
     yield Case(_hole(directory / "hole.json"), "bytes; such a file has at most")
 
 
@@ -66,7 +67,7 @@ def _models(good: Path) -> Iterator[tuple[str, str, bytes]]:
     onnx, torchscript = (good / "model.onnx").read_bytes(), (good / "model.pt").read_bytes()
     yield "not-utf8.onnx", "UTF-8", onnx.replace(b"features", b"\xff" * 8)
     yield "opset-9999.onnx", "opset", _of_opset_9999(onnx)
-    yield "linked.onnx", "another file", _with_external_data()
+    yield "outside.onnx", "outside.onnx.data|another file", _with_external_data()
     yield "deflated.pt", "is a program", _deflated(torchscript)
     yield "zeros.pt", "larger unpacked", _zeros(2**24)
     yield "names.pt", "is a program", torchscript.replace(b"/data", b"/\xff\xfe\xfda")
@@ -104,7 +105,7 @@ def _with_external_data() -> bytes:
     weight = numpy_helper.from_array(np.ones((2, 1), np.float32), "w")
     weight.ClearField("raw_data")
     weight.data_location = TensorProto.EXTERNAL
-    weight.external_data.add(key="location", value="link")
+    weight.external_data.add(key="location", value="outside.onnx.data")
     x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", w]) for n, w in ("x2", "y1"))
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [weight]
