@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linexport import pipeline
+from linexport import pipeline, reporting
 from linexport._settings import stated
 from linexport.cli._completion import columns_of
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     DATA,
+    WRITTEN,
     Section,
     SettingsCommand,
     dialect_given,
@@ -29,7 +30,7 @@ from linexport.cli._options import (
 )
 from linexport.cli._printing import echo_exported
 from linexport.cli._ranks import joined_ranks
-from linexport.cli._terminal import EpochDisplay, ReadDisplay
+from linexport.cli._terminal import EpochDisplay, ReadDisplay, echo
 from linexport.training import SOLVERS, default_solver
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def _sections() -> list[Section]:
 @units_option(_data)
 @output_option(default=Path("models/linear-regression"), show_default=True)
 @overwrite_option
+@option_under(WRITTEN)(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a page about the bundle and the table too, as `linexport report` does.",
+)
 @json_option
 @quiet_option
 @verbose_option
@@ -92,6 +99,7 @@ def command(
     units: dict[str, str],
     output: Path,
     overwrite: bool,
+    report: Path | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -102,6 +110,8 @@ def command(
     With --data by least squares. Without it does so for the textbook's example: 1000 rows of
     y = 2 x1 - 3.4 x2 + 4.2 with noise of 0.01, minibatch SGD.
     """
+    if report is not None:  # before training, which may take long
+        reporting.require_report_tools()
     settings = made(pipeline.FitConfig, values)
     name = settings.solver or default_solver(textbook=data is None)
     solver, config = _solver(name, values), made(pipeline.ExportConfig, values)
@@ -137,6 +147,9 @@ def command(
         if ranks.rank:  # rank 0 alone writes and prints
             return
         exported = pipeline.export(fit, output, config=config, overwrite=overwrite)
+        if report is not None and exported.path is not None:
+            table = None if data == "-" else data  # a pipe is read but once
+            pipeline.report(exported, report, data=table, dialect=dialect_given(values))
     echo_exported(
         exported,
         as_json=as_json,
@@ -145,6 +158,8 @@ def command(
         before=_module_lines(fit),
         truth=_truth(rows),
     )
+    if report is not None and not (as_json or quiet):
+        echo(f"Report: {report}")
 
 
 def _solver(name: str, values: dict[str, Any]) -> Any:

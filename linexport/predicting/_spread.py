@@ -55,17 +55,31 @@ class Spread:
             raise unknown(self._why())
 
     def _half_widths(self, features: Float64Array, level: float) -> Float64Array:
-        from scipy import special  # takes long to load, and predicting does without
-
-        lever = self._leverage
+        lever = self.leverage
         # A prediction from a row that lacks a value is NaN, and so is this.
         seen = (features - lever.mean) @ self._factor
         leverage = lever.at_mean + np.einsum("nd,nd->n", seen, seen)
+        return np.outer(np.sqrt(1 + leverage), self.at_no_leverage(level))
+
+    def at_no_leverage(self, level: float) -> Float64Array:
+        """Return t s, half an interval's width where the leverage is 0; shape (K,), target units.
+
+        Raises:
+            ModelError, ConfigError: As `require`.
+        """
+        from scipy import special  # takes long to load, and predicting does without
+
+        self.require(level)
         quantiles = special.stdtrit(self._freedom, (1 + level) / 2)
-        return np.outer(np.sqrt(1 + leverage), quantiles * self._deviations)
+        return np.asarray(quantiles * self._deviations)
 
     @property
-    def _leverage(self) -> Leverage:
+    def leverage(self) -> Leverage:
+        """What the leverage of a row is made of.
+
+        Raises:
+            ModelError: If the fit does not know.
+        """
         statistics = self._record.statistics
         if statistics is None or statistics.leverage is None:
             raise unknown(self._why())
@@ -74,7 +88,7 @@ class Spread:
     @cached_property
     def _factor(self) -> Float64Array:
         """F, shape (D, D)."""
-        rows = self._leverage.factor
+        rows = self.leverage.factor
         factor = np.zeros((len(rows), len(rows)))
         factor[np.tril_indices(len(rows))] = [value for row in rows for value in row]
         return factor

@@ -31,7 +31,10 @@ from ._inspection import (
     onnx_blocks as onnx_blocks,
 )
 from ._look import look_blocks as look_blocks
-from ._page import report_page as report_page
+from ._page import (
+    report_page as report_page,
+    require_report_tools as require_report_tools,
+)
 from ._short import (
     bundle_lines as bundle_lines,
     short_blocks as short_blocks,

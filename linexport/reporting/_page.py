@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn
-from linexport.errors import UnavailableError
+from linexport.errors import ModelError, UnavailableError
 from linexport.fit import Coefficients, Metrics
 from linexport.model import LinearModel
 from linexport.parity import Certificate
+from linexport.predicting import Spread
 from linexport.reporting._drawings import (
     MOST_TARGETS,
     ReportData,
@@ -24,7 +26,22 @@ from linexport.reporting._table import number, p_value, with_unit
 
 MOST_TERMS = 12
 MOST_FIELDS = 40
+MOST_LEVERAGE = 100
+"""Features whose intervals the page computes: the numbers for that grow with their square."""
 MOST_ROWS = 200
+
+
+def require_report_tools() -> None:
+    """Raise where a report could not be made, before work is done for it.
+
+    Raises:
+        UnavailableError: If matplotlib or Jinja is not installed.
+    """
+    if not all(find_spec(name) for name in ("jinja2", "matplotlib")):
+        raise UnavailableError(
+            "A report is made with Jinja and matplotlib; install them with: pip install "
+            "'linexport[report]'"
+        )
 
 
 def report_page(
@@ -38,12 +55,9 @@ def report_page(
     Raises:
         UnavailableError: If matplotlib or Jinja is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise UnavailableError(
-            "A report is made with Jinja; install it with: pip install 'linexport[report]'"
-        ) from error
+    require_report_tools()
+    import jinja2
+
     template = Path(__file__).with_name("page.html.jinja").read_text("utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(template).render(
@@ -187,9 +201,29 @@ def _what_if(model: LinearModel, manifest: Manifest) -> str:
             for place, column in enumerate(model.targets)
         ],
         "float32": str(model.dtype) == "float32",
+        "spread": _spread(model, manifest),
     }
     # Nothing in a name may end the element.
     return json.dumps(document, allow_nan=False).replace("<", "\\u003c")
+
+
+def _spread(model: LinearModel, manifest: Manifest) -> dict[str, Any] | None:
+    """Return what the script makes prediction intervals of; None where there are none."""
+    spread, level = Spread(manifest.record, model.target_names), _confidence(manifest)
+    try:
+        scales = spread.at_no_leverage(level)
+    except ModelError:
+        return None
+    if model.num_features > MOST_LEVERAGE:
+        return None
+    lever = spread.leverage
+    return {
+        "percent": f"{100 * level:.3g} %",
+        "scales": scales.tolist(),
+        "mean": lever.mean,
+        "at_mean": lever.at_mean,
+        "factor": lever.factor,
+    }
 
 
 def _encoded(encoding: Encoding) -> Iterator[NumberColumn | CategoryColumn | DateColumn]:

@@ -218,3 +218,44 @@ def test_what_is_no_bundle_is_refused(tmp_path):
     with pytest.raises(linexport.LinexportError):
         linexport.report(path, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_intervals_agree_with_those_of_python(homes, tmp_path, browser):
+    bundle, _ = homes
+    tab = shown(browser, linexport.report(bundle, tmp_path / "report.html"))
+    predictor = linexport.load(bundle)
+    output = tab.locator("output")
+    for kind, area in (("house", 100.25), ("studio", 30.0)):
+        tab.get_by_label("kind", exact=True).select_option(kind)
+        tab.get_by_label("area [m2]", exact=True).fill(str(area))
+        tab.get_by_label("floor", exact=True).fill("1")
+        tab.get_by_label("built [days since 2000-01-01]", exact=True).fill("366")
+        row = pl.DataFrame({"kind": kind, "area": area, "floor": 1.0, "built": "2001-01-01"})
+        expected = predictor.predict_interval(row, level=0.95)
+        for end in ("lower", "upper"):
+            got = float(output.get_attribute(f"data-{end}"))
+            # Ends are rounded to float32 there; the page computes in float64.
+            assert got == pytest.approx(float(getattr(expected, end)[0, 0]), rel=1e-5, abs=1e-3)
+        assert "95 % of such rows lie between" in output.inner_text()
+
+
+def test_a_page_without_intervals_says_none(flats, tmp_path, browser):
+    tab = shown(browser, linexport.report(flats[0], tmp_path / "report.html"))
+    assert tab.locator("output").get_attribute("data-lower") is None
+
+
+def test_training_writes_the_page_that_report_would(homes, tmp_path, capsys):
+    from linexport.cli import main
+
+    (tmp_path / "t.csv").write_text("x,y\n1,2\n2,4.5\n3,6\n4,8.5\n5,9\n")
+    page, bundle = tmp_path / "page.html", tmp_path / "b"
+    with pytest.raises(SystemExit) as status:
+        main(
+            ["train-and-export", "--data", str(tmp_path / "t.csv"), "--target", "y",
+             "--format", "onnx", "-o", str(bundle), "--report", str(page)]
+        )  # fmt: skip
+    assert not status.value.code
+    assert capsys.readouterr().out.endswith(f"Report: {page}\n")
+    again = linexport.report(bundle, tmp_path / "again.html", data=tmp_path / "t.csv")
+    assert page.read_text() == again.read_text()
+    assert "Predicted against actual" in page.read_text()
