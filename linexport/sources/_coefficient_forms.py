@@ -64,7 +64,7 @@ def _target(name: str | None, part: Any) -> Target:
         part = {"coefficients": part}
     known = {"intercept", "coefficients", "features", *(["target"] if name is None else [])}
     if "coefficients" not in part:
-        raise ModelError(f"There are no 'coefficients'{of}: {_WRITE}.")
+        raise ModelError(_without_coefficients(part, of))
     _require_known(part, known)
     if name is None and part.get("target") is not None:
         name = _text(_single(part["target"]), "target")
@@ -72,6 +72,18 @@ def _target(name: str | None, part: Any) -> Target:
     part, coefficients = _with_intercept(part, coefficients, of)
     numbers = {key: _number(key, value, of) for key, value in coefficients.items()}
     return Target(name, _number("intercept", part["intercept"], of), numbers)
+
+
+def _without_coefficients(part: Mapping[str, Any], of: str) -> str:
+    """Say what is missing: in numbers by name, as of a fit without one, it is the intercept."""
+    numbers = [name for name, value in part.items() if isinstance(value, int | float)]
+    if not numbers or len(numbers) < len(part) or {"intercept", "target"} & part.keys():
+        return f"There are no 'coefficients'{of}: {_WRITE}."
+    return (
+        f"No name beside {str(numbers[0])!r}{of} is the intercept ({', '.join(INTERCEPTS)}): write "
+        '{"intercept": 0.0, "coefficients": coefficients} if there is none; with fixed effects it '
+        "is another for each group, which no one model has."
+    )
 
 
 def _with_intercept(part: Any, coefficients: Any, of: str) -> Any:

@@ -6,18 +6,21 @@ from linexport._arrays import Float64Array
 from linexport.errors import ModelError
 from linexport.sources._arrays import as_float64
 
+_KNOWN = ("lightgbm", "sklearn", "xgboost")
+"""Packages whose classes are told by their names."""
+
 
 def kind_of(estimator: Any) -> str:
-    """Return the class's name, if it is one of scikit-learn's own, or of ours.
+    """Return the class's name, if it is one of scikit-learn's own, of a booster's, or of ours.
 
     Raises:
         ModelError: If it is derived from one: it may predict otherwise.
     """
     kind = type(estimator)
-    if kind.__module__.partition(".")[0] != "sklearn" and kind.__module__ != "linexport.sklearn":
+    if not (kind.__module__.partition(".")[0] in _KNOWN or kind.__module__ == "linexport.sklearn"):
         raise ModelError(
             f"{kind.__name__} is not a class of scikit-learn itself, so what it predicts is not "
-            "known: pass its coefficients as arrays."
+            'known. If that is x @ weight.T + bias, pass {"weight": weight, "bias": bias}.'
         )
     return str(kind.__name__)
 

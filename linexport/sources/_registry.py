@@ -21,8 +21,8 @@ __all__ = [
     "source_files",
 ]
 
-INTERCEPTS = ("(Intercept)", "Intercept", "const")
-"""What R, formulas of Python's and statsmodels call it among the coefficients."""
+INTERCEPTS = ("(Intercept)", "Intercept", "const", "__bias__")
+"""What R, formulas of Python's, statsmodels and polars-ds call it among the coefficients."""
 
 STATE_DICTS = ("state_dict", "model_state_dict", "model")
 """What a checkpoint calls it: Lightning and others; PyTorch's tutorials; research code."""

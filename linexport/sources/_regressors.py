@@ -12,6 +12,7 @@ import numpy as np
 
 from linexport.errors import ModelError
 from linexport.numerics import Mixed, Values, beside
+from linexport.sources import _lightgbm, _xgboost
 from linexport.sources._cells import Cells, numbers_of
 from linexport.sources._estimators import (
     bases_of,
@@ -201,11 +202,13 @@ _OWN: dict[str, Callable[[Any, Values], Mixed]] = {
     "CCA": _centred,
     "DummyRegressor": _constant,
     "KernelRidge": _kernelled,
+    "LGBMRegressor": lambda estimator, _: _lightgbm.read(estimator),
     "LinearRegressor": _fitted_here,
     "NuSVR": _supported,
     "PLSCanonical": _centred,
     "PLSRegression": _centred,
     "SVR": _supported,
+    "XGBRegressor": _xgboost.predicted,
 }
 """They predict in a way of their own."""
 

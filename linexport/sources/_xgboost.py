@@ -6,17 +6,18 @@ Source: `gblinear.cc`, and "Introduction to Model IO" in XGBoost's documentation
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from linexport._arrays import Float64Array
 from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
 from linexport.model import LinearModel
-from linexport.numerics import input_columns, linear_model
+from linexport.numerics import Mixed, Values, input_columns, linear_model
 from linexport.sources._reading import Imported
 
-__all__ = ["is_model", "read", "read_document"]
+__all__ = ["is_model", "predicted", "read", "read_document"]
 
 _IDENTITY = (
     "reg:absoluteerror", "reg:pseudohubererror", "reg:quantileerror", "reg:squarederror",
@@ -30,20 +31,45 @@ def is_model(document: Any) -> bool:
     return isinstance(document, dict) and "learner" in document
 
 
+class _Booster(NamedTuple):
+    """What a linear booster computes, and the names that it has."""
+
+    weight: Float64Array
+    """(G, D)"""
+    bias: Float64Array
+    """(G,)"""
+    base: Float64Array
+    """(1,), of every target."""
+    names: tuple[Column, ...]
+
+    def of(self, values: Values) -> Mixed:
+        """Return what it predicts from values of D columns."""
+        return values.through(self.weight).plus(self.bias).plus(self.base)
+
+
 def read(model: Any) -> Imported:
     """Read a model from a Booster, or from an estimator that holds one.
 
     Raises:
         ModelError: If it is not fitted, not linear, or of another class.
     """
-    kind = type(model).__name__
-    if hasattr(model, "get_booster"):
-        if not model.__sklearn_is_fitted__():
-            raise ModelError(f"{kind} is not fitted: call fit first.")
-        model = model.get_booster()
-    if not hasattr(model, "save_raw"):
-        raise ModelError(f"XGBoost's {kind} is no model: pass a Booster, or an XGBRegressor.")
-    return read_document(json.loads(bytes(model.save_raw("json"))))
+    return _imported(_booster(_document(model)))
+
+
+def predicted(estimator: Any, values: Values) -> Mixed:
+    """Return what an estimator predicts from values, such as a Pipeline's last step.
+
+    Raises:
+        ModelError: As `read`, and if it was fitted on another number of features.
+    """
+    booster = _booster(_document(estimator))
+    num_features = booster.weight.shape[1]
+    if num_features != values.width:
+        raise ModelError(
+            f"{type(estimator).__name__} was fitted on {num_features} features, where "
+            f"{values.width} are given: call fit again."
+        )
+    return booster.of(values)
 
 
 def read_document(document: Any) -> Imported:
@@ -52,6 +78,37 @@ def read_document(document: Any) -> Imported:
     Raises:
         ModelError: If it is not a linear booster, or damaged.
     """
+    return _imported(_booster(document))
+
+
+def _imported(booster: _Booster) -> Imported:
+    num_features = booster.weight.shape[1]
+    values = booster.of(input_columns(num_features))
+    rounded = linear_model(values, num_features)
+    return Imported(
+        model=LinearModel(
+            weight=rounded.weight,
+            bias=rounded.bias,
+            features=booster.names or default_columns("x", num_features),
+        ),
+        source="XGBoost gblinear",
+        features_named=bool(booster.names),
+        values=values,
+    )
+
+
+def _document(model: Any) -> Any:
+    kind = type(model).__name__
+    if hasattr(model, "get_booster"):
+        if not model.__sklearn_is_fitted__():
+            raise ModelError(f"{kind} is not fitted: call fit first.")
+        model = model.get_booster()
+    if not hasattr(model, "save_raw"):
+        raise ModelError(f"XGBoost's {kind} is no model: pass a Booster, or an XGBRegressor.")
+    return json.loads(bytes(model.save_raw("json")))
+
+
+def _booster(document: Any) -> _Booster:
     try:
         learner = document["learner"]
         booster, objective = learner["gradient_booster"], learner["objective"]["name"]
@@ -60,7 +117,7 @@ def read_document(document: Any) -> Imported:
         num_features = int(stated["num_feature"])
         base = np.array([float(b) for b in stated["base_score"].strip("[]").split(",")])
         weights = np.array(booster["model"]["weights"], np.float64).reshape(num_features + 1, -1)
-        names = [Column(name=str(name)) for name in learner.get("feature_names", ())]
+        names = tuple(Column(name=str(name)) for name in learner.get("feature_names", ()))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, ModelError):
             raise
@@ -74,18 +131,7 @@ def read_document(document: Any) -> Imported:
             "XGBoost's gblinear has another base_score for each target, of which its release 3.2 "
             "adds the first to all: fit with base_score=0.0, which its bias makes up for."
         )
-    values = input_columns(num_features).through(weights[:-1].T).plus(weights[-1]).plus(base[:1])
-    rounded = linear_model(values, num_features)
-    return Imported(
-        model=LinearModel(
-            weight=rounded.weight,
-            bias=rounded.bias,
-            features=tuple(names) or default_columns("x", num_features),
-        ),
-        source="XGBoost gblinear",
-        features_named=bool(names),
-        values=values,
-    )
+    return _Booster(weights[:-1].T, weights[-1], base[:1], names)
 
 
 def _require_linear(name: Any, objective: Any) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import polars_ds as pds
 import pytest
 import torch
 from agreement import assert_agrees
+from polars_ds.linear_models import LR
 
 import linexport
 from linexport.errors import ArtifactError, ModelError
@@ -215,3 +218,32 @@ def test_a_series_is_a_mapping_and_so_is_one_within():
 def test_tensors_of_other_names_are_not_coefficients():
     with pytest.raises(ModelError, match="Found b, w: a linear model is one weight"):
         linexport.read_model({"w": torch.ones(3), "b": torch.ones(())})
+
+
+def test_polars_ds_by_name_means_what_it_predicts(tmp_path):
+    random = np.random.default_rng(3)
+    rows = random.normal(size=(40, 2)).astype(np.float32).astype(np.float64)
+    frame = pl.DataFrame(rows, schema=["area", "floor"])
+    frame = frame.with_columns(rent=3 * pl.col("area") - pl.col("floor") + 4)
+    report = frame.select(pds.lin_reg_report("area", "floor", target="rent", add_bias=True))
+    rows_of = report.to_series().struct.unnest()
+    found = linexport.read_model(dict(zip(rows_of["features"], rows_of["beta"], strict=True)))
+    assert found.model.feature_names == ("area", "floor")
+    fitted = LR(has_bias=True).fit_df(frame, ["area", "floor"], "rent")
+    coefficients = dict(zip(fitted.feature_names_in_, fitted.coeffs(), strict=True))
+    source = {"intercept": fitted.bias(), "coefficients": coefficients}
+    exported = assert_agrees(source, fitted.predict(rows), rows, tmp_path / "bundle")
+    assert exported.model.feature_names == ("area", "floor")
+    np.testing.assert_allclose(found.model.weight, [[3, -1]], rtol=1e-12)
+
+
+def test_the_series_of_a_fit_as_pyfixest_has_it():
+    """Of its release 0.60: `feols("rent ~ area + floor", data).coef()`."""
+    names = pd.Index(["Intercept", "area", "floor"], name="Coefficient")
+    model = linexport.read_model(pd.Series([4.0, 3.0, -1.0], index=names, name="Estimate")).model
+    assert (model.feature_names, model.bias.tolist()) == (("area", "floor"), [4.0])
+    absorbed = pd.Series([3.0, -1.0], index=names[1:], name="Estimate")
+    with pytest.raises(ModelError, match=r"No name beside .area. is the intercept .*fixed effects"):
+        linexport.read_model(absorbed)
+    written = {"intercept": 0.0, "coefficients": absorbed}  # as it says
+    assert linexport.read_model(written).model.weight.tolist() == [[3.0, -1.0]]

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 import xgboost
 from agreement import assert_agrees
+from sklearn.ensemble import VotingRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import linexport
 from linexport.errors import ArtifactError, ModelError
@@ -64,6 +68,30 @@ def test_what_is_not_affine_is_refused(scaled, target):
         for each in (model.fit(scaled, target), model.booster_):
             with pytest.raises(ModelError, match="predicts with trees, which are not affine"):
                 linexport.read_model(each)
+
+
+def test_a_linear_booster_behind_steps_and_beside_others(rows, target, tmp_path):
+    steps = StandardScaler(), xgboost.XGBRegressor(booster="gblinear", n_estimators=20)
+    model = make_pipeline(*steps).fit(rows, target)
+    exported = assert_agrees(
+        model, model.predict(rows), rows, tmp_path / "bundle", precision=FLOAT32
+    )
+    assert exported.origin.source == "scikit-learn Pipeline of StandardScaler, XGBRegressor"
+    voting = VotingRegressor([("a", LinearRegression()), ("b", model)]).fit(rows, target)
+    assert_agrees(voting, voting.predict(rows), rows, tmp_path / "voting", precision=FLOAT32)
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (xgboost.XGBRegressor(n_estimators=2), "gbtree predicts with trees"),
+        (lightgbm.LGBMRegressor(n_estimators=2, verbose=-1), "LGBMRegressor predicts with trees"),
+        (xgboost.XGBRFRegressor(n_estimators=2), "XGBRFRegressor is none of the regressors"),
+    ],
+)
+def test_trees_behind_steps_are_refused(rows, target, last, said):
+    with pytest.raises(ModelError, match=said):
+        linexport.read_model(make_pipeline(StandardScaler(), last).fit(rows, target))
 
 
 def test_a_dump_lacks_the_base_score_and_is_refused(scaled, target, tmp_path):
