@@ -159,6 +159,8 @@ def test_a_batch_frozen_by_the_exporter_disagrees(verify, export, reference, bat
     refused = [runtime for runtime in document["runtimes"] if runtime["verdict"] == "disagrees"]
     assert len(refused) == 4  # onnx's evaluator does not look at shapes
     assert all("onnxruntime refuses a batch of" in runtime["failure"] for runtime in refused)
+    said = f"the file takes {batch} at a time and no other number"
+    assert all(said in runtime["failure"] for runtime in refused)
 
 
 def scaled(*, outside):

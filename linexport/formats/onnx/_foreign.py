@@ -31,6 +31,8 @@ class Input(NamedTuple):
     """None where the file leaves it open."""
     is_line: bool
     """Whether it is [batch], not [batch, width]."""
+    rows: int | None = None
+    """The batch, where the file freezes it."""
 
 
 def inputs_of(proto: onnx.ModelProto) -> tuple[Input, ...]:
@@ -63,7 +65,7 @@ def _input(value: onnx.ValueInfoProto) -> Input:
     is_line = len(sizes) == 1
     width = 1 if is_line else sizes[1] if sizes else None
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-    return Input(value.name, dtype, width, is_line)
+    return Input(value.name, dtype, width, is_line, sizes[0] if sizes else None)
 
 
 class ForeignGraph(NamedTuple):
@@ -131,9 +133,20 @@ class ForeignRuntime:
         except Exception as error:  # engines fail each in their own way
             raise ArtifactError(
                 f"{self.name.split(',')[0]} refuses a batch of {len(features)} rows: "
-                f"{first_line(error)}"
+                f"{self._frozen(len(features)) or first_line(error)}"
             ) from error
         return as_prediction(prediction)
+
+    def _frozen(self, num_rows: int) -> str:
+        """Say what is wrong where the file takes batches of one size alone."""
+        sizes = {each.rows for each in self.inputs} - {None, num_rows}
+        if not sizes:
+            return ""
+        return (
+            f"the file takes {sizes.pop()} at a time and no other number, as it was exported so; "
+            "leave the batch free, in PyTorch by torch.onnx.export(..., "
+            "dynamic_shapes=({0: torch.export.Dim('batch')},))."
+        )
 
     def _fed(self, features: NDArray[Any]) -> dict[str, NDArray[Any]]:
         fed, start = {}, 0
