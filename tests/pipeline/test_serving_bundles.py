@@ -162,6 +162,7 @@ def test_two_bundles_of_one_name_are_an_error(bundle, tmp_path):
 def test_what_is_missing_of_the_server_is_named(bundle, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("linexport.serving._")]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("linexport.serving.run", raising=False)  # or the door has it already
     monkeypatch.setitem(sys.modules, "uvloop", None)
     with pytest.raises(UnavailableError, match=r"needs uvloop: pip install 'linexport\[serve\]'"):
         linexport.serve([bundle])
