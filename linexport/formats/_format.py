@@ -14,7 +14,7 @@ import msgspec
 from linexport._files import read_artifact
 from linexport.columns import Column
 from linexport.encoding import Encoding
-from linexport.errors import ArtifactError
+from linexport.errors import ArtifactError, UnavailableError
 
 if TYPE_CHECKING:
     from linexport._arrays import FloatArray, FloatDType
@@ -156,12 +156,13 @@ class Format(ABC):
     def example(self, model: "LinearModel") -> list[str]:
         """Return lines of Python that load the file from the working directory and predict."""
 
-    def is_ours(self, data: bytes, model: "LinearModel") -> bool:
+    def is_ours(self, data: bytes, model: "LinearModel") -> bool:  # noqa: ARG002 - it may not tell
         """Tell whether these are, byte for byte, what `write` writes for the model.
 
-        Nothing in the file is run for that. Asked of formats that run code only.
+        Nothing in the file is run for that. Where a format cannot tell, it takes `--trust` to open
+        a file that may run code.
         """
-        raise NotImplementedError
+        return False
 
     def shape(self, data: bytes) -> "tuple[int | None, int | None] | None":  # noqa: ARG002 - see below
         """Return how many features and targets the file states, where it states them."""
@@ -186,22 +187,29 @@ class Format(ABC):
         why = "loading this format may run code" if self.runs_code else "this format does not say"
         raise ArtifactError(f"{why}, so only its bundle can be inspected.")
 
-    def read(self, data: bytes) -> "LinearModel | None":
+    def read(self, data: bytes) -> "LinearModel | None":  # noqa: ARG002 - it may state none
         """Check a file and return the model that it states, under its names, if it does.
 
         Raises:
             ArtifactError: If it is damaged or hostile.
         """
-        raise NotImplementedError
+        return None
 
-    def engine(self, data: bytes, *, num_threads: int | None, provider: str = "cpu") -> Engine:
+    def engine(
+        self,
+        data: bytes,  # noqa: ARG002 - it may have none
+        *,
+        num_threads: int | None,  # noqa: ARG002
+        provider: str = "cpu",  # noqa: ARG002
+    ) -> Engine:
         """Open a file to predict with: for any number of threads, in any process.
 
         Raises:
             ArtifactError: If it is damaged or hostile, or the engine refuses it.
-            UnavailableError: If the engine would not really use the provider.
+            UnavailableError: If the engine would not really use the provider, or linexport has none
+                for the format.
         """
-        raise NotImplementedError
+        raise UnavailableError(f"linexport has no engine that predicts with {self.name} files.")
 
 
 class Statement(NamedTuple):

@@ -29,10 +29,8 @@ __all__ = ["drawn", "score", "shown", "summarized"]
 
 def shown(value: Any) -> Text:
     """Return what the terminal prints of a value."""
-    for kind, blocks in _BLOCKS.items():
-        if isinstance(value, kind):
-            return Text(blocks(value))
-    raise NotImplementedError(type(value))
+    blocks = next(blocks for kind, blocks in _BLOCKS.items() if isinstance(value, kind))
+    return Text(blocks(value))
 
 
 def summarized(result: Fit | Exported) -> Text:
