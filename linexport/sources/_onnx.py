@@ -6,7 +6,6 @@ tried on samples. Numbers keep the precision in which they are stored: where the
 float32, its float32 numbers are the model.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ from onnx import numpy_helper
 from linexport.errors import ArtifactError, ModelError
 from linexport.formats import onnx as onnx_files, stated
 from linexport.formats.onnx import columns as onnx_columns, graph as onnx_graph
-from linexport.numerics import Scaled, linear_model
+from linexport.numerics import Scaled
 from linexport.sources._budget import Budget, Refused, mixed_size
-from linexport.sources._onnx_columns import names_of, read as read_columns, takes_a_table
+from linexport.sources._onnx_columns import read as read_columns, takes_a_table
 from linexport.sources._onnx_operators import apply
 from linexport.sources._onnx_widths import width_of
-from linexport.sources._reading import Imported
+from linexport.sources._reading import Imported, composed, names_of
 from linexport.sources._tensors import Operand, Tensor, input_tensor
 
 __all__ = ["decode", "load", "read"]
@@ -110,18 +109,8 @@ def _evaluated(proto: onnx.ModelProto, *, is_named: bool = False) -> Imported:
         results = apply(node, given, proto, tensors[0])
         values |= dict(zip(node.output, results, strict=False))
     output = _predictions(values[graph.output[0].name], len(names))
-    composed = output.flat()
-    model = linear_model(composed, len(names))
-    if is_named:
-        columns = tuple(replace(c, name=n) for c, n in zip(model.features, names, strict=True))
-        model = model.with_columns(columns, model.targets)
     operators = ", ".join(dict.fromkeys(node.op_type for node in graph.node))
-    return Imported(
-        model=model,
-        source=f"ONNX graph of {operators}",
-        features_named=is_named,
-        values=composed,
-    )
+    return composed(output.flat(), names, f"ONNX graph of {operators}", is_named=is_named)
 
 
 def _predictions(output: Operand, num_features: int) -> Tensor:

@@ -24,9 +24,9 @@ from linexport.sources._budget import Refused
 from linexport.sources._cells import feature_columns
 from linexport.sources._one_hot import category
 from linexport.sources._onnx_node import Node
-from linexport.sources._reading import Imported
+from linexport.sources._reading import Imported, names_of
 
-__all__ = ["names_of", "read", "takes_a_table"]
+__all__ = ["read", "takes_a_table"]
 
 _ENCODERS = frozenset({"Imputer", "OneHotEncoder"})
 _WHOLE = frozenset({TensorProto.INT32, TensorProto.INT64})
@@ -83,11 +83,6 @@ def takes_a_table(proto: onnx.ModelProto) -> bool:
         value.type.tensor_type.elem_type == TensorProto.STRING
         for value in onnx_graph.inputs_of(proto)
     )
-
-
-def names_of(name: str, width: int) -> list[str]:
-    """Return names of an input's columns: one has its name; several are numbered."""
-    return [name] if width == 1 else [f"{name}_{number}" for number in range(1, width + 1)]
 
 
 def read(proto: onnx.ModelProto, evaluate: Callable[[onnx.ModelProto], Imported]) -> Imported:

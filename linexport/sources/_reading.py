@@ -15,10 +15,18 @@ from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, ConfigError, ModelError
 from linexport.fit import Fit, FitRecord
 from linexport.model import LinearModel
-from linexport.numerics import ExactMap, exact_map
+from linexport.numerics import ExactMap, Values, exact_map, linear_model
 from linexport.sources._registry import SOURCES, Source
 
-__all__ = ["Imported", "exact_function", "read", "read_model", "read_reference"]
+__all__ = [
+    "Imported",
+    "composed",
+    "exact_function",
+    "names_of",
+    "read",
+    "read_model",
+    "read_reference",
+]
 
 _PICKLE = (
     "loading a pickled object runs the code in it: load it in Python, where you know where it "
@@ -77,6 +85,20 @@ class Imported:
             features_named=self.features_named or bool(features),
             targets_named=self.targets_named or bool(targets),
         )
+
+
+def names_of(name: str, width: int) -> list[str]:
+    """Return names of an input's columns: one has its name; several are numbered."""
+    return [name] if width == 1 else [f"{name}_{number}" for number in range(1, width + 1)]
+
+
+def composed(values: Values, names: Sequence[str], source: str, *, is_named: bool) -> Imported:
+    """Return what a graph makes of D columns, under their names where it has an input for each."""
+    model = linear_model(values, len(names))
+    if is_named:
+        columns = tuple(replace(c, name=n) for c, n in zip(model.features, names, strict=True))
+        model = model.with_columns(columns, model.targets)
+    return Imported(model=model, source=source, features_named=is_named, values=values)
 
 
 def exact_function(found: Imported) -> ExactMap:

@@ -8,7 +8,6 @@ import functools
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -18,11 +17,10 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, OutputKind
 
 from linexport.errors import ModelError
-from linexport.numerics import linear_model
 from linexport.sources._aten import apply, converted
 from linexport.sources._aten_values import Call, Value
 from linexport.sources._budget import Budget, Refused
-from linexport.sources._reading import Imported
+from linexport.sources._reading import Imported, composed, names_of
 from linexport.sources._tensors import Tensor, input_tensor
 
 __all__ = ["fixed_size", "read_program"]
@@ -48,12 +46,7 @@ def read_program(program: ExportedProgram, name: str = "PyTorch ExportedProgram"
     output = _evaluated(program, known, next(iter(inputs.values()))[0])
     if not isinstance(output, Tensor) or output.batch != 0 or output.is_whole:
         raise ModelError("The module does not return one row of predictions per input row.")
-    values = output.flat()
-    model = linear_model(values, len(names))
-    if len(inputs) > 1:
-        columns = tuple(replace(c, name=n) for c, n in zip(model.features, names, strict=True))
-        model = model.with_columns(columns, model.targets)
-    return Imported(model=model, source=name, features_named=len(inputs) > 1, values=values)
+    return composed(output.flat(), names, name, is_named=len(inputs) > 1)
 
 
 @functools.cache
@@ -79,14 +72,10 @@ def _inputs(program: ExportedProgram) -> dict[str, tuple[Tensor, list[str]]]:
             is_whole=not value.dtype.is_floating_point,
         )
         start += width or 1
-        found[name] = tensor, _names(name, width or 1)
+        found[name] = tensor, names_of(name, width or 1)
     if not found:
         raise ModelError("The module takes no tensor.")
     return found
-
-
-def _names(name: str, width: int) -> list[str]:
-    return [name] if width == 1 else [f"{name}_{number}" for number in range(1, width + 1)]
 
 
 def _width(value: Any, name: str) -> int | None:
