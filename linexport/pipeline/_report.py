@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,11 @@ def look(
     table = tables.open_table(data, dialect=dialect)
     names = predictor.target_names
     kept = _Kept(len(predictor.feature_names), _SAMPLED // len(names), record)
-    for part in predicting.predicted_with_truth(table, predictor, missing="nan"):
-        kept.add(part.features, part.truth, part.prediction)
+    with closing(predicting.predicted_with_truth(table, predictor, missing="nan")) as parts:
+        for part in parts:
+            kept.add(part.features, part.truth, part.prediction)
     if not kept.num_rows:
         raise DataError("No row has a value in every column.", source=table.source)
-    parts = list(kept.parts())
     leverage = kept.leverage()
     by_target = {
         name: [
@@ -94,7 +95,7 @@ def look(
                 prediction=kept.prediction[rows, place],
                 leverage=None if leverage is None else leverage[rows],
             )
-            for part, rows in parts
+            for part, rows in kept.parts()
         ]
         for place, name in enumerate(names)
     }
@@ -119,7 +120,7 @@ class _Kept:
         self._most = most
         self._random = np.random.default_rng(0)
         self._is_test = _test_mask(record)
-        self._squares: dict[bool, Float64Array | float] = {False: 0.0, True: 0.0}
+        self._squares = np.zeros((2, len(record.coefficients)))  # of training rows, of test rows
         self._keys = np.empty(0)
         self._places = np.empty(0, np.int64)
         self._features = np.empty((0, num_features))
@@ -136,8 +137,7 @@ class _Kept:
         known = places < len(self._is_test)
         is_test[known] = self._is_test[places[known]]
         squares = (truth - prediction) ** 2
-        for part in (False, True):
-            self._squares[part] = self._squares[part] + squares[is_test == part].sum(axis=0)
+        self._squares += [squares[~is_test].sum(axis=0), squares[is_test].sum(axis=0)]
         self._add_moments(features)
         keys = np.concatenate([self._keys, self._random.random(len(truth))])
         chosen = np.sort(np.argsort(keys)[: self._most])
@@ -164,13 +164,12 @@ class _Kept:
     def rmse(self) -> dict[str, Float64Array]:
         """Return the root of the mean squared error of each target, by part, over all rows."""
         if not self._is_split:
-            total = np.asarray(self._squares[False] + self._squares[True])
-            return {"data": np.sqrt(total / self.num_rows)}
+            return {"data": np.sqrt(self._squares.sum(axis=0) / self.num_rows)}
         num_test = int(self._is_test.sum())
-        counts = {"training": self.num_rows - num_test, "test": num_test}
+        training, test = self._squares
         return {
-            part: np.sqrt(np.asarray(self._squares[part == "test"]) / count)
-            for part, count in counts.items()
+            "training": np.sqrt(training / (self.num_rows - num_test)),
+            "test": np.sqrt(test / num_test),
         }
 
     def _add_moments(self, features: Float64Array) -> None:

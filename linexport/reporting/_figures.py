@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linexport._arrays import Float64Array
-from linexport.errors import UnavailableError
 from linexport.fit import TargetStatistics
 
 if TYPE_CHECKING:
@@ -280,14 +279,10 @@ def _ink() -> Any:
 
 
 def _svg(figure: Figure) -> str:
-    try:
-        import matplotlib as mpl
-        from cycler import cycler
-        from matplotlib.figure import Figure as Drawing
-    except ImportError as error:
-        raise UnavailableError(
-            "A report is drawn by matplotlib; install it with: pip install 'linexport[report]'"
-        ) from error
+    import matplotlib as mpl
+    from cycler import cycler
+    from matplotlib.figure import Figure as Drawing
+
     style: Any = {
         "svg.fonttype": "none", "svg.hashsalt": figure.title, "font.family": "sans-serif",
         "font.size": 11, "axes.prop_cycle": cycler(color=_CYCLE),

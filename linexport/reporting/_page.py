@@ -1,7 +1,7 @@
 """report.html: a model, its fit and its proof as one page that needs nothing else."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from linexport.bundle import Manifest
 from linexport.columns import Column
-from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn
+from linexport.encoding import CategoryColumn, DateColumn, EncodedColumn, NumberColumn
 from linexport.errors import ModelError, UnavailableError
 from linexport.fit import Coefficients, Metrics
 from linexport.model import LinearModel
@@ -183,10 +183,10 @@ def _data_rmse(data: ReportData | None) -> list[list[str]]:
 def _what_if(model: LinearModel, manifest: Manifest) -> str:
     """Return the numbers that the page's own script predicts with, as JSON for a script element."""
     known = {column.name: column for column in manifest.features}
-    columns = (
+    columns: Iterable[EncodedColumn] = (
         [NumberColumn(name=name) for name in model.feature_names]
         if manifest.encoding is None
-        else list(_encoded(manifest.encoding))
+        else manifest.encoding.columns
     )
     document = {
         "columns": [_field(column, known) for column in columns],
@@ -226,13 +226,7 @@ def _spread(model: LinearModel, manifest: Manifest) -> dict[str, Any] | None:
     }
 
 
-def _encoded(encoding: Encoding) -> Iterator[NumberColumn | CategoryColumn | DateColumn]:
-    yield from encoding.columns
-
-
-def _field(
-    column: NumberColumn | CategoryColumn | DateColumn, known: Mapping[str, Column]
-) -> dict[str, Any]:
+def _field(column: EncodedColumn, known: Mapping[str, Column]) -> dict[str, Any]:
     """Return what a reader may set, and which features it becomes."""
     field: dict[str, Any] = {"name": column.name}
     if isinstance(column, CategoryColumn):
