@@ -168,10 +168,9 @@ class Application:
             length = headers.get(HEADER_LENGTH)
             if length is not None:  # so what is said twice is not taken for the first
                 length = ", ".join(headers.get_all(HEADER_LENGTH))
-            body = unpacked(body, self.limits.body_bytes) if packed else body
             sent = Sent(body, length, scope.query_string)
-            if len(body) > inference.small_bytes:
-                return await self._in_thread(inference, sent)
+            if packed or len(body) > inference.small_bytes:
+                return await self._in_thread(inference, sent, packed=packed)
             asked = inference.ask(sent)
             if self.in_flight == 1:  # a turn of the event loop would bring no other
                 return asked.answer(self._predicted(inference.model, asked.features))
@@ -210,9 +209,12 @@ class Application:
         finally:
             timer.cancel()
 
-    async def _in_thread(self, inference: Inference, sent: Sent) -> Answer:
+    async def _in_thread(self, inference: Inference, sent: Sent, *, packed: bool) -> Answer:
         def answer() -> Answer:
-            asked = inference.ask(sent)
+            plain = sent
+            if packed:
+                plain = sent._replace(body=unpacked(sent.body, self.limits.body_bytes))
+            asked = inference.ask(plain)
             return asked.answer(self._predicted(inference.model, asked.features))
 
         working = asyncio.get_running_loop().run_in_executor(self._pool, answer)

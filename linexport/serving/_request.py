@@ -91,12 +91,8 @@ def require_address(request: InferRequest, model: ServedModel) -> None:
         ("model_name", request.model_name, model.name),
         ("model_version", request.model_version, model.version),
     ):
-        _require_same(what, given, meant)
-
-
-def _require_same(what: str, given: str | msgspec.UnsetType | None, meant: str) -> None:
-    if given and given != meant:
-        raise Refusal(f"{what} is '{shortened(given)}', but the address is that of '{meant}'.")
+        if given and given != meant:
+            raise Refusal(f"{what} is '{shortened(given)}', but the address is that of '{meant}'.")
 
 
 def require_supported(tensor: Named) -> None:

@@ -34,6 +34,8 @@ from linexport.serving._request import (
 )
 from linexport.serving._settings import Limits
 
+_LARGEST_EXACT = 2**53
+"""Whole numbers below are float64 numbers."""
 _LENGTH = struct.Struct("<I")
 """Before each text in binary data."""
 
@@ -87,13 +89,10 @@ def _features_of(tensors: Sequence[AnyInput], binary: bytes, model: ServedModel)
     if values.keys() == set(predictor.feature_names):
         features = [_numbers(columns[name], name) for name in predictor.feature_names]
         return np.column_stack(features)
-    names = predictor.column_names
-    rows = [
-        dict(zip(columns, row, strict=True))
-        for row in zip(*(_plain(column) for column in columns.values()), strict=True)
-    ]
-    if set(columns) != set(names) or predictor.encoding is None:
+    if values.keys() != set(predictor.column_names):
         predictor.from_rows([dict.fromkeys(columns)], source="inputs")  # says which is amiss
+    plain = map(_plain, columns.values())
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*plain, strict=True)]
     return predictor.from_rows(rows, source="inputs")
 
 
@@ -203,14 +202,22 @@ def _texts(name: str, data: bytes) -> Iterator[str]:
 
 def _numbers(values: NDArray[Any], name: str) -> Float64Array:
     """Return numbers in float64, which must hold each exactly."""
-    if any(isinstance(x, str) for x in values.flat):
-        raise Refusal(f"'{shortened(name)}' takes numbers, and was sent text.")
-    numbers = np.array([np.nan if x is None else x for x in values.flat], np.float64)
-    for row, (exact, number) in enumerate(zip(values.flat, numbers, strict=True), start=1):
-        if isinstance(exact, int | np.integer) and int(number) != int(exact):
+    name = shortened(name)
+    if values.dtype == object:  # of JSON, or text
+        if any(isinstance(x, str) for x in values):
+            raise Refusal(f"'{name}' takes numbers, and was sent text.")
+        try:
+            numbers = np.array([np.nan if x is None else x for x in values], np.float64)
+        except OverflowError as error:
+            raise Refusal(f"'{name}' holds a whole number beyond float64.") from error
+    else:
+        numbers = values.astype(np.float64)
+    for place in np.flatnonzero(np.abs(numbers) >= _LARGEST_EXACT):
+        exact = values[place]
+        if isinstance(exact, int | np.integer) and int(numbers[place]) != int(exact):
             raise Refusal(
-                f"'{shortened(name)}', value {row}: float64 does not hold {exact} exactly; send "
-                "it as FP64 if it may be rounded."
+                f"'{name}', value {place + 1}: float64 does not hold {exact} exactly; send it as "
+                "FP64 if it may be rounded."
             )
     return numbers
 

@@ -81,6 +81,9 @@ def test_a_tensor_for_each_column_in_any_order(client):
         ([tensor("a", "INT8", [1])], "There is no column 'b'"),
         ([tensor("a", "INT8", [1]), tensor("b", "INT8", [1], [])], "as many rows each"),
         ([tensor("a", "FP32", [None]), tensor("b", "INT8", [1])], "'a', row 1: There is no value"),
+        ([tensor("features", "INT8", [1, 2], [1, 2]), tensor("a", "INT8", [1])], "no column 'b'"),
+        ([tensor("a", "FP32", [10**400]), tensor("b", "INT8", [1])], "'a' holds a whole number"),
+        ([tensor("features", "UINT64", [2**64 - 1, 1], [1, 2])], "hold 18446744073709551615"),
     ],
 )
 def test_what_cannot_be_taken_exactly_is_refused_by_its_place(client, inputs, said):
