@@ -236,6 +236,30 @@ def names_option(
     return made
 
 
+def rows_options(table: str, weights: str) -> Callable[[Command], Command]:
+    """Add the options that say what the columns of a table to train on are for.
+
+    Args:
+        table: The parameter that names the table, whose columns a shell completes.
+        weights: What --weights is, for --help.
+    """
+    data = option_under(DATA)
+    features = "Columns to predict from; all others but the targets if not given."
+    options = [
+        names_option("--target", "Columns to predict.", data, table=table),
+        names_option("--features", features, data, table=table),
+        names_option("--exclude", "Columns to leave aside.", data, table=table),
+        data("--weights", metavar="NAME", shell_complete=columns_of(table), help=weights),
+    ]
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):  # as decorators are applied, the last one first
+            command = option(command)
+        return command
+
+    return add
+
+
 def _option(setting: Setting, heading: str) -> click.Option:
     """Make an option that is None or () where it is not given: the class has the default."""
     flag = setting.flag

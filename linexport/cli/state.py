@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from linexport import pipeline
-from linexport.cli._completion import columns_of
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     DATA,
@@ -16,17 +15,15 @@ from linexport.cli._options import (
     dialect_given,
     json_option,
     made,
-    names_option,
     option_under,
     quiet_option,
+    rows_options,
     table_sections,
 )
 from linexport.cli._ranks import joined_ranks
 from linexport.cli._terminal import ReadDisplay, echo
 
 __all__ = ["command"]
-
-_data = option_under(DATA)
 
 
 @click.command(
@@ -36,21 +33,8 @@ _data = option_under(DATA)
     example="linexport state day-1.parquet --target price --part 1/30 -o day-1.state",
 )
 @click.argument("tables", nargs=-1, required=True, metavar="TABLE...", type=click.Path())
-@names_option("--target", "Columns to predict.", _data, table="tables")
-@names_option(
-    "--features",
-    "Columns to predict from; all others but the targets if not given.",
-    _data,
-    table="tables",
-)
-@names_option("--exclude", "Columns to leave aside.", _data, table="tables")
-@_data(
-    "--weights",
-    metavar="NAME",
-    shell_complete=columns_of("tables"),
-    help="Column that weights the rows; see --weights-kind.",
-)
-@_data(
+@rows_options("tables", "Column that weights the rows; see --weights-kind.")
+@option_under(DATA)(
     "--part",
     metavar="NAME",
     help="What these rows are called; two of one name do not merge, and 3/8 says that there are "

@@ -7,7 +7,6 @@ import click
 
 from linexport import pipeline, reporting
 from linexport._settings import stated
-from linexport.cli._completion import columns_of
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     DATA,
@@ -19,11 +18,11 @@ from linexport.cli._options import (
     given,
     json_option,
     made,
-    names_option,
     option_under,
     output_option,
     overwrite_option,
     quiet_option,
+    rows_options,
     table_sections,
     units_option,
     verbose_option,
@@ -63,20 +62,7 @@ def _sections() -> list[Section]:
     type=click.Path(),
     help="Table: CSV, Parquet, Arrow IPC, JSON lines, Excel; the textbook's if not given.",
 )
-@names_option("--target", "Columns to predict.", _data, table="data")
-@names_option(
-    "--features",
-    "Columns to predict from; all others but the targets if not given.",
-    _data,
-    table="data",
-)
-@names_option("--exclude", "Columns to leave aside.", _data, table="data")
-@_data(
-    "--weights",
-    metavar="NAME",
-    shell_complete=columns_of("data"),
-    help="Column that weights the rows, with --solver lstsq; see --weights-kind.",
-)
+@rows_options("data", "Column that weights the rows, with --solver lstsq; see --weights-kind.")
 @units_option(_data)
 @output_option(default=Path("models/linear-regression"), show_default=True)
 @overwrite_option
