@@ -1,17 +1,16 @@
 """Runtimes of the user's own, opened beside ours on the artifact that they are about."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from linexport import formats
 from linexport.bundle import Bundle
 from linexport.errors import ConfigError
 from linexport.formats import External, ExternalConfig, Format, Runtime
 from linexport.model import LinearModel
+from linexport.pipeline._judging import Opener
 from linexport.pipeline._opening import Artifact, artifacts_of
 
-__all__ = ["Opener", "with_external"]
-
-Opener = Callable[[Format, bytes, LinearModel], Iterator[Runtime]]
+__all__ = ["with_external"]
 
 
 def with_external(opener: Opener, found: Bundle | Artifact, own: ExternalConfig) -> Opener:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from linexport.formats import Format, Runtime
     from linexport.formats.onnx import ForeignGraph
 
-__all__ = ["Judged", "judged", "source_of"]
+__all__ = ["Judged", "Opener", "judged", "source_of"]
 
 Opener = Callable[["Format", bytes, LinearModel], "Iterator[Runtime]"]
 Reading = tuple[LinearModel, tuple[str, ...]]

@@ -30,8 +30,8 @@ from linexport.parity import (
     ProbeConfig,
     StatementResult,
 )
-from linexport.pipeline._external import Opener, with_external
-from linexport.pipeline._judging import judged, source_of
+from linexport.pipeline._external import with_external
+from linexport.pipeline._judging import Opener, judged, source_of
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
 from linexport.pipeline._precision import fitness_of, fitness_of_file, narrowing
 from linexport.sources import Imported
