@@ -58,13 +58,17 @@ class Gram(NamedTuple):
         scaled = dd.scale_by_power_of_two(self.matrix, scales[:, None] + scales)
         sums, count = dd.part(scaled, np.s_[:-1, -1]), dd.part(scaled, np.s_[-1, -1])
         half = dd.multiply(DoubleDouble(count.high / 2, count.low / 2), offset)
-        cross = dd.multiply(dd.part(offset, np.s_[:, None]), dd.add(sums, half))
-        inner = dd.part(scaled, np.s_[:-1, :-1])
-        moved = dd.add(inner, dd.add(cross, DoubleDouble(cross.high.T, cross.low.T)))
+        edge = dd.add(sums, half)
         border = dd.add(sums, dd.multiply(count, offset))
-        for part, block, edge in zip(scaled, moved, border, strict=True):
-            part[:-1, :-1] = block
-            part[:-1, -1] = part[-1, :-1] = edge
+        inner = dd.part(scaled, np.s_[:-1, :-1])
+        for rows in dd.blocks(inner.high.shape):
+            cross = dd.multiply(dd.part(offset, np.s_[rows, None]), edge)
+            transposed = dd.multiply(offset, dd.part(edge, np.s_[rows, None]))
+            moved = dd.add(dd.part(inner, rows), dd.add(cross, transposed))
+            for part, block in zip(inner, moved, strict=True):
+                part[rows] = block
+        for part, column in zip(scaled, border, strict=True):
+            part[:-1, -1] = part[-1, :-1] = column
         return Gram(scaled, self._sheared_error(exponent, offset))
 
     def _sheared_error(self, exponent: NDArray[np.int32], offset: DoubleDouble) -> Float64Array:

@@ -86,7 +86,11 @@ class NormalEquations:
     def gram(self) -> DoubleDouble:
         """S + ridge."""
         gram = dd.part(self.squares, np.ix_(self.features, self.features))
-        return dd.add_float(gram, np.diag(self.ridge[self.features]))
+        diagonal = np.diag_indices(len(self.features))
+        sums = dd.add_float(dd.part(gram, diagonal), self.ridge[self.features])
+        for part, values in zip(gram, sums, strict=True):
+            part[diagonal] = values
+        return gram
 
     @property
     def moments(self) -> DoubleDouble:

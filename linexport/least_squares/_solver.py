@@ -64,7 +64,7 @@ def fit_least_squares(rows: Rows, config: LeastSquaresConfig, *, ranks: Ranks = 
     from linexport.least_squares._statistics import fit_statistics
 
     fit, best = _fit(rows, config, ranks)
-    columns, size = _described(fit, (*rows.features, *rows.targets)), len(rows.features)
+    columns, size = _described(fit, best, (*rows.features, *rows.targets)), len(rows.features)
     model = _model(best, columns[:size], columns[size:])
     warnings: tuple[str, ...] = ()
     if len(fit.dependent):
@@ -201,10 +201,12 @@ def _model(best: Optimum, features: tuple[Column, ...], targets: tuple[Column, .
     )
 
 
-def _described(fit: Solved, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+def _described(fit: Solved, best: Optimum, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """Return the columns with the range, mean and standard deviation of the rows."""
     factor = fit.factor
-    equations = normal_equations(factor, intercept=True, l2=0.0)
+    equations = fit.solution.equations if fit.solution and best.intercept else None
+    if equations is None:
+        equations = normal_equations(factor, intercept=True, l2=0.0)
     return tuple(
         replace(column, minimum=low, maximum=high, mean=mean, standard_deviation=spread)
         for column, low, high, mean, spread in zip(

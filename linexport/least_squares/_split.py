@@ -73,18 +73,16 @@ def add_plain_gram(total: RunningSum, values: Float64Array, terms: int) -> Float
         Squares of e, shape (P,): the error of element (i, j) is at most e_i e_j.
     """
     num_columns, num_rows = values.shape
-    num_parts = num_rows // terms
-    whole = values[:, : num_parts * terms]
-    parts = whole.reshape(num_columns, num_parts, terms).transpose(1, 0, 2)
-    gram = np.matmul(parts, parts.transpose(0, 2, 1)).sum(axis=0)
-    if num_rows > whole.shape[1]:
-        rest = values[:, whole.shape[1] :]
-        gram += rest @ rest.T
+    num_parts = -(-num_rows // terms)
+    gram = np.zeros((num_columns, num_columns))
+    for start in range(0, num_rows, terms):
+        part = values[:, start : start + terms]
+        gram += part @ part.T
     squares = gram.diagonal().copy()
     total.add(gram)
     # The values themselves were rounded three times at most: in subtracting, in taking the root of
     # the weight, and in multiplying with it.
-    roundings = min(terms, num_rows) + num_parts + 1 + 6
+    roundings = min(terms, num_rows) + num_parts + 6
     relative = gamma(roundings, unit_roundoff=_UNIT_ROUNDOFF)
     return np.asarray(relative / (1 - relative) * squares)
 
@@ -195,12 +193,14 @@ def _slices(
 
 
 def _double_double_slices(values: DoubleDouble, bits: int) -> list[Float64Array]:
-    exponent = _exponents(values.high)
-    slices, rest = [], values
-    for index in range(_PRODUCT_SLICES):
-        piece = _round_to_grid(rest.high, exponent - bits - index * (bits + 1))
-        rest = dd.two_sum(rest.high - piece, rest.low)
-        slices.append(piece)
+    slices = [np.empty_like(values.high) for _ in range(_PRODUCT_SLICES)]
+    for rows in dd.blocks(values.high.shape):
+        rest = dd.part(values, rows)
+        exponent = _exponents(rest.high)
+        for index, whole in enumerate(slices):
+            piece = _round_to_grid(rest.high, exponent - bits - index * (bits + 1))
+            rest = dd.two_sum(rest.high - piece, rest.low)
+            whole[rows] = piece
     return slices
 
 
