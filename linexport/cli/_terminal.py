@@ -8,7 +8,8 @@ import sys
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
@@ -139,10 +140,16 @@ def _is_shown(epoch: "EpochEnd") -> bool:
 
 
 class ReadDisplay(_Line):
-    """Shows rows, rows/s, bytes and time left while a table is read, at most ten times a second."""
+    """Shows rows, rows/s, bytes and time left while a table is read, at most ten times a second.
 
-    def __init__(self) -> None:
+    Before any row has come, it says what is waited for where another program is to write it.
+    """
+
+    def __init__(self, tables: Iterable[str] = ()) -> None:
         super().__init__()
+        for name in tables:
+            if awaited := _awaited(name):
+                self.show(f"waiting for {awaited}")
         self.began = self.shown = time.monotonic()
         self.rows = 0
 
@@ -154,6 +161,17 @@ class ReadDisplay(_Line):
         if now - self.shown > SECONDS_BETWEEN_LOOKS:
             self.shown = now
             self.show(_reading(progress, now - self.began))
+
+
+def _awaited(table: str) -> str:
+    """Return who is to write a table that may not come of itself; nothing for a file."""
+    if table == "-":
+        typed = sys.stdin is not None and sys.stdin.isatty()
+        return "rows to be typed here; Ctrl-D ends them" if typed else "rows on standard input"
+    with suppress(OSError):  # a name that is too long, which is told of when it is opened
+        if Path(table).is_fifo():
+            return f"a program to write rows to {one_line(table)}"
+    return ""
 
 
 def _reading(progress: "ReadProgress", seconds: float) -> str:

@@ -28,7 +28,7 @@ def command(*, tables: tuple[str, ...], as_json: bool, **values: Any) -> None:
     TABLE is a CSV, Parquet, Arrow IPC, JSON lines or Excel file, compressed or not, a directory or
     a quoted pattern of them, or - for CSV on stdin. Every value is looked at, in constant memory.
     """
-    with collector_patient(), ReadDisplay() as reading:
+    with collector_patient(), ReadDisplay(tables) as reading:
         found = pipeline.describe(tables, dialect=dialect_given(values), on_read=reading)
     if as_json:
         echo(reporting.render(msgspec.to_builtins(found)))

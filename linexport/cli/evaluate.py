@@ -57,7 +57,7 @@ def command(
     MODEL is a bundle or an ONNX file that linexport wrote. TABLE has the features and the targets;
     rows without a truth are left out.
     """
-    with collector_patient(), ReadDisplay() as reading:
+    with collector_patient(), ReadDisplay(tables) as reading:
         found = pipeline.evaluate(
             model,
             tables,

@@ -67,7 +67,11 @@ def command(
     if as_json and output == "-":
         raise click.UsageError("--json would be mixed with the predictions; name an --output.")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing needs them: they spin for 30 ms
-    with collector_patient(), warnings_as_lines(quiet=quiet), ReadDisplay() as reading:
+    with (
+        collector_patient(),
+        warnings_as_lines(quiet=quiet),
+        ReadDisplay(() if quiet else tables) as reading,
+    ):
         predicted = pipeline.predict_table(
             model,
             tables,

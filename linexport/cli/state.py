@@ -67,7 +67,7 @@ def command(
     A part can be added up anywhere, and in any order: the fit of all parts is the same to the last
     bit. Started by torchrun, each rank reads its share.
     """
-    with collector_patient(), joined_ranks() as ranks, ReadDisplay() as reading:
+    with collector_patient(), joined_ranks() as ranks, ReadDisplay(tables) as reading:
         with ranks.together():
             state = pipeline.add_up(
                 list(tables),

@@ -101,7 +101,7 @@ def command(
     settings = made(pipeline.FitConfig, values)
     name = settings.solver or default_solver(textbook=data is None)
     solver, config = _solver(name, values), made(pipeline.ExportConfig, values)
-    with collector_patient(), joined_ranks() as ranks, ReadDisplay() as reading:
+    with collector_patient(), joined_ranks() as ranks, ReadDisplay([data or ""]) as reading:
         with ranks.together():
             rows = pipeline.read_data(
                 data,

@@ -8,6 +8,7 @@ is said than the delimiter.
 
 import io
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ import msgspec
 
 from linexport.tables._dialect import Dialect
 from linexport.tables._records import CSV_DELIMITERS, SIGNATURE_BYTES, is_text, records
+from linexport.tables._text_file import require_unchanged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -191,9 +193,12 @@ def read_plain(path: Path, source: str, dialect: Dialect = _USUAL) -> PlainFile 
     is_usual = replace(dialect, delimiter=None) == _USUAL
     if not is_usual or dialect.delimiter not in (None, *CSV_DELIMITERS):
         return None
-    if path.stat().st_size > LARGEST:
-        return None
-    data = path.read_bytes()
+    with path.open("rb") as stream:
+        before = os.fstat(stream.fileno())
+        if before.st_size > LARGEST:
+            return None
+        data = stream.read()
+        require_unchanged(before, os.fstat(stream.fileno()), source)
     if not is_text(data[:SIGNATURE_BYTES], dialect):
         return None
     names, delimiter, blocks, *_ = records(io.BytesIO(data), source, dialect)

@@ -31,11 +31,11 @@ class CsvFile(TextFile):
 
     def __init__(self, path: Path, source: str, dialect: Dialect) -> None:
         super().__init__(path, source, dialect)
-        with path.open("rb") as stream:
+        with self._opened() as stream:
             self.names = records(stream, source, dialect).names
 
     def batches(self, selection: Selection) -> Iterator[FrameBatch]:
-        with self._path.open("rb") as stream:
+        with self._opened() as stream:
             found = records(stream, self.source, self._dialect)
             parser = _Parser(found, self._dialect, self.source, selection)
             yield from parser.batches(_sized(found, stream), self._share)

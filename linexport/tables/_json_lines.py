@@ -70,7 +70,7 @@ class JsonLines(TextFile):
 
     def _blocks(self) -> Iterator[tuple[bytes, int]]:
         """Yield blocks of whole lines, with what was read of the file for each."""
-        with self._path.open("rb") as stream:
+        with self._opened() as stream:
             read = 0
             for block in record_blocks(lines(stream, self._dialect, self.source), quoted=False):
                 before, read = read, stream.tell()

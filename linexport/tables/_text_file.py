@@ -2,9 +2,13 @@
 
 import copy
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
+from linexport.errors import DataError
 from linexport.tables._dialect import Dialect
 
 
@@ -18,6 +22,7 @@ class TextFile:
         self._path = path
         self._dialect = dialect
         self._share: tuple[float, float] = (0, math.inf)
+        self._status = path.stat()
         self.source = source
 
     @property
@@ -27,7 +32,20 @@ class TextFile:
 
     @property
     def size(self) -> int:
-        return self._path.stat().st_size
+        return self._status.st_size
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        """Open the file, which must in the end be what it was when it was opened first.
+
+        Else a row may be cut in two, also in the midst of a number.
+
+        Raises:
+            DataError: If it has changed.
+        """
+        with self._path.open("rb") as stream:
+            yield stream
+            require_unchanged(self._status, os.fstat(stream.fileno()), self.source)
 
     def cut(self, start: int, stop: int) -> Self:
         """Return the blocks whose middle is there; see Part.
@@ -42,3 +60,22 @@ class TextFile:
         # its end, and belong to the share that ends there.
         part._share = (start, stop if stop < self.size else math.inf)  # noqa: SLF001 - its own class
         return part
+
+
+def require_unchanged(before: os.stat_result, after: os.stat_result, source: str) -> None:
+    """Refuse a file that another process has written, or replaced, meanwhile.
+
+    Raises:
+        DataError: If its size, its time of modification or the file itself is another.
+    """
+    if _identity(before) != _identity(after):
+        was, now = before.st_size, after.st_size
+        sizes = f" from {was} to {now} bytes" * (was != now)
+        raise DataError(
+            f"It has changed{sizes} while it was read: wait until it is written, or copy it first.",
+            source=source,
+        )
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,5 +1,7 @@
 """What is shown while a command works."""
 
+import os
+
 import pytest
 
 from linexport.cli import _terminal
@@ -81,3 +83,20 @@ def test_of_many_epochs_a_short_report_shows_a_few(capsys, verbose, shown):
             )
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"epoch {n}, loss 1.000000" for n in shown or (*range(1, 301), 1005)]
+
+
+def test_on_a_terminal_it_is_said_who_is_waited_for(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    os.mkfifo(pipe := tmp_path / "rows")
+    (tmp_path / "rows.csv").touch()
+    said = {
+        str(pipe): f"waiting for a program to write rows to {pipe}",
+        "-": "waiting for rows on standard input",
+        str(tmp_path / "rows.csv"): "",
+        "none": "",
+        "x" * 5000: "",
+    }
+    for table, expected in said.items():
+        with _terminal.ReadDisplay([table]):
+            assert capsys.readouterr().err.strip() == expected
+        capsys.readouterr()
