@@ -21,6 +21,8 @@ CoarseWarning, where a model is too coarse and used all the same; ExtrapolationW
 of rows outside the training range.
 """
 
+import re
+
 __all__ = [
     "ArtifactError",
     "AssumedRangeWarning",
@@ -41,8 +43,17 @@ __all__ = [
 ]
 
 
+_LONG = 400
+"""Characters of a message, from which on what it quotes is looked at."""
+
+
 class LinexportError(Exception):
     """Whatever linexport refuses to do; the base of all below."""
+
+    def __str__(self) -> str:
+        """Return the message, which repeats no more than the beginning of a name that is long."""
+        said = super().__str__()
+        return said if len(said) < _LONG else re.sub(r"'([^']{100})[^']+'", r"'\1...'", said)
 
 
 class ConfigError(LinexportError, ValueError):

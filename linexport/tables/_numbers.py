@@ -70,7 +70,9 @@ class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def kept_and(self, names: Sequence[str], values: "FloatArray") -> pl.DataFrame:
         columns = [pl.Series(name, values[:, place]) for place, name in enumerate(names)]
-        return pl.DataFrame([*self.kept.iter_columns(), *columns])
+        rows = pl.DataFrame([*self.kept.iter_columns(), *columns])
+        rows.columns = [*self.kept.columns, *names]  # polars has named what has no name
+        return rows
 
 
 def _cast(numbers: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:

@@ -62,6 +62,9 @@ def _models(good: Path) -> Iterator[tuple[str, str, bytes]]:
     surrogate = b'{"intercept": 0, "coefficients": {"\\ud800": 1}}'
     yield "surrogate-name.json", "no Unicode text", surrogate
     yield "surrogate-field.json", "no part of", _field_of_a_surrogate()
+    for part in (b"intercept", b"x1"):
+        text = b'{"intercept": 1, "coefficients": {"x1": "two"}}'.replace(part, b"name" * 2000)
+        yield f"long-{part.decode()}.json", r"name\.\.\.'", text
     yield "empty-lists.json", "at most 16777216", _empty_lists(28_000_000)
     yield "fewer-empty-lists.json", "hold next to nothing", _empty_lists(14_000_000)
     onnx, torchscript = (good / "model.onnx").read_bytes(), (good / "model.pt").read_bytes()

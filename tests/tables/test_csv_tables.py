@@ -217,3 +217,10 @@ def test_a_named_pipe_is_read_once(tmp_path):
 def test_a_file_can_be_read_again(write):
     table = open_table(write("x,y\n1,2\n"))
     assert [next(table.batches(["x"])).numbers().tolist() for _ in range(2)] == [[[1.0]]] * 2
+
+
+def test_a_column_without_a_name_is_one_in_a_table_without_rows(write):
+    from linexport.tables import Dialect, look
+
+    table = open_table(write("x1;x2;\n"), dialect=Dialect(delimiter=";", comment="#"))
+    assert [column.name for column in look(table).columns] == ["x1", "x2", ""]
