@@ -45,6 +45,10 @@ __all__ = [
 
 _LONG = 400
 """Characters of a message, from which on what it quotes is looked at."""
+_LONGEST = 700
+"""Characters of each line of a message."""
+_QUOTED = re.compile(r"(?<!\w)'([^']*)'(?!\w)")
+"""Not the apostrophe of a word, nor what stands between two quotations: they are met in turn."""
 
 
 class LinexportError(Exception):
@@ -53,7 +57,10 @@ class LinexportError(Exception):
     def __str__(self) -> str:
         """Return the message, which repeats no more than the beginning of a name that is long."""
         said = super().__str__()
-        return said if len(said) < _LONG else re.sub(r"'([^']{100})[^']+'", r"'\1...'", said)
+        if len(said) < _LONG:
+            return said
+        said = _QUOTED.sub(lambda quoted: f"'{shortened(quoted[1])}'", said)
+        return "\n".join(map(_without_middle, said.split("\n")))
 
 
 class ConfigError(LinexportError, ValueError):
@@ -134,3 +141,8 @@ class ExtrapolationWarning(UserWarning):
 def shortened(text: str, most: int = 100) -> str:
     """Return what a message repeats of text that may be long, as strangers may send any."""
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _without_middle(line: str) -> str:
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} ... {line[-half:]}"
