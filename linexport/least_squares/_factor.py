@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport.least_squares._moments import Extent
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 from linexport.rows import Ranks
 
@@ -81,25 +82,13 @@ class Gram(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Factor:
+class Factor(Extent):
     """What least squares needs to know of some rows."""
 
-    num_features: int
-    """D."""
     frame: Frame
     gram: Gram
     num_slices: int
     """The fewest that any of the rows were cut into; see `add_split_gram`."""
-    num_rows: int
-    """Rows whose weight is not 0; the sum of the weights where these are frequencies."""
-    log_weight_sum: float
-    """The sum of the logarithms of weights that are precisions; 0 without them."""
-    minimum: Float64Array
-    """Shape (D + K,), in the columns' own units; infinity where there are no rows."""
-    maximum: Float64Array
-    """Shape (D + K,); -infinity where there are no rows."""
-    unit_roundoff: Float64Array
-    """Shape (D + K,): of the number format that each column came in."""
 
     def merge(self, other: "Factor") -> "Factor":
         """Return the factor of both sets of rows."""

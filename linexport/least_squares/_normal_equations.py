@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.least_squares._factor import Factor
+from linexport.least_squares._moments import Moments
 from linexport.least_squares._split import Sliced, product_error
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 
@@ -42,8 +43,8 @@ _MOST_STEPS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class NormalEquations:
-    """Sums of products of centred, scaled columns, which of them explain which, and their units."""
+class NormalEquations(Moments):
+    """Sums of products of centred, scaled columns."""
 
     squares: DoubleDouble
     """Shape (D + K, D + K), elements below 1."""
@@ -56,31 +57,6 @@ class NormalEquations:
     in may have changed it, in the norm: u |x|."""
     ridge: Float64Array
     """Shape (D + K,); 0 for the targets."""
-    all_features: NDArray[np.intp]
-    """The columns that may be predicted from, the first D."""
-    features: NDArray[np.intp]
-    """Those that are predicted from."""
-    targets: NDArray[np.intp]
-    """The columns to predict."""
-    exponent: NDArray[np.int32]
-    """Shape (D + K,): the columns are in units of 2**exponent."""
-    mean: DoubleDouble
-    """Shape (D + K,), in the columns' own units; 0 without an intercept."""
-    mean_error: Float64Array
-    """Shape (D + K,), in units of 2**exponent."""
-    weight_sum: float
-    """N, or the sum of the rows' weights."""
-
-    @property
-    def deviations(self) -> Float64Array:
-        """Roots of the columns' sums of squares, shape (D + K,)."""
-        return np.sqrt(np.maximum(self.squares.high.diagonal(), 0.0))
-
-    @property
-    def standard_deviations(self) -> Float64Array:
-        """Of the columns, in their own units, shape (D + K,)."""
-        deviations = self.deviations / np.sqrt(self.weight_sum)
-        return np.asarray(np.ldexp(deviations, self.exponent))
 
     @property
     def gram(self) -> DoubleDouble:
@@ -151,6 +127,7 @@ def normal_equations(factor: Factor, *, intercept: bool, l2: float) -> NormalEqu
         exponent=unit,
         mean=mean,
         mean_error=np.ldexp(mean_error, relative),
+        deviations=np.sqrt(np.maximum(scaled.high.diagonal(), 0.0)),
         weight_sum=float(count.high),
     )
 

@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport.least_squares._answer import Answer, Solved
 from linexport.least_squares._config import LeastSquaresConfig
-from linexport.least_squares._factor import Factor
-from linexport.least_squares._normal_equations import NormalEquations, normal_equations
-from linexport.least_squares._passes import Solved
-from linexport.least_squares._solution import Solution, combinations, try_solve
-from linexport.least_squares._uncertainty import Uncertainty, extreme_eigenvalues
+from linexport.least_squares._moments import Extent, Moments
+from linexport.least_squares._uncertainty import Uncertainty
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 
@@ -92,33 +90,32 @@ class Optimum:
         return self.residual_sum_of_squares / self.weight_sum
 
 
-def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig) -> Optimum:
-    """Bring the solution of a fit to the data's own units."""
-    factor, dependent, equations = fit.factor, fit.dependent, solution.equations
-    size = factor.num_features
+def describe_optimum(fit: Solved, answer: Answer, config: LeastSquaresConfig) -> Optimum:
+    """Bring the answer of a fit to the data's own units."""
+    extent, dependent, equations = fit.extent, fit.dependent, answer.equations
+    size = extent.num_features
     feature_unit, target_unit = equations.exponent[:size], equations.exponent[size:]
-    weight, null = _weight(solution, dependent)
-    spread = solution.uncertainty
-    inflation = _variance_inflation(solution, spread, dependent)
+    weight, null = _weight(answer, dependent)
+    spread = answer.uncertainty
+    inflation = _variance_inflation(answer, spread, dependent, config)
     if null is not None:
         spread = _shortened(spread, null, feature_unit)
     mean, target_mean = dd.part(equations.mean, np.s_[:size]), dd.part(equations.mean, np.s_[size:])
     bias = dd.subtract(target_mean, dd.total(dd.multiply(weight, mean)))
     level = dd.add(bias, dd.total(dd.multiply(weight, dd.exact(mean.high))))
-    freedom = factor.num_rows - int(config.intercept) - spread.degrees_of_freedom
-    squares = solution.residual_squares[: len(target_unit)]
-    known = solution.residuals_known[: len(target_unit)]
+    freedom = extent.num_rows - int(config.intercept) - spread.degrees_of_freedom
+    squares = answer.residual_squares[: len(target_unit)]
+    known = answer.residuals_known[: len(target_unit)]
     divisor = freedom if freedom > 0 else np.nan
     deviation = np.sqrt(np.where(known, squares, np.nan) / divisor)
     weight_errors = np.outer(deviation, np.sqrt(spread.variances()))
     bias_errors = deviation * np.sqrt(
         _bias_variance(equations, spread, mean) if config.intercept else np.nan
     )
-    distance = solution.distance()[: len(target_unit)]
-    around = equations if config.intercept else _around_constant(fit)
+    distance = answer.distance()[: len(target_unit)]
     spreads = equations.standard_deviations
     scales = 1 / np.where(spreads > 0, spreads, 1.0)
-    smallest, largest = extreme_eigenvalues(equations, solution.factor)
+    smallest, largest = answer.extreme_eigenvalues()
     return Optimum(
         intercept=config.intercept,
         l2=config.l2,
@@ -129,15 +126,15 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         scale=scales[:size],
         target_mean=target_mean.high,
         target_scale=scales[size:],
-        num_rows=factor.num_rows,
+        num_rows=extent.num_rows,
         weight_sum=equations.weight_sum,
-        log_weight_sum=factor.log_weight_sum,
+        log_weight_sum=extent.log_weight_sum,
         rank=len(equations.features),
         degrees_of_freedom=freedom,
         residual_sum_of_squares=_scaled(squares, 2 * target_unit),
         residuals_known=known,
-        around_mean=around is not None,
-        total_sum_of_squares=_total_squares(equations if around is None else around),
+        around_mean=fit.tells_constant,
+        total_sum_of_squares=_total_squares(fit.around_mean if fit.tells_constant else equations),
         weight_standard_errors=_scaled(weight_errors, target_unit[:, None] - feature_unit),
         bias_standard_errors=_scaled(bias_errors, target_unit),
         variance_inflation=inflation,
@@ -147,37 +144,28 @@ def describe_optimum(fit: Solved, solution: Solution, config: LeastSquaresConfig
         ),
         spread=spread,
         exponent=feature_unit,
-        distance_bound=_distance_bound(factor, equations, distance, spread, weight, level),
+        distance_bound=_distance_bound(extent, equations, distance, spread, weight, level),
         distance_in_standard_errors=distance / np.where(deviation > 0, deviation, np.nan),
     )
 
 
-def _around_constant(fit: Solved) -> NormalEquations | None:
-    """Return the equations around the mean if the features tell a constant without an intercept.
-
-    They do where they are dependent once their means are taken from them, and were not before.
-    """
-    centred = normal_equations(fit.factor, intercept=True, l2=0.0).without(fit.dependent)
-    return centred if try_solve(centred) is None else None
-
-
-def _total_squares(equations: NormalEquations) -> Float64Array:
+def _total_squares(equations: Moments) -> Float64Array:
     size = len(equations.all_features)
     return _scaled(equations.deviations[size:] ** 2, 2 * equations.exponent[size:])
 
 
 def _weight(
-    solution: Solution, dependent: NDArray[np.intp]
+    answer: Answer, dependent: NDArray[np.intp]
 ) -> tuple[DoubleDouble, DoubleDouble | None]:
     """Return the weight (K, D) in the data's own units, the shortest where it is not unique.
 
     And the vectors (D, dependent) that it could be moved along.
     """
-    equations, unit = solution.equations, solution.equations.exponent
+    equations, unit = answer.equations, answer.equations.exponent
     independent, size = equations.features, len(equations.all_features)
     num_targets = len(unit) - size
     raw = dd.scale_by_power_of_two(
-        solution.weight, unit[equations.targets] - unit[independent][:, None]
+        answer.weight, unit[equations.targets] - unit[independent][:, None]
     )
     weight, null = dd.exact(np.zeros((size, num_targets))), None
     for whole, part in zip(weight, raw, strict=True):
@@ -243,32 +231,30 @@ def _scaled(values: Float64Array, exponent: NDArray[np.int32]) -> Float64Array:
     return np.where(lost | np.isinf(scaled), np.nan, scaled)
 
 
-def _bias_variance(equations: NormalEquations, spread: Uncertainty, mean: DoubleDouble) -> float:
+def _bias_variance(equations: Moments, spread: Uncertainty, mean: DoubleDouble) -> float:
     """Return that of the prediction at 0, over s**2: level and slope are uncorrelated."""
     own = dd.scale_by_power_of_two(mean, -equations.exponent[: len(mean.high)])
     return spread.variance_at(own, 1 / equations.weight_sum)
 
 
 def _variance_inflation(
-    solution: Solution,
-    spread: Uncertainty,
-    dependent: NDArray[np.intp],
+    answer: Answer, spread: Uncertainty, dependent: NDArray[np.intp], config: LeastSquaresConfig
 ) -> Float64Array:
     """Return the diagonal of the inverse of the correlation matrix."""
-    equations = solution.equations
+    equations = answer.equations
     features = equations.all_features
-    if equations.ridge.any():
+    if config.l2:
         return np.full(len(features), np.nan)
     inflation = spread.variances() * equations.deviations[features] ** 2
-    made_of = combinations(solution, len(dependent))
+    made_of = answer.combinations(len(dependent))
     inflation[equations.features[made_of.any(axis=1)]] = np.inf
     inflation[dependent] = np.inf
     return np.asarray(inflation)
 
 
 def _distance_bound(
-    factor: Factor,
-    equations: NormalEquations,
+    extent: Extent,
+    equations: Moments,
     distance: Float64Array,
     spread: Uncertainty,
     weight: DoubleDouble,
@@ -279,11 +265,11 @@ def _distance_bound(
     Each weight is off by |M_j| distance and by its rounding to float64, times the feature's reach
     from the mean; the level by the errors of the means and its own rounding.
     """
-    size = factor.num_features
+    size = extent.num_features
     unit, target_unit = equations.exponent[:size], equations.exponent[size:]
     mean = equations.mean.high[:size]
-    reach = np.maximum(np.abs(factor.maximum[:size] - mean), np.abs(factor.minimum[:size] - mean))
-    slopes = np.outer(distance, np.linalg.norm(spread.loadings, axis=1))
+    reach = np.maximum(np.abs(extent.maximum[:size] - mean), np.abs(extent.minimum[:size] - mean))
+    slopes = np.outer(distance, spread.reach)
     own_weight = np.ldexp(np.abs(weight.high), unit - target_unit[:, None])
     at_mean = equations.mean_error[size:] + own_weight @ equations.mean_error[:size]
     computed = np.ldexp(slopes @ np.ldexp(reach, -unit) + at_mean, target_unit)

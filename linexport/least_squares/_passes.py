@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import DataError, TrainingError
+from linexport.least_squares._answer import Solved
 from linexport.least_squares._config import LeastSquaresConfig
 from linexport.least_squares._factor import (
     CAREFUL,
@@ -217,18 +218,6 @@ def _first_frame(columns: Float64Array) -> Frame:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Solved:
-    """What was found of the rows, once it is good enough."""
-
-    factor: Factor
-    solution: Solution | None
-    """Its equations name the features that are independent; None if none is."""
-    dependent: NDArray[np.intp]
-    """The other features: combinations of those before them. They are the solution's last targets,
-    so that its weight tells which."""
-
-
 def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
     """Read the rows, and again until the distance from the optimum is known to be negligible.
 
@@ -256,10 +245,11 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
             equations = normal_equations(factor, intercept=config.intercept, l2=config.l2)
             if factor.num_slices == CAREFUL:
                 solution, dependent = solve_independent(equations)
-                return _solved(factor, solution, dependent, rows, ranks)
+                return _solved(factor, solution, dependent, rows, config, ranks)
             attempt = try_solve(equations)
             if attempt is not None and _accurate(attempt, factor, config):
-                return _solved(factor, attempt, np.empty(0, dtype=np.intp), rows, ranks)
+                none = np.empty(0, dtype=np.intp)
+                return _solved(factor, attempt, none, rows, config, ranks)
             one_slice = attempt is not None and _accurate(attempt, factor, config, _SPLIT_GAIN)
             num_slices = 1 if one_slice and plan.num_slices == 0 else CAREFUL
         elif plan.frame is not None:
@@ -275,14 +265,31 @@ def _solved(
     solution: Solution | None,
     dependent: NDArray[np.intp],
     rows: Rows,
+    config: LeastSquaresConfig,
     ranks: Ranks,
 ) -> Solved:
-    """Return what was found, residuals that the sums do not tell measured where rows allow it."""
+    """Return what was found, residuals that the sums do not tell measured where rows allow it.
+
+    Without an intercept, the features tell a constant if they are dependent once their means are
+    taken from them, and were not before.
+    """
     known = solution is None or solution.residuals_known[: len(rows.targets)].all()
     told = isinstance(rows, SummedRows) or not rows.read_once
     if solution is not None and not known and told:
         solution = with_measured_residuals(solution, rows, ranks)
-    return Solved(factor=factor, solution=solution, dependent=dependent)
+    tells_constant = config.intercept
+    if solution is not None and config.intercept:
+        around_mean = solution.equations
+    else:
+        around_mean = normal_equations(factor, intercept=True, l2=0.0)
+        tells_constant = solution is None or try_solve(around_mean.without(dependent)) is None
+    return Solved(
+        extent=factor,
+        answer=solution,
+        dependent=dependent,
+        around_mean=around_mean,
+        tells_constant=tells_constant,
+    )
 
 
 def too_few_rows(rows: Rows, num_rows: int, config: LeastSquaresConfig) -> str:

@@ -27,13 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport.least_squares._answer import Answer
 from linexport.least_squares._normal_equations import (
     InverseFactor,
     NormalEquations,
     inverse_factor,
 )
 from linexport.least_squares._split import Sliced, product_error
-from linexport.least_squares._uncertainty import NEGLIGIBLE, Uncertainty, uncertainty
+from linexport.least_squares._uncertainty import NEGLIGIBLE, extreme_eigenvalues, uncertainty
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 _MOST_STEPS = 64
@@ -41,21 +42,13 @@ _MOST_STEPS = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Solution:
+class Solution(Answer):
     """w, and what bounds its distance from the optimum."""
 
     equations: NormalEquations
     factor: InverseFactor
-    weight: DoubleDouble
-    """w, shape (D, K)."""
     own_error: Float64Array
     """Shape (K,): |M'g|, with what g itself may be off by."""
-    residual_squares: Float64Array
-    """Sums of squared residuals, shape (K,); 0 where they cannot be told from it."""
-    residual_squares_error: Float64Array
-    """Shape (K,)."""
-    uncertainty: Uncertainty
-    """Of the weights, over the residual variance."""
 
     def gram_error(self) -> float:
         """Return the norm of |M|'e, the share of E in phi being its square."""
@@ -97,11 +90,6 @@ class Solution:
         )
         return bool((known & close).all())
 
-    @property
-    def residuals_known(self) -> NDArray[np.bool_]:
-        """Whether the residual sums of squares are known to a millionth, shape (K,)."""
-        return np.asarray(self.residual_squares_error <= NEGLIGIBLE * self.residual_squares)
-
     def data_rounding(self) -> Float64Array:
         """Return the distance that rounding each number of the data may have made, shape (K,)."""
         norms, rounding = self.equations.norms, self.equations.rounding
@@ -109,6 +97,22 @@ class Solution:
         both = self._spread(norms) * self.magnitude(rounding)
         both += self._spread(rounding) * self.magnitude(norms)
         return np.asarray(both / 2)
+
+    def combinations(self, num_dependent: int) -> NDArray[np.bool_]:
+        """Tell what each dependent feature is a combination of, shape (independent, dependent).
+
+        A coefficient is told from 0 by the same criterion: what rounding the data may do to it.
+        """
+        size = self.weight.high.shape[1]
+        chosen = slice(size - num_dependent, size)
+        coefficients = np.abs(self.weight.high[:, chosen])
+        rows = np.linalg.norm(self.factor.matrix, axis=1)
+        rounding = np.sqrt(len(rows) + 1) * self.data_rounding()[chosen]
+        return np.asarray(coefficients > rows[:, None] * rounding)
+
+    def extreme_eigenvalues(self) -> tuple[float, float]:
+        """Return the smallest that is not 0, and the largest, of the correlation matrix."""
+        return extreme_eigenvalues(self.equations, self.factor)
 
     def _spread(self, norms: Float64Array) -> float:
         """Return |(|M|'|x|)|."""
@@ -219,20 +223,6 @@ def solve_independent(equations: NormalEquations) -> tuple[Solution | None, NDAr
         dependent.append(doubtful)
         equations = equations.without(doubtful)
     return None, np.concatenate(dependent)
-
-
-def combinations(solution: Solution, num_dependent: int) -> NDArray[np.bool_]:
-    """Tell what each dependent feature is a combination of, shape (independent, dependent).
-
-    A coefficient is told from 0 by the same criterion: what rounding the data may do to it.
-    """
-    size = solution.weight.high.shape[1]
-    chosen = slice(size - num_dependent, size)
-    coefficients = np.abs(solution.weight.high[:, chosen])
-    rows = np.linalg.norm(solution.factor.matrix, axis=1)
-    factor = np.sqrt(len(rows) + 1)
-    rounding = factor * solution.data_rounding()[chosen]
-    return np.asarray(coefficients > rows[:, None] * rounding)
 
 
 def _doubt(equations: NormalEquations) -> Float64Array:

@@ -15,11 +15,10 @@ from linexport._arrays import Float64Array
 from linexport.columns import Column
 from linexport.errors import TrainingError
 from linexport.fit import Fit, FitRecord, Metrics, OptimumDistance, coefficients_by_target
+from linexport.least_squares._answer import Answer, Solved
 from linexport.least_squares._config import LeastSquaresConfig, RankDeficient
-from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._optimum import Optimum, describe_optimum
-from linexport.least_squares._passes import Solved, fit_rows, too_few_rows
-from linexport.least_squares._solution import Solution, combinations
+from linexport.least_squares._passes import fit_rows, too_few_rows
 from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, affine_of, gamma, largest_distance
 from linexport.rows import ONE, Ranks, Rows
@@ -64,7 +63,7 @@ def fit_least_squares(rows: Rows, config: LeastSquaresConfig, *, ranks: Ranks = 
     from linexport.least_squares._statistics import fit_statistics
 
     fit, best = _fit(rows, config, ranks)
-    columns, size = _described(fit, best, (*rows.features, *rows.targets)), len(rows.features)
+    columns, size = _described(fit, (*rows.features, *rows.targets)), len(rows.features)
     model = _model(best, columns[:size], columns[size:])
     warnings: tuple[str, ...] = ()
     if len(fit.dependent):
@@ -96,20 +95,20 @@ def _fit(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> tuple[Solved, 
             f"{_dependence(fit, rows, config)} {_remedy(fit, rows)}, or use --solver lstsq "
             "--rank-deficient minimum-norm."
         )
-    if fit.solution is None:
+    if fit.answer is None:
         raise TrainingError(f"{rows.source}: no feature varies; there is nothing to fit.")
-    _check_weights(fit.solution, rows)
-    best = describe_optimum(fit, fit.solution, config)
+    _check_weights(fit.answer, rows)
+    best = describe_optimum(fit, fit.answer, config)
     _check_squares(fit, best, rows)
     return fit, best
 
 
-def _check_weights(solution: Solution, rows: Rows) -> None:
+def _check_weights(answer: Answer, rows: Rows) -> None:
     """Refuse columns whose units are so far apart that a weight between them is no float64."""
-    equations = solution.equations
+    equations = answer.equations
     features, unit = equations.features, equations.exponent
     targets = equations.targets[: len(rows.targets)]
-    weight = solution.weight.high[:, : len(targets)]
+    weight = answer.weight.high[:, : len(targets)]
     _, exponent = np.frexp(weight)
     exponent = exponent + unit[targets] - unit[features][:, None]
     limits = np.finfo(np.float64)
@@ -124,8 +123,8 @@ def _check_weights(solution: Solution, rows: Rows) -> None:
 
 def _check_squares(fit: Solved, best: Optimum, rows: Rows) -> None:
     """Refuse targets so large or small that their sum of squares is no float64."""
-    size = fit.factor.num_features
-    varies = fit.factor.minimum[size:] < fit.factor.maximum[size:]
+    size = fit.extent.num_features
+    varies = fit.extent.minimum[size:] < fit.extent.maximum[size:]
     total = best.total_sum_of_squares
     known = np.isfinite(total) & np.isfinite(best.residual_sum_of_squares)
     for column, usable in zip(rows.targets, known & (~varies | (total > 0)), strict=True):
@@ -138,23 +137,23 @@ def _check_squares(fit: Solved, best: Optimum, rows: Rows) -> None:
 
 def _dependence(fit: Solved, rows: Rows, config: LeastSquaresConfig) -> str:
     """Say which features are dependent, and on which."""
-    few = too_few_rows(rows, fit.factor.num_rows, config)
+    few = too_few_rows(rows, fit.extent.num_rows, config)
     if few:
         return few
     names = [column.name for column in rows.features]
     constant = _constant(fit)
     sentences = [f"'{names[j]}' is constant" for j in constant]
     varying = [k for k, j in enumerate(fit.dependent) if j not in constant]
-    if varying and fit.solution is not None:
-        made_of = combinations(fit.solution, len(fit.dependent))
-        independent = fit.solution.equations.features
+    if varying and fit.answer is not None:
+        made_of = fit.answer.combinations(len(fit.dependent))
+        independent = fit.answer.equations.features
         for k in varying:
             involved = [fit.dependent[k], *independent[made_of[:, k]]]
             first, *others = (f"'{names[j]}'" for j in involved)
-            rounded = (fit.factor.unit_roundoff[involved] > FLOAT64.unit_roundoff).any()
+            rounded = (fit.extent.unit_roundoff[involved] > FLOAT64.unit_roundoff).any()
             within = ", within the rounding of the format that they came in" if rounded else ""
             sentences.append(f"{first} is a combination of {_listed(others)}{within}")
-    if fit.solution is None:  # there is none to be a combination of
+    if fit.answer is None:  # there is none to be a combination of
         as_weighted = "" if rows.weighting is None else ", as the rows weigh"
         sentences += [
             f"'{names[fit.dependent[k]]}' is constant but for rounding{as_weighted}"
@@ -179,8 +178,8 @@ def _remedy(fit: Solved, rows: Rows) -> str:
 
 def _constant(fit: Solved) -> list[int]:
     """Return the dependent features that do not vary."""
-    factor = fit.factor
-    return [int(j) for j in fit.dependent if factor.minimum[j] == factor.maximum[j]]
+    extent = fit.extent
+    return [int(j) for j in fit.dependent if extent.minimum[j] == extent.maximum[j]]
 
 
 def _listed(names: list[str]) -> str:
@@ -201,20 +200,16 @@ def _model(best: Optimum, features: tuple[Column, ...], targets: tuple[Column, .
     )
 
 
-def _described(fit: Solved, best: Optimum, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+def _described(fit: Solved, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """Return the columns with the range, mean and standard deviation of the rows."""
-    factor = fit.factor
-    equations = fit.solution.equations if fit.solution and best.intercept else None
-    if equations is None:
-        equations = normal_equations(factor, intercept=True, l2=0.0)
     return tuple(
         replace(column, minimum=low, maximum=high, mean=mean, standard_deviation=spread)
         for column, low, high, mean, spread in zip(
             columns,
-            factor.minimum.tolist(),
-            factor.maximum.tolist(),
-            equations.mean.high.tolist(),
-            equations.standard_deviations.tolist(),
+            fit.extent.minimum.tolist(),
+            fit.extent.maximum.tolist(),
+            fit.around_mean.mean.high.tolist(),
+            fit.around_mean.standard_deviations.tolist(),
             strict=True,
         )
     )

@@ -51,6 +51,11 @@ class Uncertainty:
     degrees_of_freedom: float
     """That the coefficients take up: the trace of S A**-1; r without a ridge."""
 
+    @property
+    def reach(self) -> Float64Array:
+        """How far each coefficient may be from the optimum, per unit of distance; shape (D,)."""
+        return np.asarray(np.linalg.norm(self.loadings, axis=1))
+
     def variances(self, *, error_scale: float = 1.0) -> Float64Array:
         """Return those of the coefficients, over s**2; shape (D,). nan if not known to a millionth.
 
