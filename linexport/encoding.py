@@ -24,6 +24,7 @@ __all__ = [
     "Encoding",
     "MissingLevel",
     "NumberColumn",
+    "Undecided",
     "Unknown",
     "codes_of",
 ]
@@ -197,6 +198,17 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     def feature_columns(self) -> tuple[str, ...]:
         """The column that each of the D features is made of."""
         return tuple(column.name for column in self.columns for _ in column.features)
+
+
+class Undecided(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a part's encoding all rows decide together."""
+
+    auto: tuple[str, ...] = ()
+    """Columns that nobody named, and that are categories if all rows have few levels."""
+    means: tuple[str, ...] = ()
+    """Numbers that are 0, and 1 in `name[missing]`, where the mean of all rows will stand."""
+    indicators: bool = False
+    """Whether `name[missing]` of these is a feature then."""
 
 
 def _respelled(level: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ rounded once.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -102,6 +102,25 @@ class ExactSums:
         moved.products[np.ix_(places[kept], places[kept])] = self.products[np.ix_(kept, kept)]
         return moved
 
+    def mean(self, column: int, mark: int) -> float | None:
+        """Return the mean of a column over the rows where another, of 0 and 1, is 0, rounded once.
+
+        The column is 0 where that is 1. None if there is no such row.
+        """
+        count = self.products[-1, -1] - self.products[mark, -1]
+        return float(self.products[column, -1] / count) if count else None
+
+    def filled(
+        self, columns: NDArray[np.intp], marks: NDArray[np.intp], fills: Float64Array
+    ) -> "ExactSums":
+        """Return the sums with marks times fills added to columns, each of shape (M,)."""
+        whole, unit = _whole(fills)
+        products = self.products << unit
+        products[columns] += whole[:, None] * self.products[marks]
+        filled = products << unit
+        filled[:, columns] += whole * products[:, marks]
+        return replace(self, products=filled, exponent=self.exponent - 2 * unit)
+
     @property
     def width(self) -> int:
         """Bytes that the largest number takes, with its sign."""
@@ -190,13 +209,18 @@ class ExactSums:
 
     def _around(self, shift: Float64Array) -> tuple[Integers, int]:
         """Return the products of columns less their shifts, and the exponent of their unit."""
-        exact = [float(value).as_integer_ratio() for value in shift]
-        unit = max((denominator.bit_length() - 1 for _, denominator in exact), default=0)
-        moved = np.array([(n << unit) // d for n, d in exact] + [0], dtype=object)
+        moved, unit = _whole(np.append(shift, 0.0))
         cross = np.multiply.outer(moved, self.products[-1])
         products = (self.products << (2 * unit)) - ((cross + cross.T) << unit)
         products += np.multiply.outer(moved, moved) * self.products[-1, -1]
         return products, self.exponent - 2 * unit
+
+
+def _whole(values: Float64Array) -> tuple[Integers, int]:
+    """Return numbers as integers over 2**unit, and the unit."""
+    exact = [float(value).as_integer_ratio() for value in values]
+    unit = max((denominator.bit_length() - 1 for _, denominator in exact), default=0)
+    return np.array([(n << unit) // d for n, d in exact], dtype=object), unit
 
 
 def _rounded(products: Integers, exponent: int, scales: NDArray[np.int64]) -> DoubleDouble:

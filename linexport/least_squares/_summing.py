@@ -14,7 +14,8 @@ Source: Demmel and Nguyen, Parallel reproducible summation, IEEE Trans. Comput. 
 on fixed grids; Ozaki, Ogita, Oishi and Rump, Numerical Algorithms 59 (2012), for products by BLAS.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +52,15 @@ class OutOfRangeError(ValueError):
 class Summing:
     """Takes blocks of rows, and tells their sums."""
 
-    def __init__(self, num_columns: int) -> None:
-        """Take how many columns there are, features and targets."""
+    def __init__(
+        self, num_columns: int, *, marks: Mapping[int, int] = MappingProxyType({})
+    ) -> None:
+        """Take how many columns there are, features and targets.
+
+        Of `marks`, a column's numbers count for its range only where the other one is 0.
+        """
         self._order = num_columns + 1
+        self._marks = marks
         self._sums = ExactSums.empty(self._order)
         self._window: _Window | None = None
         self._aside: list[Float64Array] = []
@@ -99,6 +106,9 @@ class Summing:
         for column, value in enumerate(np.maximum(high, -low).tolist()):
             if value > 2.0**_LARGEST_EXPONENT:
                 raise OutOfRangeError(column, value)
+        for column, mark in self._marks.items():
+            there = values[column, values[mark] == 0]
+            low[column], high[column] = there.min(initial=np.inf), there.max(initial=-np.inf)
         np.minimum(self.minimum, low, out=self.minimum)
         np.maximum(self.maximum, high, out=self.maximum)
         self.counts += np.count_nonzero(values, axis=1)

@@ -43,11 +43,8 @@ def add_up(
         raise ConfigError("Name the column to predict with --target.")
     if weights is None and config.weights_kind != "precision":
         raise ConfigError("The weights' kind is given, but no weights: pass --weights too.")
-    if config.reference or config.unknown != "error" or config.missing_indicator:
-        raise ConfigError(
-            "What depends on all rows is for the fit: give --reference and --unknown to linexport "
-            "fit, and leave --missing-indicator out."
-        )
+    if config.reference or config.unknown != "error":
+        raise ConfigError("Give --reference and --unknown to linexport fit: all rows decide them.")
     state = State(
         targets=targets,
         features=features,
@@ -56,6 +53,7 @@ def add_up(
         weights_kind=config.weights_kind,
         categorical=config.categorical,
         missing=config.missing,
+        missing_indicator=config.missing_indicator,
         date=config.date,
         part=part,
     )

@@ -15,6 +15,7 @@ from ._dataset import (
 from ._encoding import (
     in_order_of_levels as in_order_of_levels,
     require_reference as require_reference,
+    taken_as_categories as taken_as_categories,
 )
 from ._inputs import (
     as_array as as_array,

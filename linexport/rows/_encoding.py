@@ -4,13 +4,12 @@ Levels and fills are those of all rows of the table, in the training part and in
 """
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import NamedTuple
 
-import msgspec
-import numpy as np
+from msgspec.structs import replace
 
-from linexport._arrays import Float64Array, FloatArray
 from linexport.columns import listed, option, require_known, split_names
 from linexport.encoding import (
     BOOLEANS,
@@ -19,19 +18,21 @@ from linexport.encoding import (
     EncodedColumn,
     Encoding,
     MissingLevel,
-    NumberColumn,
+    Undecided,
 )
 from linexport.errors import ConfigError, DataError, ModelError
-from linexport.rows._config import FILLS, EncodingConfig
+from linexport.rows._config import EncodingConfig
 from linexport.rows._dataset import require_rows
+from linexport.rows._fills import numbers_of, part_of_numbers
 from linexport.rows._missing import MissingRules, by_column
-from linexport.rows._unusable import explained
-from linexport.tables import Batch, ColumnLook, Table, look
+from linexport.tables import ColumnLook, Table, look
 
 MOST_CATEGORIES = 1000
 """Levels of a column that is named: each is a feature."""
 _DAYS = "days-since:"
 _AUTO = "auto"
+_NO_LEVEL = "(none)"
+"""Stands in a part where a category has no value at all; no row is of it, so a merge drops it."""
 
 
 class Chosen(NamedTuple):
@@ -39,12 +40,21 @@ class Chosen(NamedTuple):
 
     encoding: Encoding
     notes: tuple[str, ...]
+    undecided: Undecided
+    """Of a part; nothing otherwise."""
 
 
 def choose_encoding(
-    table: Table, features: Sequence[str], config: EncodingConfig, rules: MissingRules
+    table: Table,
+    features: Sequence[str],
+    config: EncodingConfig,
+    rules: MissingRules,
+    *,
+    of_part: bool = False,
 ) -> Chosen:
     """Say what becomes of each of the features, after a look at the categories and at the fills.
+
+    Of a part of the rows, what all of them decide is left open.
 
     Raises:
         DataError: If a column is not there, has no levels or too many, or no value to fill with.
@@ -52,7 +62,7 @@ def choose_encoding(
     """
     source = table.source
     dates = _dates(config, features, source)
-    looks, notes = _categories(table, features, config, dates, rules)
+    looks, auto = _categories(table, features, config, dates, rules, of_part=of_part)
     _, references = by_column(config.reference or (), features, source)
     for name in references:
         if name not in looks:
@@ -60,7 +70,7 @@ def choose_encoding(
                 f"'{name}' has a reference, so add {option('--categorical', [name])}."
             )
     rest = [name for name in features if name not in looks and name not in dates]
-    numbers = _numbers(table, rest, config, rules)
+    numbers = (part_of_numbers if of_part else partial(numbers_of, table))(rest, config, rules)
 
     def column(name: str) -> EncodedColumn:
         if name in dates:
@@ -74,13 +84,17 @@ def choose_encoding(
         encoding = Encoding(columns=tuple(map(column, features)))
     except ModelError as error:
         raise DataError(str(error), source=source) from error
-    if notes:
-        notes = [f"Taken as categories: {'; '.join(map(_said, _of(encoding, notes)))}."]
-    return Chosen(encoding, tuple(notes))
+    if not of_part:
+        return Chosen(encoding, taken_as_categories(encoding, auto), Undecided())
+    means = tuple(name for name in rest if rules.of_number(name) == "mean")
+    indicators = config.missing_indicator
+    return Chosen(encoding, (), Undecided(auto=tuple(auto), means=means, indicators=indicators))
 
 
-def _of(encoding: Encoding, names: Sequence[str]) -> list[CategoryColumn]:
-    return [c for c in encoding.columns if isinstance(c, CategoryColumn) and c.name in names]
+def taken_as_categories(encoding: Encoding, names: Sequence[str]) -> tuple[str, ...]:
+    """Return what to tell the user of columns that nobody named and that are categories."""
+    columns = [c for c in encoding.columns if isinstance(c, CategoryColumn) and c.name in names]
+    return (f"Taken as categories: {'; '.join(map(_said, columns))}.",) if columns else ()
 
 
 def _said(column: CategoryColumn) -> str:
@@ -108,6 +122,8 @@ def _categories(
     config: EncodingConfig,
     dates: dict[str, DateColumn],
     rules: MissingRules,
+    *,
+    of_part: bool,
 ) -> tuple[dict[str, ColumnLook], list[str]]:
     """Return what the categories hold, and which of them were not named."""
     asked = split_names(config.categorical or (), table.names)
@@ -125,9 +141,15 @@ def _categories(
     seen = look(table, wanted, most_levels=most)
     require_rows(seen.rows, table.source)
     found = {each.name: each for each in seen.columns}
-    auto = [name for name in found if name not in named and found[name].is_category]
-    categories = {name: found.pop(name) for name in (*named, *auto)}
+    categories = {name: found.pop(name) for name in named}
+    auto = [c.name for c in found.values() if (c.may_be_category if of_part else c.is_category)]
+    categories |= {name: found.pop(name) for name in auto}
     _require_values(found.values(), categories.values(), rules, table.source)
+    if of_part:
+        for name, each in categories.items():
+            categories[name] = replace(
+                each, levels={_NO_LEVEL: 0} if each.levels == {} else each.levels
+            )
     return categories, auto
 
 
@@ -182,7 +204,7 @@ def _category(
         missing=kept,
     )
     require_reference(column, reference, source)
-    return msgspec.structs.replace(column, reference=reference)
+    return replace(column, reference=reference)
 
 
 def require_reference(column: CategoryColumn, reference: str | None, source: str) -> None:
@@ -234,87 +256,3 @@ def in_order_of_levels(level: str) -> tuple[float, str]:
     except ValueError:
         size = math.inf
     return (math.inf if math.isnan(size) else size, level)
-
-
-def _numbers(
-    table: Table, names: Sequence[str], config: EncodingConfig, rules: MissingRules
-) -> dict[str, NumberColumn]:
-    """Return the columns of numbers, with what stands for a missing value where one may."""
-    what = {name: rules.of_number(name) for name in names}
-    filled = [name for name in names if what[name] in FILLS]
-    fills = dict.fromkeys(filled, 0.0)
-    lacking = set(filled)
-    if [name for name in filled if what[name] != "zero"] or (filled and config.missing_indicator):
-        fills, lacking = _fills(table, filled, what)
-    return {
-        name: NumberColumn(
-            name=name,
-            fill=fills.get(name),
-            indicator=config.missing_indicator and name in lacking,
-        )
-        for name in names
-    }
-
-
-def _fills(
-    table: Table, names: Sequence[str], what: dict[str, str]
-) -> tuple[dict[str, float], set[str]]:
-    """Return what stands for a missing value of each column, and which columns lack one.
-
-    Raises:
-        DataError: If a column has no value to fill with, or the mean is beyond float64.
-    """
-    seen = {name: _Present(what[name]) for name in names}
-    for batch in _numbers_of(table, names):
-        for column, values in zip(seen.values(), batch.numbers().T, strict=True):
-            column.add(values)
-    for name, column in seen.items():
-        if not math.isfinite(column.fill):
-            raise DataError(
-                f"It has no finite {column.what} to fill with; leave it out with "
-                f"{option('--exclude', [name])}.",
-                source=table.source,
-                column=name,
-            )
-    return (
-        {name: column.fill for name, column in seen.items()},
-        {name for name, column in seen.items() if column.lacks},
-    )
-
-
-def _numbers_of(table: Table, names: Sequence[str]) -> Iterator[Batch]:
-    """Yield batches of some columns, or say of all of them that hold no numbers."""
-    try:
-        yield from table.batches(names)
-    except DataError as error:
-        raise explained(error, table, names) from error
-
-
-class _Present:
-    """The values of a column that are there; for a median they are held, 8 bytes each."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.lacks = False
-        self._count = 0
-        self._sums: list[float] = []
-        self._values: list[Float64Array] = []
-
-    def add(self, values: FloatArray) -> None:
-        present = values[~np.isnan(values)].astype(np.float64)
-        self.lacks |= len(present) < len(values)
-        self._count += len(present)
-        if self.what == "median":
-            self._values.append(present)
-        elif self.what == "mean":
-            with np.errstate(over="ignore", invalid="ignore"):
-                self._sums.append(float(present.sum()))
-
-    @property
-    def fill(self) -> float:
-        """Not finite where there is none."""
-        if self.what == "zero" or not self._count:
-            return 0.0 if self.what == "zero" else math.nan
-        if self.what == "median":
-            return float(np.median(np.concatenate(self._values)))
-        return math.fsum(self._sums) / self._count if np.isfinite(self._sums).all() else math.nan

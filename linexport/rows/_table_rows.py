@@ -8,7 +8,7 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column, named_columns, option, require_known
-from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn
+from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn, Undecided
 from linexport.errors import DataError
 from linexport.fit import Weighting, WeightsKind
 from linexport.numerics import unit_roundoffs
@@ -40,6 +40,8 @@ class TableRows:
     """Which column weights the rows; None where each counts once."""
     encoding: Encoding | None = None
     """What makes the features of the table's columns; None where they are its columns."""
+    undecided: Undecided = field(default_factory=Undecided)
+    """What of that other parts of the rows decide too."""
     _table: Table
     """All of it, or a rank's share."""
     _drop: frozenset[str]
@@ -74,7 +76,9 @@ class TableRows:
         """Return the same rows under columns that say more of them; names stay as they are."""
         return replace(self, features=features, targets=targets)
 
-    def _encoded(self, config: EncodingConfig, rules: MissingRules) -> "TableRows":
+    def _encoded(
+        self, config: EncodingConfig, rules: MissingRules, *, of_part: bool
+    ) -> "TableRows":
         """Return the same rows with features made of the columns as asked.
 
         Raises:
@@ -92,7 +96,9 @@ class TableRows:
                 "training; save it to a file.",
                 source=self.source,
             )
-        encoding, notes = choose_encoding(self._table, names, config, rules)
+        encoding, notes, undecided = choose_encoding(
+            self._table, names, config, rules, of_part=of_part
+        )
         dates = (column for column in encoding.columns if isinstance(column, DateColumn))
         days = {column.name: f"days since {column.origin}" for column in dates}
         features = named_columns(encoding.features, self.source)
@@ -100,6 +106,7 @@ class TableRows:
             self,
             features=tuple(replace(column, unit=days.get(column.name, "")) for column in features),
             encoding=encoding,
+            undecided=undecided,
             notes=(*self.notes, *notes),
             _drop=self._drop | {c.name for c in encoding.columns if rules.of(c) == "drop"},
         )
@@ -203,6 +210,7 @@ def training_rows(
     weights: str | None = None,
     weights_kind: WeightsKind = "precision",
     config: EncodingConfig | None = None,
+    of_part: bool = False,
 ) -> TableRows:
     """Choose the columns to fit, without reading a row.
 
@@ -215,6 +223,7 @@ def training_rows(
         weights: The column that weights the rows; least squares heeds it.
         weights_kind: What the weights are.
         config: What becomes of columns that are no numbers, and of missing values.
+        of_part: Whether there are more rows elsewhere, which decide too what these become.
 
     Raises:
         DataError: If a name is unknown, given twice or in two roles, or no feature is left; or a
@@ -246,7 +255,7 @@ def training_rows(
         _drop=frozenset(name for name in others if rules.of_other(name) == "drop"),
         weighting=None if weights is None else Weighting(column=weights, kind=weights_kind),
     )
-    return rows._encoded(config, rules)  # noqa: SLF001 - its own class
+    return rows._encoded(config, rules, of_part=of_part)  # noqa: SLF001 - its own class
 
 
 def read_rows(rows: Rows) -> Dataset:

@@ -81,11 +81,15 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind in ("number", "boolean") and not self.others
 
     @property
+    def may_be_category(self) -> bool:
+        """Whether it is text or truth values of few levels; of a part of the rows no more shows."""
+        return self.kind in ("text", "boolean") and self.levels is not None
+
+    @property
     def is_category(self) -> bool:
         """Whether it is text or truth values of few levels, of which some occur more than once."""
-        if self.kind not in ("text", "boolean") or self.levels is None:
-            return False
-        return 1 < len(self.levels) < self.rows - self.missing
+        levels = self.levels or ()
+        return self.may_be_category and 1 < len(levels) < self.rows - self.missing
 
     @property
     def is_constant(self) -> bool:

@@ -2,24 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 import msgspec
 
 from linexport._files import parsing
-from linexport.columns import named_columns, split_names
+from linexport.columns import split_names
 from linexport.encoding import CategoryColumn, Unknown
 from linexport.errors import ConfigError
 from linexport.fit import Fit, WeightsKind
-from linexport.least_squares import LeastSquaresConfig, SummedRows
+from linexport.least_squares import LeastSquaresConfig
 from linexport.rows import (
     ONE,
     EncodingConfig,
     NoRowsError,
     Ranks,
     Rows,
-    by_column,
-    require_reference,
     said_of_columns,
     training_data,
     training_rows,
@@ -27,12 +26,11 @@ from linexport.rows import (
 )
 from linexport.tables import Dialect, OnRead, Table, open_table
 from linexport.training._state_bytes import decode, digest, encode
-from linexport.training._state_names import Names
 from linexport.training._state_parts import named_part, require_all
-from linexport.training._summary import OPEN, Counted, Part, Summary, hull, summary_of
+from linexport.training._state_rows import SOURCE, rows_of
+from linexport.training._summary import OPEN, Part, Summary, summary_of
 from linexport.training._train import train
 
-_SOURCE = "the state"
 _DIGITS = 16
 """Of its digest, for the name of a part that has none."""
 
@@ -58,6 +56,7 @@ class State:
         weights_kind: WeightsKind = "precision",
         categorical: str | Sequence[str] | None = None,
         missing: str | Sequence[str] | Mapping[str, str] = ("error",),
+        missing_indicator: bool = False,
         date: str | Sequence[str] | Mapping[str, str] | None = None,
         part: str | None = None,
     ) -> None:
@@ -69,10 +68,12 @@ class State:
             exclude: Columns to leave aside.
             weights: The column that weights the rows.
             weights_kind: What the weights are, as `read_data` takes it.
-            categorical: Columns whose values are levels; which of them the others are compared
-                with is chosen by the fit.
-            missing: What becomes of a missing value, in all columns or by column: "error", "drop",
-                "zero" of numbers; "level" or "reference" of categories.
+            categorical: Columns whose values are levels, or "auto" for those of text and truth
+                values; which level the others are compared with is chosen by the fit.
+            missing: What becomes of a missing value, in all columns or by column: "error", "drop";
+                of numbers "zero" or "mean", which is that of all rows that are fitted; of
+                categories "level" or "reference".
+            missing_indicator: Whether a feature says where numbers were filled.
             date: Columns of dates, as `read_data` takes them.
             part: What these rows are called, such as the name of their file. Two of one name do
                 not merge. "3/8" is the third of eight: a fit then needs all eight. If not given,
@@ -83,7 +84,7 @@ class State:
         """
         self._weights, self._weights_kind = weights, weights_kind
         self._names = {"targets": targets, "features": features, "exclude": exclude}
-        self._config = _encoding_config(categorical, missing, date)
+        self._config = _encoding_config(categorical, missing, missing_indicator, date)
         self._part = named_part(part)
         self._summary = Summary(parts={OPEN: Part(digest="")})
 
@@ -205,8 +206,8 @@ class State:
         summary = self._closed()
         require_all(summary.parts)
         if summary.counted is None:
-            raise NoRowsError("There are no rows to fit.", source=_SOURCE)
-        rows = _rows_of(summary, summary.counted, said_of_columns(reference) or (), unknown)
+            raise NoRowsError("There are no rows to fit.", source=SOURCE)
+        rows = rows_of(summary, summary.counted, said_of_columns(reference) or (), unknown)
         return train(with_units(rows, units or {}), solver=settings or LeastSquaresConfig())
 
     def __repr__(self) -> str:
@@ -223,6 +224,7 @@ class State:
             weights=self._weights,
             weights_kind=self._weights_kind,
             config=self._config,
+            of_part=True,
         )
         return chosen if ranks.size == 1 else chosen.share(ranks.rank, ranks.size, ranks.gather)
 
@@ -252,6 +254,7 @@ def _state(summary: Summary) -> State:
 def _encoding_config(
     categorical: str | Sequence[str] | None,
     missing: str | Sequence[str] | Mapping[str, str],
+    missing_indicator: bool,
     date: str | Sequence[str] | Mapping[str, str] | None,
 ) -> EncodingConfig:
     """Return how to encode a part, each level a feature.
@@ -260,17 +263,18 @@ def _encoding_config(
         ConfigError: If that depends on rows of other parts.
     """
     named, whats = said_of_columns(categorical), said_of_columns(missing) or ()
-    if "auto" in (named or ()):
-        raise ConfigError("A part may not show which columns are categories: name them.")
-    if {what.rpartition("=")[2] for what in whats} & {"mean", "median"}:
+    medians = [what for what in whats if what.rpartition("=")[2] == "median"]
+    if medians:
+        instead = " ".join(f"--missing {quote(what.replace('median', 'mean'))}" for what in medians)
         raise ConfigError(
-            "The mean and the median of all rows are not known of a part: fill missing values with "
-            "zero, or drop such rows (--missing zero, --missing drop)."
+            "A median takes all rows at once, and a state has sums only: fill with the mean "
+            f"({instead}), or leave such rows out (--missing drop)."
         )
     return EncodingConfig(
         categorical=named,
         reference=("none",) if named else None,
         missing=whats,
+        missing_indicator=missing_indicator,
         date=said_of_columns(date),
     )
 
@@ -283,45 +287,3 @@ def _require_no_reference(rows: Rows) -> None:
                 f"'{column.name}' has a reference already, which the fit of all parts chooses: "
                 "give the table itself, with State(targets=..., categorical=...)."
             )
-
-
-def _rows_of(
-    summary: Summary, counted: Counted, reference: Sequence[str], unknown: Unknown
-) -> SummedRows:
-    names = counted.names
-    used = _compared(counted, reference, unknown)
-    places = names.places_in(used)
-    kept = places[:-1] >= 0
-    minimum, maximum, roundoff = hull(counted)[:, kept]
-    return SummedRows(
-        features=named_columns(used.features, _SOURCE),
-        targets=named_columns(used.targets, _SOURCE),
-        sums=counted.sums.placed(places, used.num_columns + 1),
-        minimum=minimum,
-        maximum=maximum,
-        unit_roundoff=roundoff,
-        source=_SOURCE,
-        rows_dropped=summary.rows_dropped,
-        weighting=used.weighting,
-        encoding=used.encoding,
-        features_named=used.features_named,
-    )
-
-
-def _compared(counted: Counted, reference: Sequence[str], unknown: Unknown) -> Names:
-    """Return the columns with each category's levels compared with one of them.
-
-    Raises:
-        DataError: If that is no level, or there is but one.
-    """
-    names = counted.names
-    of_all, of = by_column(reference, [column.name for column in names.categories], _SOURCE)
-    rows = dict(zip(names.columns_of_features(), counted.counts.tolist(), strict=False))
-    chosen = {}
-    for column in names.categories:
-        level = of.get(column.name)
-        if level is None and "none" not in of_all:
-            level = max(column.levels, key=lambda each: rows.get((column.name, each), 0))
-        require_reference(column, level, _SOURCE)
-        chosen[column.name] = msgspec.structs.replace(column, reference=level, unknown=unknown)
-    return names.with_categories(chosen)

@@ -15,6 +15,7 @@ import hashlib
 import msgspec
 import numpy as np
 
+from linexport._arrays import Float64Array
 from linexport._files import parsing
 from linexport.errors import ArtifactError
 from linexport.least_squares import ExactSums
@@ -116,7 +117,7 @@ def _counted(parts: dict[str, Part], head: _Sums, body: bytes) -> Counted:
     _require(len(head.counts) == size and min(head.counts) >= 0, "counts")
     _require(head.rows == sum(part.rows for part in parts.values()), "rows")
     ranges = np.frombuffer(body[:of_ranges], dtype="<f8").reshape(len(filled), 3, size)
-    _require(bool(np.isfinite(ranges).all() and (ranges[:, 0] <= ranges[:, 1]).all()), "ranges")
+    _require(_are_ranges(ranges, list(head.names.marks.values())), "ranges")
     sums = ExactSums.unpacked(
         body[of_ranges:], order=size + 1, exponent=head.exponent, num_rows=head.rows
     )
@@ -127,6 +128,15 @@ def _counted(parts: dict[str, Part], head: _Sums, body: bytes) -> Counted:
         counts=np.array(head.counts, dtype=np.int64),
         ranges={name: ends.copy() for name, ends in zip(filled, ranges, strict=True)},
     )
+
+
+def _are_ranges(ranges: Float64Array, marks: list[int]) -> bool:
+    """Whether these, (parts, 3, D + K), are of numbers; where they may be missing, or of none."""
+    usual = np.isfinite(ranges).all(axis=1) & (ranges[:, 0] <= ranges[:, 1])
+    of_none = (ranges[:, 0] == np.inf) & (ranges[:, 1] == -np.inf) & np.isfinite(ranges[:, 2])
+    numbers = np.array(marks, dtype=int) - 1
+    usual[:, numbers] |= of_none[:, numbers]
+    return bool(usual.all())
 
 
 def _require(holds: bool, what: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport.columns import Column
-from linexport.encoding import CategoryColumn, EncodedColumn, Encoding
+from linexport.encoding import CategoryColumn, EncodedColumn, Encoding, Undecided
 from linexport.errors import DataError
 from linexport.fit import Weighting
 from linexport.rows import Rows, in_order_of_levels
@@ -27,15 +27,19 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     encoding: Encoding | None
     """Of the table's columns, without a reference; None where features are its columns."""
     features_named: bool
+    undecided: Undecided = Undecided()
+    """What of the encoding the fit decides."""
 
     def __post_init__(self) -> None:
         for name in (*self.features, *self.targets):
             Column(name=name)
         if self.encoding is not None and self.encoding.features != self.features:
             raise ValueError("the features are not those of the encoding")
+        if len(self.marks) < len(self.undecided.means):
+            raise ValueError("what is missing of a column is not marked")
 
     @classmethod
-    def of(cls, rows: Rows) -> "Names":
+    def of(cls, rows: Rows, undecided: Undecided) -> "Names":
         """Return those of rows."""
         return cls(
             features=tuple(column.name for column in rows.features),
@@ -43,6 +47,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
             weighting=rows.weighting,
             encoding=rows.encoding,
             features_named=rows.features_named,
+            undecided=undecided,
         )
 
     @property
@@ -65,11 +70,20 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
         rest = range(len(other.features), other.num_columns + 1)
         return np.array([*found, *rest], dtype=np.intp)
 
-    def with_categories(self, categories: Mapping[str, CategoryColumn]) -> "Names":
-        """Return these with other levels of some columns."""
+    @property
+    def marks(self) -> dict[str, int]:
+        """Place of the feature that marks what is missing of a number that the mean will fill.
+
+        By its name; the number itself is the feature before.
+        """
+        places = enumerate(self.columns_of_features())
+        return {name: k for k, (name, x) in places if x == "" and name in self.undecided.means}
+
+    def with_columns(self, changed: Mapping[str, EncodedColumn]) -> "Names":
+        """Return these with some columns encoded in another way."""
         if self.encoding is None:
             return self
-        columns = tuple(categories.get(c.name, c) for c in self.encoding.columns)
+        columns = tuple(changed.get(c.name, c) for c in self.encoding.columns)
         encoding = Encoding(columns=columns)
         return msgspec.structs.replace(self, encoding=encoding, features=encoding.features)
 
@@ -82,7 +96,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
         }
         if not gone:
             return self
-        return self.with_categories({c.name: _without(c, gone) for c in self.categories})
+        return self.with_columns({c.name: _without(c, gone) for c in self.categories})
 
     @property
     def categories(self) -> list[CategoryColumn]:
@@ -113,15 +127,18 @@ def united(first: Names, second: Names, source: str) -> United:
     else:
         _require_same("features", _kinds(first), _kinds(second), source)
         others = {column.name: column for column in second.categories}
-        names = first.with_categories({c.name: _union(c, others[c.name]) for c in first.categories})
+        names = first.with_columns({c.name: _union(c, others[c.name]) for c in first.categories})
     named = first.features_named and second.features_named
-    names = msgspec.structs.replace(names, features_named=named)
+    auto = tuple(name for name in first.undecided.auto if name in second.undecided.auto)
+    undecided = msgspec.structs.replace(first.undecided, auto=auto)
+    names = msgspec.structs.replace(names, features_named=named, undecided=undecided)
     return United(names, first.places_in(names), second.places_in(names))
 
 
 def _features(column: EncodedColumn) -> list[Feature]:
     if not isinstance(column, CategoryColumn):
-        return [(column.name, None) for _ in column.features]
+        mark = [(column.name, "")] if getattr(column, "indicator", False) else []
+        return [(column.name, None), *mark]
     missing = [(column.name, "")] if column.missing == "level" else []
     return [*((column.name, level) for level in column.featured), *missing]
 
@@ -155,20 +172,24 @@ def _kinds(names: Names) -> tuple[str, ...]:
     """Return what must be the same of each column, in words."""
     if names.encoding is None:
         return tuple(f"{name} (number)" for name in names.features)
-    return tuple(map(_kind, names.encoding.columns))
+    return tuple(_kind(column, names.undecided) for column in names.encoding.columns)
 
 
-def _kind(column: EncodedColumn) -> str:
+def _kind(column: EncodedColumn, undecided: Undecided) -> str:
     if isinstance(column, CategoryColumn):
         return f"{column.name} (categories)"
-    kept = [f"{field} {value}" for field, value in _settings(column).items()]
+    kept = [f"{field} {value}" for field, value in _settings(column, undecided).items()]
     return f"{column.name} ({', '.join(kept) or 'number'})"
 
 
-def _settings(column: EncodedColumn) -> dict[str, object]:
+def _settings(column: EncodedColumn, undecided: Undecided) -> dict[str, object]:
     fields = ("fill", "indicator", "origin")
     found = {field: getattr(column, field, None) for field in fields}
-    return {field: value for field, value in found.items() if value not in (None, False)}
+    if column.name in undecided.means:
+        found |= {"fill": "mean", "indicator": undecided.indicators}
+    return {
+        field: value for field, value in found.items() if value is not None and value is not False
+    }
 
 
 def _weights(names: Names) -> tuple[str, ...]:
@@ -188,6 +209,6 @@ def _require_same(what: str, ours: tuple[str, ...], theirs: tuple[str, ...], sou
         more = f"; one has '{longer[min(len(ours), len(theirs))]}', the other lacks it"
     raise DataError(
         f"States of different {what} cannot be merged: {a} here, {b} there{more}. Make both with "
-        "the same --target, --features, --weights and --categorical.",
+        "the same --target, --features, --weights, --missing, and --categorical by name, not auto.",
         source=source,
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport.encoding import Undecided
 from linexport.errors import DataError
 from linexport.least_squares import ExactSums, OutOfRangeError, Summing, gathered
 from linexport.numerics import FLOAT64
@@ -77,7 +78,7 @@ class Summary:
             counts=first.counts + second.counts,
             ranges=ranges,
         )
-        return Summary(parts=parts, counted=counted)
+        return Summary(parts=parts, counted=_without_empty(counted))
 
     def minus(self, other: "Summary", source: str) -> "Summary":
         """Return what would be known without the other's parts.
@@ -106,7 +107,7 @@ class Summary:
             counts=first.counts - second.counts,
             ranges={name: ends for name, ends in first.ranges.items() if name in parts},
         )
-        return Summary(parts=parts, counted=_in(counted, counted.names.without(_empty(counted))))
+        return Summary(parts=parts, counted=_without_empty(counted))
 
     @property
     def rows_dropped(self) -> int:
@@ -117,11 +118,13 @@ class Summary:
 def summary_of(rows: Rows, ranks: Ranks) -> Summary:
     """Add up the rows of all ranks, as an open part.
 
+    Of a column of `Names.marks`, a part without a value has the range of no number.
+
     Raises:
         DataError: As a pass over them, but not if there are none; if a number is beyond the sums.
     """
-    names = Names.of(rows)
-    summing = Summing(names.num_columns)
+    names = Names.of(rows, getattr(rows, "undecided", Undecided()))
+    summing = Summing(names.num_columns, marks={k - 1: k for k in names.marks.values()})
     try:
         for features, targets, *weights in rows.batches():
             columns = np.hstack([features, targets]).astype(np.float64, copy=False)
@@ -138,8 +141,7 @@ def summary_of(rows: Rows, ranks: Ranks) -> Summary:
     counted = Counted(
         names=names, sums=sums, counts=counts, ranges={OPEN: _ranges(summing, rows, ranks)}
     )
-    counted = _in(counted, names.without(_empty(counted)))
-    return Summary(parts={OPEN: part}, counted=counted)
+    return Summary(parts={OPEN: part}, counted=_without_empty(counted))
 
 
 def _ranges(summing: Summing, rows: Rows, ranks: Ranks) -> Float64Array:
@@ -192,8 +194,10 @@ def _placed(counted: Counted, names: Names, places: NDArray[np.intp]) -> Counted
     return Counted(names=names, sums=sums, counts=counts, ranges=ranges)
 
 
-def _empty(counted: Counted) -> NDArray[np.bool_]:
-    return np.asarray(counted.counts[: len(counted.names.features)] == 0)
+def _without_empty(counted: Counted) -> Counted:
+    """Return the same without levels that no row has."""
+    empty = np.asarray(counted.counts[: len(counted.names.features)] == 0)
+    return _in(counted, counted.names.without(empty))
 
 
 def _joined(first: Part, second: Part) -> Part:

@@ -70,6 +70,37 @@ def test_the_fit_takes_the_settings_of_least_squares(run, states, tmp_path):
     assert list(fit["coefficients"]["rent"]["features"]) == ["area", "kind[flat]", "kind[house]"]
 
 
+def test_what_all_rows_decide_is_left_to_the_fit(run, tmp_path):
+    """Means and categories that nobody named are those of one process with all rows."""
+    whole = pl.DataFrame(
+        {
+            "age": [1.0, 4.0, None, 7.0, None, 2.0, 6.0, 6.0, 2.0, 8.0],
+            "kind": ["a", "b", "a", "c", "c", "b", "a", "c", "b", "b"],
+            "rent": [1.0, 3.0, 2.0, 9.0, 4.0, 7.0, 3.0, 5.0, 4.0, 1.0],
+        }
+    )
+    choices = ("--target", "rent", "--categorical", "auto", "--missing", "mean")
+    choices += ("--missing-indicator",)
+    states = []
+    for start, part in ((0, whole[:2]), (2, whole[2:3]), (3, whole[3:])):
+        part.write_csv(tmp_path / f"{start}.csv")
+        states.append(tmp_path / f"{start}.state")
+        outcome = run("state", tmp_path / f"{start}.csv", *choices, "-o", states[-1])
+        assert (outcome.status, outcome.errors) == (0, "")
+    outcome = run("fit", *states, "-o", tmp_path / "bundle", "--format", "onnx")
+    assert outcome.status == 0
+    assert "Taken as categories: 'kind' (3 levels, against 'b')" in outcome.output + outcome.errors
+    whole.write_csv(tmp_path / "whole.csv")
+    command = ("train-and-export", "--data", tmp_path / "whole.csv", *choices, "--solver", "lstsq")
+    assert run(*command, "-o", tmp_path / "known", "--format", "onnx").status == 0
+    ours, known = (
+        linexport.read_bundle(tmp_path / name).manifest.encoding for name in ("bundle", "known")
+    )
+    assert ours == known
+    assert ours.features == ("age", "age[missing]", "kind[a]", "kind[c]")
+    assert ours.columns[0].fill == 4.5
+
+
 def test_state_says_what_it_wrote(run, lake, tmp_path):
     path = tmp_path / "a.state"
     command = ("state", lake / "part-1.parquet", lake / "part-2.parquet", *COLUMNS, "-o", path)
@@ -117,7 +148,7 @@ def test_misuse_and_what_is_no_state_are_one_line(run, lake, tmp_path):
         ("fit", tmp_path / "nowhere.state"): (3, "No such file"),
         ("state", table, "-o", path): (2, "Name the column to predict with --target"),
         ("state", table, "--target", "rnt", "-o", path): (3, "did you mean 'rent'?"),
-        ("state", table, *COLUMNS, "--missing", "mean", "-o", path): (2, "--missing zero"),
+        ("state", table, *COLUMNS, "--missing", "median", "-o", path): (2, "(--missing mean)"),
         ("state", table, *COLUMNS, "--reference", "kind=flat", "-o", path): (2, "linexport fit"),
         ("state", table, *COLUMNS, "--part", "4/3", "-o", path): (2, "no part '4/3'"),
     }

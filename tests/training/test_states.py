@@ -178,19 +178,6 @@ def test_states_of_other_columns_do_not_merge(table, change, message):
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"categorical": "auto"}, "name them"),
-        ({"missing": "median"}, "--missing zero"),
-        ({"missing": {"x": "mean"}}, "--missing zero"),
-    ],
-)
-def test_what_depends_on_all_rows_is_refused_of_a_part(settings, message):
-    with pytest.raises(ConfigError, match=message):
-        State(targets="y", **settings)
-
-
 @pytest.mark.parametrize("part", ["", "a\nb", "x" * 201, "0/3", "4/3"])
 def test_a_part_has_a_name_that_can_be_said(part):
     with pytest.raises(ConfigError):
