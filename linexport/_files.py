@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from linexport.errors import ArtifactError, LinexportError, ModelError
+from linexport.errors import ArtifactError, LinexportError, ModelError, shortened
 
 LARGEST_FILE = 2**31 - 1
 """Bytes; what protobuf, and so ONNX, allows a file."""
+_LONGEST = 250
+"""Characters of what a library says, which may repeat what a stranger wrote."""
 
 
 @contextmanager
@@ -38,7 +40,8 @@ def parsing(kind: type[ArtifactError] = ArtifactError) -> Iterator[None]:
 def first_line(error: Exception) -> str:
     """Return what a parser or an engine says of a file, without where in its sources it came up."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+:\d+ .*\) )?", "", line)
+    line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+:\d+ .*\) )?", "", line)
+    return shortened(line, _LONGEST)
 
 
 def read_artifact(path: Path, largest: int = LARGEST_FILE) -> bytes:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from linexport._files import parsing
+from linexport._files import first_line, parsing
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, BundleError
@@ -209,7 +209,7 @@ def decode_manifest(data: bytes) -> Manifest:
         if version <= FORMAT_VERSION:
             return msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise BundleError(f"manifest.json is not a bundle's manifest: {error}.") from error
+        raise BundleError(f"manifest.json is not a bundle's manifest: {first_line(error)}.") from error
     raise BundleError(
         f"manifest.json has format version {version}, newer than {FORMAT_VERSION}: "
         "upgrade linexport to open this bundle."

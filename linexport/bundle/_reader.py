@@ -17,7 +17,7 @@ import safetensors
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
-from linexport._files import LARGEST_FILE
+from linexport._files import LARGEST_FILE, first_line
 from linexport._shown import Shown
 from linexport.bundle._manifest import (
     CARD_FILE,
@@ -193,7 +193,7 @@ def decode_arrays(
     try:
         tensors = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
-        raise ArtifactError(f"{_DAMAGED} {error}.") from error
+        raise ArtifactError(f"{_DAMAGED} {first_line(error)}.") from error
     dtypes = _DTYPES | _NARROW_DTYPES if narrow else _DTYPES
     arrays: dict[str, FloatArray] = {}
     for name, tensor in tensors:

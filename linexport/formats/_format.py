@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 
-from linexport._files import read_artifact
+from linexport._files import first_line, read_artifact
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, UnavailableError
@@ -260,7 +260,7 @@ def _decoded(text: str | None, kind: type[T]) -> T | None:
     try:
         return None if text is None else msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise ArtifactError(f"The file's names of columns are damaged: {error}.") from error
+        raise ArtifactError(f"The file's names of columns are damaged: {first_line(error)}.") from error
 
 
 def _known(columns: Iterable[Column]) -> list[dict[str, str | float]]:

@@ -94,7 +94,11 @@ class Summing:
             self._add(rows)
 
     def sums(self) -> ExactSums:
-        """Return the sums of all rows so far."""
+        """Return the sums of all rows so far.
+
+        Raises:
+            OutOfRangeError: As `add`.
+        """
         self._close()
         self._add_aside()
         return self._sums.reduced()
@@ -122,7 +126,8 @@ class Summing:
 
     def _add(self, rows: Float64Array) -> None:
         for _ in range(2):
-            if self._window is None:
+            if self._window is None:  # or else what is too small does not fit it
+                _require_between(rows[: self._order - 1], _LARGEST_EXPONENT, 0)
                 self._window = _Window(*_factors(rows, self._order), _ASIDE)
             aside = self._window.add(*_factors(rows, self._order))
             if aside is not None:

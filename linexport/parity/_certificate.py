@@ -8,6 +8,7 @@ import msgspec
 
 from linexport._settings import setting, settings
 from linexport._shown import Shown
+from linexport._files import first_line
 from linexport.errors import ArtifactError, BundleError, ParityError
 from linexport.fit import Fitness
 
@@ -258,4 +259,4 @@ def decode_certificate(data: bytes) -> Certificate:
     try:
         return msgspec.json.decode(data, type=Certificate)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise BundleError(f"parity.json is not a certificate: {error}.") from error
+        raise BundleError(f"parity.json is not a certificate: {first_line(error)}.") from error

@@ -3,13 +3,16 @@
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from linexport.columns import listed, option
 from linexport.encoding import MISSING
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
-_MOST_SAID = 12
+_SAID, _REMEDIES = 180, 260
+"""Characters of what columns are, and of what to do, from which on the rest is left for later: a
+message is read, and what it says to paste is seen whole."""
 _LONGEST = 20
 _DATE = re.compile(r"(\d{4})[-/](\d{2})[-/](\d{2})")
 
@@ -59,8 +62,8 @@ def unusable(
         len(found) == 1 and found[0].kind in ("number", "boolean") and not found[0].readings
     ):
         return None
-    said = [f"'{column.name}' {_what(column)}" for column in found[:_MOST_SAID]]
-    more = f"; and {len(found) - _MOST_SAID} more" if len(found) > _MOST_SAID else ""
+    said = _first([f"'{column.name}' {_what(column)}" for column in found], _SAID)
+    more = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
     lacking = [
         column.name
         for column in found_in.columns
@@ -73,18 +76,22 @@ def unusable(
         for column in found_in.columns
         if column.name in wanted
     )
-    remedies = ", and ".join(
-        [
-            *_remedies(found, found_in.readings, targets, has_missing=has_missing),
-            *_filled(lacking, levels),
-        ]
-    )
+    remedies = [
+        *_remedies(found, found_in.readings, targets, has_missing=has_missing),
+        *_filled(lacking, levels),
+    ]
     how = f"linexport describe {shlex.quote(found_in.source)}"
     return DataError(
-        f"{'; '.join(said)}{more}: {remedies}; "
+        f"{'; '.join(said)}{more}: {', and '.join(_first(remedies, _REMEDIES))}; "
         f"{how if is_file else 'linexport.describe(table)'} shows what each column holds.",
         source=found_in.source,
     )
+
+
+def _first(parts: Sequence[str], most: int) -> Sequence[str]:
+    """Return as many as have no more characters together; one at least."""
+    lengths = accumulate(map(len, parts))
+    return parts[: max(1, sum(length <= most for length in lengths))]
 
 
 def _is_but_one_value(column: ColumnLook) -> bool:

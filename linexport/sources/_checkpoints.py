@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from linexport.columns import listed
-from linexport.errors import ArtifactError
+from linexport.errors import ArtifactError, shortened
 from linexport.sources._reading import EXPORTED
 from linexport.sources._registry import STATE_DICTS
 
@@ -69,7 +69,7 @@ def _loaded(data: bytes) -> Any:
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # its unpickler fails in any way, on any bytes
         called = re.search(r"GLOBAL ([\w.]+)", str(error))
-    holding = f" (it names {called[1]})" if called else ""
+    holding = f" (it names {shortened(called[1])})" if called else ""
     # Not `from error`: its words advise to switch weights_only off, which runs what the file holds.
     raise ArtifactError(
         f"this is not a file of tensors and plain values alone{holding}, so loading it might run "

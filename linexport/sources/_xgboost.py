@@ -12,6 +12,7 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.columns import Column, default_columns
+from linexport._files import first_line
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.numerics import Mixed, Values, input_columns, linear_model
@@ -122,7 +123,8 @@ def _booster(document: Any) -> _Booster:
         if isinstance(error, ModelError):
             raise
         raise ModelError(
-            f"This is not JSON as XGBoost's save_model writes it ({type(error).__name__}: {error})."
+            f"This is not JSON as XGBoost's save_model writes it ({type(error).__name__}: "
+            f"{first_line(error)})."
         ) from error
     if base.size not in (1, weights.shape[1]) or len(names) not in (0, num_features):
         raise ModelError("XGBoost's model has names or base scores that do not fit its weights.")

@@ -8,7 +8,7 @@ import msgspec
 
 from linexport.columns import require_known
 from linexport.encoding import Encoding
-from linexport.errors import DataError
+from linexport.errors import DataError, shortened
 
 if TYPE_CHECKING:
     from linexport._arrays import Float64Array, FloatArray, FloatDType
@@ -344,4 +344,4 @@ def unreadable(error: BaseException, source: str, column: str | None = None) -> 
     reason = next(iter(text.splitlines()), "").strip().rstrip(".") or type(error).__name__
     if type(error).__name__ == "DuplicateError":  # of polars, which may not be loaded
         return DataError(f"Two columns have one name: {reason}; rename one.", source=source)
-    return DataError(f"It cannot be read: {reason}.", source=source, column=column)
+    return DataError(f"It cannot be read: {shortened(reason, 250)}.", source=source, column=column)

@@ -129,11 +129,12 @@ def summary_of(rows: Rows, ranks: Ranks) -> Summary:
         for features, targets, *weights in rows.batches():
             columns = np.hstack([features, targets]).astype(np.float64, copy=False)
             summing.add(columns, weights[0].astype(np.float64) if weights else None)
+        own = summing.sums()  # where rows that were put aside are looked at
     except OutOfRangeError as error:
         raise _out_of_range(error, names, rows.source) from error
     except NoRowsError:
         return Summary(parts={OPEN: Part(digest="", rows_dropped=rows.rows_dropped)})
-    sums = gathered(summing.sums(), ranks)
+    sums = gathered(own, ranks)
     part = Part(digest="", rows=sums.num_rows, rows_dropped=rows.rows_dropped)
     if not sums.num_rows:
         return Summary(parts={OPEN: part})

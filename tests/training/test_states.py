@@ -226,6 +226,10 @@ def test_arrays_and_datasets_have_states_too():
 def test_numbers_beyond_exact_sums_are_said(table):
     with pytest.raises(DataError, match="column 'area': 1e\\+120 is too far from 1"):
         empty().update(table.with_columns(area=pl.lit(1e120)))
+    few = np.arange(len(table)) < 9  # rows that are put aside, and looked at in the end
+    for area in (np.full(len(table), 1e-300), np.where(few, 1e-300, 1), np.where(few, 1, 1e-300)):
+        with pytest.raises(DataError, match="column 'area': 1e-300 is too far from 1"):
+            empty().update(table.with_columns(area=pl.lit(area)))
     with pytest.raises(DataError, match="column 'times': 1e\\+60"):
         State(targets="rent", weights="times", exclude="kind").update(
             table.with_columns(times=pl.lit(1e60))
