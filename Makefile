@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test runtimes check format docs bench clean
+.PHONY: help setup demo test runtimes check format docs bench fuzz clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -44,6 +44,11 @@ docs: setup  ## the documentation as a site, in build/docs; fails on a dead link
 bench: setup  ## every benchmark, each failing when its target is missed; ROUNDS=1 for the short form; serving needs wrk
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	status=0; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || status=1; done; exit $$status
+
+SECONDS := 60
+fuzz: setup  ## coverage-guided fuzzing of every reader for SECONDS=60 each; a fault's input is kept in build/fuzz
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	PYTHONPATH=tests $(BIN)/python -m hostile.fuzz --seconds $(SECONDS)
 
 clean:  ## remove what setup and the tools made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -209,7 +209,8 @@ def decode_manifest(data: bytes) -> Manifest:
         if version <= FORMAT_VERSION:
             return msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise BundleError(f"manifest.json is not a bundle's manifest: {first_line(error)}.") from error
+        told = first_line(error)
+        raise BundleError(f"manifest.json is not a bundle's manifest: {told}.") from error
     raise BundleError(
         f"manifest.json has format version {version}, newer than {FORMAT_VERSION}: "
         "upgrade linexport to open this bundle."

@@ -260,7 +260,8 @@ def _decoded(text: str | None, kind: type[T]) -> T | None:
     try:
         return None if text is None else msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise ArtifactError(f"The file's names of columns are damaged: {first_line(error)}.") from error
+        told = first_line(error)
+        raise ArtifactError(f"The file's names of columns are damaged: {told}.") from error
 
 
 def _known(columns: Iterable[Column]) -> list[dict[str, str | float]]:

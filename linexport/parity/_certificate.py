@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from linexport._files import first_line
 from linexport._settings import setting, settings
 from linexport._shown import Shown
-from linexport._files import first_line
 from linexport.errors import ArtifactError, BundleError, ParityError
 from linexport.fit import Fitness
 

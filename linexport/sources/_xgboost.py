@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from linexport._arrays import Float64Array
-from linexport.columns import Column, default_columns
 from linexport._files import first_line
+from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.numerics import Mixed, Values, input_columns, linear_model
