@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test runtimes check format docs bench fuzz clean
+.PHONY: help setup demo test runtimes check format docs bench fuzz versions audit release clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -49,6 +49,15 @@ SECONDS := 60
 fuzz: setup  ## coverage-guided fuzzing of every reader for SECONDS=60 each; a fault's input is kept in build/fuzz
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	PYTHONPATH=tests $(BIN)/python -m hostile.fuzz --seconds $(SECONDS)
+
+versions: setup  ## the lowest and the newest dependencies allowed, each in its own environment; needs the network and 10 GB
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/versions.py
+
+audit: setup  ## known vulnerabilities of the versions in constraints.txt; asks the package index
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
+release: setup  ## sdist, wheel and bill of materials in dist/, if two builds are the same bytes; needs the network
+	$(BIN)/python tools/release.py
 
 clean:  ## remove what setup and the tools made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

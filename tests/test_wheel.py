@@ -1,35 +1,101 @@
-"""The wheel, as it is built and installed for whoever has no clone."""
+"""What is released, as it is built and installed for whoever has no clone."""
 
+import json
+import re
 import subprocess
 import sys
 import zipfile
-from email import message_from_bytes
+from collections.abc import Iterable
+from email.message import Message
+from email.parser import BytesParser
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import release
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from readme_examples import BLOCK, README
 
 ROOT = Path(__file__).parent.parent
 
 
-def run(*command: object, **options) -> str:
-    return subprocess.run(
-        list(map(str, command)), check=True, capture_output=True, text=True, **options
-    ).stdout
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("built")
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    built = tmp_path_factory.mktemp("built")
-    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", built, ROOT)
-    (found,) = built.glob("*.whl")
+def builds(scratch):
+    return release.builds(scratch)
+
+
+@pytest.fixture(scope="module")
+def wheel(scratch, builds) -> Path:
+    (found,) = (scratch / "first").glob("*.whl")
     return found
 
 
-def test_it_holds_the_package_with_its_types_and_nothing_else(wheel):
+@pytest.fixture(scope="module")
+def about(wheel) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return BytesParser().parsebytes(archive.read(name))
+
+
+def needed(texts: Iterable[str], extras: Iterable[str] = ()) -> set[str]:
+    """Names of what these requirements bring, and what that brings."""
+    found, waiting = set(), [(texts, extras)]
+    while waiting:
+        texts, extras = waiting.pop()
+        for requirement in map(Requirement, texts):
+            marker = requirement.marker
+            asked = not marker or any(marker.evaluate({"extra": each}) for each in ("", *extras))
+            key = canonicalize_name(requirement.name), frozenset(requirement.extras)
+            if asked and key not in found:
+                found.add(key)
+                waiting.append((metadata.requires(key[0]) or (), requirement.extras))
+    return {name for name, _ in found}
+
+
+@pytest.fixture(scope="module")
+def install(wheel, about, tmp_path_factory):
+    """Install the wheel beside links to what it says that it needs, and nothing else."""
+
+    def installed(*extras: str) -> Path:
+        environment = tmp_path_factory.mktemp("venv")
+        python = environment / "bin" / "python"
+        release.run(sys.executable, "-m", "venv", "--without-pip", environment)
+        release.run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet",
+                    "--no-deps", "--no-index", wheel)  # fmt: skip
+        (packages,) = environment.glob("lib/python*/site-packages")
+        for name in needed(about.get_all("Requires-Dist"), extras):
+            owner = metadata.distribution(name)
+            for top in {file.parts[0] for file in owner.files} - {"..", "__pycache__"}:
+                if not (packages / top).exists():
+                    (packages / top).symlink_to(owner.locate_file(top))
+        return environment
+
+    return installed
+
+
+@pytest.fixture(scope="module")
+def plain(install):
+    return install()
+
+
+def run(environment: Path, *command: str) -> str:
+    clean = {"PATH": f"{environment}/bin:/usr/bin:/bin", "HOME": str(environment)}
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, cwd=environment, env=clean
+    ).stdout
+
+
+def test_it_holds_the_package_with_its_types_and_nothing_else(wheel, about):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        (about,) = (name for name in names if name.endswith(".dist-info/METADATA"))
-        metadata = message_from_bytes(archive.read(about))
     sources = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "linexport").rglob("*")
@@ -37,30 +103,43 @@ def test_it_holds_the_package_with_its_types_and_nothing_else(wheel):
     }
     assert {name for name in names if ".dist-info/" not in name} == sources
     assert "linexport/py.typed" in names
-    assert "Typing :: Typed" in metadata.get_all("Classifier")
-    assert "Programming Language :: Python :: 3.11" in metadata.get_all("Classifier")
-    labels = {each.partition(",")[0] for each in metadata.get_all("Project-URL")}
+    assert "Typing :: Typed" in about.get_all("Classifier")
+    assert "Programming Language :: Python :: 3.11" in about.get_all("Classifier")
+    labels = {each.partition(",")[0] for each in about.get_all("Project-URL")}
     assert labels == {"Changelog", "Documentation", "Issues", "Source"}
-    assert {"report", "serve", "sklearn"} <= set(metadata.get_all("Provides-Extra"))
+    assert {"report", "serve", "sklearn"} <= set(about.get_all("Provides-Extra"))
 
 
-def test_it_works_in_an_environment_of_its_own(wheel, tmp_path):
-    """Its dependencies are those of the tests; linexport itself is the wheel's."""
-    environment = tmp_path / "venv"
-    run(sys.executable, "-m", "venv", "--without-pip", environment)
-    python = environment / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
-        "--no-index", wheel)  # fmt: skip
-    theirs = [path for path in sys.path if path.endswith("site-packages")]
-    (found,) = environment.glob("lib/python*/site-packages")
-    (found / "dependencies.pth").write_text("\n".join(theirs))
-    clean = {"PATH": f"{environment}/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
-    where = run(python, "-c", "import linexport; print(linexport.__file__)", cwd="/", env=clean)
-    assert Path(where.strip()).is_relative_to(environment)
-    (tmp_path / "t.csv").write_text("x,y\n1,2\n2,4.5\n3,6\n4,8.5\n")
-    said = run(
-        environment / "bin" / "linexport", "train-and-export", "--data", "t.csv",
-        "--target", "y", "--format", "onnx", "-o", "b", cwd=tmp_path, env=clean,
-    )  # fmt: skip
+def test_the_sdist_builds_the_same_bytes_elsewhere(builds):
+    first, second = builds
+    assert [name.partition("-0.1.0")[2] for name in first] == ["-py3-none-any.whl", ".tar.gz"]
+    assert first == second
+
+
+def test_it_works_in_an_environment_of_its_own(plain):
+    where = run(plain, "python", "-c", "import linexport; print(linexport.__file__)")
+    assert Path(where.strip()).is_relative_to(plain)
+    (plain / "t.csv").write_text("x,y\n1,2\n2,4.5\n3,6\n4,8.5\n")
+    fit = ("--data", "t.csv", "--target", "y", "-o", "b")
+    said = run(plain, "linexport", "train-and-export", *fit)
     assert "proven: " in said
     assert "Bundle: b" in said
+
+
+def test_the_readmes_scikit_learn_example_runs_with_what_it_says_to_install(install):
+    text = README.read_text()
+    (extras,) = re.findall(r"pip install '\.\[([\w,]+)\]'", text)
+    (example,) = (body for _, body in BLOCK.findall(text) if "from sklearn" in body)
+    environment = install(*extras.split(","))
+    assert "proven" in run(environment, "python", "-c", example)
+    run(environment, "linexport", "report", "models/huber", "-o", "report.html")
+
+
+def test_the_bill_of_materials_holds_to_its_schema_and_names_no_place(plain, about):
+    text = release.bill_of_materials(plain / "bin" / "python")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    materials = json.loads(text)
+    assert materials["metadata"]["component"]["name"] == "linexport"
+    listed = {canonicalize_name(each["name"]) for each in materials["components"]}
+    assert listed == needed(about.get_all("Requires-Dist"))
+    assert not re.search(rf"file:|{plain}|{ROOT}", text)

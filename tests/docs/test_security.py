@@ -28,3 +28,11 @@ def test_every_promise_names_a_test():
     promises = table.splitlines()[2:]
     assert promises
     assert [line for line in promises if not TEST.search(line)] == []
+
+
+def test_the_floors_are_those_of_the_package():
+    floors = re.findall(r"^\| `([\w.]+)>=([\d.]+)` \|", TEXT, re.MULTILINE)
+    assert len(floors) > 3
+    project = (ROOT / "pyproject.toml").read_text()
+    declared = re.findall(r'"([\w.]+)(?:\[[\w,]+\])?>=([\d.]+)', project)
+    assert [floor for floor in floors if floor not in declared] == []

@@ -13,7 +13,7 @@ from linexport.errors import ConfigError
 from linexport.formats._pytorch import to_module
 from linexport.formats.onnx import Onnx
 
-NEWEST_OPSET = onnx.defs.onnx_opset_version()
+NEWEST_OPSET = max(each for domain, each in helper.OP_SET_ID_VERSION_MAP if domain == "ai.onnx")
 RUNTIME_OPSETS = range(9, 24)
 """What onnxruntime has long accepted; newer ones it may refuse."""
 

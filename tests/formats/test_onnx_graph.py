@@ -337,6 +337,7 @@ REFUSED = {
         "no real numbers",
     ),
     "complex numbers": (graph_of(gemm(), initializers={"w": W * 1j, "b": B}), "no real numbers"),
+    "text": (graph_of(gemm(), initializers={"w": W.astype(str), "b": B}), "no real numbers"),
     "dimensions beyond the data": (
         changed(lambda p: p.graph.initializer[0].dims.__setitem__(0, 2**40)),
         "'weight' is damaged",
@@ -361,6 +362,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("default")  # what is only warned of is not refused
 @pytest.mark.parametrize("case", REFUSED)
 def test_files_that_are_damaged_or_hold_more_than_a_linear_model_are_refused(case):
     proto, reason = REFUSED[case]

@@ -305,7 +305,9 @@ def _check_tensor(tensor: TensorProto) -> None:
             "torch.onnx.export(..., external_data=False) or onnx.save(onnx.load(path), path)."
         )
     try:
-        array = numpy_helper.to_array(tensor).astype(np.float64)
+        array = numpy_helper.to_array(tensor)
+        # NumPy would make numbers of text, and of complex numbers their real parts.
+        array = array.astype(np.float64, casting="no" if array.dtype.kind in "cOSU" else "unsafe")
     except Exception as error:  # NumPy, protobuf and onnx each fail their own way
         raise ArtifactError(
             f"The ONNX file's tensor '{tensor.name}' is damaged or holds no real numbers."
