@@ -1,6 +1,7 @@
 """The documentation as a site: `make docs` writes it into build/docs, and fails on a dead link."""
 
 from linexport import __version__
+from linexport._documented import FieldsShown
 
 project = "linexport"
 author = "the linexport authors"
@@ -28,3 +29,14 @@ autodoc_member_order = "bysource"
 suppress_warnings = [
     "ref.python",  # a name that two public classes share, such as `read`
 ]
+
+
+def setup(app):  # called by Sphinx
+    """Leave fields out of a class's text: autodoc reads what stands beside them itself."""
+    app.connect("autodoc-process-docstring", _without_fields, priority=1)  # before napoleon
+
+
+def _without_fields(_app, what, _name, obj, _options, lines):
+    shown = isinstance(vars(obj).get("__doc__"), FieldsShown) if what == "class" else False
+    if shown and "Attributes:" in lines:  # not where autodoc has taken the text as it is written
+        del lines[lines.index("Attributes:") :]

@@ -13,6 +13,7 @@ from .encoding import (
     DateColumn as DateColumn,
     Encoding as Encoding,
     NumberColumn as NumberColumn,
+    Undecided as Undecided,
 )
 from .errors import (
     ArtifactError as ArtifactError,

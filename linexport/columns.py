@@ -1,8 +1,10 @@
 """What a model calls its inputs and outputs. Without NumPy, so that names can be read early."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from linexport._asked import asked
+from linexport._documented import documented
 from linexport.errors import DataError, ModelError
 
 __all__ = [
@@ -11,7 +13,6 @@ __all__ = [
     "is_number",
     "listed",
     "named_columns",
-    "option",
     "require_known",
     "require_unique",
     "split_names",
@@ -20,6 +21,7 @@ __all__ = [
 _MOST_LISTED = 12
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
     """One feature or target: its name and what the training data showed of it."""
@@ -97,7 +99,7 @@ def named_columns(names: Sequence[str], source: str) -> tuple[Column, ...]:
         if not name:
             raise DataError(
                 "A column has no name, as where lines end in a delimiter; name it, or choose "
-                "others with --features.",
+                f"others with {asked(features=...)}.",
                 source=source,
             )
         if not name.isprintable():
@@ -113,16 +115,6 @@ def split_names(values: str | Sequence[str], names: Sequence[str]) -> list[str]:
     return [name for value in values for name in ([value] if value in names else value.split(","))]
 
 
-def option(flag: str, names: Iterable[str]) -> str:
-    """Return an option that names columns as `split_names` takes them, to paste into a shell."""
-    import shlex  # only for whoever is told to
-
-    names = list(names)
-    plain = [name for name in names if "," not in name]
-    parts = [*([",".join(plain)] if plain else []), *(name for name in names if "," in name)]
-    return " ".join(f"{flag} {shlex.quote(part)}" for part in parts)
-
-
 def _suggestion(name: str, names: Sequence[str]) -> str:
     from difflib import get_close_matches  # only for whoever has mistyped a name
 
@@ -132,7 +124,7 @@ def _suggestion(name: str, names: Sequence[str]) -> str:
     if all(is_number(other) for other in names):
         return (
             f"the columns must be named, in CSV by the first line, but are called {shown}; if that "
-            "is a row, read it with --no-header: column_1, column_2, ..."
+            f"is a row, read it with {asked(header=False)}: column_1, column_2, ..."
         )
     by_simple_form = {other.strip().casefold(): other for other in names}
     matches = get_close_matches(name.strip().casefold(), by_simple_form, n=3)

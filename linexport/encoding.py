@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from linexport._documented import documented
 from linexport.errors import ModelError
 
 __all__ = [
@@ -49,6 +50,7 @@ MISSING = (
 _INDICATOR = "missing"
 
 
+@documented
 class NumberColumn(msgspec.Struct, frozen=True, kw_only=True, tag="number", tag_field="kind"):
     """A column of numbers: one feature of its name."""
 
@@ -70,6 +72,7 @@ class NumberColumn(msgspec.Struct, frozen=True, kw_only=True, tag="number", tag_
         return (self.name, *([f"{self.name}[{_INDICATOR}]"] if self.indicator else []))
 
 
+@documented
 class CategoryColumn(msgspec.Struct, frozen=True, kw_only=True, tag="category", tag_field="kind"):
     """A column of levels: a feature `name[level]`, 0 or 1, for each but the reference."""
 
@@ -149,6 +152,7 @@ def codes_of(column: CategoryColumn) -> Codes:
     return Codes(known, missing, refused if column.unknown == "error" else zero)
 
 
+@documented
 class DateColumn(msgspec.Struct, frozen=True, kw_only=True, tag="date", tag_field="kind"):
     """A column of dates or times: one feature of its name, in days."""
 
@@ -173,6 +177,7 @@ class DateColumn(msgspec.Struct, frozen=True, kw_only=True, tag="date", tag_fiel
 EncodedColumn: TypeAlias = NumberColumn | CategoryColumn | DateColumn
 
 
+@documented
 class Encoding(msgspec.Struct, frozen=True, kw_only=True):
     """The columns of a table, in an order, and what each becomes."""
 
@@ -200,6 +205,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(column.name for column in self.columns for _ in column.features)
 
 
+@documented
 class Undecided(msgspec.Struct, frozen=True, kw_only=True):
     """What of a part's encoding all rows decide together."""
 

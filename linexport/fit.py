@@ -1,7 +1,7 @@
 """What a solver returns, and what is written of it.
 
-The record's parts are msgspec's structs: to define a dozen dataclasses takes as long as loading a
-fifth of onnxruntime, and whoever predicts from a bundle reads its manifest.
+The record's parts are msgspec's structs: a dozen dataclasses take as long to define as a fifth of
+onnxruntime takes to load, and whoever predicts from a bundle reads its manifest.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from linexport._documented import documented
 from linexport._shown import Result
 
 if TYPE_CHECKING:
@@ -48,18 +49,24 @@ RECORDED_LOSSES = 100
 _SHOWN_FEATURES = 5
 
 WeightsKind: TypeAlias = Literal["precision", "frequency"]
-"""What the weights of rows are: one over the variance of each row's error, up to a common factor;
-or how often each row occurred, which is a whole number."""
+"""One over the variance of a row's error, up to a common factor; or how often the row occurred."""
 
 
-class Weighting(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True):
+    """Part of what is written of a fit."""
+
+    def __init_subclass__(cls) -> None:
+        documented(cls)
+
+
+class Weighting(Record, frozen=True, kw_only=True):
     """Which column weights the rows, and what it says of them."""
 
     column: str
     kind: WeightsKind
 
 
-class Coefficients(msgspec.Struct, frozen=True, kw_only=True):
+class Coefficients(Record, frozen=True, kw_only=True):
     """One target's fit in raw feature units, float64."""
 
     intercept: float
@@ -68,7 +75,7 @@ class Coefficients(msgspec.Struct, frozen=True, kw_only=True):
     """Target units per feature unit, by feature name."""
 
 
-class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+class Metrics(Record, frozen=True, kw_only=True):
     """How far predictions of the float64 fit are from one target's values.
 
     Means are over the rows of the part; where rows have weights, sums of weights times values, over
@@ -88,7 +95,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     SST is 0."""
 
 
-class OptimumDistance(msgspec.Struct, frozen=True, kw_only=True):
+class OptimumDistance(Record, frozen=True, kw_only=True):
     """How far one target's fit is from the least-squares optimum on the training rows."""
 
     loss: float
@@ -102,7 +109,7 @@ class OptimumDistance(msgspec.Struct, frozen=True, kw_only=True):
     a bound, target units."""
 
 
-class CoefficientStatistics(msgspec.Struct, frozen=True, kw_only=True):
+class CoefficientStatistics(Record, frozen=True, kw_only=True):
     """One coefficient in raw units. None where it is not defined."""
 
     estimate: float
@@ -120,7 +127,7 @@ class CoefficientStatistics(msgspec.Struct, frozen=True, kw_only=True):
     intercept."""
 
 
-class TargetStatistics(msgspec.Struct, frozen=True, kw_only=True):
+class TargetStatistics(Record, frozen=True, kw_only=True):
     """The fit of one target. None where it is not defined."""
 
     intercept: CoefficientStatistics | None
@@ -146,7 +153,7 @@ class TargetStatistics(msgspec.Struct, frozen=True, kw_only=True):
     bic: float | None
 
 
-class Leverage(msgspec.Struct, frozen=True, kw_only=True):
+class Leverage(Record, frozen=True, kw_only=True):
     """What the variance of predictions is over s**2: `at_mean` + v'v, with v = F'(x - mean)."""
 
     mean: tuple[float, ...]
@@ -157,7 +164,7 @@ class Leverage(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of F, lower triangular, up to the diagonal; one over feature units."""
 
 
-class FitStatistics(msgspec.Struct, frozen=True, kw_only=True):
+class FitStatistics(Record, frozen=True, kw_only=True):
     """The fit of all targets."""
 
     rows: int
@@ -184,7 +191,7 @@ _PARTS: dict[LimitOf, str] = {
 }
 
 
-class Fitness(msgspec.Struct, frozen=True, kw_only=True):
+class Fitness(Record, frozen=True, kw_only=True):
     """Whether an artifact's rounding is small beside what the model explains, of one target.
 
     docs/bounds.md, "Small enough", derives the rule.
@@ -213,7 +220,7 @@ class Fitness(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class FitRecord(msgspec.Struct, frozen=True, kw_only=True):
+class FitRecord(Record, frozen=True, kw_only=True):
     """How the model came about."""
 
     solver: str
@@ -238,6 +245,7 @@ class FitRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What least squares knows of the uncertainty; None for other solvers."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Gradients:
     """Of a minibatch's mean squared error, where its step was taken from, in the columns' units."""
@@ -254,6 +262,7 @@ class Gradients:
     """In it."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Fit(Result):
     """A fit, how it came about and how good it is; all of it in the columns' own units."""
@@ -289,13 +298,12 @@ class Fit(Result):
         return loss_unit(self.model.targets)
 
     def __repr__(self) -> str:
-        record = self.record
-        lines = [f"Fit by {record.solver} on {record.rows} rows"]
+        lines = [f"Fit by {self.record.solver} on {self.record.rows} rows"]
         lines += [f"  {name} = {_formula(found)}" for name, found in self.coefficients.items()]
         return "\n".join(lines)
 
 
-class EpochEnd(msgspec.Struct, frozen=True, kw_only=True):
+class EpochEnd(Record, frozen=True, kw_only=True):
     """One pass over the training rows is done."""
 
     epoch: int
@@ -315,17 +323,16 @@ OnEpoch: TypeAlias = Callable[[EpochEnd], None]
 
 def loss_unit(targets: "Iterable[Column]") -> str:
     """Name the unit of a mean squared error."""
-    units = {column.unit for column in targets}
-    return f"{(units.pop() if len(units) == 1 else '') or 'target units'} squared"
+    unit, *others = {column.unit for column in targets}
+    return f"{(not others and unit) or 'target units'} squared"
 
 
 def _formula(found: Coefficients) -> str:
     """Write one target's coefficients as a sum, short of the many."""
     features = list(found.features.items())
     terms = [f"{value:+.6g} {name}" for name, value in features[:_SHOWN_FEATURES]]
-    left = len(features) - len(terms)
-    more = [f"+ {left} more"] if left else []
-    return " ".join([f"{found.intercept:.6g}", *terms, *more])
+    terms += [f"+ {left} more"] if (left := len(features) - len(terms)) else []
+    return " ".join([f"{found.intercept:.6g}", *terms])
 
 
 def coefficients_by_target(

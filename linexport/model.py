@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
+from linexport._documented import documented
 from linexport._shown import Shown
 from linexport.columns import Column, default_columns
 from linexport.errors import ModelError
@@ -15,6 +16,7 @@ from linexport.errors import ModelError
 __all__ = ["LinearModel"]
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class LinearModel(Shown):
     """K linear functions of D features, in one of two forms.

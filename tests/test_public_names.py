@@ -4,6 +4,7 @@ import ast
 import inspect
 import pydoc
 import sys
+from dataclasses import fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -87,6 +88,14 @@ def test_every_public_name_says_what_it_is(value):
     for each in annotated(value):
         assert inspect.getdoc(each), f"{each.__qualname__} has no docstring"
         assert not each.__doc__.startswith(f"{each.__name__}("), "dataclasses write these"
+
+
+@pytest.mark.parametrize("value", CLASSES, ids=lambda value: value.__name__)
+def test_help_of_a_class_shows_its_fields(value):
+    shown = pydoc.plain(pydoc.render_doc(value))
+    names = [field.name for field in fields(value)] if is_dataclass(value) else ()
+    for name in getattr(value, "__struct_fields__", names):
+        assert name.startswith("_") or f"      {name}: " in shown
 
 
 def test_help_shows_every_public_name_with_its_summary():

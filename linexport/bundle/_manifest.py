@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from linexport._documented import documented
 from linexport._files import first_line, parsing
 from linexport.columns import Column
 from linexport.encoding import Encoding
@@ -44,6 +45,7 @@ def file_formats() -> dict[str, str]:
     return {known.file_name: known.name for known in FORMATS.values()} | _OWN_FILES
 
 
+@documented
 class ErrorBudget(msgspec.Struct, frozen=True, kw_only=True):
     """The largest errors of one target over the range of the training data, in target units."""
 
@@ -59,6 +61,7 @@ class ErrorBudget(msgspec.Struct, frozen=True, kw_only=True):
     """Their sum: a guarantee for every float64 input in the range."""
 
 
+@documented
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """What the bundle was made from: (weight + weight_low) (x - mean) + bias + bias_low."""
 
@@ -73,6 +76,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     bias_low: tuple[float, ...] | None = None
 
 
+@documented
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One file of the bundle."""
 
@@ -83,6 +87,7 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Lower-case hexadecimal."""
 
 
+@documented
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """manifest.json."""
 

@@ -17,6 +17,7 @@ import safetensors
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
+from linexport._documented import documented
 from linexport._files import LARGEST_FILE, first_line
 from linexport._shown import Shown
 from linexport.bundle._manifest import (
@@ -47,6 +48,7 @@ _DTYPES: dict[str, FloatDType] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")
 _NARROW_DTYPES: dict[str, FloatDType] = {"F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Bundle(Shown):
     """A bundle as it was at one instant, checked whole: sizes, digests, numbers and names."""

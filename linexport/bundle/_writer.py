@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from safetensors import numpy as safetensors_numpy
 
+from linexport._asked import asked
 from linexport._files import LARGEST_FILE
 from linexport.bundle._manifest import (
     LARGEST_MANIFEST,
@@ -232,7 +233,9 @@ def _is_occupied(path: Path, *, overwrite: bool) -> bool:
         return False
     _check_replaceable(path, names)
     if not overwrite:
-        raise BundleError(f"{path}: there is a bundle already; --overwrite replaces it.")
+        raise BundleError(
+            f"{path}: there is a bundle already; {asked(overwrite=True)} replaces it."
+        )
     return True
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from linexport._asked import asking_for_options
 from linexport.cli._failing import FAILED, echo_failure, failure_of
 from linexport.cli._options import write_opening, write_statuses
 from linexport.cli._terminal import discard_output, echo, has_colors
@@ -117,7 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     interrupts = _Interrupts()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = linexport.main(given, prog_name="linexport", standalone_mode=False)
+        with asking_for_options():
+            status = linexport.main(given, prog_name="linexport", standalone_mode=False)
     except SystemExit:  # click has completed what a shell asked for
         raise
     except BaseException as error:  # a panic of polars is no Exception

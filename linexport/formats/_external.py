@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from linexport._asked import asked
 from linexport._settings import setting, settings
 from linexport.errors import ArtifactError, ConfigError, UnavailableError, shortened
 from linexport.formats._format import Runtime
@@ -198,7 +199,7 @@ class External:
             except subprocess.TimeoutExpired:
                 raise ArtifactError(
                     f"takes more than {self.timeout:g} seconds; allow for more with "
-                    "--external-timeout (external_timeout=...)."
+                    f"{asked(external_timeout=...)}."
                 ) from None
             finally:
                 _stop(process)

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 
+<<<<<<< HEAD
 from linexport._files import first_line, read_artifact
+=======
+from linexport._documented import documented
+from linexport._files import read_artifact
+>>>>>>> e018cdb (Speak of arguments in Python and of options on the command line; show fields in help)
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, UnavailableError
@@ -75,6 +80,7 @@ class Runtime(Protocol):
         ...
 
 
+@documented
 class BoundRow(NamedTuple):
     """Memory for one row, bound to an engine once; for one thread, in the process that asked.
 
@@ -97,6 +103,7 @@ class Engine(Runtime, Protocol):
         ...
 
 
+@documented
 class Format(ABC):
     """One kind of artifact: how it is written, opened, trusted and shown.
 

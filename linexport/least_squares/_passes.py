@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
+from linexport._asked import asked
 from linexport.errors import DataError, TrainingError
 from linexport.least_squares._answer import Solved
 from linexport.least_squares._config import LeastSquaresConfig
@@ -237,8 +238,9 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
         few = too_few_rows(rows, factor.num_rows, config)
         if few and config.rank_deficient == "error":
             raise TrainingError(
-                f"{few} Use fewer with --exclude, or --solver lstsq with a ridge, as --l2 1, or "
-                "with --rank-deficient minimum-norm."
+                f"{few} Use fewer with {asked(exclude=...)}, or a ridge, as with "
+                f"{asked(solver='lstsq', l2=1)}, or "
+                f"{asked(solver='lstsq', rank_deficient='minimum-norm')}."
             )
         num_slices = plan.num_slices
         if factor.in_range():

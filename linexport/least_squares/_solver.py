@@ -6,12 +6,12 @@ derives the method, its error bounds and the rule by which it reads the rows aga
 """
 
 import math
-import shlex
 from dataclasses import replace
 
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport._asked import asked
 from linexport.columns import Column
 from linexport.errors import TrainingError
 from linexport.fit import Fit, FitRecord, Metrics, OptimumDistance, coefficients_by_target
@@ -92,8 +92,8 @@ def _fit(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> tuple[Solved, 
     fit = fit_rows(rows, config, ranks)
     if len(fit.dependent) and config.rank_deficient == "error":
         raise TrainingError(
-            f"{_dependence(fit, rows, config)} {_remedy(fit, rows)}, or use --solver lstsq "
-            "--rank-deficient minimum-norm."
+            f"{_dependence(fit, rows, config)} {_remedy(fit, rows)}, or use "
+            f"{asked(solver='lstsq', rank_deficient='minimum-norm')}."
         )
     if fit.answer is None:
         raise TrainingError(f"{rows.source}: no feature varies; there is nothing to fit.")
@@ -169,11 +169,10 @@ def _remedy(fit: Solved, rows: Rows) -> str:
         names = list(rows.encoding.feature_columns)
         for j in sorted(fit.dependent):
             if getattr(columns[names[j]], "reference", "") is None:
-                return "Compare levels with one of them, without --reference none, or add --l2 1"
+                return f"Compare levels with one of them, not with none, or add {asked(l2=1)}"
     names = list(dict.fromkeys(names[j] for j in sorted(fit.dependent)))
-    listed = names if any("," in name for name in names) else [",".join(names)]
     what = "what is constant" if _constant(fit) == sorted(fit.dependent) else "what others tell"
-    return f"Leave out {what} with {' '.join(f'--exclude {shlex.quote(n)}' for n in listed)}"
+    return f"Leave out {what} with {asked(exclude=names)}"
 
 
 def _constant(fit: Solved) -> list[int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from linexport._arrays import Float64Array, FloatArray
+from linexport._asked import asked
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import DataError
@@ -44,7 +45,7 @@ class SummedRows:
             DataError: Always.
         """
         raise DataError(
-            "It holds sums of rows, not rows: fit it by least squares, --solver lstsq.",
+            f"It holds sums of rows, not rows: fit it by least squares, {asked(solver='lstsq')}.",
             source=self.source,
         )
 

@@ -6,7 +6,12 @@ from typing import Literal
 
 import msgspec
 
+<<<<<<< HEAD
 from linexport._files import first_line
+=======
+from linexport._asked import asked
+from linexport._documented import documented
+>>>>>>> e018cdb (Speak of arguments in Python and of options on the command line; show fields in help)
 from linexport._settings import setting, settings
 from linexport._shown import Shown
 from linexport.errors import ArtifactError, BundleError, ParityError
@@ -47,6 +52,7 @@ Verdict = Literal["proven", "consistent", "too coarse", "not checked", "disagree
 """The worse the later; "not checked" speaks of what could not be asked, not of the model."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
     """One prediction beside the truth, in target units."""
@@ -64,6 +70,7 @@ class Comparison:
     """What rounding explains."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuntimeResult:
     """One runtime's answers."""
@@ -91,6 +98,7 @@ class RuntimeResult:
     """What is wrong, in kind."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatementResult:
     """What one file says of the model in words: names and their order, units, ranges, dtypes."""
@@ -107,6 +115,7 @@ Catch = Literal["structure", "behaviour", "names"]
 """The part of the check that notices a fault."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CanaryResult:
     """One known fault put into a copy of the artifact."""
@@ -122,6 +131,7 @@ class CanaryResult:
         return bool(self.caught_by) or self.skipped is not None
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Certificate(Shown):
     """parity.json."""
@@ -214,13 +224,13 @@ class Certificate(Shown):
 def _coarse_sentences(fitness: Mapping[str, Fitness], dtype: str) -> list[str]:
     """Say of each target that is not good enough by how much, and what to do."""
     remedy = (
-        "export it without --dtype and --accumulate, and one that is fine enough is taken"
+        "leave the dtype and the sum's to be chosen, and one that is fine enough is taken"
         if dtype == "float32"
         else "no dtype is fine enough: subtract a constant near the features' values from them"
     )
     return [
         f"{dtype} is too coarse, {each.described(target)}: {remedy}, or take it as it is with "
-        "--accept-coarse."
+        f"{asked(accept_coarse=True)}."
         for target, each in fitness.items()
         if not each.good_enough
     ]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from linexport import formats
+from linexport._asked import asked
 from linexport._settings import setting, settings
 from linexport.encoding import Encoding
 from linexport.errors import ConfigError
@@ -55,8 +56,8 @@ class ExportConfig(ProbeConfig):
     def __post_init__(self) -> None:
         if (self.dtype, self.accumulate) == ("float64", "float32"):
             raise ConfigError(
-                "A float64 model takes its sum in float64: use dtype float32 or leave accumulate "
-                "out (--dtype float32, or without --accumulate)."
+                f"A float64 model takes its sum in float64: use {asked(dtype='float32')}, or leave "
+                "accumulate out."
             )
         chosen_formats(self)
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from linexport import bundle, formats, reporting, sources, tables
+from linexport._asked import asked
+from linexport._documented import documented
 from linexport._shown import Result
 from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
 from linexport.columns import Column
@@ -34,6 +36,7 @@ __all__ = ["Exported", "export"]
 _MOST_RANGES = 5
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
 class Exported(Result):
     """A bundle and its proof."""
@@ -230,7 +233,7 @@ def _assumption(assumed: Mapping[str, tuple[float, float]]) -> str:
         ranges, them = "The range of {} is assumed, as it is", "it"
     return (
         f"{ranges.format(named)} not known. The error budget and the choice of a dtype rest on "
-        f"{them}: give {them} with --ranges TABLE (ranges=)."
+        f"{them}: give {them} with {asked(ranges=...)}, a table."
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from linexport import formats
+from linexport._asked import asked
 from linexport.bundle import Bundle
 from linexport.errors import ConfigError
 from linexport.formats import External, ExternalConfig, Format, Runtime
@@ -46,7 +47,7 @@ def _about(found: Bundle | Artifact) -> Format:
     kinds = sorted((each for each in kinds if not each.takes_columns), key=lambda k: not k.predicts)
     if not kinds:
         raise ConfigError(
-            f"{found.path}: --external is given features as numbers, and this takes a table's "
-            "columns; export the model with --format onnx too, and name that bundle."
+            f"{found.path}: external is given features as numbers, and this takes a table's "
+            f"columns; export the model with {asked(formats=['onnx'])} too, and name that bundle."
         )
     return kinds[0]

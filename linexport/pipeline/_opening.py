@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from linexport import bundle, formats, parity
+from linexport._asked import asked
+from linexport._documented import documented
 from linexport._files import naming, parsing
 from linexport._shown import Shown
 from linexport.columns import listed
@@ -71,7 +73,7 @@ def predicting_artifact(opened: "Bundle") -> "tuple[Format, bytes]":
             return known, opened.read(known.file_name)
     raise ArtifactError(
         f"{opened.path}: the bundle has no {' or '.join(known.file_name for known in usable)}, "
-        f"which predicting needs; export the model with --format {usable[0].name} too."
+        f"which predicting needs; export the model with {asked(formats=[usable[0].name])} too."
     )
 
 
@@ -83,6 +85,7 @@ def digest_of(artifact: bytes, encoding: "Encoding | None") -> str:
     return hashlib.sha256(artifact + said).hexdigest()
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class BundleInspection(Shown):
     """A bundle whose sizes, digests and numbers were checked."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from linexport._asked import asked
 from linexport.bundle import ErrorBudget
 from linexport.errors import ModelError
 from linexport.fit import Fitness, FitRecord
@@ -134,7 +135,7 @@ def advice(
     if centred_instead and not written.good_enough:
         other = to_write(origin, record, replace(config, form="centred"))
         if other.good_enough:
-            yield f"With --form centred {_named(other.model)} is good enough."
+            yield f"With {asked(form='centred')} {_named(other.model)} is good enough."
 
 
 def _written(
@@ -193,6 +194,6 @@ def _error_budgets(
         if not math.isfinite(budgets[target].total):
             raise ModelError(
                 f"Predictions of '{target}' may overflow {model.dtype} within the training range: "
-                "use --dtype float64, or other units."
+                f"use {asked(dtype='float64')}, or other units."
             )
     return budgets

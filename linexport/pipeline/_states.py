@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linexport import bundle, tables
+from linexport._asked import asked
 from linexport._files import naming, read_artifact
 from linexport.encoding import Unknown
 from linexport.errors import ConfigError, DataError
@@ -40,11 +41,16 @@ def add_up(
     """
     config = config or DataConfig()
     if not targets:
-        raise ConfigError("Name the column to predict with --target.")
+        raise ConfigError(f"Name the column to predict with {asked(targets=...)}.")
     if weights is None and config.weights_kind != "precision":
-        raise ConfigError("The weights' kind is given, but no weights: pass --weights too.")
+        raise ConfigError(
+            f"The weights' kind is given, but no weights: pass {asked(weights=...)} too."
+        )
     if config.reference or config.unknown != "error":
-        raise ConfigError("Give --reference and --unknown to linexport fit: all rows decide them.")
+        raise ConfigError(
+            f"Give {asked(reference=...)} and {asked(unknown=...)} to the fit of all states, whose "
+            "rows decide them together."
+        )
     state = State(
         targets=targets,
         features=features,

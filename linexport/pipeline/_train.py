@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from linexport import bundle, tables, training
+from linexport._asked import asked
 from linexport.columns import split_names
 from linexport.errors import ConfigError
 from linexport.fit import Fit, OnEpoch
@@ -96,15 +97,17 @@ def read_data(
         weights_kind=weights_kind,
     )
     if weights is None and weights_kind != "precision":
-        raise ConfigError("The weights' kind is given, but no weights: pass --weights too.")
+        raise ConfigError(
+            f"The weights' kind is given, but no weights: pass {asked(weights=...)} too."
+        )
     if source is None:
         if targets or features or exclude or weights or dialect or config.encodes:
-            raise ConfigError("Columns are named, but no table: pass --data too.")
+            raise ConfigError(f"Columns are named, but no table: pass {asked(source=...)} too.")
         rows = share_dataset(synthesize(seed=seed), ranks.rank, ranks.size)
         return with_units(rows, units or {})
     if not targets:
         name = source if isinstance(source, str | Path) else type(source).__name__
-        raise ConfigError(f"{name}: name the column to predict with --target.")
+        raise ConfigError(f"{name}: name the column to predict with {asked(targets=...)}.")
     table = tables.open_table(source, dialect=dialect, on_read=on_read)
     table_rows = training_rows(
         table,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from linexport import bundle, formats, parity, sources
+from linexport._asked import asked
 from linexport._files import naming, parsing
 from linexport.bundle import Bundle, ErrorBudget
 from linexport.columns import default_columns
@@ -259,7 +260,7 @@ def open_judged(kind: Format, data: bytes, model: LinearModel, *, trust: bool) -
         raise ArtifactError(
             f"The {kind.name} file is not, byte for byte, what this version of linexport and "
             "PyTorch writes for the model, so loading it might run other code. If you know where "
-            "it comes from, pass --trust (trust=True)."
+            f"it comes from, pass {asked(trust=True)}."
         )
     with parsing():
         yield from kind.open(data, model, ours=ours)
@@ -329,8 +330,8 @@ def _reference(found: Artifact, given: Any) -> Imported:
     """
     if given is None:
         raise ConfigError(
-            f"{found.path}: a single artifact needs the model to compare it with: pass --reference "
-            "with a bundle or a file of its numbers."
+            f"{found.path}: a single artifact needs the model to compare it with: pass "
+            f"{asked(reference=...)} with a bundle or a file of its numbers."
         )
     if isinstance(given, str | os.PathLike) and Path(given) == found.path:
         raise ConfigError(

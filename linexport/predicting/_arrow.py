@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from linexport._documented import documented
 from linexport.columns import require_known
 from linexport.errors import DataError
 from linexport.predicting._config import Missing
@@ -20,6 +21,7 @@ from linexport.predicting._predictor import Predictor
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class RecordBatchPredictor:
     """A function from record batch to record batch; see `record_batch_predictor`."""

@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport._documented import documented
 from linexport._shown import Shown
 from linexport.encoding import Encoding, NumberColumn
 from linexport.errors import DataError
@@ -50,6 +51,7 @@ class WithTruth(NamedTuple):
     """Shape (n, K), target units; NaN where the row lacks a feature, if that was allowed."""
 
 
+@documented
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """A metric and what it may be off by, as the rows are a sample."""
 
@@ -58,6 +60,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """None for a single row, or where the metric has none, as where no prediction is wrong."""
 
 
+@documented
 class Residuals(msgspec.Struct, frozen=True, kw_only=True):
     """Truth less prediction, target units."""
 
@@ -70,6 +73,7 @@ class Residuals(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that the quartiles are of: all, up to 100,000, else as many drawn at random."""
 
 
+@documented
 class TargetEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     """One target's predictions beside its truth; target units."""
 
@@ -86,6 +90,7 @@ class TargetEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     residuals: Residuals
 
 
+@documented
 class Evaluation(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """Predictions beside the truth."""
 

@@ -7,6 +7,8 @@ import msgspec
 import numpy as np
 
 from linexport._arrays import FloatArray
+from linexport._asked import asked
+from linexport._documented import documented
 from linexport.errors import ConfigError, DataError
 from linexport.predicting._config import Missing
 from linexport.predicting._interval import batch_interval, spread_of
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from linexport.tables import Batch
 
 
+@documented
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     """The columns that predicting adds to a table."""
 
@@ -80,15 +83,17 @@ def outputs_of(
             raise DataError("It is to be kept twice.", source=source, column=name)
     targets = predictor.target_names
     if names and len(names) != len(targets):
-        raise ConfigError(f"{len(names)} names are given for {len(targets)} predictions (--name).")
+        raise ConfigError(
+            f"{len(names)} names are given for {len(targets)} predictions ({asked(names=...)})."
+        )
     beside = (f"predicted_{name}" if name in keep else name for name in targets)
     outputs = Outputs(names=tuple(names or beside), interval=interval)
     taken = list(keep)
     for name in outputs.columns:
         if name in taken:
             raise DataError(
-                "A column of the predictions would have this name too; name theirs with --name "
-                "(names=).",
+                "A column of the predictions would have this name too; name theirs with "
+                f"{asked(names=...)}.",
                 source=source,
                 column=name,
             )

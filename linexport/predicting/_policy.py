@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
+from linexport._asked import asked
 from linexport.columns import Column, listed
 from linexport.errors import ConfigError, DataError, ExtrapolationWarning
 from linexport.predicting._config import CheckRange, Missing
@@ -63,8 +64,8 @@ class Faults(msgspec.Struct, frozen=True):
         value, dtype = given.exact()[row, place], given.rounded.dtype
         if np.isnan(value):
             message = (
-                "There is no value; fill it in, or predict such rows as NaN with --missing nan "
-                "(missing='nan')."
+                "There is no value; fill it in, or predict such rows as NaN with "
+                f"{asked(missing='nan')}."
             )
         elif np.isinf(value):
             message = f"{value} is given; correct it."
@@ -104,9 +105,7 @@ class OutsideRange(msgspec.Struct, frozen=True, kw_only=True):
 
     def error(self) -> DataError:
         """Return the refusal to predict it."""
-        return self._as_error(
-            "correct it, or predict it with --check-range warn (check_range='warn')"
-        )
+        return self._as_error(f"correct it, or predict it with {asked(check_range='warn')}")
 
     def __str__(self) -> str:
         others = f"; {self.num_rows} rows are so" if self.num_rows > 1 else ""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray, FloatDType, wrong_shape
+from linexport._documented import documented
 from linexport._shown import Shown
 from linexport.columns import Column
 from linexport.encoding import Encoding
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from linexport.tables import Batch
 
 
+@documented
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Predictor(Shown):
     """A runtime and the names of its columns, and the one policy for all that is predicted.

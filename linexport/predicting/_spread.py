@@ -16,10 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
+from linexport._asked import asked
+from linexport._documented import documented
 from linexport.errors import ConfigError, ModelError
 from linexport.fit import FitRecord, Leverage
 
 
+@documented
 class Interval(NamedTuple):
     """Predictions and where the truth of such rows lies; each (N, K), target units."""
 
@@ -124,5 +127,5 @@ def unknown(why: str) -> ModelError:
     """Say that there are no intervals, and what has them."""
     return ModelError(
         f"There are no prediction intervals: the uncertainty of the fit is not known, as {why}. "
-        "Fit the table with --solver lstsq, or leave out --interval (level=)."
+        f"Fit the table with {asked(solver='lstsq')}, or ask for no interval."
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from linexport._documented import documented
 from linexport.errors import ConfigError
 from linexport.predicting._config import Missing
 from linexport.predicting._outputs import Outputs, outputs_of
@@ -24,6 +25,7 @@ from linexport.tables import (
 )
 
 
+@documented
 class Predicted(msgspec.Struct, frozen=True, kw_only=True):
     """What was read and written."""
 
@@ -39,6 +41,7 @@ class Predicted(msgspec.Struct, frozen=True, kw_only=True):
     """Of a directory, in the order of the table's files; the counts are of all together."""
 
 
+@documented
 class PredictedPart(Predicted, frozen=True, kw_only=True):
     """One file of a directory."""
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
+from linexport._asked import asked
+from linexport._documented import documented
 from linexport.columns import Column, require_unique
 from linexport.encoding import Encoding
 from linexport.errors import ConfigError, DataError
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 
 _BLOCK_ROWS = 1 << 14
-_DROP = "leave such rows out with --missing drop (missing='drop')"
 
 
 class NoRowsError(DataError):
@@ -83,6 +84,7 @@ class Rows(Protocol):
         """
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Dataset:
     """N rows of D finite features and K finite targets, float64, in their own units."""
@@ -312,7 +314,8 @@ def finite_rows(
     seen = (
         f"There is no value; {fill(name)}" if np.isnan(value) else f"{value} is given; correct it"
     )
-    raise DataError(f"{seen}, or {_DROP}.", source=source, column=name, row=int(first_row_of[row]))
+    drop = f"leave such rows out with {asked(missing='drop')}"
+    raise DataError(f"{seen}, or {drop}.", source=source, column=name, row=int(first_row_of[row]))
 
 
 def require_rows(num_rows: int, source: str, *, rows_dropped: int = 0) -> None:

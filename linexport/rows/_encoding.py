@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from linexport.columns import listed, option, require_known, split_names
+from linexport._asked import asked
+from linexport.columns import listed, require_known, split_names
 from linexport.encoding import (
     BOOLEANS,
     CategoryColumn,
@@ -66,9 +67,7 @@ def choose_encoding(
     _, references = by_column(config.reference or (), features, source)
     for name in references:
         if name not in looks:
-            raise ConfigError(
-                f"'{name}' has a reference, so add {option('--categorical', [name])}."
-            )
+            raise ConfigError(f"'{name}' has a reference, so add {asked(categorical=[name])}.")
     rest = [name for name in features if name not in looks and name not in dates]
     numbers = (part_of_numbers if of_part else partial(numbers_of, table))(rest, config, rules)
 
@@ -171,12 +170,12 @@ def _require_values(
             f"'{c.name}' lacks {c.missing} value{'s'[: c.missing > 1]}" for c in filled + levels
         ]
         remedies = [
-            *(["fill numbers in with --missing median"] if filled else []),
-            *(["make what is missing a level with --missing level"] if levels else []),
+            *([f"fill numbers in with {asked(missing='median')}"] if filled else []),
+            *([f"make what is missing a level with {asked(missing='level')}"] if levels else []),
         ]
         raise DataError(
             f"{'; '.join(said)}: {' and '.join(remedies)}, or leave such rows out with "
-            "--missing drop.",
+            f"{asked(missing='drop')}.",
             source=source,
         )
 
@@ -220,7 +219,7 @@ def require_reference(column: CategoryColumn, reference: str | None, source: str
     elif len(column.levels) == 1 and reference is not None and column.missing != "level":
         problem = (
             f"It has one level, '{reference}', so it tells nothing: leave it out with "
-            f"{option('--exclude', [column.name])}."
+            f"{asked(exclude=[column.name])}."
         )
     if problem is not None:
         raise DataError(problem, source=source, column=column.name)
@@ -235,7 +234,7 @@ def _levels(found: ColumnLook, source: str) -> dict[str, int]:
         problem = "It is empty"
     if problem is not None or found.levels is None:
         raise DataError(
-            f"{problem}: leave it out with {option('--exclude', [found.name])}.",
+            f"{problem}: leave it out with {asked(exclude=[found.name])}.",
             source=source,
             column=found.name,
         )

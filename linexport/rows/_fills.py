@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
-from linexport.columns import option
+from linexport._asked import asked
 from linexport.encoding import NumberColumn
 from linexport.errors import DataError
 from linexport.rows._config import FILLS, EncodingConfig
@@ -70,7 +70,7 @@ def _fills(
         if not math.isfinite(column.fill):
             raise DataError(
                 f"It has no finite {column.what} to fill with; leave it out with "
-                f"{option('--exclude', [name])}.",
+                f"{asked(exclude=[name])}.",
                 source=table.source,
                 column=name,
             )

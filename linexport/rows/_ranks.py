@@ -13,9 +13,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from linexport._arrays import Float64Array, FloatArray
+from linexport._documented import documented
 from linexport.errors import ConfigError
 
 
+@documented
 class Ranks:
     """The processes that train together, as one of them sees them: here, a process by itself."""
 

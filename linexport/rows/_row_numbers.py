@@ -12,7 +12,8 @@ import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from linexport.columns import Column, listed, option
+from linexport._asked import asked
+from linexport.columns import Column, listed
 from linexport.errors import DataError
 from linexport.tables import Table
 
@@ -35,16 +36,16 @@ def features_left(table: Table, taken: Collection[str]) -> tuple[list[str], tupl
     for name in names:
         by = "pandas" if _BY_PANDAS.fullmatch(name) else _WRITTEN_BY.get(name)
         if by is not None and (name or name == table.names[0]):
-            others = option("--features", [other for other in names if other != name])
+            others = asked(features=[other for other in names if other != name])
             shown = f"'{name}'" if name else "A column without a name"
             raise DataError(
                 f"{shown} is what {by} writes of row numbers, which are no data: leave it out with "
-                f"{option('--exclude', [name])}, or name the features with {others}.",
+                f"{asked(exclude=[name])}, or name the features with {others}.",
                 source=table.source,
             )
     lines = (
         f"The column '{name}' is left out: pandas wrote it as the index of the rows. To use it, "
-        "name the features with --features."
+        f"name the features with {asked(features=...)}."
         for name in table.names
         if name in index and name not in taken
     )
@@ -70,5 +71,5 @@ def counting(features: Sequence[Column], num_rows: int) -> Iterator[str]:
             yield (
                 f"The feature {listed([column.name])} holds the numbers {first:.0f} to "
                 f"{last:.0f}, once each, as row numbers do: if it is no data, leave it out with "
-                f"{option('--exclude', [column.name])}."
+                f"{asked(exclude=[column.name])}."
             )

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from linexport._arrays import Float64Array
-from linexport.columns import Column, named_columns, option, require_known
+from linexport._asked import asked
+from linexport._documented import documented
+from linexport.columns import Column, named_columns, require_known
 from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn, Undecided
 from linexport.errors import DataError
 from linexport.fit import Weighting, WeightsKind
@@ -20,6 +22,7 @@ from linexport.rows._weights import check_weights
 from linexport.tables import Gather, Table, alone
 
 
+@documented
 @dataclass(kw_only=True, slots=True, eq=False)
 class TableRows:
     """The rows of a table, read anew in each pass, so that memory does not grow with them."""
@@ -149,10 +152,10 @@ class TableRows:
     def _fill(self, name: str) -> str:
         """Say how a missing value of a column may be filled in."""
         if name in self._number_names:
-            return f"fill it in, as with {option('--missing', [f'{name}=median'])}"
+            return f"fill it in, as with {asked(missing=[f'{name}=median'])}"
         categories = [] if self.encoding is None else self.encoding.columns
         if any(isinstance(c, CategoryColumn) and c.name == name for c in categories):
-            return f"make it a level with {option('--missing', [f'{name}=level'])}"
+            return f"make it a level with {asked(missing=[f'{name}=level'])}"
         return "fill it in"
 
     @property
@@ -198,7 +201,7 @@ class TableRows:
     def _text_remedy(self, name: str) -> str:
         if any(column.name == name for column in self.targets):
             return "correct it, or choose a target of numbers"
-        return f"correct it, or exclude a column of text with {option('--exclude', [name])}"
+        return f"correct it, or exclude a column of text with {asked(exclude=[name])}"
 
 
 def training_rows(

@@ -1,11 +1,11 @@
 """All columns that are no numbers, said at once, each with what it is."""
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from linexport.columns import listed, option
+from linexport._asked import asked, asked_of_command
+from linexport.columns import listed
 from linexport.encoding import MISSING
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
@@ -76,6 +76,7 @@ def unusable(
         for column in found_in.columns
         if column.name in wanted
     )
+<<<<<<< HEAD
     remedies = [
         *_remedies(found, found_in.readings, targets, has_missing=has_missing),
         *_filled(lacking, levels),
@@ -84,6 +85,17 @@ def unusable(
     return DataError(
         f"{'; '.join(said)}{more}: {', and '.join(_first(remedies, _REMEDIES))}; "
         f"{how if is_file else 'linexport.describe(table)'} shows what each column holds.",
+=======
+    remedies = ", and ".join(
+        [
+            *_remedies(found, found_in.readings, targets, has_missing=has_missing),
+            *_filled(lacking, levels),
+        ]
+    )
+    how = asked_of_command("describe", found_in.source) if is_file else "linexport.describe(table)"
+    return DataError(
+        f"{'; '.join(said)}{more}: {remedies}; {how} shows what each column holds.",
+>>>>>>> e018cdb (Speak of arguments in Python and of options on the command line; show fields in help)
         source=found_in.source,
     )
 
@@ -113,15 +125,16 @@ def _remedies(
     mixed = [c for c in others if c.kind == "number" and c.others]
     if len(mixed) > 1:
         units = listed([column.examples[0] for column in mixed])
-        yield f"if the first row says units ({units}) leave it out with --skip-rows-after-header 1"
+        how = asked(skip_rows_after_header=1)
+        yield f"if the first row says units ({units}) leave it out with {how}"
         others = [column for column in others if column not in mixed or column.others > 1]
     if is_target := [column for column in others if column.name in targets]:
         yield f"choose another target than '{is_target[0].name}'"
     others = [column for column in others if column.name not in targets]
     if categories := [column.name for column in others if column.is_category]:
-        yield f"take categories as such with {option('--categorical', categories)}"
+        yield f"take categories as such with {asked(categorical=categories)}"
     if dates := [said for column in others if (said := _as_days(column))]:
-        yield f"take dates as days with {' '.join(dates)}"
+        yield f"take dates as days with {asked(date=dates)}"
     if misspelt := [column for column in others if _is_misspelt(column)]:
         yield _taken_for_none(misspelt, has_missing=has_missing)
     excluded = [
@@ -130,7 +143,7 @@ def _remedies(
         if not (column.is_category or _as_days(column) or _is_misspelt(column))
     ]
     if excluded:
-        yield f"leave out what is no feature with {option('--exclude', excluded)}"
+        yield f"leave out what is no feature with {asked(exclude=excluded)}"
 
 
 def _is_misspelt(column: ColumnLook) -> bool:
@@ -147,26 +160,26 @@ def _taken_for_none(columns: Sequence[ColumnLook], *, has_missing: bool) -> str:
         return said
     # The option replaces the usual spellings, of which the table may have any.
     usual = [text for text in MISSING if text] if has_missing else []
-    given = option("--null-values", [*usual, *values])
+    given = asked(null_values=[*usual, *values])
     return f"{said} or take it for no value with {given}"
 
 
 def _filled(numbers: Sequence[str], categories: Sequence[str]) -> Iterator[str]:
     """Yield what to do about missing values, which would be the next to be refused."""
     if numbers:
-        yield f"fill in what {listed(numbers)} lacks with --missing median"
+        yield f"fill in what {listed(numbers)} lacks with {asked(missing='median')}"
     if categories:
-        yield f"make what {listed(categories)} lacks a level with --missing level"
+        yield f"make what {listed(categories)} lacks a level with {asked(missing='level')}"
 
 
 def _as_days(column: ColumnLook) -> str:
-    """Return the option that makes days of plain dates, from the first that was seen."""
+    """Return what makes days of plain dates, from the first that was seen."""
     if column.kind != "date" or column.others or not column.examples:
         return ""
     plain = _DATE.match(column.examples[0])
     if plain is None:
         return ""
-    return option("--date", [f"{column.name}=days-since:{'-'.join(plain.groups())}"])
+    return f"{column.name}=days-since:{'-'.join(plain.groups())}"
 
 
 def _what(column: ColumnLook) -> str:

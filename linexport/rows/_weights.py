@@ -3,6 +3,7 @@
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport._asked import asked
 from linexport.errors import DataError
 from linexport.fit import Weighting
 
@@ -24,7 +25,7 @@ def check_weights(
         wrong = np.isfinite(weights) & ~whole
         why = (
             "is no whole number up to 2**53, which a frequency is; for weights that are precisions "
-            "take --weights-kind precision (weights_kind='precision')"
+            f"take {asked(weights_kind='precision')}"
         )
     if wrong.any():
         place = int(wrong.argmax())

@@ -100,7 +100,7 @@ class Application:
         if changed:
             raise ArtifactError(
                 f"{model.name}: the new model is asked otherwise: {changed}. Serve it under "
-                "another name, or start the server with --allow-signature-change."
+                "another name, or allow the change as the server starts."
             )
 
     def serve_from_now_on(self, models: Iterable[ServedModel]) -> None:

@@ -225,7 +225,7 @@ def holding(host: str, port: int) -> Iterator[Address]:
         held.bind(address)
     except (OSError, UnicodeError) as error:
         raise UnavailableError(
-            f"{host}, port {port}: {_reason(error)}; choose another with --host or --port."
+            f"{host}, port {port}: {_reason(error)}; choose another host or port."
         ) from error
     with held:
         yield Address(*held.getsockname()[:2])
@@ -253,6 +253,6 @@ def allow_files(limits: Limits) -> None:
     if most != resource.RLIM_INFINITY and most < needed:
         raise ConfigError(
             f"{limits.connections} connections need {needed} open files, and the system grants "
-            f"{most}; lower --max-connections, or raise the limit (ulimit -n)."
+            f"{most}; allow for fewer connections, or raise the limit (ulimit -n)."
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))

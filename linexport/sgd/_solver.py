@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from linexport._arrays import Float64Array
+from linexport._asked import asked
 from linexport.errors import ConfigError, TrainingError, UnavailableError
 from linexport.fit import (
     RECORDED_LOSSES,
@@ -126,7 +127,9 @@ def fit_sgd(config: SGDConfig, rows: Rows, *, ranks: Ranks, on_epoch: OnEpoch | 
 def _precision(config: SGDConfig, rows: Dataset, device: torch.device) -> str:
     on_mps = device.type == "mps"
     if config.precision == "float64" and on_mps:
-        raise UnavailableError("Device mps has no float64. Train in float32, or use --device cpu.")
+        raise UnavailableError(
+            f"Device mps has no float64. Train in float32, or use {asked(device='cpu')}."
+        )
     if config.precision is not None or on_mps:
         return config.precision or "float32"
     return PRECISIONS.get(rows.tensor_dtype or "", "float64")
@@ -171,9 +174,9 @@ def _start(
         runner=runner,
         pace=pace,
         target_scale=np.ones(num_targets) if scaler is None else scaler.target_scale.numpy(),
-        remedy="standardize the features (--standardize, standardize=True)"
+        remedy=f"standardize the features ({asked(standardize=True)})"
         if scaler is None
-        else "use least squares (--solver lstsq, solver='lstsq')",
+        else f"use least squares ({asked(solver='lstsq')})",
         ranks=ranks,
     )
 
@@ -224,10 +227,10 @@ def _divergence(descent: Descent, epoch: int, start_loss: float, loss: float) ->
     rose = f"rose from {start_loss:.6g} to {loss:.6g}" if np.isfinite(loss) else "overflowed"
     learning_rate = descent.pace.learning_rate
     # Never more than half of what failed, whatever order the rows came in.
-    advised = min(_stable_learning_rate(descent), learning_rate / 2)
+    advised = float(f"{min(_stable_learning_rate(descent), learning_rate / 2):.1g}")
     return (
         f"SGD diverged in epoch {epoch}, at learning rate {learning_rate:.3g}: the loss {rose}. "
-        f"Lower --learning-rate (learning_rate=) to about {advised:.1g}, or {descent.remedy}."
+        f"Lower it, to about {asked(learning_rate=advised)}, or {descent.remedy}."
     )
 
 
@@ -288,7 +291,8 @@ def resolve_device(name: str, ranks: Ranks) -> torch.device:
         return _cuda(int(name.partition(":")[2] or ranks.local_rank))
     if name == "mps" and not torch.backends.mps.is_available():
         raise UnavailableError(
-            "Device mps is not available: it needs PyTorch on an Apple GPU. Use --device cpu."
+            "Device mps is not available: it needs PyTorch on an Apple GPU. Use "
+            f"{asked(device='cpu')}."
         )
     return torch.device(name)
 
@@ -304,5 +308,5 @@ def _cuda(index: int) -> torch.device:
     )
     raise UnavailableError(
         f"Device cuda:{index} is not available: {seen} visible to PyTorch {torch.__version__}. "
-        "Use --device cpu."
+        f"Use {asked(device='cpu')}."
     )

@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 from onnx import numpy_helper
 
+from linexport._asked import asked
 from linexport.errors import ArtifactError, ModelError
 from linexport.formats import onnx as onnx_files, stated
 from linexport.formats.onnx import columns as onnx_columns, graph as onnx_graph
@@ -117,7 +118,7 @@ def _predictions(output: Operand, num_features: int) -> Tensor:
     if not isinstance(output, Tensor) or output.batch != 0 or output.is_whole:
         raise ModelError(
             "The ONNX graph's output is not one row of predictions per input row: transpose it, or "
-            "name another with --graph-output NAME."
+            f"name another with {asked(graph_output=...)}."
         )
     if not output.places.size:
         raise ModelError("The ONNX graph's output has no predictions.")

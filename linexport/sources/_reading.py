@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from linexport import bundle
+from linexport._documented import documented
 from linexport._files import naming, parsing, read_artifact
 from linexport.columns import Column, listed
 from linexport.encoding import Encoding
@@ -42,6 +43,7 @@ _REFUSED = {
 }  # fmt: skip
 
 
+@documented
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Imported:
     """A model from elsewhere."""

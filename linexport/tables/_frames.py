@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from linexport._asked import asked
 from linexport.columns import listed, require_unique
 from linexport.errors import DataError, UnavailableError
 from linexport.tables._dialect import Dialect
@@ -250,7 +251,8 @@ def excel_file(path: Path, source: str, dialect: Dialect) -> Frame:
     except Exception as error:  # of several libraries
         raise unreadable(error, source) from error
     raise DataError(
-        f"It has no sheet '{sheet}': --sheet is one of {listed(sheets)}.", source=source
+        f"It has no sheet '{sheet}': {asked(sheet=...)} takes one of {listed(sheets)}.",
+        source=source,
     )
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
+from linexport._asked import asked
 from linexport.errors import DataError
 from linexport.tables._dialect import WHITESPACE, Dialect
 from linexport.tables._records import (
@@ -86,7 +87,7 @@ def _recoded(stream: BinaryIO, encoding: str, source: str) -> Iterator[bytes]:
     except UnicodeError as error:
         raise DataError(
             f"It is not text in {encoding}: {getattr(error, 'reason', error)}; say what it is with "
-            "--encoding.",
+            f"{asked(encoding=...)}.",
             source=source,
         ) from error
 

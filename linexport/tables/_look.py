@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 import polars as pl
 
+from linexport._documented import documented
 from linexport._shown import Shown
 from linexport.encoding import BOOLEANS
 from linexport.tables._categories import canonical
@@ -54,6 +55,7 @@ _PATTERNS: dict[Kind, str] = {
 }  # fmt: skip
 
 
+@documented
 class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
     """One column as a pass over the table found it."""
 
@@ -73,7 +75,7 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[str, ...] = ()
     """Some of these others if there are, else of the values."""
     readings: tuple[str, ...] = ()
-    """Options by which all its values are numbers, as `--decimal ,`; several where that is open."""
+    """What makes numbers of all its values, as `--decimal ','`; several where that is open."""
 
     @property
     def is_usable(self) -> bool:
@@ -97,6 +99,7 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
         return self.levels is not None and len(self.levels) == 1
 
 
+@documented
 class TableLook(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """A table as a pass over it found it."""
 

@@ -5,7 +5,8 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from linexport.columns import is_number, option
+from linexport._asked import asked
+from linexport.columns import is_number
 
 _MOST_LINES = 64
 _FEWEST_LINES = 2  # that are alike, below those that do not fit
@@ -27,10 +28,8 @@ def likely_cause(top: bytes, num_columns: int = 1, delimiter: str = ",") -> str:
     lines = _lines(top)
     for prefix in _COMMENTS:
         if lines[0].startswith(prefix) and not all(line.startswith(prefix) for line in lines):
-            comment = f"--comment {shlex.quote(prefix)}"
-            return (
-                f"lines that begin with {prefix!r} may be comments: leave them out with {comment}"
-            )
+            said = f"lines that begin with {prefix!r} may be comments"
+            return f"{said}: leave them out with {asked(comment=prefix)}"
     if _has_row_names(lines, num_columns, delimiter) or _has_ends(lines, num_columns, delimiter):
         return ""
     spaced = () if len(lines[0].split()) < 2 else (None,)  # else a column of words would do
@@ -39,12 +38,12 @@ def likely_cause(top: bytes, num_columns: int = 1, delimiter: str = ",") -> str:
             continue
         if not other and _has_row_names(lines, len(_fields(lines[0], None)), None):
             skipped = 0
-        spaces = "" if other else "--delimiter whitespace"
+        spaces = {} if other else {"delimiter": "whitespace"}
         if skipped:
             what = f"the first {_counted(skipped)} not fit the rest"
-            return f"{what}: read it with --skip-rows {skipped} {spaces}".rstrip()
+            return f"{what}: read it with {asked(skip_rows=skipped, **spaces)}"
         if spaces:
-            return f"spaces separate the columns: read it with {spaces}"
+            return f"spaces separate the columns: read it with {asked(**spaces)}"
     return ""
 
 
@@ -129,5 +128,5 @@ def units_remedy(name: str) -> str:
     """Say what to do about text in the first row, above numbers."""
     return (
         "below it are numbers: if the first row says units, leave it out with "
-        f"--skip-rows-after-header 1, or a column of text with {option('--exclude', [name])}"
+        f"{asked(skip_rows_after_header=1)}, or a column of text with {asked(exclude=[name])}"
     )

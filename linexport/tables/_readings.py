@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from linexport._asked import asked
 from linexport.tables._dialect import Decimal, Dialect, Thousands
 from linexport.tables._numbers import as_numbers
 
@@ -94,18 +95,10 @@ def readings(text: pl.Series, dialect: Dialect) -> list[Dialect]:
 
 
 def options(found: Dialect, dialect: Dialect) -> str:
-    """Return what asks for one dialect instead of another, to paste into a shell."""
-    parts = [
-        f"--{name} {_quoted(value)}"
-        for name in ("decimal", "thousands", "strip")
-        if (value := getattr(found, name)) and value != getattr(dialect, name)
-    ]
-    return " ".join(parts)
-
-
-def _quoted(value: str) -> str:
-    """Quote for a shell, also what needs it for the eye alone, as a comma within a sentence."""
-    return f'"{value}"' if "'" in value else f"'{value}'"
+    """Return what asks for one dialect instead of another."""
+    names = ("decimal", "thousands", "strip")
+    values = {name: getattr(found, name) for name in names}
+    return asked(**{k: v for k, v in values.items() if v and v != getattr(dialect, k)})
 
 
 def advice(value: str, found: Sequence[Dialect], dialect: Dialect) -> str:

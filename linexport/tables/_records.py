@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO, NamedTuple, cast
 
+from linexport._asked import asked
 from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._dialect import WHITESPACE, Dialect
@@ -137,7 +138,7 @@ def _parse_header(
         blank = first[: len(first) - len(first.lstrip(b"\r\n"))].count(b"\n")
         raise DataError(
             "The first line is empty; it must name the columns. Leave out what is above them with "
-            f"--skip-rows {blank}.",
+            f"{asked(skip_rows=blank)}.",
             source=source,
         )
     if "\r" in text and "\n" not in text:
@@ -221,13 +222,14 @@ def _find_delimiter(header: str, source: str, top: bytes) -> str:
     from linexport.tables._misfits import likely_cause  # only where there is one
 
     seen = f"has each of {', '.join(map(repr, found))}" if found else "has no , ; | or tab"
-    cause = likely_cause(top[:_TOP_BYTES]) or "say what separates the columns with --delimiter"
+    what = f"say what separates the columns with {asked(delimiter=...)}"
+    cause = likely_cause(top[:_TOP_BYTES]) or what
     raise DataError(f"The header {seen}; {cause}.", source=source)
 
 
 def not_text(byte: int, dialect: Dialect) -> str:
     """Say that a byte is none of the encoding."""
-    remedy = "save the file as UTF-8, or say what it is with --encoding, as --encoding cp1252"
+    remedy = f"save the file as UTF-8, or say what it is, as with {asked(encoding='cp1252')}"
     if not dialect.is_utf8:
-        remedy = "say what it is with --encoding"
+        remedy = f"say what it is with {asked(encoding=...)}"
     return f"Byte 0x{byte:02X} is not {dialect.encoding.upper()}; {remedy}."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 import msgspec
 
+from linexport._documented import documented
 from linexport.columns import require_known
 from linexport.encoding import Encoding
 from linexport.errors import DataError, shortened
@@ -22,6 +23,7 @@ _BYTES_AHEAD = 96 << 20
 """Of rows read and not yet used: what a core reads while NumPy and onnxruntime are loaded."""
 
 
+@documented
 class ReadProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far one pass over a table, or over a rank's share of it, has come."""
 

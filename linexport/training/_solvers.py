@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
+from linexport._documented import documented
 from linexport._settings import stated
 from linexport.errors import ConfigError
 from linexport.least_squares import LeastSquaresConfig
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from linexport.rows import Ranks, Rows
 
 
+@documented
 class Solver(Protocol):
     """One way to fit: a settings class, whose fields are its options wherever settings are given.
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from shlex import quote
 from typing import Any
 
 import msgspec
 
+from linexport._asked import asked
 from linexport._files import parsing
 from linexport.columns import split_names
 from linexport.encoding import CategoryColumn, Unknown
@@ -265,10 +265,10 @@ def _encoding_config(
     named, whats = said_of_columns(categorical), said_of_columns(missing) or ()
     medians = [what for what in whats if what.rpartition("=")[2] == "median"]
     if medians:
-        instead = " ".join(f"--missing {quote(what.replace('median', 'mean'))}" for what in medians)
+        instead = asked(missing=[what.replace("median", "mean") for what in medians])
         raise ConfigError(
             "A median takes all rows at once, and a state has sums only: fill with the mean "
-            f"({instead}), or leave such rows out (--missing drop)."
+            f"({instead}), or leave such rows out ({asked(missing='drop')})."
         )
     return EncodingConfig(
         categorical=named,

@@ -209,6 +209,6 @@ def _require_same(what: str, ours: tuple[str, ...], theirs: tuple[str, ...], sou
         more = f"; one has '{longer[min(len(ours), len(theirs))]}', the other lacks it"
     raise DataError(
         f"States of different {what} cannot be merged: {a} here, {b} there{more}. Make both with "
-        "the same --target, --features, --weights, --missing, and --categorical by name, not auto.",
+        "the same targets, features, weights, missing, and categories by name, not auto.",
         source=source,
     )

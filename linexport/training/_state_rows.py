@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from msgspec.structs import replace
 
-from linexport.columns import named_columns, option
+from linexport._asked import asked
+from linexport.columns import named_columns
 from linexport.encoding import EncodedColumn, NumberColumn, Undecided, Unknown
 from linexport.errors import DataError
 from linexport.least_squares import ExactSums, SummedRows
@@ -67,9 +68,7 @@ def _require_few_levels(counted: Counted) -> None:
             continue
         most = min(MOST_LEVELS, sum(rows[column.name].values()) - 1)
         if len(column.levels) > most:
-            named, excluded = (
-                option(flag, [column.name]) for flag in ("--categorical", "--exclude")
-            )
+            named, excluded = (asked(**{how: [column.name]}) for how in ("categorical", "exclude"))
             raise DataError(
                 f"It has {len(column.levels)} levels in all parts, and auto takes {most} at most: "
                 f"make the states with {named}, or with {excluded}.",
@@ -120,7 +119,7 @@ def _means(counted: Counted) -> dict[str, float]:
         if mean is None:
             raise DataError(
                 "It has no number to take the mean of: make the states with "
-                f"{option('--exclude', [name])}.",
+                f"{asked(exclude=[name])}.",
                 source=SOURCE,
                 column=name,
             )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport._asked import asked
 from linexport.encoding import Undecided
 from linexport.errors import DataError
 from linexport.least_squares import ExactSums, OutOfRangeError, Summing, gathered
@@ -60,7 +61,7 @@ class Summary:
         if both:
             raise DataError(
                 f"The part '{both[0]}'{_more(both)} is in both, and would be counted twice: leave "
-                "one of the two out. Two different parts need different --part names.",
+                f"one of the two out. Different parts need different names ({asked(part=...)}).",
                 source=source,
             )
         parts = {**self.parts, **other.parts}

@@ -6,6 +6,7 @@ from typing import Any, Never
 
 import msgspec
 
+from linexport._asked import asked
 from linexport.errors import ConfigError
 from linexport.fit import (
     Fit,
@@ -77,7 +78,8 @@ def train(
     chosen = solver_of(solver, rows)
     if rows.weighting is not None and not chosen.streams:
         raise ConfigError(
-            f"Weights of rows are for --solver {LeastSquaresConfig.name}; {chosen.name} heeds none."
+            f"Weights of rows are for {asked(solver=LeastSquaresConfig.name)}; {chosen.name} heeds "
+            "none."
         )
     if not chosen.streams:
         rows = in_memory(rows, ranks)
@@ -153,6 +155,6 @@ def _far(distances: dict[str, OptimumDistance], remedy: str) -> Iterator[str]:
         if errors is not None and errors > 1:
             yield (
                 f"The fit of '{target}' ended {errors:.2g} standard errors from the least-squares "
-                f"optimum. {remedy + ', or' if remedy else 'To be there,'} use --solver {name} "
-                f'(solver="{name}").'
+                f"optimum. {remedy + ', or' if remedy else 'To be there,'} use "
+                f"{asked(solver=name)}."
             )

@@ -105,7 +105,7 @@ def refuses(path, draft, message, **options):
 
 def test_a_bundle_is_not_replaced_unless_asked_for(bundle, draft, snapshot):
     before = snapshot(bundle.parent)
-    refuses(bundle, draft, "there is a bundle already; --overwrite replaces it")
+    refuses(bundle, draft, "there is a bundle already; overwrite=True replaces it")
     assert snapshot(bundle.parent) == before
 
 

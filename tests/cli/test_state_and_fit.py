@@ -149,7 +149,10 @@ def test_misuse_and_what_is_no_state_are_one_line(run, lake, tmp_path):
         ("state", table, "-o", path): (2, "Name the column to predict with --target"),
         ("state", table, "--target", "rnt", "-o", path): (3, "did you mean 'rent'?"),
         ("state", table, *COLUMNS, "--missing", "median", "-o", path): (2, "(--missing mean)"),
-        ("state", table, *COLUMNS, "--reference", "kind=flat", "-o", path): (2, "linexport fit"),
+        ("state", table, *COLUMNS, "--reference", "kind=flat", "-o", path): (
+            2,
+            "to the fit of all states",
+        ),
         ("state", table, *COLUMNS, "--part", "4/3", "-o", path): (2, "no part '4/3'"),
     }
     for arguments, (status, message) in cases.items():

@@ -6,6 +6,7 @@ from exact_least_squares import InMemory, solve_exactly
 from hypothesis import given, strategies as st
 from sklearn.linear_model import LinearRegression, Ridge
 
+from linexport._asked import asking_for_options
 from linexport.columns import Column
 from linexport.errors import ConfigError, DataError, TrainingError
 from linexport.least_squares import _solution
@@ -211,8 +212,8 @@ def test_dependent_columns_are_an_error_that_names_them(num_rows):
         optimum(rows)
     assert str(caught.value) == (
         "rows.csv: the features are linearly dependent: 'mixture' is a combination of 'height' and "
-        "'width'. Leave out what others tell with --exclude mixture, or use "
-        "--solver lstsq --rank-deficient minimum-norm."
+        "'width'. Leave out what others tell with exclude=['mixture'], or use "
+        "solver=LeastSquaresConfig(rank_deficient='minimum-norm')."
     )
 
 
@@ -243,7 +244,7 @@ def test_columns_that_differ_by_the_rounding_of_float32_are_dependent(dtypes):
     assert str(caught.value) == (
         "rows.csv: the features are linearly dependent: 'temp_f' is a combination of 'temp c', "
         "within the rounding of the format that they came in. Leave out what others tell with "
-        "--exclude temp_f, or use --solver lstsq --rank-deficient minimum-norm."
+        "exclude=['temp_f'], or use solver=LeastSquaresConfig(rank_deficient='minimum-norm')."
     )
 
 
@@ -261,14 +262,15 @@ def test_float32_columns_that_differ_by_more_than_rounding_are_fitted():
     assert best.condition_number > 1e5
 
 
-def test_a_name_that_a_shell_would_split_is_quoted():
+@pytest.mark.parametrize(("name", "option"), [("b c", "'b c'"), ("b,c", "b,c")])
+def test_a_name_is_told_as_commands_take_it(name, option):
     features, target = table(50)
     features[:, 1] = features[:, 0]
-    rows = InMemory(features, target, names=["a", "b c", "d", "e"])
-    with pytest.raises(TrainingError, match="others tell with --exclude 'b c', or use"):
-        optimum(rows)
-    rows = InMemory(features, target, names=["a", "b,c", "d", "e"])
-    with pytest.raises(TrainingError, match="others tell with --exclude b,c, or use"):
+    rows = InMemory(features, target, names=["a", name, "d", "e"])
+    with (
+        asking_for_options(),
+        pytest.raises(TrainingError, match=f"others tell with --exclude {option}, or use"),
+    ):
         optimum(rows)
 
 

@@ -117,7 +117,7 @@ def test_a_file_that_was_changed_disagrees(bundle, tmp_path):
     onnx.save(proto, tmp_path / "renamed.onnx")  # taken for a graph of features, which it is not
     renamed = linexport.verify(tmp_path / "renamed.onnx", reference=bundle)
     assert renamed.verdict == "not checked"
-    assert "call a file of --format onnx-columns model-columns.onnx" in str(renamed.not_checked)
+    assert "call a file of format onnx-columns model-columns.onnx" in str(renamed.not_checked)
 
 
 def test_a_damaged_file_is_refused_in_a_line(bundle, tmp_path):

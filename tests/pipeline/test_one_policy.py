@@ -15,6 +15,7 @@ import torch
 from serving.asking import Client
 
 import linexport
+from linexport._asked import asked, asking_for_options
 from linexport.cli import main
 from linexport.serving import Limits, ServedModel
 from linexport.serving._application import Application
@@ -81,7 +82,7 @@ class Door:
             main([str(argument) for argument in [*arguments, "--check-range", check_range]])
         said = self.capture.readouterr()
         if ended.value.code:
-            raise linexport.DataError(said.err.rstrip("\n"))
+            raise linexport.DataError(_in_python(said.err.rstrip("\n")))
         if said.err:
             warnings.warn(said.err, linexport.ExtrapolationWarning, stacklevel=1)
         return float(said.out.split()[1])
@@ -139,10 +140,17 @@ def _write(asked, path, text) -> None:
     path.write_text(text.format(*("" if value is None else value for value in asked.row)))
 
 
+def _in_python(said: str) -> str:
+    """Return a command's message as Python's, which names arguments in place of options."""
+    for name, value in {"missing": "nan", "check_range": "warn"}.items():
+        with asking_for_options():
+            option = asked(**{name: value})
+        said = said.replace(option, asked(**{name: value}))
+    return said
+
+
 DOORS = [name for name in vars(Door) if not name.startswith("_") and callable(getattr(Door, name))]
-NO_VALUE = (
-    "There is no value; fill it in, or predict such rows as NaN with --missing nan (missing='nan')."
-)
+NO_VALUE = "There is no value; fill it in, or predict such rows as NaN with missing='nan'."
 OUTSIDE = "50 is outside the training range, 0 to 9; "
 
 CASES = {
@@ -172,7 +180,7 @@ CASES = {
     "outside, unasked": (Asked((50.0, 2.0)), 92.5),
     "outside, refused": (
         Asked((50.0, 2.0), {"check_range": "error"}),
-        f"{OUTSIDE}correct it, or predict it with --check-range warn (check_range='warn').",
+        f"{OUTSIDE}correct it, or predict it with check_range='warn'.",
     ),
     "NaN is not outside": (
         Asked((NAN, 2.0), {"check_range": "error", "missing": "nan"}),

@@ -124,7 +124,7 @@ SEVERAL = graph(
 def test_one_of_several_outputs_is_chosen_by_its_name(tmp_path):
     path = tmp_path / "several.onnx"
     path.write_bytes(SEVERAL.SerializeToString())
-    said = "outputs 'plain', 'shifted', 'bent': choose one with --graph-output NAME"
+    said = "outputs 'plain', 'shifted', 'bent': choose one with graph_output=..."
     with pytest.raises(ConfigError, match=said):
         linexport.read_model(path)
     with pytest.raises(ConfigError, match="no output 'other'; it has 'plain', 'shifted', 'bent'"):

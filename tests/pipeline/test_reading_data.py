@@ -81,7 +81,7 @@ def test_units_belong_to_columns():
         ({"targets": ["y", "y"], "exclude": ["id"]}, DataError, "target twice"),
         ({"targets": ["y"], "features": ["y"]}, DataError, "both target and feature"),
         ({"targets": ["q"]}, DataError, "There is no column 'q'"),
-        ({"targets": ["y"]}, DataError, "text with 5 levels: leave out .* --exclude id"),
+        ({"targets": ["y"]}, DataError, r"text with 5 levels: leave out .* exclude=\['id'\]"),
         ({"targets": ["id"], "features": ["c"]}, DataError, "choose another target than 'id'"),
         ({"targets": ["y"], "features": ["c"], "units": {"d": "m"}}, ConfigError, "'d'"),
         (

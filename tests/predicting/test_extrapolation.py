@@ -61,9 +61,7 @@ def test_rows_outside_are_predicted_without_a_word_unless_asked(make, given_as):
 def test_the_first_value_outside_is_named(make, given, place):
     with pytest.raises(DataError) as caught:
         make("error").predict(given)
-    assert str(caught.value) == (
-        f"{place}{SEEN}correct it, or predict it with --check-range warn (check_range='warn')."
-    )
+    assert str(caught.value) == (f"{place}{SEEN}correct it, or predict it with check_range='warn'.")
     others = "" if isinstance(given, dict) else "; 2 rows are so"
     with pytest.warns(ExtrapolationWarning) as warned:
         prediction = make("warn").predict(given)

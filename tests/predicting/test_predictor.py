@@ -195,7 +195,7 @@ MESSAGES = {
     "a missing value": (
         pd.DataFrame({"a": [1, 2], "b": [3, None]}),
         "pandas.DataFrame, column 'b', row 2: There is no value; fill it in, or predict such rows "
-        "as NaN with --missing nan (missing='nan').",
+        "as NaN with missing='nan'.",
     ),
     "infinity in a table": (
         {"a": [1, -np.inf], "b": [3, 4]},
@@ -208,7 +208,7 @@ MESSAGES = {
     "NaN in an array": (
         np.array([[1, np.nan]]),
         "features, column 'b', row 1: There is no value; fill it in, or predict such rows as NaN "
-        "with --missing nan (missing='nan').",
+        "with missing='nan'.",
     ),
     "a prediction beyond float32": (
         np.array([[1, 2], [3e38, 0]], np.float32),

@@ -160,7 +160,7 @@ def test_rows_without_a_value_are_an_error_or_predicted_as_nan(predictor):
         (
             ["y", "predicted_y"],
             "in.csv, column 'predicted_y': A column of the predictions would have this name too; "
-            "name theirs with --name (names=).",
+            "name theirs with names=....",
         ),
         (["id", "id"], "in.csv, column 'id': It is to be kept twice."),
         (["ID"], "in.csv: There is no column 'ID'; did you mean 'id'?"),

@@ -166,7 +166,7 @@ TENSOR = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [1, 2
         ),
         (
             {"inputs": [TENSOR | {"data": [1, None]}]},
-            "'b', row 1: There is no value; .*--missing nan",
+            "'b', row 1: There is no value; .*missing='nan'",
         ),
         ({"inputs": [TENSOR | {"data": [[[1, 2]]]}]}, r"Expected `float \| null`, got `array`"),
         ({"inputs": [TENSOR | {"data": 1}]}, "Expected `array`, got `int`"),
@@ -194,7 +194,7 @@ TENSOR = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [1, 2
         ),
         (
             {"inputs": [TENSOR | {"data": [1, np.nan]}]},
-            "'b', row 1: There is no value; .*--missing",
+            "'b', row 1: There is no value; .*missing=",
         ),
         ({"inputs": [TENSOR | {"data": [-np.inf, 1]}]}, "'a', row 1: -inf is given"),
     ],
@@ -260,7 +260,7 @@ def test_what_is_not_finite_is_refused_by_its_place(client, value):
     response = ask_binary(client, rows)
     assert response.status == 400
     assert response.error.startswith("features, column 'b', row 3: ")
-    assert ("--missing nan" in response.error) == bool(np.isnan(value))
+    assert ("missing='nan'" in response.error) == bool(np.isnan(value))
 
 
 def test_rows_that_lack_a_value_are_predicted_as_nan_where_allowed(make_client, make_model):

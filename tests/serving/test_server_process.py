@@ -455,6 +455,5 @@ def test_a_taken_port_is_one_line():
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == (
-        f"error: 127.0.0.1, port {port}: Address already in use; choose another with --host or "
-        "--port.\n"
+        f"error: 127.0.0.1, port {port}: Address already in use; choose another host or port.\n"
     )

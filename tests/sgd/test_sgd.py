@@ -79,7 +79,7 @@ def test_the_distance_of_the_textbooks_fit_is_told_and_the_remedies_are_named():
     assert 1 < distance.standard_errors < 20
     (warning,) = result.warnings
     assert f"'y' ended {distance.standard_errors:.2g} standard errors from the" in warning
-    assert "more epochs at a smaller learning rate, or use --solver lstsq" in warning
+    assert "more epochs at a smaller learning rate, or use solver='lstsq'" in warning
     assert distance.loss > distance.loss_at_optimum
     assert 0 < distance.prediction < 0.05
 
@@ -186,7 +186,7 @@ def test_settings_that_cannot_be_are_refused(settings, message):
 def test_devices_are_found_or_said_to_be_missing():
     assert resolve_device("cpu", ONE) == torch.device("cpu")
     assert resolve_device("auto", ONE).type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(UnavailableError, match=r"cuda:99 is not available: .*Use --device cpu"):
+    with pytest.raises(UnavailableError, match=r"cuda:99 is not available: .*Use .*device='cpu'"):
         resolve_device("cuda:99", ONE)
 
 

@@ -1,8 +1,9 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from linexport._asked import asking_for_options
 from linexport.tables import _records
 
 
@@ -25,3 +26,10 @@ def block_bytes(request, monkeypatch) -> None:
     """Cut the file at awkward places too."""
     if request.param:
         monkeypatch.setattr(_records, "_BLOCK_BYTES", request.param)
+
+
+@pytest.fixture(autouse=True)
+def _command() -> Iterator[None]:
+    """Have messages name options, as those of a command do."""
+    with asking_for_options():
+        yield

@@ -15,11 +15,10 @@ from linexport.rows._table_rows import training_rows
 from linexport.tables._opening import open_table
 
 TEXT = "correct it, or exclude a column of text with --exclude {}."
-DROP = "or leave such rows out with --missing drop (missing='drop')."
+DROP = "or leave such rows out with --missing drop."
 
 LATIN = (
-    "Byte 0xE9 is not UTF-8; save the file as UTF-8, or say what it is with --encoding, as "
-    "--encoding cp1252."
+    "Byte 0xE9 is not UTF-8; save the file as UTF-8, or say what it is, as with --encoding cp1252."
 )
 FILL = "fill it in, as with --missing x=median"
 

@@ -84,7 +84,7 @@ REFUSED = {
     "na_question.csv": (
         "y",
         ", column 'a', row 3: There is no value; fill it in, as with --missing a=median, or leave "
-        "such rows out with --missing drop (missing='drop').",
+        "such rows out with --missing drop.",
         None,
         [[1.0, 2.0], [2.0, 1.0], [5.0, 3.0]],
     ),

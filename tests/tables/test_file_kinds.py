@@ -185,7 +185,7 @@ def test_another_sheet_is_named(tmp_path):
     write_xlsx(path, Notes=[["a"], [1]], Rooms=[["a"], [2]])
     assert numbers(path, ["a"]).tolist() == [[1]]
     assert numbers(path, ["a"], Dialect(sheet="Rooms")).tolist() == [[2]]
-    with pytest.raises(DataError, match=r"no sheet 'rooms': --sheet is one of 'Notes', 'Rooms'"):
+    with pytest.raises(DataError, match=r"no sheet 'rooms': --sheet takes one of 'Notes', 'Rooms'"):
         open_table(path, dialect=Dialect(sheet="rooms"))
     (tmp_path / "t.csv").write_text("a\n1\n")
     for other in (tmp_path / "t.csv", {"a": [1]}):

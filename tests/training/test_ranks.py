@@ -165,7 +165,7 @@ def test_a_broken_row_group_ends_the_job_with_one_line_from_rank_0(parts, tmp_pa
         assert first.errors.splitlines() == [
             "error: rank 2: part-2.parquet, column 'b', row 5: There is no value; fill it in, "
             "as with --missing b=median, or "
-            "leave such rows out with --missing drop (missing='drop')."
+            "leave such rows out with --missing drop."
         ]
         assert all(other.output == other.errors == "" for other in others)
         assert first.output == ""

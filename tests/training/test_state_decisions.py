@@ -109,7 +109,9 @@ def test_to_take_rows_out_moves_the_mean_back(table):
 
 def test_a_column_without_a_number_has_no_mean(table):
     first, second, *_ = parts_of(table[:100], exclude="kind", missing="mean")
-    with pytest.raises(DataError, match=r"column 'age': It has no number.*--exclude age") as caught:
+    with pytest.raises(
+        DataError, match=r"column 'age': It has no number.*exclude=\['age'\]"
+    ) as caught:
         first.fit()
     assert len(str(caught.value)) < 400
     assert second.parts == ()
@@ -126,14 +128,14 @@ def test_filled_in_another_way_does_not_merge(table):
 
 @pytest.mark.parametrize(
     ("missing", "pasted"),
-    [("median", "--missing mean"), ({"sq m": "median"}, "--missing 'sq m=mean'")],
+    [("median", "missing=['mean']"), ({"sq m": "median"}, "missing=['sq m=mean']")],
 )
 def test_a_median_is_refused_with_what_to_paste(missing, pasted):
     with pytest.raises(ConfigError) as caught:
         State(targets="y", missing=missing)
     assert str(caught.value) == (
         "A median takes all rows at once, and a state has sums only: fill with the mean "
-        f"({pasted}), or leave such rows out (--missing drop)."
+        f"({pasted}), or leave such rows out (missing='drop')."
     )
 
 
@@ -161,7 +163,7 @@ def test_levels_of_all_parts_are_counted_where_nobody_named_the_column():
     few, more = ([f"{first}{k % 40}" for k in range(90)] for first in "ab")
     for state in (auto(few), auto(more)):
         assert len(state.fit(LeastSquaresConfig(l2=1.0), reference="none").model.features) == 41
-    with pytest.raises(DataError, match=r"80 levels in all parts, and auto takes 50.*--cat"):
+    with pytest.raises(DataError, match=r"80 levels in all parts, and auto takes 50.*cat"):
         auto(few).merge(auto(more)).fit()
     with pytest.raises(DataError, match="2 levels in all parts, and auto takes 1 at most"):
         auto(["a"]).merge(auto(["b"])).fit()
@@ -172,7 +174,7 @@ def test_levels_of_all_parts_are_counted_where_nobody_named_the_column():
 def test_numbers_in_one_part_and_text_in_another_are_refused():
     with pytest.raises(DataError, match=r"code \(number\) here, code \(categories\)") as caught:
         auto([1, 2, 2]).merge(auto(["a", "b", "b"]))
-    assert str(caught.value).endswith("--categorical by name, not auto.")
+    assert str(caught.value).endswith("categories by name, not auto.")
     assert len(str(caught.value)) < 400
 
 
@@ -192,7 +194,7 @@ def test_a_part_whose_category_is_always_missing_merges():
         assert total.fit(LeastSquaresConfig(l2=1.0)).record == (
             whole.fit(LeastSquaresConfig(l2=1.0)).record
         )
-    with pytest.raises(DataError, match="--missing code=level"):
+    with pytest.raises(DataError, match=r"missing=\['code=level'\]"):
         State(targets="y", categorical="code").update(rest)
 
 

@@ -101,7 +101,7 @@ def test_a_stream_is_read_into_memory_for_a_solver_that_needs_that(tmp_path):
 def test_weights_that_a_solver_would_not_heed_are_refused():
     table = open_table(pl.DataFrame({"a": [1.0, 2.0], "b": [1.0, 3.0], "w": [1.0, 1.0]}))
     rows = training_rows(table, targets="b", weights="w")
-    with pytest.raises(ConfigError, match="Weights of rows are for --solver lstsq"):
+    with pytest.raises(ConfigError, match="Weights of rows are for solver='lstsq'"):
         train(rows, solver="sgd")
 
 

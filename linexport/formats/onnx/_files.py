@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import onnx
 from onnx import TensorProto, helper
 
+from linexport._asked import asked
 from linexport._files import LARGEST_FILE, naming, parsing, read_artifact
 from linexport.columns import listed
 from linexport.errors import ArtifactError, ConfigError
@@ -114,8 +115,8 @@ def selected(proto: onnx.ModelProto, output: str | None) -> onnx.ModelProto:
     names = [value.name for value in outputs]
     if output is None and len(names) > 1:
         raise ConfigError(
-            f"The ONNX graph has the outputs {listed(names)}: choose one with --graph-output NAME "
-            "(graph_output=NAME)."
+            f"The ONNX graph has the outputs {listed(names)}: choose one with "
+            f"{asked(graph_output=...)}."
         )
     chosen = [value for value in outputs if output in (None, value.name)]
     if len(chosen) != 1:

@@ -57,7 +57,7 @@ def _input(value: onnx.ValueInfoProto) -> Input:
         text = tensor.elem_type == onnx.TensorProto.STRING
         raise NotCheckedError(
             f"the ONNX graph's input '{value.name}' takes neither float32, float64, int32 nor "
-            f"int64{'; call a file of --format onnx-columns model-columns.onnx' * text}."
+            f"int64{'; call a file of format onnx-columns model-columns.onnx' * text}."
         )
     sizes = [size.dim_value or None for size in tensor.shape.dim]
     if tensor.HasField("shape") and len(sizes) not in (1, 2):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import msgspec
 
+from linexport._documented import documented
 from linexport._shown import Shown
 from linexport.columns import Column
 from linexport.encoding import Encoding
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Onnx", "OnnxSummary"]
 
 
+@documented
 class OnnxSummary(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """What an ONNX file says of itself."""
 

@@ -1,0 +1,110 @@
+"""What a message asks for: as an option of a command, or as an argument of a function.
+
+    f"Name the column to predict with {asked(targets=...)}."
+
+names `--target` to whoever runs a command, and `targets=...` to whoever calls a function. All
+messages ask so, and nothing else knows which of both is read: it is the process that does, and
+the command line says so once as it begins.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["HOLDERS", "asked", "asked_of_command", "asking_for_options"]
+
+_FLAGS = {
+    "formats": "--format",
+    "header": "--no-header",
+    "names": "--name",
+    "source": "--data",
+    "targets": "--target",
+}
+"""Options that are not their argument's name with dashes."""
+HOLDERS = {
+    "dialect=Dialect": (
+        "comment", "decimal", "delimiter", "encoding", "header", "null_values", "sheet",
+        "skip_rows", "skip_rows_after_header", "strip", "thousands",
+    ),
+    "solver=LeastSquaresConfig": ("l2", "rank_deficient"),
+    "solver=SGDConfig": ("device", "learning_rate", "standardize"),
+    "config=ExportConfig": ("accumulate", "dtype", "form", "formats"),
+}  # fmt: skip
+"""The settings classes that hold what is no argument itself, with the argument that takes them."""
+_HOLDER = {name: holder for holder, names in HOLDERS.items() for name in names}
+_reads_options = False
+
+
+@contextmanager
+def asking_for_options() -> Iterator[None]:
+    """Name options from now on, in every thread: what is run is a command."""
+    global _reads_options
+    before, _reads_options = _reads_options, True
+    try:
+        yield
+    finally:
+        _reads_options = before
+
+
+def asked(**values: Any) -> str:
+    """Return what gives some arguments these values, to paste into a shell or into a call.
+
+    Args:
+        values: By the arguments' names; ... for a value that the reader has to choose, a list for
+            names of columns and other things of which there may be several.
+    """
+    return _as_options(values) if _reads_options else _as_arguments(values)
+
+
+def asked_of_command(name: str, path: str) -> str:
+    """Return what runs a command on a file, or calls the function of that name."""
+    if not _reads_options:
+        return f"linexport.{name}({path!r})"
+    import shlex  # only for whoever is told to
+
+    return f"linexport {name} {shlex.quote(path)}"
+
+
+def _as_options(values: Mapping[str, Any]) -> str:
+    return " ".join(
+        f"{_FLAGS.get(name, '--' + name.replace('_', '-'))} {part}".rstrip()
+        for name, value in values.items()
+        for part in _words(value)
+    )
+
+
+def _words(value: Any) -> list[str]:
+    """Return what follows an option, for each time that it is given."""
+    import shlex
+
+    if value is ... or isinstance(value, bool):
+        return [""]
+    if not isinstance(value, list):
+        return [_quoted(str(value))]
+    alone = [part for part in value if "," in part or "=" in part]
+    together = [part for part in value if part not in alone]
+    return [shlex.quote(part) for part in [*([",".join(together)] if together else []), *alone]]
+
+
+def _quoted(value: str) -> str:
+    """Quote for a shell, also what needs it for the eye alone, as a comma within a sentence."""
+    import shlex
+
+    if any(map(str.isalnum, value)):
+        return shlex.quote(value)
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def _as_arguments(values: Mapping[str, Any]) -> str:
+    held: dict[str, list[str]] = {}
+    for name, value in values.items():
+        shown = "..." if value is ... else repr(value)
+        held.setdefault(_HOLDER.get(name, ""), []).append(f"{name}={shown}")
+    plain = held.pop("", [])
+    taken = {holder.partition("=")[0] for holder in held}
+    return ", ".join(
+        [
+            *(each for each in plain if each.partition("=")[0] not in taken),
+            *(f"{holder}({', '.join(parts)})" for holder, parts in held.items()),
+        ]
+    )
