@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 
-<<<<<<< HEAD
-from linexport._files import first_line, read_artifact
-=======
 from linexport._documented import documented
-from linexport._files import read_artifact
->>>>>>> e018cdb (Speak of arguments in Python and of options on the command line; show fields in help)
+from linexport._files import first_line, read_artifact
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, UnavailableError

@@ -6,12 +6,9 @@ from typing import Literal
 
 import msgspec
 
-<<<<<<< HEAD
-from linexport._files import first_line
-=======
 from linexport._asked import asked
 from linexport._documented import documented
->>>>>>> e018cdb (Speak of arguments in Python and of options on the command line; show fields in help)
+from linexport._files import first_line
 from linexport._settings import setting, settings
 from linexport._shown import Shown
 from linexport.errors import ArtifactError, BundleError, ParityError

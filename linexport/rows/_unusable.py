@@ -76,26 +76,14 @@ def unusable(
         for column in found_in.columns
         if column.name in wanted
     )
-<<<<<<< HEAD
     remedies = [
         *_remedies(found, found_in.readings, targets, has_missing=has_missing),
         *_filled(lacking, levels),
     ]
-    how = f"linexport describe {shlex.quote(found_in.source)}"
-    return DataError(
-        f"{'; '.join(said)}{more}: {', and '.join(_first(remedies, _REMEDIES))}; "
-        f"{how if is_file else 'linexport.describe(table)'} shows what each column holds.",
-=======
-    remedies = ", and ".join(
-        [
-            *_remedies(found, found_in.readings, targets, has_missing=has_missing),
-            *_filled(lacking, levels),
-        ]
-    )
     how = asked_of_command("describe", found_in.source) if is_file else "linexport.describe(table)"
     return DataError(
-        f"{'; '.join(said)}{more}: {remedies}; {how} shows what each column holds.",
->>>>>>> e018cdb (Speak of arguments in Python and of options on the command line; show fields in help)
+        f"{'; '.join(said)}{more}: {', and '.join(_first(remedies, _REMEDIES))}; {how} "
+        "shows what each column holds.",
         source=found_in.source,
     )
 
