@@ -12,7 +12,7 @@ import polars as pl
 from linexport.columns import listed
 from linexport.encoding import CategoryColumn, codes_of
 from linexport.errors import DataError
-from linexport.tables._numbers import shown
+from linexport.tables._numbers import nameless, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,8 +61,8 @@ class Category:
 
     def read(self, cells: pl.Series, place: Place) -> "NDArray[np.generic]":
         if cells.dtype in (pl.Categorical, pl.Enum):
-            return self._of_dictionary(cells, place)
-        return self._of_text(as_text(cells, place.source), place)
+            return self._of_dictionary(nameless(cells), place)
+        return self._of_text(nameless(as_text(cells, place.source)), place)
 
     def _of_dictionary(self, cells: pl.Series, place: Place) -> "NDArray[np.generic]":
         if not cells.null_count():
@@ -141,7 +141,7 @@ class Category:
 
 def canonical(text: pl.Series) -> pl.Series:
     """Return text without white space at its ends, in Unicode's form NFC."""
-    return text.str.strip_chars().str.normalize("NFC")
+    return nameless(text).str.strip_chars().str.normalize("NFC").alias(text.name)
 
 
 def as_text(cells: pl.Series, source: str) -> pl.Series:

@@ -227,7 +227,7 @@ class _Parser:
         numbers = [self._parse(frame, name, first_row) for name in self._selection.numbers]
         return FrameBatch(
             frame=pl.DataFrame(numbers),
-            kept=frame.select(self._selection.kept),
+            kept=pl.DataFrame({name: frame.get_column(name) for name in self._selection.kept}),
             source=self._source,
             first_row=first_row,
             num_bytes=num_bytes,

@@ -14,7 +14,7 @@ from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding, Nu
 from linexport.errors import DataError
 from linexport.tables._categories import Category, Place, canonical
 from linexport.tables._dialect import Dialect
-from linexport.tables._numbers import shown
+from linexport.tables._numbers import nameless, shown
 from linexport.tables._tables import Batch, WrittenRows
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             yield start, features
 
     def kept_and(self, names: Sequence[str], values: "FloatArray") -> WrittenRows:
-        return frame_of(self.rows.kept_and(names, values)).select(*self.kept, *names)
+        rows = frame_of(self.rows.kept_and(names, values))
+        return pl.DataFrame({name: rows.get_column(name) for name in (*self.kept, *names)})
 
 
 def _read(
@@ -211,6 +212,7 @@ class _Date:
         self._days = (dt.date.fromisoformat(column.origin) - _EPOCH).days
 
     def read(self, cells: pl.Series, place: Place) -> "NDArray[np.generic]":
+        cells = nameless(cells)
         if cells.dtype in (pl.String, pl.Categorical, pl.Enum):
             cells = self._parsed(canonical(cells.cast(pl.String)), place)
         whole = cells.to_physical().cast(pl.Int64)

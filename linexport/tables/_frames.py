@@ -15,7 +15,7 @@ from linexport._asked import asked
 from linexport.columns import listed, require_unique
 from linexport.errors import DataError, UnavailableError
 from linexport.tables._dialect import Dialect
-from linexport.tables._numbers import FrameBatch, Kind, require_numbers, text_numbers
+from linexport.tables._numbers import FAULTS, FrameBatch, Kind, require_numbers, text_numbers
 from linexport.tables._parquet_footer import PARQUET_MAGIC, row_group_rows
 from linexport.tables._tables import Selection, unreadable
 
@@ -24,7 +24,6 @@ _BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 
 _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
 _ROWS_PER_PIECE = 1 << 18  # of Arrow IPC, in which pieces of any size can be read
 _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
-_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)  # of a damaged file
 
 
 class Frame:
@@ -58,7 +57,7 @@ class Frame:
         self._share: tuple[int, int] | None = None
         try:
             self._schema = frame.collect_schema()
-        except _FAULTS as error:
+        except FAULTS as error:
             raise unreadable(error, source) from error
         self.names = require_unique(self._schema.names(), source)
 
@@ -72,7 +71,7 @@ class Frame:
             return ()
         try:
             metadata = pl.read_parquet_metadata(self._path)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise unreadable(error, self.source) from error
         return index_columns(metadata.get("pandas"), self.names)
 
@@ -143,18 +142,19 @@ class Frame:
                 yield numbered
                 is_empty = False
                 del numbered  # see `batches`
-        except _FAULTS as error:
+        except FAULTS as error:
             raise unreadable(error, self.source) from error
         if is_empty:
             yield 1, pl.DataFrame(schema={name: self._schema[name] for name in names})
 
     def _read(self, names: list[str], num_rows: int) -> Iterator[tuple[int, pl.DataFrame]]:
+        chosen = pl.selectors.by_name(*names)  # or else * and ^x.*$ would be patterns, not names
         if self._row_groups is None:
             rows, first_row = self._frame, 1
             if self._share is not None:
                 start, stop = self._share
                 rows, first_row = rows.slice(start, stop - start), start + 1
-            for frame in rows.select(names).collect_batches(chunk_size=num_rows):
+            for frame in rows.select(chosen).collect_batches(chunk_size=num_rows):
                 yield first_row, frame
                 first_row += frame.height
             return
@@ -162,7 +162,7 @@ class Frame:
         bytes_per_row = sum(4 if self._schema[name] in _NARROW else 8 for name in names)
         most = max(_BYTES_PER_READ // bytes_per_row, num_rows)
         for start, stop in _joined(self._bounds(self._row_groups()), most):
-            yield start + 1, self._frame.slice(start, stop - start).select(names).collect()
+            yield start + 1, self._frame.slice(start, stop - start).select(chosen).collect()
 
     def _bounds(self, row_groups: list[int]) -> list[int]:
         """Return where the row groups of the share begin, and where the last one ends."""
@@ -178,7 +178,7 @@ def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """Select some; DataFrame.select would plan a query each time, in ten times the time."""
     if not names:
         return pl.DataFrame(height=frame.height)
-    return pl.DataFrame([frame.get_column(name) for name in names])
+    return pl.DataFrame({name: frame.get_column(name) for name in names})
 
 
 def _joined(bounds: list[int], most: int) -> Iterator[tuple[int, int]]:
@@ -221,7 +221,7 @@ def arrow_file(path: Path, source: str) -> Frame:
     def pieces() -> list[int]:  # polars skips record batches, but does not tell where they begin
         try:
             num_rows = int(frame.select(pl.len()).collect().item())
-        except _FAULTS as error:
+        except FAULTS as error:
             raise unreadable(error, source) from error
         return [min(_ROWS_PER_PIECE, num_rows - row) for row in range(0, num_rows, _ROWS_PER_PIECE)]
 

@@ -15,7 +15,7 @@ import polars as pl
 from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._dialect import Dialect
-from linexport.tables._numbers import FrameBatch, Kind, text_numbers
+from linexport.tables._numbers import FAULTS, FrameBatch, Kind, text_numbers
 from linexport.tables._records import UTF8_BOM, lines, not_text, record_blocks
 from linexport.tables._tables import Selection, unreadable
 from linexport.tables._text_file import TextFile
@@ -85,7 +85,7 @@ class JsonLines(TextFile):
             )
         try:
             return pl.read_ndjson(block, infer_schema_length=None)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        except FAULTS as error:
             raise self._malformed(block, first_row) or unreadable(error, self.source) from error
 
     def _malformed(self, block: bytes, first_row: int) -> DataError | None:
@@ -118,7 +118,7 @@ class JsonLines(TextFile):
         ]
         return FrameBatch(
             frame=pl.DataFrame(numbers),
-            kept=pl.DataFrame([found[name] for name in selection.kept]),
+            kept=pl.DataFrame({name: found[name] for name in selection.kept}),
             source=self.source,
             first_row=first_row,
             num_bytes=num_bytes,

@@ -17,9 +17,9 @@ from linexport.encoding import BOOLEANS
 from linexport.tables._categories import canonical
 from linexport.tables._dialect import Dialect
 from linexport.tables._encoded import kept_frame
-from linexport.tables._numbers import as_numbers, present, present_numbers
+from linexport.tables._numbers import FAULTS, as_numbers, nameless, present, present_numbers
 from linexport.tables._readings import Readings
-from linexport.tables._tables import Table
+from linexport.tables._tables import Table, unreadable
 
 __all__ = ["MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
 
@@ -41,6 +41,7 @@ currency's or percent."""
 MOST_LEVELS = 50
 """Different values that are counted; a column with more is no category."""
 _EXAMPLES = 3
+_WITHOUT_TEXT = (pl.Binary, pl.Duration, pl.Object)
 _DIGITS = r"[-+]?\d+(?:[.]\d*)?(?:[eE][-+]?\d+)?|[-+]?[.]\d+"
 _GROUPED = r"[-+]?\d{1,3}(?:[., '\u00a0\u202f]\d{3})+(?:[.,]\d+)?"
 _ANY = rf"{_DIGITS}|{_GROUPED}|[-+]?\d+,\d+"
@@ -133,7 +134,10 @@ def look(
             continue
         frame = kept_frame(batch)
         for column in seen:
-            column.add(frame.get_column(column.name))
+            try:
+                column.add(nameless(frame.get_column(column.name)))
+            except (ArithmeticError, ValueError, *FAULTS) as error:  # a date of no calendar
+                raise unreadable(error, table.source, column.name) from error
     columns = tuple(column.look() for column in seen)
     readings = [column.readings for column in seen if column.readings.found()]
     return TableLook(
@@ -199,7 +203,7 @@ class _Seen:
             self.ends = [numbers.min(), numbers.max()] if len(numbers) else []
 
     def _add_levels(self, found: pl.Series) -> None:
-        if self.levels is None or found.dtype.is_nested():
+        if self.levels is None or found.dtype.is_nested() or found.dtype in _WITHOUT_TEXT:
             self.levels = None
             return
         text = found.cast(pl.String)

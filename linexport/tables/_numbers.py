@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "boolean"]
 
+FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What polars raises of a file that is damaged, or of values that cannot be; the second is no
+Exception."""
+
 _SPACES = " \t\u00a0"
 _LIKE = {" ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]", None: "[^\\s\\S]"}
 """What else looks like a separator of thousands: spaces that do not break, a typographic quote."""
@@ -143,9 +147,10 @@ def parse_numbers(
         The values as float64, null where missing; the column's kind; and the index of the first
         cell that is of no kind or another one, if there is one.
     """
+    name, cells = cells.name, nameless(cells)
     if kind != "boolean" and is_plain(cells, dialect):
         numbers = cells.cast(pl.Float64)
-        return numbers, kind or ("number" if numbers.count() else None), None
+        return numbers.alias(name), kind or ("number" if numbers.count() else None), None
     text = present(cells, dialect)
     first = text.drop_nulls().head(1).to_list()
     if kind is None and first:
@@ -156,7 +161,7 @@ def parse_numbers(
         else as_numbers(text, dialect)
     )
     wrong = (values.is_null() & text.is_not_null()).arg_true()
-    return values, kind, int(wrong[0]) if len(wrong) else None
+    return values.alias(name), kind, int(wrong[0]) if len(wrong) else None
 
 
 def text_numbers(
@@ -184,6 +189,11 @@ def text_numbers(
     return numbers
 
 
+def nameless(column: pl.Series) -> pl.Series:
+    """Return a column to compute with: polars looks it up by its name, were that a pattern."""
+    return column.alias("values")
+
+
 def is_plain(cells: pl.Series, dialect: Dialect) -> bool:
     """Tell whether polars takes every cell for a number or for missing by itself."""
     if cells.dtype == pl.String and not dialect.has_plain_numbers:
@@ -196,7 +206,8 @@ def present_numbers(numbers: pl.Series, dialect: Dialect) -> pl.Series:
     if dialect.null_values is None or not numbers.dtype.is_numeric():
         return numbers
     nulls = pl.Series(dialect.missing).cast(pl.Float64, strict=False).drop_nulls()
-    return numbers.set(numbers.cast(pl.Float64).is_in(nulls.implode()), None)
+    is_null = nameless(numbers).cast(pl.Float64).is_in(nulls.implode())
+    return numbers.set(is_null, None)
 
 
 def present(cells: pl.Series, dialect: Dialect) -> pl.Series:

@@ -238,7 +238,7 @@ def _reaching_the_disk(stream: BinaryIO) -> Iterator[None]:
 
 def _unwritable(error: BaseException, source: str) -> BaseException:
     """Return what to raise for an error met while writing."""
-    is_polars = type(error).__module__.partition(".")[0] == "polars"  # which may not be loaded
+    is_polars = type(error).__module__.partition(".")[0] in ("polars", "pyo3_runtime")  # or a panic
     if not (is_polars or isinstance(error, OSError)):
         return error
     # polars raises an OSError that tells its number in the message alone.

@@ -284,6 +284,14 @@ def test_a_full_disk_is_an_error_that_says_so(monkeypatch, output):
         write_table(frames, output)
 
 
+def test_a_date_of_no_calendar_is_not_written(capfd):
+    dates = pl.DataFrame({"d": pl.Series([2**31 - 1], dtype=pl.Int32).cast(pl.Date)})
+    with pytest.raises(DataError, match=r"^out\.csv: It cannot be written: .*out-of-range date"):
+        write_table([dates], "out.csv")
+    assert not Path("out.csv").exists()
+    capfd.readouterr()  # Rust has told it too
+
+
 def test_an_output_is_replaced_in_one_step_also_behind_a_link(predictor):
     Path("in.csv").write_text("a,b\n1,2\n")
     Path("real.csv").write_text("old")

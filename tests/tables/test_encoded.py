@@ -184,3 +184,16 @@ def test_an_unknown_entry_of_a_dictionary_is_told_where_it_first_stands() -> Non
     with pytest.raises(DataError, match="'x' is no level") as caught:
         features(column, {"kind": cells})
     assert caught.value.row == 3
+
+
+def test_columns_named_like_patterns_are_encoded(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("^k$,^n$,^d$\n a ,1,2024-01-02\nb,2.5,2024-01-03\n")
+    encoding = Encoding(
+        columns=(
+            CategoryColumn(name="^k$", levels=("a", "b"), reference="a"),
+            NumberColumn(name="^n$"),
+            DateColumn(name="^d$", origin="2024-01-01"),
+        )
+    )
+    assert features(encoding, path).tolist() == [[0, 1, 1], [1, 2.5, 2]]

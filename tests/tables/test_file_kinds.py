@@ -248,3 +248,19 @@ def test_partitions_of_other_keys_are_refused(write):
 def test_a_column_of_the_file_itself_stays(write):
     write("year,x\n7,1\n8,2\n", "t/year=2023/a.csv")
     assert numbers("t", ["year"]).ravel().tolist() == [7, 8]
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "t.csv", "t.parquet"])
+def test_a_name_that_is_a_pattern_elsewhere_is_a_name(tmp_path, name):
+    """polars selects all columns by *, and by ^x$ that of the name x; no name becomes column_0."""
+    write = WRITERS | {"t.csv": pl.DataFrame.write_csv, "t.parquet": pl.DataFrame.write_parquet}
+    write[name](
+        pl.DataFrame({"x": [1, 2], "*": [3, 4], "^x$": ["a", "b"], "": [5, 6]}), tmp_path / name
+    )
+    assert numbers(tmp_path / name, ["*", "x"]).tolist() == [[3, 1], [4, 2]]
+    (batch,) = open_table(tmp_path / name).batches(["x"], ["^x$", "", "*"])
+    assert batch.kept.columns == ["^x$", "", "*"]
+    found = look(open_table(tmp_path / name)).columns
+    assert [(column.name, column.kind) for column in found] == [
+        ("x", "number"), ("*", "number"), ("^x$", "text"), ("", "number")
+    ]  # fmt: skip

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import linexport
+from linexport.errors import DataError
 from linexport.tables import MOST_LEVELS
 
 TEXTS = {
@@ -89,3 +90,17 @@ def test_a_table_without_rows_has_columns(tmp_path):
         ("a", "empty", 0),
         ("b", "empty", 0),
     ]
+
+
+def test_values_without_text_have_no_levels():
+    values = {"took": [dt.timedelta(days=1), None], "raw": [b"\xff", b"a"]}
+    took, raw = linexport.describe(pl.DataFrame(values)).columns
+    assert (took.kind, took.missing, took.levels) == ("time", 1, None)
+    assert (raw.kind, raw.levels) == ("nested", None)
+
+
+@pytest.mark.parametrize("kind", [pl.Date, pl.Datetime("us"), pl.Datetime("us", "Europe/Paris")])
+def test_a_date_of_no_calendar_is_said(kind):
+    last = pl.Series("d", [2**31 - 1], pl.Int32) if kind == pl.Date else pl.Series("d", [2**62])
+    with pytest.raises(DataError, match=r"column 'd': It cannot be read: .*out.of.range"):
+        linexport.describe(pl.DataFrame([last.cast(kind)]))
