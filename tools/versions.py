@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RESOLUTIONS = {"lowest": "lowest-direct", "newest": "highest"}
-EXTRAS = "excel,report,serve,sklearn"
-TOOLS = ("hypothesis", "pytest", "tritonclient[http]")
+EXTRAS = "duckdb,excel,report,serve,sklearn"
+TOOLS = ("hypothesis", "pandas", "pytest", "pytorch-lightning", "tritonclient[http]")
 TESTS = (
     "tests/cli/test_predict.py",
     "tests/cli/test_train_and_export.py",
@@ -28,7 +28,7 @@ TESTS = (
     "tests/serving/test_server_process.py",
     "tests/sources/test_checkpoints.py",
     "tests/sources/test_torch_modules.py",
-    "tests/tables/test_everyday_files.py",
+    "tests/tables/test_tables.py",
     "tests/test_sklearn.py",
 )
 
