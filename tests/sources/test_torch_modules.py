@@ -188,7 +188,7 @@ def test_what_is_not_known_to_be_linear_is_refused(module, said):
 
 
 def test_a_scripted_module_is_a_program():
-    with pytest.warns(DeprecationWarning, match="torch.jit.script"):
+    with pytest.warns((DeprecationWarning, FutureWarning), match="torch.jit.script"):
         scripted = torch.jit.script(nn.Linear(3, 1))
     with pytest.raises(ModelError, match="TorchScript module is a program"):
         linexport.read_model(scripted)
