@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -86,21 +87,30 @@ KNOWN_PEERS = {
 
 
 @contextmanager
-def ours(bundle: Path) -> Iterator[tuple[Server, int]]:
-    """Start `linexport serve` without its access log; yield it and its process."""
-    command = [sys.executable, "-m", "linexport", "serve", str(bundle), "--port", "0"]
+def ours(
+    bundle: Path, *options: str, see: Callable[[bytes], object] = len
+) -> Iterator[tuple[Server, "subprocess.Popen[bytes]"]]:
+    """Start `linexport serve` without its access log; yield it and its process.
+
+    `see` is called with each line of its log after the first, in a thread.
+    """
+    command = [sys.executable, "-m", "linexport", "serve", str(bundle), "--port", "0", *options]
     with subprocess.Popen([*command, "--no-access-log"], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
-        started = json.loads(process.stderr.readline())
-        port = int(started["urls"][0].rpartition(":")[2])
+        lines = process.stderr
+        port = int(json.loads(lines.readline())["urls"][0].rpartition(":")[2])
+        reader = threading.Thread(target=lambda: [see(line) for line in lines])
+        reader.start()
 
         def request(rows: NDArray[np.float32], kind: str) -> Request:
             return tensor_request(bundle.name, rows, kind)
 
         try:
-            yield Server("linexport", port, request), process.pid
+            yield Server("linexport", port, request), process
         finally:
             process.terminate()
+            process.wait()
+            reader.join()
 
 
 @contextmanager

@@ -1,9 +1,13 @@
-"""Requests good and bad for the model of the textbook, and what is a right answer to each."""
+"""Requests good and bad for the model of the textbook, and what is a right answer to each.
+
+The model may be replaced by another meanwhile: an answer says which predicted it.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from _servers import HEADER_LENGTH, Request, tensor_request
 from numpy.typing import NDArray
 
 import linexport
-from linexport.numerics._bounds import FLOAT32, FLOAT64, rounding_error_bound
+from linexport.numerics._bounds import FLOAT32, FLOAT64, Affine, rounding_error_bound
 from linexport.numerics._forms import affine_of
 from linexport.serving import Limits
 
@@ -20,9 +24,20 @@ BUNDLE = Path(__file__).parent.parent / "models" / "textbook"
 INFER, ROWS = (f"/v2/models/{BUNDLE.name}/{verb}" for verb in ("infer", "rows"))
 NAMES = ("x1", "x2")
 MOST_BYTES, MOST_ROWS = Limits().body_bytes, Limits().rows
-_AFFINE = affine_of(linexport.read_bundle(BUNDLE).model)
 
 Rows = NDArray[np.float32]
+Models = Mapping[str, Affine]
+"""What each version means."""
+
+
+def versions_of(*bundles: Path) -> Models:
+    """Return what the bundles mean, by the version under which each is served."""
+    return {
+        sha256((path / "model.onnx").read_bytes()).hexdigest()[:16]: affine_of(
+            linexport.read_bundle(path).model
+        )
+        for path in bundles
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,22 +55,25 @@ class Kind:
     announced: bool = False
     """Whether the body stays unsent: the headers are enough to refuse it."""
 
-    def check(self, status: int, headers: Message, body: bytes) -> None:
-        """Raise AssertionError unless the answer is right."""
-        assert status == self.status, f"{status}, not {self.status}: {body[:200]!r}"
-        if self.rows is not None:
-            require_near(_predictions(headers, body), self.rows)
+    def check(
+        self, status: int, headers: Message, body: bytes, models: Models, busy: Collection[int]
+    ) -> None:
+        """Raise AssertionError unless the answer is right; `busy` statuses are it too."""
+        assert status in {self.status, *busy}, f"{status}, not {self.status}: {body[:200]!r}"
+        if self.rows is not None and status == 200:
+            version, predictions = _predictions(headers, body)
+            require_near(predictions, self.rows, models[version])
         elif status >= 400:
             sentence = json.loads(body)["error"]
             assert sentence.endswith("."), f"no sentence: {sentence}"
 
 
-def require_near(predictions: Rows, rows: Rows) -> None:
+def require_near(predictions: Rows, rows: Rows, meant: Affine) -> None:
     """Raise AssertionError unless every prediction is within the bound of the exact one."""
     features = rows.astype(np.float64)
-    distance = np.abs(predictions.astype(np.float64).ravel() - _AFFINE.evaluate(features).ravel())
+    distance = np.abs(predictions.astype(np.float64).ravel() - meant.evaluate(features).ravel())
     of_answer, of_reference = (
-        rounding_error_bound(features, _AFFINE, precision=precision).ravel()
+        rounding_error_bound(features, meant, precision=precision).ravel()
         for precision in (FLOAT32, FLOAT64)
     )
     limit = of_answer + of_reference
@@ -82,14 +100,14 @@ def good_requests() -> dict[str, Kind]:
 
 
 def bad_requests() -> dict[str, Kind]:
-    """Return what is refused, and a look at the server's health."""
+    """Return what is refused, and a look at whether the server lives."""
     rows = np.ones((2, 2), np.float32)
     binary = tensor_request(BUNDLE.name, rows, "binary")
     lacking = np.array([[1, 1], [1, np.nan]], np.float32)
     too_many = json.dumps({"inputs": [_tensor([MOST_ROWS + 1, 2], [])]}).encode()
     zeros = bytes(MOST_BYTES + 1)
     return {
-        "healthy": Kind(status=200, path="/v2/health/ready", method="GET"),
+        "healthy": Kind(status=200, path="/v2/health/live", method="GET"),
         "a name is missing": Kind(status=400, path=ROWS, body=b'{"x1": 1}'),
         "a name is unknown": Kind(status=400, path=ROWS, body=b'{"x1": 1, "x2": 2, "x3": 3}'),
         "NaN, named": Kind(status=400, path=ROWS, body=b'{"x1": 1, "x2": NaN}'),
@@ -128,11 +146,14 @@ def _tensor(shape: list[int], data: list[Any]) -> dict[str, Any]:
     return {"name": "features", "shape": shape, "datatype": "FP32", "data": data}
 
 
-def _predictions(headers: Message, body: bytes) -> Rows:
+def _predictions(headers: Message, body: bytes) -> tuple[str, Rows]:
+    """Return which version predicted what."""
     length = headers.get(HEADER_LENGTH)
+    answer = json.loads(body[: len(body) if length is None else int(length)])
     if length is not None:
-        return np.frombuffer(body[int(length) :], "<f4")
-    answer = json.loads(body)
-    if "rows" in answer:
-        return np.array([row["y"] for row in answer["rows"]], np.float32)
-    return np.array(answer["outputs"][0]["data"], np.float32)
+        found = np.frombuffer(body[int(length) :], "<f4")
+    elif "rows" in answer:
+        found = np.array([row["y"] for row in answer["rows"]], np.float32)
+    else:
+        found = np.array(answer["outputs"][0]["data"], np.float32)
+    return answer["model_version"], found

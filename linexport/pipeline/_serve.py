@@ -2,15 +2,19 @@
 
 import os
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from linexport import bundle, parity
 from linexport._files import naming
 from linexport.bundle import CERTIFICATE_FILE, MANIFEST_FILE, Bundle
-from linexport.errors import ArtifactError, ConfigError, UnavailableError
+from linexport.errors import ArtifactError, ConfigError, ModelError, UnavailableError
 from linexport.formats import Runtime
+from linexport.model import LinearModel
 from linexport.parity import DoubleReference, decode_certificate
 from linexport.pipeline._opening import check_covered, digest_of, predicting_artifact
 from linexport.predicting import Predictor, Spread
@@ -92,6 +96,8 @@ class _Source:
         encoding = opened.manifest.encoding
         if encoding is not None:
             import polars  # noqa: F401, ICN001 - not while the first request waits for it
+        spread = Spread(opened.manifest.record, opened.model.target_names)
+        _prepare(spread, opened.model)
         return ServedModel(
             name=self.name,
             version=digest_of(artifact, encoding)[:VERSION_DIGITS],
@@ -101,7 +107,7 @@ class _Source:
                 opened.model.targets,
                 self.config.check_range,
                 encoding,
-                Spread(opened.manifest.record, opened.model.target_names),
+                spread,
             ),
             missing=self.config.missing,
             coarse=opened.manifest.coarse,
@@ -117,6 +123,12 @@ class _Source:
         return frozenset(
             (name, status.st_size, status.st_ino, status.st_ctime_ns) for name, status in found
         )
+
+
+def _prepare(spread: Spread, model: LinearModel) -> None:
+    """Make an interval where they are known: the first loads scipy, and all requests would wait."""
+    with suppress(ModelError):
+        spread.around(np.zeros((1, model.num_targets)), np.zeros((1, model.num_features)), 0.95)
 
 
 def _bundles_at(place: Path) -> list[Path]:

@@ -17,7 +17,7 @@ import numpy as np
 from granian.rsgi import HTTPProtocol, ProtocolClosed, ProtocolError, Scope
 
 from linexport._arrays import FloatArray
-from linexport.errors import ArtifactError, DataError
+from linexport.errors import ArtifactError, DataError, shortened
 from linexport.serving._access import REQUEST_ID, Access
 from linexport.serving._http import (
     CLIENT_LEFT,
@@ -130,16 +130,15 @@ class Application:
             if asks_leave is None:
                 self._access.check(scope, is_open=route.endpoint == LIVENESS)
             answer = asks_leave or await self._answered(scope, route, exchange)
-        except ProtocolClosed:
-            answer = Answer(CLIENT_LEFT, b"")
         except Exception as error:
             answer = self._failed(path, error)
-        if answer.status != CLIENT_LEFT:
-            told = [("content-type", answer.content_type), (REQUEST_ID, request_id)]
-            told += [*answer.headers, *self._access.shared(headers)]
-            if not self.ready or answer.status == 408:
-                told.append(_CLOSE)
-            exchange.response_bytes(answer.status, told, answer.body)
+        told = [("content-type", answer.content_type), (REQUEST_ID, request_id)]
+        told += [*answer.headers, *self._access.shared(headers)]
+        if not self.ready or answer.status == 408:
+            told.append(_CLOSE)
+        # Who has ended only the sending half of the connection may still read.
+        status = 400 if answer.status == CLIENT_LEFT else answer.status
+        exchange.response_bytes(status, told, answer.body)
         seconds = perf_counter() - started
         self.metrics.request(
             route.endpoint, route.model, route.version, answer.status, answer.rows, seconds
@@ -182,8 +181,7 @@ class Application:
         """Read a body within its limits.
 
         Raises:
-            Refusal: 408 or 413.
-            ProtocolClosed: If the client leaves before it is whole.
+            Refusal: 408 or 413; 499 if the client leaves before it is whole.
         """
         announced = headers.get("content-length")
         if announced is not None and int(announced) > self.limits.body_bytes:
@@ -204,8 +202,9 @@ class Application:
                 raise
             task.uncancel()
             raise Refusal(f"The request was not there within {seconds:g} s.", 408) from None
-        except ProtocolError as error:
-            raise Refusal("The connection ended before the request was whole.") from error
+        except ProtocolClosed as error:
+            told = "The connection ended before the request was whole."
+            raise Refusal(told, CLIENT_LEFT) from error
         finally:
             timer.cancel()
 
@@ -258,7 +257,7 @@ class Application:
             return unknown(path, self._models).answer()
         if method == "HEAD" and route.method == "GET":
             return route.show()
-        message = f"This address takes {route.method}, not {method}."
+        message = f"This address takes {route.method}, not {shortened(method)}."
         return Refusal(message, 405, [("allow", route.method)]).answer()
 
 

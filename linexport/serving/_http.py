@@ -17,7 +17,7 @@ Header = tuple[str, str]
 JSON, OCTETS = "application/json", "application/octet-stream"
 HEADER_LENGTH = "inference-header-content-length"
 CLIENT_LEFT = 499
-"""In the log only, as nginx has it: nobody was there to take an answer."""
+"""In the log and the metrics only, as nginx has it: perhaps nobody was there to take an answer."""
 
 encode_json = msgspec.json.Encoder().encode
 

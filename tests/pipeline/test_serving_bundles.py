@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 
 import msgspec
@@ -171,3 +172,26 @@ def test_what_is_missing_of_the_server_is_named(bundle, monkeypatch):
 def test_the_certificate_is_read_as_it_is_written(bundle):
     """The forged ones above are refused for what they say, not for how they are written."""
     assert msgspec.json.decode(certificate_for(bundle, b""))["verdict"] == "proven"
+
+
+def test_what_intervals_need_is_loaded_with_the_bundle_and_for_no_other(tmp_path):
+    """A request would hold up all others while scipy is loaded."""
+    rng = np.random.default_rng(0)
+    known = tmp_path / "known"
+    config = ExportConfig(formats=("onnx",))
+    fit = linexport.train(rng.normal(size=(20, 2)), rng.normal(size=20))
+    linexport.export(fit, known, config=config)
+    unknown = tmp_path / "unknown"
+    linexport.export(LinearModel(weight=np.ones((1, 2)), bias=np.ones(1)), unknown, config=config)
+    program = """
+import sys
+from pathlib import Path
+import linexport
+from linexport.pipeline._serve import _Source
+for path in sys.argv[1:]:
+    _Source(Path(path), linexport.ServeConfig()).load()
+    print("scipy.special" in sys.modules)
+"""
+    command = [sys.executable, "-c", program, unknown, known]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
