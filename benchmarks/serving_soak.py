@@ -54,6 +54,8 @@ SAMPLE_SECONDS, RELOAD_SECONDS = 0.25, 2.0
 WINDOWS, GROWTH_MB, JUDGED_SECONDS = 20, 2.0, 60.0
 """The least that a request can leave behind is an object of 16 bytes: 2.4 MB after the 150,000
 requests of 400 s. In runs of one to three minutes the line showed -1.0 to +0.7 MB."""
+WRONG = {"refused", "failure", "dropped", "error"}
+"""Events that the server's log must not have."""
 BUSY = (429, 503)
 """What may be told, with the words "try again", to who asks beside a crowd."""
 
@@ -90,13 +92,20 @@ def main() -> None:
     arguments.add_argument("--attack", action="store_true")
     given = arguments.parse_args()
     log: Counter[str] = Counter()
+
+    def see(line: bytes) -> None:
+        event = json.loads(line)["event"] if line.startswith(b"{") else "error"
+        log[event] += 1
+        if event in WRONG:
+            sys.stderr.buffer.write(line)
+
     with tempfile.TemporaryDirectory() as scratch:
-        found = soak(Path(scratch), given, lambda line: log.update([json.loads(line)["event"]]))
+        found = soak(Path(scratch), given, see)
     for kind, counts in groupby(sorted(found.answers.items()), key=lambda entry: entry[0][0]):
         print(f"{kind:<32}", *(f"{count:>9,} x {status}" for (_, status), count in counts))
     for what, number in {**found.beside, **log}.items():
         print(f"{what:<32} {number:>9,}")
-    wrong = log.keys() & {"refused", "failure", "dropped", "error"}
+    wrong = log.keys() & WRONG
     least = least_mb(found.memory)
     grown = growth(least) / given.workers
     total, first = found.answers.total(), found.memory[0] / 1e6

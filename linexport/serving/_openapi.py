@@ -1,6 +1,6 @@
 """The addresses, described by OpenAPI."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from linexport.encoding import CategoryColumn, DateColumn, EncodedColumn
 from linexport.serving._http import HEADER_LENGTH
 from linexport.serving._infer import datatype_of
 from linexport.serving._models import ServedModel
-from linexport.serving._request import DATATYPES, INPUT, OUTPUT, InferRequest
+from linexport.serving._request import DATATYPES, INPUT, OUTPUT, AnyRequest
 
 MOST_COLUMNS = 100
 """Of a model that are described one by one; its metadata names all."""
@@ -32,7 +32,8 @@ def _answer(text: str, schema: Document, content_type: str = "application/json")
 
 
 _STRING, _BOOLEAN = {"type": "string"}, {"type": "boolean"}
-_NUMBER, _PREDICTION = {"type": "number"}, {"type": ["number", "null"]}
+_NUMBER, _NULLABLE = {"type": ["number", "boolean"]}, {"type": ["number", "boolean", "null"]}
+_PREDICTION = {"type": ["number", "null"]}
 _SERVER = _object(name=_STRING, version=_STRING, extensions=_array(_STRING))
 _LIVE = _object(live=_BOOLEAN)
 _READY = _object(live=_BOOLEAN, ready=_BOOLEAN)
@@ -46,7 +47,7 @@ _STATISTICS = _object(model_stats=_array({"type": "object"}))
 _CONFIGURATION = _object(name=_STRING, platform=_STRING, max_batch_size={"type": "integer"})
 _MODEL = _object(name=_STRING, versions=_array(_STRING), platform=_STRING, **_TENSORS)
 (_INFER,), _SCHEMAS = msgspec.json.schema_components(
-    (InferRequest,), ref_template="#/components/schemas/{name}"
+    (AnyRequest,), ref_template="#/components/schemas/{name}"
 )
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _HEADER_LENGTH = {
@@ -54,6 +55,12 @@ _HEADER_LENGTH = {
     "in": "header",
     "description": "Bytes of the JSON object, where binary data follow it.",
     "schema": {"type": "integer", "minimum": 1},
+}
+_INTERVAL = {
+    "name": "interval",
+    "in": "query",
+    "description": "Probability with which the truth lies within the ends that are answered too.",
+    "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
 }
 _REFUSALS = {
     status: _answer(said, {"$ref": "#/components/schemas/error"})
@@ -69,83 +76,118 @@ _REFUSALS = {
         "503": "The answer could not be computed in time; try again.",
     }.items()
 }
+_UNKNOWN = {"404": _REFUSALS["404"]}
+_OPEN: Document = {"security": []}
+"""For everybody, whether or not there is a token."""
 
 
 def document(models: Collection[ServedModel], version: str) -> Document:
     """Return what openapi.json holds."""
+    live = {"get": {**_get("Whether the server lives.", _answer("OK", _LIVE))["get"], **_OPEN}}
+    stopping = {"503": _answer("It is to stop.", _READY)}
+    ready = _get(
+        "Whether it takes requests; 503 once it is to stop.", _answer("OK", _READY), stopping
+    )
+    listed = _get("The models.", _answer("OK", _object(models=_array(_IN_INDEX))))
+    indexed = _get("The models, as Triton's.", _answer("OK", _array(_IN_INDEX)))
     paths = {
         "/v2": _get("The server: name, version, extensions.", _answer("OK", _SERVER)),
-        "/v2/health/live": _get("Whether the server lives.", _answer("OK", _LIVE)),
-        "/v2/health/ready": _get(
-            "Whether it takes requests; 503 once it is to stop.",
-            _answer("OK", _READY),
-            {"503": _answer("It is to stop.", _READY)},
-        ),
+        **dict.fromkeys(("/v2/health/live", "/livez"), live),
+        **dict.fromkeys(("/v2/health/ready", "/readyz"), ready),
         "/metrics": _get("Metrics for Prometheus.", _answer("OK", _STRING, "text/plain")),
-        "/v2/models": _get("The models.", _answer("OK", _object(models=_array(_IN_INDEX)))),
+        "/openapi.json": _get("This document.", _answer("OK", {"type": "object"})),
+        "/v2/models": listed,
+        "/v2/repository/index": {"post": indexed["get"]},
         "/v2/models/stats": _get("What all models answered.", _answer("OK", _STATISTICS)),
         "/v1/models": _get("The models' names.", _answer("OK", _object(models=_array(_STRING)))),
     }
-    unknown = {"404": _REFUSALS["404"]}
     for model in models:
-        name = f"/v2/models/{quote(model.name, safe='')}"
-        paths |= {
-            f"{name}/config": _get(
-                "Its configuration, as Triton's.", _answer("OK", _CONFIGURATION), unknown
-            ),
-            f"{name}/stats": _get("What it answered.", _answer("OK", _STATISTICS), unknown),
-        }
-        for base in (name, f"{name}/versions/{model.version}"):
+        name = quote(model.name, safe="")
+        paths |= _first_protocol(model, f"/v1/models/{name}")
+        for base in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{model.version}"):
             paths |= _addresses(model, base)
     return {
         "openapi": "3.1.0",
         "info": {"title": "linexport", "version": version},
+        "security": [{}, {"token": []}],  # where the server is started with one
         "paths": paths,
-        "components": {"schemas": {"error": _object(error=_STRING), **_SCHEMAS}},
+        "components": {
+            "schemas": {"error": _object(error=_STRING), **_SCHEMAS},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _first_protocol(model: ServedModel, base: str) -> Document:
+    """Describe the addresses of KServe's first protocol."""
+    row, example, value = _row(model)
+    numbers = [_typical(column) for column in model.predictor.features]
+    listed = {**_array(value), "minItems": len(numbers), "maxItems": len(numbers)}
+    request = {
+        "schema": _object(instances={"oneOf": [_array(listed), _array(row)]}),
+        "example": {"instances": [numbers if model.predictor.encoding is None else example]},
+    }
+    one = {"type": ["number", "null", "array"]}
+    return {
+        base: _get("Whether the model takes requests.", _answer("OK", _MODEL_READY), _UNKNOWN),
+        f"{base}:predict": _post(
+            "Predict instances: lists of numbers, or named values.",
+            request,
+            _object(predictions=_array(one)),
+        ),
     }
 
 
 def _addresses(model: ServedModel, base: str) -> Document:
-    features, targets = model.predictor.features, model.predictor.targets
-    value = _NUMBER if model.missing == "error" else _PREDICTION
-    cells = _cells(model, value)
-    row = _columns(cells, {name: schema for name, (schema, _) in cells.items()})
-    predicted = _columns(targets, {column.name: _PREDICTION for column in targets})
-    typical = [_typical(column) for column in features]
-    rows = {
-        "schema": {"oneOf": [row, _array(row)]},
-        "example": {name: cells[name][1] for name in row["required"]},
-    }
+    row, example, _ = _row(model)
+    predicted = _predicted(model.predictor.target_names)
+    rows = _post(
+        "Predict rows of named values, one or a list.",
+        {"schema": {"oneOf": [row, _array(row)]}, "example": example},
+        _object(model_name=_STRING, model_version=_STRING, rows=_array(predicted)),
+    )
+    rows["post"]["parameters"] = [_INTERVAL]
+    features = model.predictor.features
     tensor = {
         "name": INPUT,
         "shape": [1, len(features)],
         "datatype": datatype_of(model),
-        "data": typical,
+        "data": [_typical(column) for column in features],
     }
     infer = _post(
-        f"Predict a tensor '{INPUT}' into '{OUTPUT}', as JSON or binary.",
+        f"Predict a tensor '{INPUT}', or one for each column, into '{OUTPUT}', as JSON or binary.",
         {"schema": _INFER, "example": {"inputs": [tensor]}},
-        _array(_TENSOR),
-        "outputs",
+        _object(model_name=_STRING, model_version=_STRING, outputs=_array(_TENSOR)),
     )
     infer["post"]["parameters"] = [_HEADER_LENGTH]
     infer["post"]["requestBody"]["content"] |= _BYTES
     infer["post"]["responses"]["200"]["content"] |= _BYTES
-    unknown = {"404": _REFUSALS["404"]}
-    return {
-        base: _get(
-            f"Version {model.version} of the model: tensors, columns, units, ranges.",
-            _answer("OK", _MODEL),
-            unknown,
-        ),
-        f"{base}/ready": _get(
-            "Whether the model takes requests.", _answer("OK", _MODEL_READY), unknown
-        ),
-        f"{base}/rows": _post(
-            "Predict rows of named values, one or a list.", rows, _array(predicted), "rows"
-        ),
-        f"{base}/infer": infer,
+    described = {
+        "": (f"Version {model.version} of the model: tensors, columns, units, ranges.", _MODEL),
+        "/ready": ("Whether the model takes requests.", _MODEL_READY),
+        "/config": ("Its configuration, as Triton's.", _CONFIGURATION),
+        "/stats": ("What it answered.", _STATISTICS),
     }
+    told = {
+        f"{base}{end}": _get(summary, _answer("OK", schema), _UNKNOWN)
+        for end, (summary, schema) in described.items()
+    }
+    return {**told, f"{base}/rows": rows, f"{base}/infer": infer}
+
+
+def _predicted(targets: Sequence[str]) -> Document:
+    """Describe a row of predictions, with the ends of their intervals where those are asked for."""
+    row = _columns(targets, dict.fromkeys(targets, _PREDICTION))
+    ends = [f"{name}{end}" for name in row["required"] for end in ("_lower", "_upper")]
+    return {**row, "properties": {**dict.fromkeys(ends, _PREDICTION), **row["properties"]}}
+
+
+def _row(model: ServedModel) -> tuple[Document, Document, Document]:
+    """Return the schema and an example of a row of named values; and the schema of a feature."""
+    value = _NUMBER if model.missing == "error" else _NULLABLE
+    cells = _cells(model, value)
+    row = _columns(cells, {name: schema for name, (schema, _) in cells.items()})
+    return row, {name: cells[name][1] for name in row["required"]}, value
 
 
 def _cells(model: ServedModel, value: Document) -> dict[str, tuple[Document, object]]:
@@ -171,7 +213,7 @@ def _encoded(
     if isinstance(column, DateColumn):
         return {"type": ["string", "null"], "description": "a date or time"}, column.origin
     schema, example = numbers[column.name]
-    return {**schema, **(value if column.fill is None else _PREDICTION)}, example
+    return {**schema, **(value if column.fill is None else _NULLABLE)}, example
 
 
 def _columns(columns: Collection[object], shown: Document) -> Document:
@@ -193,12 +235,11 @@ def _described(column: Column, value: Document) -> Document:
 
 
 def _get(summary: str, answer: Document, others: Document | None = None) -> Document:
-    responses = {"200": answer, "405": _REFUSALS["405"], **(others or {})}
-    return {"get": {"summary": summary, "responses": responses}}
+    refusals = {status: _REFUSALS[status] for status in ("400", "401", "405")}
+    return {"get": {"summary": summary, "responses": {"200": answer, **refusals, **(others or {})}}}
 
 
-def _post(summary: str, request: Document, predicted: Document, name: str) -> Document:
-    answer = _object(model_name=_STRING, model_version=_STRING, **{name: predicted})
+def _post(summary: str, request: Document, answer: Document) -> Document:
     return {
         "post": {
             "summary": summary,

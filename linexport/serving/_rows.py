@@ -23,7 +23,9 @@ from linexport.serving._models import ServedModel
 from linexport.serving._request import interval_around, query_level, require_rows
 from linexport.serving._settings import Limits
 
-_NUMBERS = msgspec.json.Decoder(dict[str, float | None] | list[dict[str, float | None]])
+_Numbers: TypeAlias = dict[str, float | bool | None]
+_NUMBERS = msgspec.json.Decoder(_Numbers | list[_Numbers])
+"""Truth values are 0 and 1, as the predictor has them."""
 _Cells: TypeAlias = dict[str, float | str | bool | None]
 
 
@@ -35,7 +37,7 @@ class _Instances(msgspec.Struct):
 
 _INSTANCES = msgspec.json.Decoder(_Instances)
 _CELLS = msgspec.json.Decoder(_Cells | list[_Cells])
-"""Of a model that has an encoding: text and truth values may be categories."""
+"""Of a model that has an encoding: text may be a category or a date."""
 
 
 def ask_rows(model: ServedModel, limits: Limits, sent: Sent) -> Asked:
@@ -117,7 +119,7 @@ def _with_intervals(
     """Answer with each prediction and, beside it, the ends of its interval."""
     names = Outputs(names=model.predictor.target_names, interval=level).columns
     found = np.stack(interval_around(model, prediction, features, level), axis=2)
-    rows = found.reshape(len(prediction), -1).tolist()
+    rows = found.reshape(len(prediction), len(names)).tolist()
     answer = {
         "model_name": model.name,
         "model_version": model.version,
@@ -146,9 +148,9 @@ def _explain(document: Any, model: ServedModel) -> None:
 
 
 def _fault(value: Any, *, may_be_text: bool) -> str | None:
-    if may_be_text and isinstance(value, str | bool):
+    if may_be_text and isinstance(value, str):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float | None):
+    if not isinstance(value, int | float | None):  # truth values are int
         return "neither text nor a number" if may_be_text else "not a number"
     if isinstance(value, int) and abs(value) > sys.float_info.max:
         return "beyond the range of float64"

@@ -4,8 +4,8 @@ import gzip
 import http.client
 import json
 import re
+import shutil
 import socket
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,8 +211,6 @@ def test_a_gzipped_body_reaches_a_running_server(secured):
 
 
 def test_a_directory_of_bundles_is_served_whole(tmp_path):
-    import shutil
-
     for name in ("one", "two"):
         shutil.copytree(TEXTBOOK, tmp_path / "models" / name)
     (tmp_path / "models" / "notes.txt").write_text("no bundle")
@@ -220,4 +218,4 @@ def test_a_directory_of_bundles_is_served_whole(tmp_path):
         assert set(server.started["models"]) == {"one", "two"}
     (tmp_path / "empty").mkdir()
     with pytest.raises(linexport.ArtifactError, match="empty"):
-        linexport.serve([Path(tmp_path / "empty")])
+        linexport.serve([tmp_path / "empty"], config=ServeConfig(port=0))

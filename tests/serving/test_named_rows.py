@@ -39,7 +39,6 @@ def test_curl_needs_no_content_type(client):
         ([{"a": 1, "b": 2}, {"a": 1, "c": 2}], "row 2: There is no column 'b'"),
         ({"a": 1, "b": 2, "c": 3}, "rows, row 1: 'c' is no feature; a row has 'a', 'b'"),
         ({"a": 1, "b": "2"}, "Row 1, 'b': \"2\" is not a number"),
-        ({"a": 1, "b": True}, "Row 1, 'b': true is not a number"),
         (
             {"a": 1, "b": None},
             "column 'b', row 1: There is no value; fill it in, or",
@@ -96,3 +95,13 @@ def test_an_answer_has_no_more_values_than_allowed(make_client):
     refused = client.post(ROWS, [row] * 3)
     assert refused.status == 413
     assert "3 rows of 2 targets are 6 values" in refused.error
+
+
+@pytest.mark.parametrize("path", [ROWS, "/v1/models/flats:predict"])
+def test_truth_values_are_0_and_1(client, path):
+    """As in Python and in tables."""
+    asked = [[{"a": True, "b": False}], [{"a": 1, "b": 0}]]
+    truth, numbers = (
+        client.post(path, {"instances": rows} if "v1" in path else rows).json for rows in asked
+    )
+    assert truth == numbers

@@ -44,6 +44,7 @@ def test_named_rows_have_their_interval_beside_them(client, predictor):
         [list(row.values()) for row in answer], expected(predictor, rows).T
     )
     assert list(client.post(ROWS, asked[0]).json["rows"][0]) == ["y"]
+    assert client.post(f"{ROWS}?interval=0.9", []).json["rows"] == []
 
 
 def test_tensors_of_the_ends_stand_behind_the_predictions(client, predictor):
