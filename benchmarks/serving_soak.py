@@ -47,7 +47,7 @@ import linexport
 from linexport import ExportConfig, LinearModel
 
 MINUTES, CLIENTS, PAUSE = 10, 8, 0.005
-PATIENCE_SECONDS, WHO = 60.0, ("client", "answer")
+PATIENCE_SECONDS, WHO = 120.0, ("client", "answer", "idle")
 """Without an answer, which end the run. The server has as much: who asks and who answers share a
 machine, on which each may be slow for reasons that are not the server's."""
 SAMPLE_SECONDS, RELOAD_SECONDS = 0.25, 2.0

@@ -231,7 +231,9 @@ class Application:
 
     async def _take_the_rest(self, exchange: HTTPProtocol) -> None:
         """Let a client that is refused send on: one that cannot would not read why."""
-        with suppress(ProtocolClosed, ProtocolError, TimeoutError):  # the second: it was read
+        # ProtocolError: it was read. Where a client leaves as the time is over, granian's future
+        # may say that it was cancelled, which nobody did; this is the last thing that is done.
+        with suppress(ProtocolClosed, ProtocolError, TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(self.limits.client_seconds):
                 async for _ in exchange:
                     pass
