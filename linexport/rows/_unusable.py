@@ -10,7 +10,7 @@ from linexport.encoding import MISSING
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
-_SAID, _REMEDIES = 180, 260
+_SAID, _REMEDIES = 180, 400
 """Characters of what columns are, and of what to do, from which on the rest is left for later: a
 message is read, and what it says to paste is seen whole."""
 _LONGEST = 20

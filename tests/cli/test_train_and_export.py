@@ -33,7 +33,7 @@ def test_the_default_job_prints_what_the_textbook_prints_and_its_proof(run, tmp_
     assert outcome.status == 0
     assert re.fullmatch(
         r"warning: The fit of 'y' ended \d\.\d standard errors from the least-squares optimum\. "
-        r'Take more epochs at .*, or use --solver lstsq \(solver="lstsq"\)\.\n',
+        r"Take more epochs at .*, or use --solver lstsq\.\n",
         outcome.errors,
     )
     lines = outcome.output.splitlines()
