@@ -10,7 +10,7 @@ from linexport.encoding import MISSING
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
-_SAID, _REMEDIES = 180, 400
+_SAID, _REMEDIES = 165, 275
 """Characters of what columns are, and of what to do, from which on the rest is left for later: a
 message is read, and what it says to paste is seen whole."""
 _LONGEST = 20
@@ -82,8 +82,7 @@ def unusable(
     ]
     how = asked_of_command("describe", found_in.source) if is_file else "linexport.describe(table)"
     return DataError(
-        f"{'; '.join(said)}{more}: {', and '.join(_first(remedies, _REMEDIES))}; {how} "
-        "shows what each column holds.",
+        f"{'; '.join(said)}{more}: {', and '.join(_first(remedies, _REMEDIES))}; {how} says more.",
         source=found_in.source,
     )
 

@@ -22,7 +22,7 @@ LATIN = (
 )
 FILL = "fill it in, as with --missing x=median"
 
-DESCRIBE = "linexport describe t.csv shows what each column holds."
+DESCRIBE = "linexport describe t.csv says more."
 
 ROWS = {
     "a text column": (
@@ -266,7 +266,7 @@ def test_columns_that_cannot_be_chosen_are_refused_in_one_line(write, case):
     assert str(caught.value) == message
 
 
-EXCLUDE = "leave out what is no feature with --exclude x; linexport describe t.parquet shows"
+EXCLUDE = "leave out what is no feature with --exclude x; linexport describe t.parquet says"
 PARQUET = {
     "text": (["1", "2", "3"], f"column 'x', row 1: '1' is not a number; {TEXT.format('x')}"),
     "text after nulls": ([None, None, "a"], f"'x' is text with 1 level: {EXCLUDE}"),

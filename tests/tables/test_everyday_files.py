@@ -16,7 +16,7 @@ from linexport.errors import DataError
 from linexport.tables import Dialect, look, open_table
 
 CASES = Path(__file__).parent / "cases"
-DESCRIBE = "; linexport describe {} shows what each column holds."
+DESCRIBE = "; linexport describe {} says more."
 
 READ = {
     "small.csv.gz": ("y", [[1.0, 2.0]]),
