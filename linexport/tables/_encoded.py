@@ -215,14 +215,14 @@ class _Date:
         cells = nameless(cells)
         if cells.dtype in (pl.String, pl.Categorical, pl.Enum):
             cells = self._parsed(canonical(cells.cast(pl.String)), place)
+        if cells.dtype not in (pl.Date, pl.Datetime, pl.Null):
+            raise DataError(
+                f"It holds {cells.dtype}, not dates.", source=place.source, column=self.column.name
+            )
         whole = cells.to_physical().cast(pl.Int64)
         if isinstance(cells.dtype, pl.Datetime):
             unit = _DAY[cells.dtype.time_unit]
             return ((whole - self._days * unit).cast(pl.Float64) / unit).to_numpy()
-        if cells.dtype not in (pl.Date, pl.Null):
-            raise DataError(
-                f"It holds {cells.dtype}, not dates.", source=place.source, column=self.column.name
-            )
         return (whole - self._days).cast(pl.Float64).to_numpy()
 
     def _parsed(self, text: pl.Series, place: Place) -> pl.Series:

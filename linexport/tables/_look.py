@@ -17,7 +17,7 @@ from linexport.encoding import BOOLEANS
 from linexport.tables._categories import canonical
 from linexport.tables._dialect import Dialect
 from linexport.tables._encoded import kept_frame
-from linexport.tables._numbers import FAULTS, as_numbers, nameless, present, present_numbers
+from linexport.tables._numbers import VALUE_FAULTS, as_numbers, nameless, present, present_numbers
 from linexport.tables._readings import Readings
 from linexport.tables._tables import Table, unreadable
 
@@ -136,7 +136,7 @@ def look(
         for column in seen:
             try:
                 column.add(nameless(frame.get_column(column.name)))
-            except (ArithmeticError, ValueError, *FAULTS) as error:  # a date of no calendar
+            except VALUE_FAULTS as error:
                 raise unreadable(error, table.source, column.name) from error
     columns = tuple(column.look() for column in seen)
     readings = [column.readings for column in seen if column.readings.found()]

@@ -19,6 +19,8 @@ Kind = Literal["number", "boolean"]
 FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What polars raises of a file that is damaged, or of values that cannot be; the second is no
 Exception."""
+VALUE_FAULTS = (ArithmeticError, ValueError, *FAULTS)
+"""What is raised of a value that Python cannot have, such as a date of no calendar."""
 
 _SPACES = " \t\u00a0"
 _LIKE = {" ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]", None: "[^\\s\\S]"}
@@ -113,8 +115,7 @@ def not_a_number(
             source=source,
             column=column.name,
         )
-    value = column[index]
-    value = str(value.to_list() if isinstance(value, pl.Series) else value)
+    value = _text(column[index : index + 1])
     seen = shown(value) + ("" if column.dtype == pl.String else f" ({column.dtype})")
     what = "neither true nor false, as values before it" if kind == "boolean" else "not a number"
     remedy = text_remedy(column.name)
@@ -125,6 +126,14 @@ def not_a_number(
     return DataError(
         f"{seen} is {what}; {remedy}.", source=source, column=column.name, row=first_row + index
     )
+
+
+def _text(one: pl.Series) -> str:
+    """Return a value as text; of a date of no calendar, the number that it is kept as."""
+    try:
+        return str(one.to_list()[0])
+    except VALUE_FAULTS:
+        return str(one.to_physical().to_list()[0])
 
 
 def shown(value: str) -> str:

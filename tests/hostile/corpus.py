@@ -50,7 +50,8 @@ def bundles(directory: Path, good: Path) -> Iterator[Case]:
 
 def tables(directory: Path) -> Iterator[Case]:
     """Write tables that cannot be read."""
-    for name, reason, data in _TABLES:
+    dates = ("no-calendar.parquet", "out-of-range date|'2147483647' .Date. is not", _no_calendar())
+    for name, reason, data in (*_TABLES, dates):
         path = directory / name
         path.write_bytes(data)
         yield Case(path, reason)
@@ -223,6 +224,15 @@ _TABLES = [
     ("cut.csv.gz", "gzip", b"\x1f\x8b\x08" + bytes(20)),
     ("cut.csv.xz", "xz", b"\xfd7zXZ\0" + bytes(30)),
 ]
+
+
+def _no_calendar() -> bytes:
+    import polars as pl
+
+    last = pl.Series("x1", [2**31 - 1], dtype=pl.Int32).cast(pl.Date)
+    file = io.BytesIO()
+    pl.DataFrame([last, pl.Series("x2", [2.0]), pl.Series("y", [3.0])]).write_parquet(file)
+    return file.getvalue()
 
 
 def model_bundles(directory: Path, good: Path) -> Iterator[Case]:

@@ -9,14 +9,16 @@ was in the directory. Prints what came of it, and the most time and memory of on
 import argparse
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from hostile.readers import READERS
+from hostile.readers import ENDS, READERS
 from hostile.trying import Tally
 
 ROOT = Path(__file__).parents[2]
@@ -41,18 +43,39 @@ def tried(reader: str, *how: object) -> Found:
         directory = Path(name)
         command = [sys.executable, "-m", "hostile.trying", reader, name, *map(str, how)]
         paths = os.pathsep.join((str(ROOT / "tests"), str(ROOT)))
-        ended = subprocess.run(
-            command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, check=False
-        )
+        environment = os.environ | {"PYTHONPATH": paths, "RUST_BACKTRACE": "0"}
+        ended = subprocess.run(command, env=environment, capture_output=True, check=False)
         written = {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
         told = written.get("fault", ended.stderr)[-_TOLD:].decode(errors="replace")
         return Found(
             msgspec.json.decode(
                 written.get("tally.json", b'{"reader": "%s"}' % reader.encode()), type=Tally
             ),
-            f"status {ended.returncode}\n{told}" if ended.returncode else "",
+            f"{_status(ended.returncode)}\n{told}" if ended.returncode else "",
             written.get("input", b""),
         )
+
+
+def _status(code: int) -> str:
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
+
+
+def led(reader: str, seconds: float, corpus: Path) -> tuple[Found, int]:
+    """Try what atheris makes, and begin anew where a library ends the process as it is known to.
+
+    Returns:
+        What came of it all, and how often it began anew.
+    """
+    ends, total, times = time.monotonic() + seconds, Tally(reader), 0
+    while True:
+        left = max(ends - time.monotonic(), 1.0)
+        found = tried(reader, "--seconds", left, "--corpus", corpus)
+        total = total.plus(found.tally)
+        if reader not in ENDS or ENDS[reader] not in found.fault:
+            return found._replace(tally=total), times
+        times += 1
+        if time.monotonic() > ends:
+            return found._replace(tally=total, fault=""), times
 
 
 def row(tally: Tally) -> str:
@@ -70,8 +93,8 @@ def _keep(found: Found, work: Path) -> str:
     path = work / name
     path.write_bytes(found.input)
     return (
-        f"    {found.fault.strip()}\n    To repeat it: PYTHONPATH=tests:. python -m hostile.trying "
-        f"{found.tally.reader} $(mktemp -d) {path}"
+        f"    {found.fault.strip()}\nTo repeat it: PYTHONPATH=tests:. {sys.executable} "
+        f"-m hostile.trying {found.tally.reader} $(mktemp -d) {path}"
     ).replace("\n", "\n    ")
 
 
@@ -91,8 +114,8 @@ def main() -> None:
     for name in options.reader or READERS:
         corpus = options.work / "corpus" / name
         corpus.mkdir(parents=True, exist_ok=True)
-        found = tried(name, "--seconds", options.seconds, "--corpus", corpus)
-        _say(row(found.tally))
+        found, times = led(name, options.seconds, corpus)
+        _say(row(found.tally) + (f"  ended {times} times: {ENDS[name]}" if times else ""))
         if found.fault:
             has_faults = True
             _say(_keep(found, options.work))

@@ -72,3 +72,20 @@ def test_changes_are_the_same_for_a_seed():
         for rng in (random.Random(1), random.Random(1), random.Random(2))
     )
     assert first == again != other
+
+
+def test_a_process_that_a_library_ends_as_it_does_is_begun_anew(monkeypatch, tmp_path):
+    """Its inputs count together; another end is a fault."""
+
+    def tried(reader, *how):
+        said = ends.pop(0)
+        return fuzz.Found(trying.Tally(reader, inputs=5, accepted=1), said, b"")
+
+    monkeypatch.setattr(fuzz, "tried", tried)
+    monkeypatch.setattr(fuzz, "ENDS", {"parquet": "out of memory"})
+    ends = ["ended by SIGABRT\nout of memory", ""]
+    found, times = fuzz.led("parquet", 60, tmp_path)
+    assert (found.tally.inputs, found.tally.accepted, found.fault, times) == (10, 2, "", 1)
+    ends = ["ended by SIGABRT\nout of memory", "ended by SIGSEGV"]
+    found, times = fuzz.led("parquet", 60, tmp_path)
+    assert (found.fault, times) == ("ended by SIGSEGV", 1)

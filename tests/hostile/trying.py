@@ -37,6 +37,8 @@ MOST_ADDRESSES = 4 << 30
 LONGEST_MESSAGE = 500
 """Characters, without the path. The command line makes one line of what a name may have of them."""
 LONGEST_INPUT = 1 << 16
+_WRITTEN_EACH = 64
+"""Inputs between two looks at the tally, for whoever survives the process."""
 _COUNTED = 4096
 """Bytes that an input counts as at least, where a cost is said per byte."""
 
@@ -63,6 +65,18 @@ class Tally(msgspec.Struct):
     @property
     def refused(self) -> int:
         return self.inputs - self.accepted
+
+    def plus(self, other: "Tally") -> "Tally":
+        """Return that of both."""
+        return Tally(
+            reader=self.reader,
+            inputs=self.inputs + other.inputs,
+            accepted=self.accepted + other.accepted,
+            seconds=self.seconds + other.seconds,
+            seconds_per_kb=max(self.seconds_per_kb, other.seconds_per_kb),
+            memory_per_byte=max(self.memory_per_byte, other.memory_per_byte),
+            most_memory=max(self.most_memory, other.most_memory),
+        )
 
 
 class Trial:
@@ -108,6 +122,8 @@ class Trial:
     def _count(self, size: int, seconds: float, memory: int) -> None:
         tally, counted = self.tally, max(size, _COUNTED)
         tally.inputs += 1
+        if tally.inputs % _WRITTEN_EACH == 0:
+            self.write()
         tally.seconds += seconds
         tally.seconds_per_kb = max(tally.seconds_per_kb, 1024 * seconds / counted)
         tally.memory_per_byte = max(tally.memory_per_byte, memory / counted)

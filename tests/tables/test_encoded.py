@@ -186,6 +186,13 @@ def test_an_unknown_entry_of_a_dictionary_is_told_where_it_first_stands() -> Non
     assert caught.value.row == 3
 
 
+def test_bytes_and_lists_are_no_dates():
+    date = DateColumn(name="d", origin="2024-01-01")
+    for value in (b"a", [1], True):
+        with pytest.raises(DataError, match=r"column 'd': It holds .*, not dates"):
+            features(date, pl.DataFrame({"d": [value]}))
+
+
 def test_columns_named_like_patterns_are_encoded(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("^k$,^n$,^d$\n a ,1,2024-01-02\nb,2.5,2024-01-03\n")
