@@ -40,12 +40,15 @@ def run(*command: object) -> int:
 
 def passes(which: str, place: Path) -> bool:
     """Install what is allowed into an environment, and run the tests there."""
-    python = place / "bin" / "python"
-    allowed = ("--resolution", RESOLUTIONS[which], f"{ROOT}[{EXTRAS}]")
+    python, wanted, resolved = place / "bin" / "python", place / "wanted.in", place / "resolved.txt"
+    wanted.write_text(f"linexport[{EXTRAS}] @ {ROOT.as_uri()}")
+    resolve = ("--resolution", RESOLUTIONS[which], "--python", python, "--output-file", resolved)
+    # What tests need besides must not raise what was resolved.
+    tools = ("--requirement", resolved, *TOOLS)
     steps = (
-        ("uv", "venv", "--quiet", "--python", sys.executable, place),
-        ("uv", "pip", "install", "--quiet", "--python", python, *allowed),
-        ("uv", "pip", "install", "--quiet", "--python", python, *TOOLS),
+        ("uv", "venv", "--quiet", "--allow-existing", "--python", sys.executable, place),
+        ("uv", "pip", "compile", "--quiet", *resolve, wanted),
+        ("uv", "pip", "install", "--quiet", "--python", python, *tools),
         ("uv", "pip", "list", "--python", python),
         # A newer release may warn of what a later one will change.
         (python, "-m", "pytest", "--quiet", "-W", "default", "-p", "no:cacheprovider", *TESTS),
