@@ -5,8 +5,8 @@ two, from the column's largest number down to its last bit. A product of two sli
 multiple of the product of their grids, and 2048 of them stay below 2**53 of it: BLAS adds them up
 exactly, in whatever order. These sums go as whole numbers into 64 bits, and before they are full
 into Python's integers, which have no end. Rows whose numbers the grid does not hold are put aside
-and cut on a grid of their own. With weights, the left factor is weight times column, as the exact
-pair of numbers that it is.
+and cut on a grid of their own. With weights, the left factor is two columns for each: weight
+times column, and what rounding that left.
 
 Where the grid lies moves no bit of the result; it is taken from the first rows.
 
@@ -14,15 +14,17 @@ Source: Demmel and Nguyen, Parallel reproducible summation, IEEE Trans. Comput. 
 on fixed grids; Ozaki, Ogita, Oishi and Rump, Numerical Algorithms 59 (2012), for products by BLAS.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.least_squares._exact_sums import ExactSums
-from linexport.numerics import DoubleDouble, double_double as dd
+from linexport.numerics import double_double as dd
 
 _BITS = 22
 _BLOCK_ROWS = 2**11
@@ -31,12 +33,17 @@ _WINDOW_ROWS = 2**20
 """So many products add up to 2**62 at most."""
 _MOST_SLICES = 8
 """Of rows that are added up together; those that take more are put aside."""
-_ASIDE = 1 / 64
+_ASIDE = 1 / 16
 """Of the rows, so many may be put aside before another grid is taken."""
+_STRIP, _SMALL = 12, 1_000_000
+"""Rows of a product that is taken by itself where that has no more products of numbers: OpenBLAS
+has ways for small ones of twice the speed, and what is below the diagonal is left out."""
 _LARGEST_EXPONENT = 300
 _LARGEST_WEIGHT_EXPONENT = 100
 """Within these powers of two, products of two numbers and a weight keep all bits in float64."""
 _LOG_UNIT = 2.0**-40
+
+_Places: TypeAlias = slice | NDArray[np.intp]
 
 
 class OutOfRangeError(ValueError):
@@ -167,37 +174,43 @@ def _require_between(values: Float64Array, exponent: int, first_column: int) -> 
         raise OutOfRangeError(first_column + int(column), float(values[column, row]))
 
 
-def _factors(rows: Float64Array, order: int) -> tuple[DoubleDouble | None, Float64Array]:
-    """Return what products are taken of: weight times columns, None without; the columns."""
+def _factors(rows: Float64Array, order: int) -> tuple[Float64Array | None, Float64Array]:
+    """Return what products are taken of: weight times columns, None without; the columns.
+
+    A weight times a column is two columns, (2P, n): the product, and what rounding it left.
+    """
     values = rows[:order]
-    return (dd.two_product(values, rows[-1]) if len(rows) > order else None), values
+    if len(rows) == order:
+        return None, values
+    product = dd.two_product(values, rows[-1])
+    return np.concatenate([product.high, product.low]), values
 
 
 class _Window:
     """Sums of products of slices, in whole numbers, of rows that are cut on one grid."""
 
-    def __init__(self, left: DoubleDouble | None, right: Float64Array, aside: float) -> None:
+    def __init__(self, left: Float64Array | None, right: Float64Array, aside: float) -> None:
         """Take a grid that fits some rows, all but a part of them."""
-        self._right = _grid_for(right, None, aside)
-        self._left = self._right if left is None else _grid_for(*left, aside)
+        self._right = _grid_for(right, aside)
+        self._left = self._right if left is None else _grid_for(left, aside)
         units = self._left.kept_units[:, None] + self._right.kept_units
         self._scale = np.ldexp(1.0, -units)
         self._total = np.zeros(units.shape, dtype=np.int64)
         self.num_rows = 0
 
-    def add(self, left: DoubleDouble | None, right: Float64Array) -> NDArray[np.bool_] | None:
+    def add(self, left: Float64Array | None, right: Float64Array) -> NDArray[np.bool_] | None:
         """Add rows that fit, and tell the others; None, and add nothing, if these are many."""
-        slices, aside = self._right.cut(right, None)
+        slices, aside = self._right.cut(right)
         others = slices
         if left is not None:
-            others, more = self._left.cut(*left)
+            others, more = self._left.cut(left)
             aside |= more
         num_aside = np.count_nonzero(aside)
-        if num_aside > 4 * _ASIDE * len(aside):
+        if num_aside > 2 * _ASIDE * len(aside):
             return None
         if num_aside:
             others[:, aside] = 0.0
-        gram = others @ slices.T
+        gram = _gram(others, slices)
         gram *= self._scale
         self._total += gram.astype(np.int64)
         self.num_rows += len(aside)
@@ -205,16 +218,32 @@ class _Window:
 
     def empty_into(self, sums: ExactSums) -> None:
         """Add all to the sums."""
-        left, right = self._left, self._right
-        whole = np.zeros((left.count * left.order, right.count * right.order), dtype=np.int64)
-        whole[np.ix_(left.kept, right.kept)] = self._total
-        parts = whole.reshape(left.count, left.order, right.count, right.order)
-        digits = _digits(parts)
-        lowest = left.units[-1][:, None] + right.units[-1]
-        for place in range(0, len(digits), 2):
-            pair = digits[place] + (digits[place + 1] << _BITS)
-            if pair.any():
-                sums.add_products(pair, lowest + _BITS * place)
+        left, right, total = self._left, self._right, self._total
+        if left is right:
+            total = np.triu(total) + np.triu(total, 1).T
+        whole = np.zeros((left.units.size, right.units.size), dtype=np.int64)
+        whole[np.ix_(left.kept, right.kept)] = total
+        parts = whole.reshape(*left.units.shape, *right.units.shape)
+        order = right.units.shape[1]
+        for start in range(0, left.units.shape[1], order):  # products, and what rounding left
+            block = slice(start, start + order)
+            digits = _digits(parts[:, block])
+            lowest = left.units[-1, block, None] + right.units[-1]
+            for place in range(0, len(digits), 2):
+                pair = digits[place] + (digits[place + 1] << _BITS)
+                if pair.any():
+                    sums.add_products(pair, lowest + _BITS * place)
+
+
+def _gram(left: Float64Array, right: Float64Array) -> Float64Array:
+    """Return left @ right.T; of a matrix with itself, what is below the diagonal may be missing."""
+    if _STRIP * right.size > _SMALL:
+        return left @ right.T
+    gram = np.zeros((len(left), len(right)))
+    for start in range(0, len(left), _STRIP):
+        strip, first = slice(start, start + _STRIP), start if left is right else 0
+        gram[strip, first:] = left[strip] @ right[first:].T
+    return gram
 
 
 def _digits(parts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -236,62 +265,74 @@ def _digits(parts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class _Grid:
-    """Where each column is cut: into `count` slices below 2**top."""
+    """Where each column is cut: into slices below 2**top, of some columns more than of others."""
 
-    def __init__(self, top: NDArray[np.int64], count: int) -> None:
-        self.order, self.count = len(top), count
-        self.units = top - (_BITS - 1) - _BITS * np.arange(count)[:, None]
+    def __init__(self, top: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        """Take the top of each column, and into how many slices it is cut, both (P,)."""
+        numbers = np.arange(max(counts.max(), 1))[:, None]
+        self.units = top - (_BITS - 1) - _BITS * numbers
         """Exponents of the unit of each slice of each column, shape (count, P)."""
-        self.kept = np.arange(count * self.order)
-        """Those of slices and columns that are not all 0."""
-        self._offsets = np.ldexp(1.5, self.units + 52)[:, :, None]
+        self.kept = np.flatnonzero(numbers < counts)
+        """Places of those slices that there are."""
         self._limit = np.ldexp(1.0, top)
+        self._steps = list(_steps(self.units, counts))
+        # Used again for each block: to be given memory anew costs as much as cutting.
+        self._slices = np.empty((len(self.kept), _BLOCK_ROWS))
+        self._scratch = np.empty((len(top), _BLOCK_ROWS))
 
     @property
     def kept_units(self) -> NDArray[np.int64]:
         return np.asarray(self.units.ravel()[self.kept])
 
-    def keep(self, slices: Float64Array) -> None:
-        """From now on make only such slices as have a number other than 0 here."""
-        self.kept = np.flatnonzero(slices.any(axis=1))
-
-    def cut(
-        self, values: Float64Array, tail: Float64Array | None
-    ) -> tuple[Float64Array, NDArray[np.bool_]]:
-        """Return the slices of values + tail, (kept, n), and which rows are more than these."""
-        shape = (self.count, *values.shape)
-        slices, rest, scratch = np.empty(shape), values, np.empty(values.shape)
-        for piece, offset in zip(slices, self._offsets, strict=True):
-            np.add(rest, offset, out=piece)
+    def cut(self, values: Float64Array) -> tuple[Float64Array, NDArray[np.bool_]]:
+        """Return the slices of values, (kept, n), until the next cut; and which rows are more."""
+        num_rows = values.shape[1]
+        slices, scratch = self._slices[:, :num_rows], self._scratch[:, :num_rows]
+        aside = np.zeros(num_rows, dtype=bool)
+        rest, stop = values, 0
+        for taken, done, offset in self._steps:
+            if done is not None:
+                aside |= rest[done].any(axis=0)
+                rest = rest[taken]
+            start, stop = stop, stop + len(offset)
+            piece = np.add(rest, offset, out=slices[start:stop])
             np.subtract(piece, offset, out=piece)
-            rest = np.subtract(rest, piece, out=scratch)
-            if tail is not None:
-                rest, tail = dd.two_sum(rest, tail)
-        aside = np.asarray(rest.any(axis=0))
+            rest = np.subtract(rest, piece, out=scratch[: len(offset)])
+        aside |= rest.any(axis=0)
         if (np.maximum(values.max(axis=1), -values.min(axis=1)) > self._limit).any():
             aside |= (np.abs(values) > self._limit[:, None]).any(axis=0)
-        flat = slices.reshape(-1, values.shape[1])
-        if len(self.kept) < len(flat):
-            dropped = np.delete(flat, self.kept, axis=0)
-            aside |= dropped.any(axis=0)
-            flat = flat[self.kept]
-        return flat, aside
+        return slices, aside
 
 
-def _grid_for(values: Float64Array, tail: Float64Array | None, aside: float) -> _Grid:
+def _steps(
+    units: NDArray[np.int64], counts: NDArray[np.int64]
+) -> Iterator[tuple[_Places, _Places | None, Float64Array]]:
+    """Yield for each slice which of the columns of the one before it takes, and which were done."""
+    columns = np.arange(len(counts))
+    for number, unit in enumerate(units):
+        more = counts[columns] > number
+        taken, done = _places(more), None if more.all() else _places(~more)
+        columns = columns[more]
+        yield taken, done, np.ldexp(1.5, unit[columns] + 52)[:, None]
+
+
+def _places(chosen: NDArray[np.bool_]) -> _Places:
+    """Return which are chosen: as a slice, which copies nothing, if they are one piece."""
+    found = np.flatnonzero(chosen)
+    if len(found) and found[-1] - found[0] < len(found):
+        return slice(found[0], found[-1] + 1)
+    return found
+
+
+def _grid_for(values: Float64Array, aside: float) -> _Grid:
     """Return the coarsest grid that fits these rows, all but a part of them."""
-    for grid in _grids(values, spare=1 if aside else 0):
-        slices, unfit = grid.cut(values, tail)
-        if unfit.mean() <= aside or (aside and grid.count == _MOST_SLICES):
-            break
-    grid.keep(slices)
-    return grid
-
-
-def _grids(values: Float64Array, spare: int) -> Iterator[_Grid]:
     largest = np.maximum(values.max(axis=1), -values.min(axis=1))
-    top = np.frexp(largest)[1].astype(np.int64) + spare
-    count = 1
-    while True:
-        yield _Grid(top, count)
-        count += 1
+    top = np.frexp(largest)[1].astype(np.int64) + (1 if aside else 0)
+    for count in itertools.count(1):
+        counts = np.full(len(top), count)
+        slices, unfit = _Grid(top, counts).cut(values)
+        if unfit.mean() <= aside or (aside and count == _MOST_SLICES):
+            break
+    used = np.asarray(slices.reshape(count, *values.shape).any(axis=2))
+    # Up to the last slice that is not 0 everywhere.
+    return _Grid(top, np.where(used.any(axis=0), count - used[::-1].argmax(axis=0), 0))

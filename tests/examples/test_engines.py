@@ -1,6 +1,8 @@
 """The recipes, run as their users run them, on the real engines in local mode."""
 
+import contextlib
 import fcntl
+import json
 import os
 import secrets
 import shutil
@@ -30,12 +32,18 @@ ENVIRONMENT = {
 }
 
 
-@pytest.fixture
-def alone(tmp_path_factory):
+@contextlib.contextmanager
+def waiting_for_others(tmp_path_factory):
     """Keep the engines from starting at the same time in several test processes."""
     lock = tmp_path_factory.getbasetemp().parent / "engines.lock"
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def alone(tmp_path_factory):
+    with waiting_for_others(tmp_path_factory):
         yield
 
 
@@ -142,6 +150,43 @@ def test_an_engine_fits_what_one_process_fits_bit_for_bit(alone, rents, tmp_path
     assert found.manifest.encoding == expected.manifest.encoding
     for artifact in ("model.onnx", "weights.safetensors"):
         assert found.manifest.files[artifact] == expected.manifest.files[artifact]
+
+
+@pytest.fixture(scope="module")
+def faults(rents, tmp_path_factory):
+    """What Ray's tasks came to, one of which died after its state was written."""
+    scratch = tmp_path_factory.mktemp("faults")
+    source = scratch / "rows.parquet"
+    pl.read_parquet(rents).write_parquet(source)
+    command = [sys.executable, Path(__file__).parent / "ray_faults.py", source, scratch]
+    environment = {**os.environ, **ENVIRONMENT}
+    with waiting_for_others(tmp_path_factory):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads((scratch / "found.json").read_text())
+
+
+def test_a_task_that_ray_runs_again_counts_once(faults, rents):
+    state = linexport.State(targets="rent", weights="times", categorical="kind").update(rents)
+    assert faults["num_files"] == 4  # of three tasks
+    assert faults["tasks"]["weight"] == state.fit().model.weight.tolist()
+    assert faults["tasks"]["rows"] == state.num_rows
+
+
+def test_both_states_of_a_task_that_ray_ran_again_are_refused(faults):
+    assert faults["files"]["error"] == (
+        "The part '2/3' is in both, and would be counted twice: leave one of the two out. Two "
+        "different parts need different --part names."
+    )
+
+
+def test_a_task_that_ray_lost_is_told(faults):
+    assert faults["lost"]["error"] == "1 of 3 parts are missing: 2/3. Merge their states too."
+
+
+def test_a_task_without_rows_is_no_fault(faults):
+    assert faults["empty"] == 0
+    assert faults["tasks"]["parts"] == ["1/3", "2/3", "3/3"]
 
 
 def test_every_recipe_is_tested():
