@@ -127,22 +127,37 @@ def rents(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["duckdb_fit.py", "ray_fit.py", "spark_fit.py"])
+COLUMNS = ("--target", "rent", "--weights", "times", "--categorical", "kind")
+
+
+def by_engine(name: str, rents: Path, directory: Path) -> list[list[object]]:
+    """Return the commands that fit the rows and write a bundle."""
+    bundle = directory / "bundle"
+    if name.endswith("ranks"):
+        ranks = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={name[0]}")
+        state = directory / "all.state"
+        return [
+            [*ranks, "-m", "linexport", "state", rents, *COLUMNS, "-o", state],
+            ["-m", "linexport", "fit", state, "-o", bundle],
+        ]
+    query = f"SELECT * FROM '{rents}/*.parquet' ORDER BY area"
+    source = query if name == "duckdb" else rents
+    return [[EXAMPLES / f"{name}_fit.py", source, bundle, *COLUMNS]]
+
+
+@pytest.mark.parametrize("name", ["duckdb", "ray", "spark", "2 ranks", "3 ranks"])
 def test_an_engine_fits_what_one_process_fits_bit_for_bit(alone, rents, tmp_path, name):
-    if name.startswith("spark"):
+    if name == "spark":
         needs_java()
-    source = (
-        f"SELECT * FROM '{rents}/*.parquet' ORDER BY area" if name.startswith("duckdb") else rents
-    )
-    options = ["--target", "rent", "--weights", "times", "--categorical", "kind"]
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / name, source, tmp_path / "bundle", *options],
-        env={**os.environ, **ENVIRONMENT},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    for command in by_engine(name, rents, tmp_path):
+        done = subprocess.run(
+            [sys.executable, *command],
+            env={**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": "1"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
     state = linexport.State(targets="rent", weights="times", categorical="kind").update(rents)
     expected = linexport.export(state.fit(), tmp_path / "expected")
     found = linexport.read_bundle(tmp_path / "bundle")
