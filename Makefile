@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test runtimes check format docs bench fuzz versions audit release clean
+.PHONY: help setup demo test runtimes check format docs bench fuzz soak versions audit release clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -49,6 +49,9 @@ SECONDS := 60
 fuzz: setup  ## coverage-guided fuzzing of every reader for SECONDS=60 each; a fault's input is kept in build/fuzz
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	PYTHONPATH=tests $(BIN)/python -m hostile.fuzz --seconds $(SECONDS)
+
+soak: setup  ## writers that are killed, refused and starved; the short form with FORM=--short; see SECURITY.md
+	$(BIN)/python tests/soak/soak_writers.py $(FORM)
 
 versions: setup  ## the lowest and the newest dependencies allowed, each in its own environment; needs the network and 10 GB
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/versions.py

@@ -1,5 +1,7 @@
-"""Reading files that may be anything."""
+"""Reading files that may be anything; and being like the file that is replaced."""
 
+import errno
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -12,6 +14,9 @@ LARGEST_FILE = 2**31 - 1
 """Bytes; what protobuf, and so ONNX, allows a file."""
 _LONGEST = 250
 """Characters of what a library says, which may repeat what a stranger wrote."""
+
+_NOT_HERE = {errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+"""What the system says to those who may not give files away, and a file system without modes."""
 
 
 @contextmanager
@@ -61,3 +66,33 @@ def read_artifact(path: Path, largest: int = LARGEST_FILE) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}.") from error
+
+
+def make_like(path: Path, descriptor: int) -> None:
+    """Give a file or directory the mode and, where that is allowed, the owner of another.
+
+    Args:
+        path: The other; where there is none, nothing is done.
+        descriptor: Of what will replace it, before anything is in it.
+
+    Raises:
+        OSError: If that fails where it can be done.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+        with _where_it_can_be():
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+    with _where_it_can_be():
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+
+
+@contextmanager
+def _where_it_can_be() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_HERE:
+            raise

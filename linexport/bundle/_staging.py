@@ -26,6 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from linexport._interrupts import held
 from linexport.bundle._manifest import MANIFEST_FILE, file_formats, is_at
 
 _NEW, _OLD = "linexport-new", "linexport-old"
@@ -56,14 +57,16 @@ def staging(path: Path) -> Iterator[Staging]:
     Raises:
         OSError: If it cannot be made.
     """
-    stage = _new_directory(path)
-    try:
-        yield stage
-    finally:
-        _remove(stage.new)
-        if os.path.lexists(path):  # else what was set aside is the only bundle there is
-            _remove(stage.aside)
-        os.close(stage.descriptor)
+    with held() as interruptible:
+        stage = _new_directory(path)
+        try:
+            with interruptible():
+                yield stage
+        finally:
+            _remove(stage.new)
+            if os.path.lexists(path):  # else what was set aside is the only bundle there is
+                _remove(stage.aside)
+            os.close(stage.descriptor)
 
 
 def remove_abandoned(path: Path) -> None:
@@ -89,21 +92,43 @@ def _new_directory(path: Path) -> Staging:
         name = f".{path.name}.{secrets.token_hex(8)}."
         new = path.with_name(name + _NEW)
         new.mkdir()
-        # Until it is locked, another writer may take it for abandoned; then make another.
         try:
-            descriptor = os.open(new, _OPEN_DIRECTORY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
+            descriptor = _locked(new)
         except OSError:
-            pass  # a file system without locks: no other writer can lock the directory either
-        if is_at(new, descriptor):
+            with suppress(OSError):
+                new.rmdir()
+            raise
+        if descriptor is not None:
             return Staging(new=new, descriptor=descriptor, aside=path.with_name(name + _OLD))
-        os.close(descriptor)
+
+
+def _locked(new: Path) -> int | None:
+    """Return a descriptor of a directory that is this writer's own.
+
+    None if another writer has taken it for abandoned before it was locked.
+    """
+    try:
+        descriptor = os.open(new, _OPEN_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    is_ours = False
+    try:
+        is_ours = _lock(descriptor) and is_at(new, descriptor)
+        return descriptor if is_ours else None
+    finally:
+        if not is_ours:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a directory; return False if another writer has."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks: no other writer can lock the directory either
+    return True
 
 
 def _remove(directory: Path) -> None:

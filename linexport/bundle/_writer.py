@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import numpy as safetensors_numpy
 
 from linexport._asked import asked
-from linexport._files import LARGEST_FILE
+from linexport._files import LARGEST_FILE, make_like
 from linexport.bundle._manifest import (
     LARGEST_MANIFEST,
     MANIFEST_FILE,
@@ -163,16 +163,22 @@ def _write(path: Path, contents: Mapping[str, bytes], *, overwrite: bool) -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path)
     with staging(path) as stage:
-        _write_files(stage.descriptor, contents)
+        _write_files(stage.descriptor, contents, path)
         _put_in_place(stage.new, path, stage.aside, overwrite=overwrite)
         _sync_parent(path)
 
 
-def _write_files(descriptor: int, contents: Mapping[str, bytes]) -> None:
-    """Write files into an open directory; when this returns they are on the disk."""
+def _write_files(descriptor: int, contents: Mapping[str, bytes], old: Path) -> None:
+    """Write files into an open directory; when this returns they are on the disk.
+
+    They have the modes and owners of those of the bundle that they replace; a file that it lacks
+    those of its manifest.
+    """
+    make_like(old, descriptor)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     for name, data in contents.items():
         with os.fdopen(os.open(name, flags, 0o666, dir_fd=descriptor), "wb") as file:
+            make_like(old / name if (old / name).exists() else old / MANIFEST_FILE, file.fileno())
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -52,9 +52,23 @@ def failure_of(error: BaseException, interrupted_by: int) -> Failure:
         return Failure(
             "OSError", FAILED, f"{error.filename or 'standard output'}: {error.strerror}."
         )
+    if refusal := _refusal(str(error)):
+        return Failure("OSError", FAILED, refusal)
     if interrupted_by or isinstance(error, click.Abort | KeyboardInterrupt):
         return Failure("Interrupted", 128 + (interrupted_by or signal.SIGINT), "interrupted")
     return Failure("Fault", FAULT, _fault(error))
+
+
+def _refusal(said: str) -> str | None:
+    """Return why the system refused what polars or Python make no OSError of, if it did."""
+    if "can't start new thread" in said or "code: 11," in said:  # EAGAIN
+        return (
+            "The system starts no more threads: there is not enough memory, or a limit is reached "
+            "(ulimit -v, -u)."
+        )
+    if "code: 24," in said:  # EMFILE
+        return "Too many files are open: raise the limit (ulimit -n)."
+    return None
 
 
 def echo_failure(error: BaseException, failure: Failure, *, as_json: bool) -> None:

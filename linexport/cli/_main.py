@@ -2,18 +2,16 @@
 
 import atexit
 import gc
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from types import FrameType
 from typing import Any
 
 import click
 
 from linexport._asked import asking_for_options
+from linexport._interrupts import Interrupts
 from linexport.cli._failing import FAILED, echo_failure, failure_of
 from linexport.cli._options import write_opening, write_statuses
 from linexport.cli._terminal import discard_output, echo, has_colors
@@ -115,7 +113,7 @@ def linexport(ctx: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
     atexit.register(gc.freeze)  # or the interpreter looks at every object several times as it ends
-    interrupts = _Interrupts()
+    interrupts = Interrupts()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with asking_for_options():
@@ -144,23 +142,3 @@ def collector_patient() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.set_threshold(*before)
-
-
-class _Interrupts:
-    """Ends the command as Ctrl-C does, which removes what is half written, whichever signal comes.
-
-    It remembers that one came: a package that is being loaded may make another error of it.
-    """
-
-    def __init__(self) -> None:
-        self.came = 0
-        """The first one's number."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
-                signal.signal(number, self._take)
-
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        self.came = self.came or number
-        signal.default_int_handler(number, frame)

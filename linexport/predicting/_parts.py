@@ -195,9 +195,15 @@ def _done_before(plan: _Plan) -> PredictedPart | None:
 
 
 def _recorded(plan: _Plan, predicted: Predicted) -> PredictedPart:
+    try:
+        digest = _sha256(plan.output)
+    except OSError as error:
+        raise DataError(
+            f"It cannot be read again: {error.strerror}.", source=str(plan.output)
+        ) from error
     record = _Record(
         origin=plan.origin,
-        part_sha256=_sha256(plan.output),
+        part_sha256=digest,
         rows=predicted.rows_written,
         rows_without_prediction=predicted.rows_without_prediction,
         rows_outside_range=predicted.rows_outside_range,

@@ -13,6 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from linexport._files import make_like
+from linexport._interrupts import held
+
 _MOST_WRITERS = 16
 """At once, to one place, that find a name that can be taken over; more of them get a random one."""
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -27,20 +30,22 @@ def aside_of(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
     Raises:
         OSError: If it cannot be made.
     """
-    aside, stream = _taken(path)
-    try:
+    with held() as interruptible:
+        aside, stream = _taken(path)
         try:
-            _like(path, stream.fileno())
-            yield aside, stream
+            try:
+                make_like(path, stream.fileno())
+                with interruptible():
+                    yield aside, stream
+            finally:
+                _discard(aside, stream)
         finally:
+            # Without a command to hold it, an interrupt during a call of polars is raised twice, by
+            # polars and then by Python, which may be in the midst of the line above.
             _discard(aside, stream)
-    finally:
-        # An interrupt during a call of polars is raised twice, by polars and then by Python, which
-        # may be in the midst of the line above.
-        _discard(aside, stream)
-        for name in _names(path):
-            if os.path.lexists(name):
-                _remove_abandoned(name)
+            for name in _names(path):
+                if os.path.lexists(name):
+                    _remove_abandoned(name)
 
 
 def _discard(aside: Path, stream: BinaryIO) -> None:
@@ -79,15 +84,6 @@ def _is_ours(name: Path, descriptor: int) -> bool:
     status = os.fstat(descriptor)
     alone = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
     return alone and status.st_uid == os.geteuid() and os.path.samestat(status, name.lstat())
-
-
-def _like(path: Path, descriptor: int) -> None:
-    """Give what replaces a file its mode and, where that is allowed, its owner."""
-    with suppress(OSError):  # there is none, or a file system without owners or modes
-        status = path.stat()
-        if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
 
 
 def _remove_abandoned(name: Path) -> None:

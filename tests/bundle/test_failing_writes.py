@@ -257,3 +257,15 @@ def test_a_bundle_that_disappears_meanwhile_is_written_anew(bundle, draft, monke
     monkeypatch.setattr(_staging, "_exchange_atomically", disappear_first)
     draft(2).write(bundle, overwrite=True)
     assert read_bundle(bundle).read("model.onnx") == b"onnx 2"
+
+
+def test_what_is_replaced_keeps_its_modes(bundle, draft):
+    bundle.chmod(0o700)
+    for path in bundle.iterdir():
+        path.chmod(0o600)
+    (bundle / "model.onnx").chmod(0o640)
+    draft(2).write(bundle, files={**draft(2).files, "model.pt": b"new"}, overwrite=True)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in bundle.iterdir()}
+    assert modes.pop("model.onnx") == 0o640
+    assert set(modes.values()) == {0o600}
+    assert bundle.stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,30 @@
+"""The short forms of `make soak`."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("cc") is None, reason="faults.c is for Linux, with cc"
+)
+def test_writers_hold_whatever_goes_wrong():
+    done = subprocess.run(
+        [sys.executable, HERE / "soak_writers.py", "--short"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = json.loads(done.stdout.splitlines()[-1])
+    assert counts["kills"] > 50
+    assert counts["interrupts"] > 40
+    assert counts["faults of calls"] > 100
+    assert counts["vanished directories"] > 15
+    assert counts["limits"] > 20
