@@ -50,8 +50,9 @@ fuzz: setup  ## coverage-guided fuzzing of every reader for SECONDS=60 each; a f
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	PYTHONPATH=tests $(BIN)/python -m hostile.fuzz --seconds $(SECONDS)
 
-soak: setup  ## writers that are killed, refused and starved; the short form with FORM=--short; see SECURITY.md
+soak: setup  ## writers that are killed, refused and starved, and 100 million rows; FORM=--short for the short form
 	$(BIN)/python tests/soak/soak_writers.py $(FORM)
+	$(BIN)/python tests/soak/many_rows.py $(FORM)
 
 versions: setup  ## the lowest and the newest dependencies allowed, each in its own environment; needs the network and 10 GB
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/versions.py

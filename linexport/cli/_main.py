@@ -68,12 +68,13 @@ class _LazyGroup(click.Group):
             raise click.UsageError(f"No such command '{name}'.{_meant(name)}", ctx)
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _ending_quietly():  # --help is printed here
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _ending_quietly():
             return super().invoke(ctx)
-        except BrokenPipeError:  # the reader of our output is gone: nobody to tell
-            discard_output()
-            ctx.exit(FAILED)  # click would exit with 1, which is a negative verdict
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         write_opening(formatter, "linexport train-and-export --data flats.csv --target price")
@@ -83,6 +84,16 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+@contextmanager
+def _ending_quietly() -> Iterator[None]:
+    """Stop where the reader of our output is gone: there is nobody to tell."""
+    try:
+        yield
+    except BrokenPipeError:
+        discard_output()
+        raise click.exceptions.Exit(FAILED) from None  # click's 1 would be a negative verdict
 
 
 def _meant(name: str) -> str:

@@ -59,7 +59,6 @@ JOBS = (
     _job("state", "state", "new.csv", "--target", "y", "-q", "-o", "out/rows.state"),
     _job("fit", "fit", "new.state", *_BUNDLE),
     _job("export", "export", "new", *_BUNDLE),
-    _job("train", "train-and-export", "--data", "new.csv", "--target", "y", *_BUNDLE),
     _job("report", "report", "new", "--data", "new.csv", "-q", "-o", "out/page.html"),
     _job(
         "train --report", "train-and-export", "--data", "new.csv", "--target", "y", *_BUNDLE,
@@ -83,6 +82,13 @@ def write_inputs(directory: Path) -> None:
     for name in COMMANDS:
         import_module(f"linexport.cli.{name.replace('-', '_')}")
     load_all_of(_INPUTS, directory)
+
+
+def begin(origin: Path, place: Path) -> None:
+    """Make a directory anew, as another one is, with one for outputs."""
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(origin, place)
+    (place / "out").mkdir(exist_ok=True)
 
 
 def snapshot(place: Path) -> Snapshot:
@@ -114,8 +120,7 @@ class Place:
         self._origin = work / "origin"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
-        shutil.copytree(inputs, self._origin)
-        (self._origin / "out").mkdir()
+        begin(inputs, self._origin)
         if replaces:
             assert run(job.before, self._origin).status == 0, job.before
             for path in (self._origin / "out").rglob("*"):
@@ -125,6 +130,8 @@ class Place:
         self.clean = run(job.arguments, self.path, traced=True)
         self.new = snapshot(self.path)
         assert self.clean.status == 0, self.clean
+        calls = enumerate(self.clean.calls, 1)
+        self.writing = [at for at, call in calls if "out" in Path(call.path).parts]
         assert not self._strangers(self.new), self._strangers(self.new)
         if replaces:
             kept = {path: mode for path, (mode, _) in self.new.items() if path.startswith("out/")}
@@ -140,8 +147,7 @@ class Place:
 
     def reset(self) -> None:
         """Begin anew."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        shutil.copytree(self._origin, self.path)
+        begin(self._origin, self.path)
 
     def left(self) -> tuple[str, list[str]]:
         """Tell what there is, "old", "new", "some" of several units or "torn", and what is left."""

@@ -1,6 +1,6 @@
 """Writers that are killed, interrupted, refused and starved; a script for `make soak`.
 
-    python tests/soak/soak_writers.py [--short]
+    python tests/soak/soak_writers.py [--short | --times N]
 
 Each job of jobs.py runs in a child again and again, while one thing goes wrong: a kill or a signal
 before one of its file-system calls or at a random moment, a call that fails or does half of what it
@@ -8,8 +8,8 @@ was asked, a directory that vanishes, a full disk, or a limit of size, descripto
 Whatever it was, the output is the old one or the new one, whole, and a failure is status 3 with one
 line that names a file. After a kill the next run is right; after all else nothing is left at once.
 
-The short form tries a seeded sample of each. The counts are printed as JSON; what does not hold is
-printed before, and ends with status 1.
+The short form tries a seeded sample of each, `--times N` one that is N times as large. The counts
+are printed as JSON; what does not hold is printed before, and ends with status 1.
 """
 
 import errno
@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import heads
 from jobs import JOBS, Place, write_inputs
 from limits import LIMITS, can_mount, small_disk
 from running import SHORT, SIGNAL, VANISH, Call, Ended, Strike, run, run_preloaded
@@ -46,14 +47,15 @@ _ROOM = (0, 4, 8, 16, 32)
 class Soak:
     """What was tried, how often, and what did not hold."""
 
-    is_short: bool
+    times: int | None
+    """So many times the short form; None for all that can be tried."""
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     drawn: random.Random = field(default_factory=lambda: random.Random(17))
 
     def some(self, things: Sequence[T], number: int) -> Sequence[T]:
-        """Return all in the long form, else so many of them, in their order."""
-        if not self.is_short or number >= len(things):
+        """Return all in the long form, else so many of them for each time, in their order."""
+        if self.times is None or (number := number * self.times) >= len(things):
             return things
         return [things[place] for place in sorted(self.drawn.sample(range(len(things)), number))]
 
@@ -67,7 +69,7 @@ class Soak:
 
 def killed(soak: Soak, place: Place, number: int) -> None:
     """Kill before calls, and at random moments."""
-    for at in soak.some(range(1, len(place.clean.calls) + 1), number):
+    for at in soak.some(place.writing, number):
         _kill(
             soak, place, f"killed at call {at}", strike=Strike(at=at, what=SIGNAL - signal.SIGKILL)
         )
@@ -104,7 +106,7 @@ def _next_run(place: Place) -> list[str]:
 def interrupted(soak: Soak, place: Place, number: int) -> None:
     """Send SIGTERM and SIGHUP before calls, and at random moments."""
     signals = [signal.SIGTERM, signal.SIGHUP]
-    for at in soak.some(range(1, len(place.clean.calls) + 1), number):
+    for at in soak.some(place.writing, number):
         sent = signals[at % 2]
         strike = Strike(at=at, what=SIGNAL - sent)
         _interrupt(soak, place, f"{sent.name} at call {at}", sent, strike=strike)
@@ -129,10 +131,12 @@ def _interrupt(soak: Soak, place: Place, case: str, sent: signal.Signals, **how:
 
 def failed(soak: Soak, place: Place, number: int) -> None:
     """Let every call fail, or do half, in each way that it may."""
-    calls = list(enumerate(place.clean.calls, 1))
-    if not place.replaces:  # what is read was tried beside an old output
-        calls = [(at, call) for at, call in calls if "/out" in call.path]
-    strikes = [(Strike(at=at, what=what), call) for at, call in calls for what in _ways(call)]
+    calls = place.clean.calls
+    # What is read was tried beside an old output.
+    numbers = range(1, len(calls) + 1) if place.replaces else place.writing
+    strikes = [
+        (Strike(at=at, what=what), calls[at - 1]) for at in numbers for what in _ways(calls[at - 1])
+    ]
     for strike, call in soak.some(strikes, number):
         ended = place.run(strike=strike)
         name = "short" if strike.what == SHORT else errno.errorcode[strike.what]
@@ -185,7 +189,7 @@ def _faults_of(
 
 def vanished(soak: Soak, place: Place, number: int) -> None:
     """Let the output's directory be renamed before a call."""
-    for at in soak.some(range(1, len(place.clean.calls) + 1), number):
+    for at in soak.some(place.writing, number):
         ended = place.run(strike=Strike(at=at, what=VANISH))
         gone, out = place.path / "gone", place.path / "out"
         if out.exists() and gone.exists():  # it made the directory anew
@@ -224,11 +228,24 @@ def full(soak: Soak, place: Place, number: int) -> None:
         soak.tried("full disks", case, _faults_of(place, ended), ended)
 
 
+def unread(soak: Soak, inputs: Path, work: Path) -> None:
+    """Let nobody read what commands print."""
+    for arguments in heads.lines(is_short=soak.times == 1):
+        faults, ended = heads.unread(arguments, inputs, work / "unread")
+        soak.tried("commands unread", f"{' '.join(arguments)} | head", faults, ended)
+
+
 _TRIALS: dict[Callable[[Soak, Place, int], None], tuple[int, int]] = {
-    killed: (6, 4), interrupted: (4, 2), failed: (12, 4), vanished: (2, 1), limited: (3, 1),
+    killed: (6, 3), interrupted: (4, 2), failed: (12, 4), vanished: (2, 1), limited: (3, 1),
     full: (1, 1),
 }  # fmt: skip
 """With the runs of each in the short form: of a quick job, and of one that takes long."""
+
+
+def _times() -> int | None:
+    if "--times" in sys.argv:
+        return int(sys.argv[sys.argv.index("--times") + 1])
+    return 1 if "--short" in sys.argv else None
 
 
 def main() -> None:
@@ -237,17 +254,18 @@ def main() -> None:
             Path(scratch).chmod(0o755)  # for a user who is not root
             sys.exit(run_preloaded(Path(scratch)))
     work = Path(sys.argv[-1])
-    soak = Soak(is_short="--short" in sys.argv)
+    soak = Soak(times=_times())
     inputs = work / "inputs"
     write_inputs(inputs)
     for job in JOBS:
         for replaces in (True, False):
-            if soak.is_short and job.is_slow and not replaces:
+            if soak.times == 1 and job.is_slow and not replaces:
                 continue
             place = Place(inputs, work / "job", job, replaces=replaces)
             for trial, numbers in _TRIALS.items():
                 trial(soak, place, numbers[job.is_slow])
             print(f"{place}: {json.dumps(soak.counts)}", file=sys.stderr, flush=True)
+    unread(soak, inputs, work)
     print(json.dumps(soak.counts))
     sys.exit(1 if soak.problems else 0)
 
