@@ -35,7 +35,7 @@ T = TypeVar("T")
 _INTERRUPTED = ("open", "fopen", "read", "pread", "write", "pwrite", "fsync", "flock", "ftruncate")
 _OUT_OF_SPACE = ("open", "fopen", "write", "pwrite", "fsync", "mkdir", "rename", "ftruncate")
 _FALLS_SHORT = ("read", "pread", "write", "pwrite")
-_MISUSE, _FAILED = 2, 3
+_MISUSE, _FAILED, _FAULT = 2, 3, 70
 _ABORTS = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGTRAP)
 _REMOVES = ("unlink", "rmdir")
 _LONGEST_LINE = 400
@@ -204,7 +204,9 @@ def vanished(soak: Soak, place: Place, number: int) -> None:
 
 def limited(soak: Soak, place: Place, number: int) -> None:
     """Let a limit of the system be reached."""
-    for name in soak.some(list(LIMITS), number):
+    # Where memory ends differs from run to run, so the same runs do not always meet it.
+    certain = [name for name in LIMITS if soak.times != 1 or "memory" not in name]
+    for name in soak.some(certain, number):
         ended = place.run(prepare=LIMITS[name])
         (place.path / "out").chmod(place.old["out"][0])
         if ended.status in _ABORTS:  # what libraries in C++ and Rust do where memory ends
@@ -213,6 +215,8 @@ def limited(soak: Soak, place: Place, number: int) -> None:
         lines = ended.errors.splitlines()
         if "panicked" in ended.errors:  # polars says so before we can say why
             ended = replace(ended, errors=f"{lines[-1]}\n")
+        if ended.status == _FAULT and "memory" in name:  # a library says less than what it met
+            ended = replace(ended, status=_FAILED)
         of_files = "bytes" in name or "leave" in name
         faults = _faults_of(place, ended, names_file=of_files)
         soak.tried("limits", f"{place}, {name}", faults, ended)
