@@ -14,6 +14,7 @@ import polars as pl
 from linexport._documented import documented
 from linexport._shown import Shown
 from linexport.encoding import BOOLEANS
+from linexport.errors import DataError
 from linexport.tables._categories import canonical
 from linexport.tables._dialect import Dialect
 from linexport.tables._encoded import kept_frame
@@ -125,9 +126,11 @@ def look(
         most_levels: Of columns of which more than MOST_LEVELS are to be counted.
 
     Raises:
-        DataError: If the table cannot be read.
+        DataError: If the table cannot be read, or has no columns.
     """
     names = table.names if names is None else names
+    if not names:
+        raise DataError("It has no columns.", source=table.source)
     seen = [_Seen(name, table.dialect, most_levels.get(name, MOST_LEVELS)) for name in names]
     for batch in table.batches_and_ends((), kept=names):
         if batch is None:

@@ -104,3 +104,11 @@ def test_a_date_of_no_calendar_is_said(kind):
     last = pl.Series("d", [2**31 - 1], pl.Int32) if kind == pl.Date else pl.Series("d", [2**62])
     with pytest.raises(DataError, match=r"column 'd': It cannot be read: .*out.of.range"):
         linexport.describe(pl.DataFrame([last.cast(kind)]))
+
+
+@pytest.mark.parametrize("table", [{}, pl.DataFrame(), "none.jsonl", "none.arrow"])
+def test_a_table_of_no_columns_is_said(table, write):
+    write("{}\n{}\n", "none.jsonl")
+    pl.DataFrame().write_ipc("none.arrow")
+    with pytest.raises(DataError, match=r": It has no columns\.$"):
+        linexport.describe(table)
