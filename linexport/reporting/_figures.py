@@ -258,11 +258,13 @@ def _leverage(axes: "Axes", parts: Sequence[Sampled]) -> None:
 
 
 def _points(axes: "Axes", x: Float64Array, y: Float64Array, colour: str, label: str) -> None:
-    """Draw points as one path: a stroke of no length has round ends, and is a disc."""
+    """Draw points as one path: a stroke of nearly no length has round ends, and is a disc."""
     gap = np.full(len(x), np.nan)
-    path = (np.column_stack([part, part, gap]).ravel() for part in (x, y))
+    ends = x + 1e-4 * (np.ptp(x) or 1.0)  # none at all would be no stroke for some backends
+    path = (np.column_stack([*part, gap]).ravel() for part in ((x, ends), (y, y)))
     width = 6 if len(x) < 100 else 3.5
     (line,) = axes.plot(*path, color=colour, linewidth=width, solid_capstyle="round", label=label)
+    line.set_snap(False)
     line.get_path().should_simplify = False
 
 

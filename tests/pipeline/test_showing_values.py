@@ -122,9 +122,14 @@ def test_results_are_drawn_in_the_style_in_use(table, fit, exported):
         titles = [axes.get_title() for axes in drawn]
         assert {"What each feature does", "Predicted against actual", "The proof"} <= set(titles)
         assert "The error budget" in titles
-        points = drawn[titles.index("Predicted against actual")].lines
-        assert [line.get_color() for line in points[:2]] == ["C0", "C1"]
+        axes = drawn[titles.index("Residuals against predictions")]
+        assert [line.get_color() for line in axes.lines[:2]] == ["C0", "C1"]
+        axes.get_legend().remove()
         whole = drawn[0].get_figure(root=True)
         whole.canvas.draw()
+        left, top, right, bottom = axes.get_window_extent().extents.astype(int)
+    pixels = np.asarray(whole.canvas.buffer_rgba())[::-1][top:bottom, left:right, :3]
+    for colour in ([255, 0, 0], [0, 255, 0]):
+        assert (pixels == colour).all(axis=-1).sum() > 50  # ten points, at least
     assert [axes.get_title() for axes in fit.plot()] == ["What each feature does"]
     mpl.pyplot.close("all")
