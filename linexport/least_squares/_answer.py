@@ -40,8 +40,20 @@ class Answer(ABC):
         """Bound the distance from the optimum, shape (K,): see `Uncertainty.reach`."""
 
     @abstractmethod
-    def combinations(self, num_dependent: int) -> NDArray[np.bool_]:
-        """Tell what each dependent feature is a combination of, shape (features, dependent)."""
+    def degrees_of_freedom(self, available: int) -> float:
+        """Return those of the residuals, of those that were there before a weight was fitted."""
+
+    @property
+    def rank(self) -> int:
+        """How many features are independent, centred where there is an intercept."""
+        return len(self.equations.features)
+
+    @abstractmethod
+    def variance_inflation(self, made_of: NDArray[np.bool_]) -> Float64Array:
+        """Return the diagonal of the inverse of the correlation matrix, shape (D,).
+
+        Infinite for a dependent feature and those that it is made of; nan with a ridge.
+        """
 
     @abstractmethod
     def extreme_eigenvalues(self) -> tuple[float, float]:
@@ -58,6 +70,10 @@ class Solved:
     dependent: NDArray[np.intp]
     """The other features: combinations of those before them. They are the answer's last targets,
     so that its weight tells which."""
+    made_of: NDArray[np.bool_]
+    """Shape (independent, dependent): which features each of them is a combination of."""
+    too_few_rows: str
+    """What is to say where there are fewer rows than coefficients that no ridge determines."""
     around_mean: Moments
     """Of the columns, whether or not there is an intercept."""
     tells_constant: bool

@@ -152,6 +152,18 @@ def frame_around(mean: Float64Array, deviation: Float64Array, largest: Float64Ar
     return Frame(shift, np.where(unfit, exponent, 0).astype(np.int32))
 
 
+def first_frame(columns: Float64Array) -> Frame:
+    """Return a frame for columns of which these are some rows; shape (D + K, n)."""
+    largest = np.maximum(columns.max(axis=1), -columns.min(axis=1))
+    exponent = np.frexp(largest)[1]
+    scaled = np.ldexp(columns, -exponent[:, None])  # its squares neither overflow nor vanish
+    mean, deviation = (np.ldexp(part(axis=1), exponent) for part in (scaled.mean, scaled.std))
+    varies = (columns != columns[:, :1]).any(axis=1)
+    return frame_around(
+        np.where(varies, mean, columns[:, 0]), np.where(varies, deviation, 0.0), largest
+    )
+
+
 def merged(factor: Factor, ranks: Ranks) -> Factor:
     """Return the factor of all ranks' rows from that of this one's, the same bits on each rank.
 

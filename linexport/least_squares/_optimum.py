@@ -97,13 +97,12 @@ def describe_optimum(fit: Solved, answer: Answer, config: LeastSquaresConfig) ->
     feature_unit, target_unit = equations.exponent[:size], equations.exponent[size:]
     weight, null = _weight(answer, dependent)
     spread = answer.uncertainty
-    inflation = _variance_inflation(answer, spread, dependent, config)
     if null is not None:
         spread = _shortened(spread, null, feature_unit)
     mean, target_mean = dd.part(equations.mean, np.s_[:size]), dd.part(equations.mean, np.s_[size:])
     bias = dd.subtract(target_mean, dd.total(dd.multiply(weight, mean)))
     level = dd.add(bias, dd.total(dd.multiply(weight, dd.exact(mean.high))))
-    freedom = extent.num_rows - int(config.intercept) - spread.degrees_of_freedom
+    freedom = answer.degrees_of_freedom(extent.num_rows - int(config.intercept))
     squares = answer.residual_squares[: len(target_unit)]
     known = answer.residuals_known[: len(target_unit)]
     divisor = freedom if freedom > 0 else np.nan
@@ -129,7 +128,7 @@ def describe_optimum(fit: Solved, answer: Answer, config: LeastSquaresConfig) ->
         num_rows=extent.num_rows,
         weight_sum=equations.weight_sum,
         log_weight_sum=extent.log_weight_sum,
-        rank=len(equations.features),
+        rank=answer.rank,
         degrees_of_freedom=freedom,
         residual_sum_of_squares=_scaled(squares, 2 * target_unit),
         residuals_known=known,
@@ -137,10 +136,10 @@ def describe_optimum(fit: Solved, answer: Answer, config: LeastSquaresConfig) ->
         total_sum_of_squares=_total_squares(fit.around_mean if fit.tells_constant else equations),
         weight_standard_errors=_scaled(weight_errors, target_unit[:, None] - feature_unit),
         bias_standard_errors=_scaled(bias_errors, target_unit),
-        variance_inflation=inflation,
+        variance_inflation=answer.variance_inflation(fit.made_of),
         smallest_eigenvalue=smallest,
         condition_number=(
-            np.inf if len(dependent) or not smallest else float(np.sqrt(largest / smallest))
+            np.inf if answer.rank < size or not smallest else float(np.sqrt(largest / smallest))
         ),
         spread=spread,
         exponent=feature_unit,
@@ -235,21 +234,6 @@ def _bias_variance(equations: Moments, spread: Uncertainty, mean: DoubleDouble) 
     """Return that of the prediction at 0, over s**2: level and slope are uncorrelated."""
     own = dd.scale_by_power_of_two(mean, -equations.exponent[: len(mean.high)])
     return spread.variance_at(own, 1 / equations.weight_sum)
-
-
-def _variance_inflation(
-    answer: Answer, spread: Uncertainty, dependent: NDArray[np.intp], config: LeastSquaresConfig
-) -> Float64Array:
-    """Return the diagonal of the inverse of the correlation matrix."""
-    equations = answer.equations
-    features = equations.all_features
-    if config.l2:
-        return np.full(len(features), np.nan)
-    inflation = spread.variances() * equations.deviations[features] ** 2
-    made_of = answer.combinations(len(dependent))
-    inflation[equations.features[made_of.any(axis=1)]] = np.inf
-    inflation[dependent] = np.inf
-    return np.asarray(inflation)
 
 
 def _distance_bound(

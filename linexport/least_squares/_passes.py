@@ -11,18 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
-from linexport._asked import asked
-from linexport.errors import DataError, TrainingError
+from linexport.errors import DataError
 from linexport.least_squares._answer import Solved
 from linexport.least_squares._config import LeastSquaresConfig
+from linexport.least_squares._enough import (
+    require_enough,
+    too_few_rows,
+    weights_beyond_float64,
+)
 from linexport.least_squares._factor import (
     CAREFUL,
     Factor,
     Frame,
     Gram,
-    frame_around,
+    first_frame,
     merged,
 )
+from linexport.least_squares._few_rows import Batches
 from linexport.least_squares._normal_equations import normal_equations
 from linexport.least_squares._residuals import with_measured_residuals
 from linexport.least_squares._solution import Solution, solve_independent, try_solve
@@ -159,7 +164,7 @@ class Accumulator:
         self._num_rows += num_rows
         self._num_slices = min(self._num_slices, num_slices)
         if self._frame is None:
-            self._frame = _first_frame(columns)
+            self._frame = first_frame(columns)
         if weights is not None:
             weights = weights.astype(np.float64)
             if self._frequencies:
@@ -207,22 +212,18 @@ class Accumulator:
         )
 
 
-def _first_frame(columns: Float64Array) -> Frame:
-    """Return a frame for columns of which these are some rows; shape (D + K, n)."""
-    largest = np.maximum(columns.max(axis=1), -columns.min(axis=1))
-    exponent = np.frexp(largest)[1]
-    scaled = np.ldexp(columns, -exponent[:, None])  # its squares neither overflow nor vanish
-    mean, deviation = (np.ldexp(part(axis=1), exponent) for part in (scaled.mean, scaled.std))
-    varies = (columns != columns[:, :1]).any(axis=1)
-    return frame_around(
-        np.where(varies, mean, columns[:, 0]), np.where(varies, deviation, 0.0), largest
-    )
-
-
-def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
+def fit_rows(
+    rows: Rows, config: LeastSquaresConfig, ranks: Ranks, batches: Batches | None = None
+) -> Solved:
     """Read the rows, and again until the distance from the optimum is known to be negligible.
 
     Rows that can be read but once are summed carefully from the first.
+
+    Args:
+        rows: All of them, or this rank's.
+        config: What to minimize.
+        ranks: Who holds rows.
+        batches: Of the rows, if they are being read already.
 
     Raises:
         DataError: If there are no rows.
@@ -231,17 +232,12 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
     """
     plan = Plan(num_slices=CAREFUL if rows.read_once else 0)
     while True:
-        factor = _factor(rows, plan, ranks)
+        factor = _factor(rows, plan, ranks, batches)
+        batches = None
         if not factor.num_rows:
             raise DataError("There are no rows to fit.", source=rows.source)
         # Counted before anything is solved: to find the dependent features would take long.
-        few = too_few_rows(rows, factor.num_rows, config)
-        if few and config.rank_deficient == "error":
-            raise TrainingError(
-                f"{few} Use fewer with {asked(exclude=...)}, or a ridge, as with "
-                f"{asked(solver='lstsq', l2=1)}, or "
-                f"{asked(solver='lstsq', rank_deficient='minimum-norm')}."
-            )
+        require_enough(rows, factor.num_rows, config)
         num_slices = plan.num_slices
         if factor.in_range():
             equations = normal_equations(factor, intercept=config.intercept, l2=config.l2)
@@ -255,10 +251,7 @@ def fit_rows(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
             one_slice = attempt is not None and _accurate(attempt, factor, config, _SPLIT_GAIN)
             num_slices = 1 if one_slice and plan.num_slices == 0 else CAREFUL
         elif plan.frame is not None:
-            raise TrainingError(
-                f"{rows.source}: the rows' weights are too large or too far apart for float64 "
-                "sums; divide them by the largest."
-            )
+            raise weights_beyond_float64(rows)
         plan = Plan(frame=factor.better_frame(), num_slices=num_slices)
 
 
@@ -289,27 +282,14 @@ def _solved(
         extent=factor,
         answer=solution,
         dependent=dependent,
+        made_of=(
+            np.empty((0, 0), dtype=bool)
+            if solution is None
+            else solution.combinations(len(dependent))
+        ),
+        too_few_rows=too_few_rows(rows, factor.num_rows, config),
         around_mean=around_mean,
         tells_constant=tells_constant,
-    )
-
-
-def too_few_rows(rows: Rows, num_rows: int, config: LeastSquaresConfig) -> str:
-    """Say so where there are fewer rows than coefficients that no ridge determines, else nothing.
-
-    Args:
-        rows: All of them, read once.
-        num_rows: How many count.
-        config: What is fitted.
-    """
-    needed = len(rows.features) + config.intercept
-    if num_rows >= needed or config.l2 > 0:
-        return ""
-    left = f" after {rows.rows_dropped} were left out" if rows.rows_dropped else ""
-    of_bias = ", one of them for the bias" if config.intercept else ""
-    return (
-        f"{rows.source}: There are too few rows{left}: {num_rows}, where {len(rows.features)} "
-        f"features take {needed} at least{of_bias}."
     )
 
 
@@ -320,14 +300,16 @@ def _accurate(
     return solution.is_accurate(degrees_of_freedom=freedom, error_scale=error_scale)
 
 
-def _factor(rows: Rows, plan: Plan, ranks: Ranks) -> Factor:
+def _factor(rows: Rows, plan: Plan, ranks: Ranks, batches: Batches | None) -> Factor:
     """Return the factor of the rows of all ranks."""
-    return rows.factor() if isinstance(rows, SummedRows) else merged(_read(rows, plan), ranks)
+    if isinstance(rows, SummedRows):
+        return rows.factor()
+    return merged(_read(rows, plan, rows.batches() if batches is None else batches), ranks)
 
 
-def _read(rows: Rows, plan: Plan) -> Factor:
+def _read(rows: Rows, plan: Plan, batches: Batches) -> Factor:
     frequencies = rows.weighting is not None and rows.weighting.kind == "frequency"
     accumulator = Accumulator(len(rows.features), len(rows.targets), plan, frequencies=frequencies)
-    for batch in rows.batches():
+    for batch in batches:
         accumulator.add(*batch)
     return accumulator.factor(rows.unit_roundoff)

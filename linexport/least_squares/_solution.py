@@ -110,6 +110,20 @@ class Solution(Answer):
         rounding = np.sqrt(len(rows) + 1) * self.data_rounding()[chosen]
         return np.asarray(coefficients > rows[:, None] * rounding)
 
+    def degrees_of_freedom(self, available: int) -> float:
+        """Return those of the residuals, of those that were there before a weight was fitted."""
+        return available - self.uncertainty.degrees_of_freedom
+
+    def variance_inflation(self, made_of: NDArray[np.bool_]) -> Float64Array:
+        """Return the diagonal of the inverse of the correlation matrix, shape (D,)."""
+        features, independent = self.equations.all_features, self.equations.features
+        if self.equations.ridge.any():
+            return np.full(len(features), np.nan)
+        inflation = self.uncertainty.variances() * self.equations.deviations[features] ** 2
+        inflation[independent[made_of.any(axis=1)]] = np.inf
+        inflation[np.setdiff1d(features, independent)] = np.inf
+        return np.asarray(inflation)
+
     def extreme_eigenvalues(self) -> tuple[float, float]:
         """Return the smallest that is not 0, and the largest, of the correlation matrix."""
         return extreme_eigenvalues(self.equations, self.factor)

@@ -17,8 +17,12 @@ from linexport.errors import TrainingError
 from linexport.fit import Fit, FitRecord, Metrics, OptimumDistance, coefficients_by_target
 from linexport.least_squares._answer import Answer, Solved
 from linexport.least_squares._config import LeastSquaresConfig, RankDeficient
+from linexport.least_squares._dual import fit_few_rows
+from linexport.least_squares._enough import num_coefficients
+from linexport.least_squares._few_rows import first_rows
 from linexport.least_squares._optimum import Optimum, describe_optimum
-from linexport.least_squares._passes import fit_rows, too_few_rows
+from linexport.least_squares._passes import fit_rows
+from linexport.least_squares._summed import SummedRows
 from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, affine_of, gamma, largest_distance
 from linexport.rows import ONE, Ranks, Rows
@@ -66,9 +70,9 @@ def fit_least_squares(rows: Rows, config: LeastSquaresConfig, *, ranks: Ranks = 
     columns, size = _described(fit, (*rows.features, *rows.targets)), len(rows.features)
     model = _model(best, columns[:size], columns[size:])
     warnings: tuple[str, ...] = ()
-    if len(fit.dependent):
+    if best.rank < size:
         warnings = (
-            f"{_dependence(fit, rows, config)} Of all coefficients that fit equally well, the "
+            f"{_dependence(fit, rows)} Of all coefficients that fit equally well, the "
             "shortest in raw units were chosen; those of these columns mean nothing by themselves.",
         )
     return Fit(
@@ -89,10 +93,10 @@ def fit_least_squares(rows: Rows, config: LeastSquaresConfig, *, ranks: Ranks = 
 
 
 def _fit(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> tuple[Solved, Optimum]:
-    fit = fit_rows(rows, config, ranks)
+    fit = _solved(rows, config, ranks)
     if len(fit.dependent) and config.rank_deficient == "error":
         raise TrainingError(
-            f"{_dependence(fit, rows, config)} {_remedy(fit, rows)}, or use "
+            f"{_dependence(fit, rows)} {_remedy(fit, rows)}, or use "
             f"{asked(solver='lstsq', rank_deficient='minimum-norm')}."
         )
     if fit.answer is None:
@@ -101,6 +105,18 @@ def _fit(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> tuple[Solved, 
     best = describe_optimum(fit, fit.answer, config)
     _check_squares(fit, best, rows)
     return fit, best
+
+
+def _solved(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> Solved:
+    """Solve as many equations as there are features or, if they are fewer, rows.
+
+    Rows of several ranks, or known by their sums, make the former in any case.
+    """
+    if ranks.size > 1 or isinstance(rows, SummedRows):
+        return fit_rows(rows, config, ranks)
+    first = first_rows(rows, num_coefficients(rows, config))
+    fit = fit_few_rows(rows, config, first) if first.are_all and first.num_rows else None
+    return fit or fit_rows(rows, config, ranks, first.batches)
 
 
 def _check_weights(answer: Answer, rows: Rows) -> None:
@@ -135,20 +151,18 @@ def _check_squares(fit: Solved, best: Optimum, rows: Rows) -> None:
             )
 
 
-def _dependence(fit: Solved, rows: Rows, config: LeastSquaresConfig) -> str:
+def _dependence(fit: Solved, rows: Rows) -> str:
     """Say which features are dependent, and on which."""
-    few = too_few_rows(rows, fit.extent.num_rows, config)
-    if few:
-        return few
+    if fit.too_few_rows:
+        return fit.too_few_rows
     names = [column.name for column in rows.features]
     constant = _constant(fit)
     sentences = [f"'{names[j]}' is constant" for j in constant]
     varying = [k for k, j in enumerate(fit.dependent) if j not in constant]
     if varying and fit.answer is not None:
-        made_of = fit.answer.combinations(len(fit.dependent))
         independent = fit.answer.equations.features
         for k in varying:
-            involved = [fit.dependent[k], *independent[made_of[:, k]]]
+            involved = [fit.dependent[k], *independent[fit.made_of[:, k]]]
             first, *others = (f"'{names[j]}'" for j in involved)
             rounded = (fit.extent.unit_roundoff[involved] > FLOAT64.unit_roundoff).any()
             within = ", within the rounding of the format that they came in" if rounded else ""

@@ -42,6 +42,8 @@ class Uncertainty:
 
     loadings: Float64Array
     """L, shape (D, r)."""
+    loading_error: Float64Array
+    """Shape (D,): how far each row of L is off, in the norm."""
     core: Float64Array | None
     """C, shape (r, r); None for the identity."""
     from_sums: Float64Array
@@ -54,7 +56,7 @@ class Uncertainty:
     @property
     def reach(self) -> Float64Array:
         """How far each coefficient may be from the optimum, per unit of distance; shape (D,)."""
-        return np.asarray(np.linalg.norm(self.loadings, axis=1))
+        return np.asarray(np.linalg.norm(self.loadings, axis=1) + self.loading_error)
 
     def variances(self, *, error_scale: float = 1.0) -> Float64Array:
         """Return those of the coefficients, over s**2; shape (D,). nan if not known to a millionth.
@@ -62,7 +64,7 @@ class Uncertainty:
         Args:
             error_scale: What all of E is multiplied with, to see what better sums would give.
         """
-        return self._known(self._variances, self.loadings, error_scale)
+        return self._known(self._variances, self.loadings, self.loading_error, error_scale)
 
     @cached_property
     def _variances(self) -> Float64Array:
@@ -90,17 +92,20 @@ class Uncertainty:
         """
         column = dd.part(point, np.s_[:, None])
         direction = (Sliced(dd.exact(np.ascontiguousarray(self.loadings.T))) @ column).high.T
-        return float(self._known(level + self._of(direction), direction, 1.0)[0])
+        error = np.abs(point.high) @ self.loading_error
+        return float(self._known(level + self._of(direction), direction, error, 1.0)[0])
 
     def _known(
         self,
         values: Float64Array,
         combinations: Float64Array,
+        own_error: Float64Array,
         error_scale: float,
     ) -> Float64Array:
-        """Return the variances of combinations (n, r), or nan."""
+        """Return the variances of combinations (n, r), which are off by own_error (n,), or nan."""
         error = np.sqrt(error_scale) * self.from_sums + self.from_rounding
-        known = (np.abs(combinations) @ error) ** 2 <= NEGLIGIBLE * values
+        own = (2 * np.sqrt(values) + own_error) * own_error
+        known = (np.abs(combinations) @ error) ** 2 + own <= NEGLIGIBLE * values
         return np.where(known, values, np.nan)
 
 
@@ -126,6 +131,7 @@ def uncertainty(equations: NormalEquations, factor: InverseFactor) -> Uncertaint
     loadings[equations.features] = matrix
     return Uncertainty(
         loadings=loadings,
+        loading_error=np.zeros(len(loadings)),
         core=core,
         from_sums=from_sums,
         from_rounding=rounding + own,

@@ -225,3 +225,38 @@ def reference(features, target, options):
     mean = features.mean(axis=0)
     weight = np.linalg.pinv(features - mean) @ (target - target.mean())
     return [target.mean() - mean @ weight, *weight]
+
+
+@pytest.fixture(scope="module")
+def genes(tmp_path_factory):
+    random = np.random.default_rng(6)
+    features = random.normal(size=(12, 400))
+    path = tmp_path_factory.mktemp("genes") / "genes.parquet"
+    columns = {f"x{j}": features[:, j] for j in range(400)}
+    pl.DataFrame({**columns, "price": features[:, 0] + 3}).write_parquet(path)
+    return path
+
+
+def test_fewer_rows_than_columns_are_proven_with_a_ridge(run, tmp_path, genes):
+    outcome = run("train-and-export", "--data", genes, "--target", "price", "--solver", "lstsq",
+                  "--l2", "0.1", "-o", tmp_path / "bundle")  # fmt: skip
+    assert outcome.status == 0, outcome.errors
+    assert "\nproven: " in outcome.output
+    assert "... and 381 more in manifest.json" in outcome.output
+    assert len(outcome.output.splitlines()) < 40
+    frame = pl.read_parquet(genes)
+    features, target = frame.drop("price").to_numpy(), frame["price"].to_numpy()
+    expected = Ridge(alpha=0.1, solver="svd").fit(features, target)
+    found = read_bundle(tmp_path / "bundle").manifest.record.coefficients["price"]
+    assert list(found.features.values()) == pytest.approx(expected.coef_, rel=DIGITS)
+    assert found.intercept == pytest.approx(expected.intercept_, rel=DIGITS)
+
+
+def test_without_a_ridge_they_are_refused_in_one_line_to_paste_from(run, genes, tmp_path):
+    outcome = run("train-and-export", "--data", genes, "--target", "price", "--solver", "lstsq",
+                  "-o", tmp_path / "bundle")  # fmt: skip
+    assert outcome.status == 3
+    (line,) = outcome.errors.splitlines()
+    assert len(line) < 400
+    assert "--solver lstsq --l2 1" in line
+    assert not (tmp_path / "bundle").exists()

@@ -356,7 +356,7 @@ def test_too_few_rows_are_counted_before_anything_is_solved(read_once, monkeypat
 
 def test_a_wide_table_costs_a_few_factors_not_one_for_each_column(monkeypatch):
     sizes = count_factors(monkeypatch)
-    features, target = wide_table(12, 400)
+    features, target = (np.concatenate([part, part]) for part in wide_table(12, 400))
     best = optimum(InMemory(features, target), rank_deficient="minimum-norm")
     assert best.rank == 11
     assert agree(best.weight, LinearRegression().fit(features, target).coef_, 1e-9)
