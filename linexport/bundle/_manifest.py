@@ -21,6 +21,7 @@ import msgspec
 
 from linexport._documented import documented
 from linexport._files import first_line, parsing
+from linexport.bundle._sizes import largest_manifest, require_proportion
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, BundleError
@@ -34,8 +35,6 @@ MANIFEST_FILE = "manifest.json"
 WEIGHTS_FILE = "weights.safetensors"
 CERTIFICATE_FILE = "parity.json"
 CARD_FILE = "README.md"
-LARGEST_MANIFEST = 2**28
-"""Bytes; room for half a million features."""
 
 _OWN_FILES = {CARD_FILE: "markdown", CERTIFICATE_FILE: "parity", WEIGHTS_FILE: "safetensors"}
 
@@ -311,9 +310,20 @@ def read_manifest(descriptor: int) -> Manifest:
     """Read and check manifest.json of an open directory.
 
     Raises:
-        BundleError: If it is missing or not a bundle's.
+        BundleError: If it is missing, not a bundle's, or has more than its numbers are worth.
     """
-    return decode_manifest(read_file(descriptor, MANIFEST_FILE, LARGEST_MANIFEST))
+    weights_bytes = size_of(descriptor, WEIGHTS_FILE)
+    data = read_file(descriptor, MANIFEST_FILE, largest_manifest(weights_bytes))
+    require_proportion(data, weights_bytes)
+    return decode_manifest(data)
+
+
+def size_of(descriptor: int, name: str) -> int:
+    """Return how many bytes a file of an open directory has; 0 where it is missing."""
+    try:
+        return os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_size
+    except OSError:
+        return 0
 
 
 def read_file(descriptor: int, name: str, limit: int) -> bytes:

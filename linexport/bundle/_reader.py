@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
 from linexport._documented import documented
-from linexport._files import LARGEST_FILE, first_line
+from linexport._files import first_line
 from linexport._shown import Shown
 from linexport.bundle._manifest import (
-    CARD_FILE,
-    CERTIFICATE_FILE,
     MANIFEST_FILE,
     WEIGHTS_FILE,
     FileRecord,
@@ -30,7 +28,9 @@ from linexport.bundle._manifest import (
     read_at_once,
     read_file,
     read_manifest,
+    size_of,
 )
+from linexport.bundle._sizes import largest_other
 from linexport.errors import ArtifactError, BundleError, ModelError
 from linexport.model import LinearModel
 
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 LARGEST_HEADER = 4096
 """Bytes; the header names three arrays, where the safetensors format would allow 100 MB."""
-
-LARGEST_TEXT = 2**22
-"""Bytes of README.md, and of parity.json, beside a small manifest: a thousand times the usual."""
 
 _DAMAGED = "The safetensors file is damaged:"
 _DTYPES: dict[str, FloatDType] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
@@ -91,9 +88,9 @@ def _read(path: Path, descriptor: int) -> Bundle:
     manifest = read_manifest(descriptor)
     if WEIGHTS_FILE not in manifest.files:
         raise BundleError(f"manifest.json does not list {WEIGHTS_FILE}.")
-    manifest_bytes = os.stat(MANIFEST_FILE, dir_fd=descriptor).st_size
+    sizes = (size_of(descriptor, MANIFEST_FILE), manifest.files[WEIGHTS_FILE].bytes)
     contents = {
-        name: _read_listed(descriptor, name, record, _limit(name, manifest, manifest_bytes))
+        name: _read_listed(descriptor, name, record, _limit(name, manifest, sizes))
         for name, record in manifest.files.items()
     }
     return Bundle(
@@ -104,15 +101,14 @@ def _read(path: Path, descriptor: int) -> Bundle:
     )
 
 
-def _limit(name: str, manifest: Manifest, manifest_bytes: int) -> int:
-    """Return how many bytes a file may have: a text is about what the manifest says too."""
-    if name in (CARD_FILE, CERTIFICATE_FILE):
-        return LARGEST_TEXT + 16 * manifest_bytes
-    if name != WEIGHTS_FILE:
-        return LARGEST_FILE
+def _limit(name: str, manifest: Manifest, sizes: tuple[int, int]) -> int:
+    """Return how many bytes a file may have, beside a manifest and numbers of these sizes."""
     num_features, num_targets = len(manifest.features), len(manifest.targets)
     count = num_targets * (num_features + 1) + 2 * num_features
-    return 8 + LARGEST_HEADER + 8 * count
+    of_weights = 8 + LARGEST_HEADER + 8 * count
+    return (
+        of_weights if name == WEIGHTS_FILE else largest_other(sizes[0], min(sizes[1], of_weights))
+    )
 
 
 def _model(weights: bytes, manifest: Manifest) -> LinearModel:

@@ -14,7 +14,6 @@ from safetensors import numpy as safetensors_numpy
 from linexport._asked import asked
 from linexport._files import LARGEST_FILE, make_like
 from linexport.bundle._manifest import (
-    LARGEST_MANIFEST,
     MANIFEST_FILE,
     WEIGHTS_FILE,
     ErrorBudget,
@@ -26,6 +25,7 @@ from linexport.bundle._manifest import (
     open_directory,
     read_manifest,
 )
+from linexport.bundle._sizes import largest_manifest, largest_other, require_proportion
 from linexport.bundle._staging import exchange, remove_abandoned, staging
 from linexport.encoding import Encoding
 from linexport.errors import BundleError
@@ -152,8 +152,12 @@ def _record(name: str, data: bytes) -> FileRecord:
 
 
 def _check_sizes(contents: Mapping[str, bytes]) -> None:
+    """Refuse what no reader would take."""
+    manifest, weights = contents[MANIFEST_FILE], contents[WEIGHTS_FILE]
+    limits = {MANIFEST_FILE: largest_manifest(len(weights)), WEIGHTS_FILE: LARGEST_FILE}
+    require_proportion(manifest, len(weights))
     for name, data in contents.items():
-        limit = LARGEST_MANIFEST if name == MANIFEST_FILE else LARGEST_FILE
+        limit = limits.get(name, largest_other(len(manifest), len(weights)))
         if len(data) > limit:
             raise BundleError(f"{name} has {len(data)} bytes; a bundle allows {limit}.")
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from linexport.bundle import _manifest
 from linexport.bundle._reader import decode_weights, read_bundle
 from linexport.errors import ArtifactError, BundleError
 from linexport.fit import TargetStatistics
@@ -96,12 +95,12 @@ MANIFESTS = {
         "not a bundle's manifest: Input data was truncated",
     ),
     "manifest nests deeply": (
-        lambda b: replace_manifest(b, b'{"x":' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
+        lambda b: replace_manifest(b, b'{"x":' + b"[" * 9_000 + b"]" * 9_000 + b"}"),
         "recursion",
     ),
     "manifest is huge": (
-        lambda b: grow(b, "manifest.json", _manifest.LARGEST_MANIFEST + 1),
-        "268435457 bytes, more than the 268435456",
+        lambda b: grow(b, "manifest.json", 2**28 + 1),
+        "268435457 bytes, more than the",
     ),
     "manifest is a link": (lambda b: replace_by_link(b, "manifest.json"), "a symbolic link"),
     "manifest is a pipe": (lambda b: replace_by_pipe(b, "manifest.json"), "not a plain file"),
