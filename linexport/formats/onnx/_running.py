@@ -1,19 +1,15 @@
 """Which ONNX files are run here: those of operators that are known, and that make no more of a row.
 
-None of the operators loops, calls out or reads a file. How much they make of a row is inferred
-before any runtime sees the file.
+None of the operators loops, calls out or reads a file.
 """
-
-import math
 
 import onnx
 
 from linexport.errors import NotCheckedError
+from linexport.formats.onnx._sizes import require_small
 
 __all__ = ["require_runnable"]
 
-MOST_OF_A_ROW = 2**20
-"""Numbers that one operator makes of a row: a batch of a thousand takes 4 GiB of float32."""
 _KNOWN_OPERATORS = {
     "": {
         "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Div", "Equal",
@@ -51,12 +47,5 @@ def require_runnable(proto: onnx.ModelProto) -> onnx.ModelProto:
                 f"the ONNX file has the operator {node.op_type}{domain}, which is not run here"
                 f"{remedy}."
             )
-    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-    for value in (*inferred.graph.value_info, *inferred.graph.output):
-        size = math.prod(each.dim_value or 1 for each in value.type.tensor_type.shape.dim)
-        if size > MOST_OF_A_ROW:
-            raise NotCheckedError(
-                f"the ONNX file makes {size} numbers of each row ('{value.name[:40]}'), more than "
-                "are run here."
-            )
+    require_small(proto)
     return proto
