@@ -15,12 +15,20 @@ import torch
 
 from linexport.columns import listed
 from linexport.errors import ArtifactError, shortened
+from linexport.sources._pickles import is_small
 from linexport.sources._reading import EXPORTED
 from linexport.sources._registry import STATE_DICTS
 
 __all__ = ["state_dict_in", "state_dict_of"]
 
 _ZIP_MAGIC = b"PK\x03\x04"
+_ZIP_END_MAGIC, _ZIP_END_BYTES = b"PK\x05\x06", 22
+"""Where every reader of zip looks first, so that all of them see the same records."""
+_NOT_TENSORS = (
+    "this is not a file of tensors and plain values alone{holding}, so loading it might run code "
+    "or fail: save the state_dict with torch.save(model.state_dict(), ...), or load it in Python, "
+    "where you know where it comes from, and call linexport.export(model, ...) there."
+)
 _TORCHSCRIPT = (
     "a TorchScript archive is a program, and loading it may run code: pass the state_dict of the "
     "module that it was made of, or in Python the module itself."
@@ -44,22 +52,37 @@ def state_dict_of(data: bytes) -> Mapping[str, torch.Tensor]:
 
 
 def _check_archive(data: bytes) -> None:
-    """Refuse a zip archive that is a program, or that is larger when it is unpacked.
+    """Refuse a zip archive that is a program, or what takes more than its size when it is loaded.
 
-    torch.save stores what it writes as it is. What is no zip is the format before PyTorch 1.6.
+    torch.save stores what it writes as it is. What is no zip is the format before PyTorch 1.6: five
+    pickles, then numbers.
     """
-    if not data.startswith(_ZIP_MAGIC):
-        return
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        records = archive.infolist()
+    pickled, count = data, 5
+    if data.startswith(_ZIP_MAGIC):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            pickled, count = _pickle_in(archive, len(data)), 1
+        if not data[-_ZIP_END_BYTES:].startswith(_ZIP_END_MAGIC):
+            raise ArtifactError("something follows its end: save it again.")
+    if not is_small(pickled, count):
+        raise ArtifactError(_NOT_TENSORS.format(holding=""))
+
+
+def _pickle_in(archive: zipfile.ZipFile, num_bytes: int) -> bytes:
+    """Return the one record of an archive that tells what the others are."""
+    records = archive.infolist()
     names = {record.filename.rpartition("/")[2] for record in records}
     if names & {"constants.pkl", "archive_format"}:
         raise ArtifactError(EXPORTED if "archive_format" in names else _TORCHSCRIPT)
-    if sum(record.file_size for record in records) > len(data):
+    if sum(record.file_size for record in records) > num_bytes:
         raise ArtifactError(
             "it is larger unpacked than the file, where torch.save compresses nothing: save the "
             "state_dict with torch.save(model.state_dict(), ...)."
         )
+    # PyTorch looks for the name without regard to case.
+    found = [each for each in records if each.filename.lower().endswith("/data.pkl")]
+    if len(found) != 1:
+        raise ArtifactError(_NOT_TENSORS.format(holding=""))
+    return archive.read(found[0])
 
 
 def _loaded(data: bytes) -> Any:
@@ -71,11 +94,7 @@ def _loaded(data: bytes) -> Any:
         called = re.search(r"GLOBAL ([\w.]+)", str(error))
     holding = f" (it names {shortened(called[1])})" if called else ""
     # Not `from error`: its words advise to switch weights_only off, which runs what the file holds.
-    raise ArtifactError(
-        f"this is not a file of tensors and plain values alone{holding}, so loading it might run "
-        "code or fail: save the state_dict with torch.save(model.state_dict(), ...), or load it in "
-        "Python, where you know where it comes from, and call linexport.export(model, ...) there."
-    )
+    raise ArtifactError(_NOT_TENSORS.format(holding=holding))
 
 
 def state_dict_in(thing: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,12 +6,17 @@ Usage: corpus.py DIRECTORY writes all of them, to be tried by hand.
 import hashlib
 import io
 import json
+import pickle
 import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
 
 HOLE = 2**31 - 2
 
@@ -72,12 +77,53 @@ def _models(good: Path) -> Iterator[tuple[str, str, bytes]]:
     yield "not-utf8.onnx", "UTF-8", onnx.replace(b"features", b"\xff" * 8)
     yield "opset-9999.onnx", "opset", _of_opset_9999(onnx)
     yield "outside.onnx", "outside.onnx.data|another file", _with_external_data()
+    yield "empty-nodes.onnx", "more parts than", _empty_nodes(5_000_000)
+    for name, pickled in _PICKLES.items():
+        yield f"{name}.pt", "not a file of tensors", _stored(pickled)
+        yield f"{name}.bin", "not a file of tensors", _before_zip(pickled)
     yield "deflated.pt", "is a program", _deflated(torchscript)
     yield "zeros.pt", "larger unpacked", _zeros(2**24)
     yield "names.pt", "is a program", torchscript.replace(b"/data", b"/\xff\xfe\xfda")
     yield "header.safetensors", "header", (2**40).to_bytes(8, "little") + b"{}"
     yield "names.safetensors", "damaged", _header(b'{"\xff\xfe": {}}')
     yield "deep.safetensors", "damaged", _header(b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}")
+
+
+_PICKLES = {
+    "bytearray": b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\x00\x94\x35\x77\x00\x85R.",  # of 2 GB
+    # A tuple of the one before, twice; a dict asks for its hash, which takes 2**32 steps.
+    "tuples": b"\x80\x02}K\x01\x85q\x00"
+    + b"".join(b"h%c\x86q%c" % (n, n + 1) for n in range(32))
+    + b"K\x01s.",
+    "lists": b"\x80\x02(" + b"]" * 2**20 + b"l.",
+    "punycode": b"\x80\x02c_codecs\nencode\nX\x40\x9c\x00\x00"
+    + "\u0100\u1000".encode() * 8000
+    + b"X\x08\x00\x00\x00punycode\x86R.",
+}
+
+
+def _stored(pickled: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/version", "3")
+    return file.getvalue()
+
+
+def _before_zip(pickled: bytes) -> bytes:
+    """As PyTorch before 1.6 would have written it."""
+    sizes = {"short": 2, "int": 4, "long": 4}
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": sizes}
+    first = (0x1950A86A20F9469CFC6C, 1001, system)
+    before, after = (b"".join(pickle.dumps(part, 2) for part in parts) for parts in (first, ([],)))
+    return before + pickled + after
+
+
+def _empty_nodes(size: int) -> bytes:
+    """Return an ONNX file whose graph has a node in every two bytes."""
+    graph = b"\x0a\0" * (size // 2)
+    length = bytes([*(len(graph) >> bits & 127 | 128 for bits in (0, 7, 14)), len(graph) >> 21])
+    return b"\x08\x07\x3a" + length + graph + b"\x42\x04\x0a\0\x10\x0d"
 
 
 def _deep(depth: int) -> bytes:
@@ -185,10 +231,20 @@ def _nest(data: bytes, depth: int) -> bytes:
     return data.replace(b"{", b'{"more": ' + b"[" * depth + b"]" * depth + b",", 1)
 
 
+def _more(data: bytes, value: bytes, size: int) -> bytes:
+    """Put a list of a value into a manifest."""
+    values = b",".join([value] * (size // len(value)))
+    return data.replace(b"{", b'{"more": [' + values + b"],", 1)
+
+
 _SPOILT_BUNDLES = [
     ("card-hole", "gives README.md", _with_hole("README.md")),
     ("certificate-hole", "gives parity.json", _with_hole("parity.json")),
     ("manifest-hole", "manifest.json has", lambda path: _hole(path / "manifest.json")),
+    ("artifact-hole", "gives model.onnx", _with_hole("model.onnx")),
+    ("manifest-long", "more than the 1622016", _manifest(lambda d: _more(d, b'" "', 1_700_000))),
+    ("manifest-lists", "more than a model needs", _manifest(lambda d: _more(d, b"[]", 400_000))),
+    ("manifest-values", "more than a model needs", _manifest(lambda d: _more(d, b"0", 700_000))),
     ("weights-hole", "gives weights.safetensors", _with_hole("weights.safetensors")),
     ("deep", "manifest.json is not", _manifest(lambda data: _nest(data, 9000))),
     ("surrogate", "manifest.json is not", _manifest(lambda d: d.replace(b'"x1"', b'"\\ud800"', 1))),
@@ -235,6 +291,75 @@ def _no_calendar() -> bytes:
     return file.getvalue()
 
 
+def _graph(*nodes: "onnx.NodeProto", **constants: "np.ndarray") -> bytes:
+    """Return an ONNX file of nodes behind the product `line`, with what that needs."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = np.array([[2], [-3.4]], np.float32)
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
+        for name, width in (("features", 2), ("prediction", 1))
+    )
+    first = helper.make_node("MatMul", ["features", "weight"], ["line"])
+    arrays = {"weight": weight, **constants}
+    tensors = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    graph = helper.make_graph([first, *nodes], "g", [x], [y], tensors)
+    opset = helper.make_opsetid("", 13)
+    return bytes(helper.make_model(graph, opset_imports=[opset], ir_version=7).SerializeToString())
+
+
+def _large_graphs() -> Iterator[tuple[str, str, bytes]]:
+    """Yield graphs of a few hundred bytes that make gigabytes, or take minutes, where they run."""
+    import numpy as np
+    from onnx.helper import make_node
+
+    wide, largest = np.array([1, 10**9]), make_node("ReduceMax", ["e"], ["prediction"], axes=[1])
+    doubled = [make_node("Concat", [f"s{n}"] * 2, [f"s{n + 1}"], axis=0) for n in range(24)]
+    lists = [
+        make_node("Shape", ["features"], ["s0"]), *doubled,
+        make_node("Cast", ["s24"], ["e"], to=1), largest,
+    ]  # fmt: skip
+    same = [make_node("Concat", [f"c{n}"] * 2, [f"c{n + 1}"], axis=1) for n in range(23)]
+    hidden = make_node("Abs", ["wide"], ["shape"])  # onnx does not look through it
+    yield "doubled", "numbers of each row", _graph(
+        make_node("Identity", ["line"], ["c0"]), *same,
+        make_node("ReduceMax", ["c23"], ["prediction"], axes=[1]),
+    )  # fmt: skip
+    yield "lists", "lists without end", _graph(*lists)
+    for operator, given in (("Expand", ["line", "shape"]), ("ConstantOfShape", ["shape"])):
+        yield (
+            operator.lower(),
+            "does not say how many numbers",
+            _graph(hidden, make_node(operator, given, ["e"]), largest, wide=wide),
+        )
+    yield "rows", "combines rows", _graph(
+        make_node("Transpose", ["line"], ["turned"]),
+        make_node("MatMul", ["line", "turned"], ["e"]), largest,
+    )  # fmt: skip
+    square = np.eye(400, dtype=np.float32)
+    powers = [make_node("MatMul", [f"p{n}", "square"], [f"p{n + 1}"]) for n in range(100)]
+    yield "products", "numbers of each row", _graph(
+        make_node("MatMul", ["line", "first"], ["p0"]), *powers,
+        make_node("MatMul", ["p100", "last"], ["prediction"]),
+        first=np.ones((1, 400), np.float32), square=square, last=np.ones((400, 1), np.float32),
+    )  # fmt: skip
+
+
+def graph_bundles(directory: Path, good: Path) -> Iterator[Case]:
+    """Write bundles whose graph takes too much; all digests are right, those of the proof too."""
+    for name, reason, data in _large_graphs():
+        path = directory / f"graph-{name}"
+        shutil.copytree(good, path)
+        (path / "model.onnx").write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        proof = json.loads((path / "parity.json").read_bytes())
+        proof["artifacts"]["model.onnx"] = digest
+        _put("parity.json", lambda _, proof=proof: json.dumps(proof).encode())(path)
+        _put("model.onnx", lambda data: data)(path)
+        yield Case(path, reason)
+
+
 def model_bundles(directory: Path, good: Path) -> Iterator[Case]:
     """Write bundles that are whole by their digests, and hold artifacts that are not."""
     for name, reason, spoil in _MODELS_OF_BUNDLES:
@@ -252,6 +377,7 @@ if __name__ == "__main__":
         *model_files(where, textbook),
         *bundles(where, textbook),
         *model_bundles(where, textbook),
+        *graph_bundles(where, textbook),
         *tables(where),
     ):
         print(case.path)  # noqa: T201

@@ -30,6 +30,11 @@ def model_bundles(tmp_path_factory, textbook):
 
 
 @pytest.fixture(scope="module")
+def graph_bundles(tmp_path_factory, textbook):
+    return list(corpus.graph_bundles(tmp_path_factory.mktemp("graphs"), textbook))
+
+
+@pytest.fixture(scope="module")
 def tables(tmp_path_factory):
     return list(corpus.tables(tmp_path_factory.mktemp("tables")))
 
@@ -101,6 +106,19 @@ def test_bundles_that_are_whole_around_an_artifact_that_is_none(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_graphs_that_would_take_too_much_at_the_doors_that_run_them(
+    graph_bundles, rows, assert_refused, tmp_path
+):
+    for case in graph_bundles:
+        assert_refused(case, "verify", case.path)
+        assert_refused(case, "predict", case.path, rows, "--output", tmp_path / "y.csv")
+        assert_refused(case, "evaluate", case.path, rows)
+        assert_refused(case, "serve", case.path, "--port", 0)
+        with pytest.raises(LinexportError, match=case.reason):
+            linexport.load(case.path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_tables_at_every_door(tables, textbook, assert_refused, tmp_path):
     bundle, table, state = (tmp_path / name for name in ("bundle", "y.csv", "a.state"))
     for case in tables:
@@ -114,18 +132,24 @@ def test_tables_at_every_door(tables, textbook, assert_refused, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
-def test_none_of_them_takes_the_memory_that_it_asks_for(bundles, model_files, tables, fresh_python):
+def test_none_of_them_takes_the_memory_that_it_asks_for(
+    bundles, model_files, tables, graph_bundles, rows, fresh_python
+):
     """Together less than any of them asks for: 2 GiB of holes, or 1 GB and more once parsed."""
     paths = [str(case.path) for case in (*bundles, *model_files, *tables)]
+    graphs = [str(case.path) for case in graph_bundles]
     printed = fresh_python(f"""
 import contextlib, io, re
 from pathlib import Path
 from linexport.cli import main
+def call(*arguments):
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()):
+            main(arguments)
 for path in {json.dumps(paths)}:
-    for door in (["inspect"], ["describe"], ["export", "-o", path + "-out"]):
-        with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
-            with contextlib.redirect_stdout(io.StringIO()):
-                main([door[0], path, *door[1:]])
+    call("inspect", path), call("describe", path), call("export", path, "-o", path + "-out")
+for path in {json.dumps(graphs)}:
+    call("verify", path), call("predict", path, {json.dumps(str(rows))}, "-o", path + ".csv")
 print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """)
     assert int(printed) < 2**19  # KiB; the packages themselves take half of these

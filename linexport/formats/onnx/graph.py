@@ -17,6 +17,7 @@ from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
 from linexport._files import LARGEST_FILE, first_line
 from linexport.errors import ArtifactError, ExportError
 from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx._messages import require_few
 from linexport.formats.onnx._running import require_runnable
 from linexport.formats.onnx._versions import STANDARD_DOMAIN, check_versions, check_versions_of
 from linexport.formats.onnx.wire import (
@@ -83,8 +84,9 @@ def parse(data: bytes) -> onnx.ModelProto:
     """Parse a file that may be anything; the standard domain is then called "" throughout.
 
     Raises:
-        ArtifactError: If it is not an ONNX model.
+        ArtifactError: If it is not an ONNX model, or has too many parts.
     """
+    require_few(data)
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(data)

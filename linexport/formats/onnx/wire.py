@@ -145,10 +145,14 @@ def stated(data: bytes) -> Written | None:
     if written is not None:
         return written
     from linexport.formats.onnx import graph
+    from linexport.formats.onnx._running import require_runnable
 
     proto = graph.check(data)
     model = graph.read(proto)
-    return None if model is None else Written(model, graph.read_metadata(proto))
+    if model is None:
+        require_runnable(proto)  # it will be, or nothing is known of it
+        return None
+    return Written(model, graph.read_metadata(proto))
 
 
 def layouts(model: LinearModel | None) -> tuple[Layout | None, Layout | None]:
