@@ -21,7 +21,7 @@ import msgspec
 
 from linexport._documented import documented
 from linexport._files import first_line, parsing
-from linexport.bundle._sizes import largest_manifest, require_proportion
+from linexport.bundle._sizes import largest_manifest, require_proportion, size_of
 from linexport.columns import Column
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, BundleError
@@ -316,14 +316,6 @@ def read_manifest(descriptor: int) -> Manifest:
     data = read_file(descriptor, MANIFEST_FILE, largest_manifest(weights_bytes))
     require_proportion(data, weights_bytes)
     return decode_manifest(data)
-
-
-def size_of(descriptor: int, name: str) -> int:
-    """Return how many bytes a file of an open directory has; 0 where it is missing."""
-    try:
-        return os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_size
-    except OSError:
-        return 0
 
 
 def read_file(descriptor: int, name: str, limit: int) -> bytes:

@@ -28,9 +28,8 @@ from linexport.bundle._manifest import (
     read_at_once,
     read_file,
     read_manifest,
-    size_of,
 )
-from linexport.bundle._sizes import largest_other
+from linexport.bundle._sizes import largest_other, size_of
 from linexport.errors import ArtifactError, BundleError, ModelError
 from linexport.model import LinearModel
 

@@ -5,10 +5,12 @@ a bundle repeats them, with names: the manifest of a fit has 250 bytes for each 
 each of its coefficients. So nobody is made to read, nor to hold, much more than the numbers take.
 """
 
+import os
+
 from linexport._files import LARGEST_FILE
 from linexport.errors import BundleError
 
-__all__ = ["largest_manifest", "largest_other", "require_proportion"]
+__all__ = ["largest_manifest", "largest_other", "require_proportion", "size_of"]
 
 _LARGEST_MANIFEST = 2**28
 """Bytes; room for 100,000 features with three targets and all statistics."""
@@ -47,3 +49,11 @@ def require_proportion(manifest: bytes, weights_bytes: int) -> None:
             "manifest.json holds more than a model needs whose weights.safetensors has "
             f"{weights_bytes} bytes."
         )
+
+
+def size_of(descriptor: int, name: str) -> int:
+    """Return how many bytes a file of an open directory has; 0 where it is missing."""
+    try:
+        return os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_size
+    except OSError:
+        return 0
