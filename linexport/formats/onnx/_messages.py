@@ -66,7 +66,7 @@ def _messages_in(kind: Any) -> dict[int, Any]:
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:
-    """Return a number, and where it ends."""
+    """Return a number, and where it ends; IndexError where it has more than 64 bits."""
     byte = data[place]
     place += 1
     number, shift = byte & 0x7F, 0
@@ -74,5 +74,7 @@ def _number(data: bytes, place: int) -> tuple[int, int]:
         byte = data[place]
         place += 1
         shift += 7
+        if shift > 63:
+            raise IndexError
         number |= (byte & 0x7F) << shift
     return number, place
