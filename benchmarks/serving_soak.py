@@ -2,11 +2,11 @@
 
     python benchmarks/serving_soak.py [seconds] [--workers N] [--reload] [--attack]
 
-CLIENTS connections to one server, each sending requests of every kind in _soak_requests.py, in
-random order, PAUSE seconds apart. Every answer must have its kind's status, every row's prediction
-must be within the rounding-error bound of the exact one, and every refusal must be a sentence; the
-first that is not, or that gets no answer, ends the run. In the end the server is told to stop while
-all go on asking: each must be answered until an answer says that it is the last.
+CLIENTS connections to one server, each sending requests of every kind in _soak_requests.py, in an
+order of its own, PAUSE seconds apart. Every answer must have its kind's status, every row's
+prediction must be within the rounding-error bound of the exact one, and every refusal must be a
+sentence; the first that is not, or that gets no answer, ends the run. In the end the server is told
+to stop while all go on asking: each must be answered until an answer says that it is the last.
 
 --reload puts another model in the place of the one that is served every RELOAD_SECONDS, and sends
 SIGHUP; an answer must be that of the version it names. --attack has the crowds of _soak_attacks.py
@@ -33,7 +33,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from itertools import groupby
+from itertools import cycle, groupby
 from pathlib import Path
 from subprocess import Popen
 from typing import NamedTuple
@@ -172,12 +172,12 @@ def sampled(process: int, seconds: float, over: threading.Event) -> list[int]:
 def be_a_client(shared: Soak, seed: int) -> Counter[tuple[str, int]]:
     """Send one request after the other, until an answer says that it is the last."""
     answers: Counter[tuple[str, int]] = Counter()
-    chance = random.Random(seed)
+    names = cycle(random.Random(seed).sample(sorted(shared.kinds), len(shared.kinds)))
     connection = HTTPConnection("127.0.0.1", shared.port, timeout=PATIENCE_SECONDS)
     try:
         is_last = False
         while not is_last:
-            name = chance.choice(list(shared.kinds))
+            name = next(names)
             try:
                 status, is_last = ask(name, shared, connection)
             except Exception as error:

@@ -228,7 +228,7 @@ async def _serve(
     parent: int | None,
 ) -> None:
     """Serve, and do what is done beside it until that has ended."""
-    loop = asyncio.get_running_loop()
+    loop = application.loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     beside = [reloader.reload_when_asked(application), application.metrics.share_for_ever()]
     if config.watch:

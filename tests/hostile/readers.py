@@ -377,6 +377,7 @@ def _requests(directory: Path) -> Reader:
         headers += [("inference-header-content-length", head[2])] * bool(head[2])
         exchange = Exchange([body])
         address = _ADDRESSES[head[0] % len(_ADDRESSES)]
+        application.loop = loop
         loop.run_until_complete(application.handle(scope_of("POST", address, headers), exchange))
         assert exchange.response is not None
         if exchange.response.status != 200:

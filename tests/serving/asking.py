@@ -101,6 +101,7 @@ class Client:
     async def ask(self, method, path, parts=(b"",), headers=()) -> Response:
         """Send a body in parts, or as a whole if it is one and has a length."""
         exchange = Exchange(parts)
+        self.application.loop = asyncio.get_running_loop()
         await self.application.handle(scope_of(method, path, headers), exchange)
         return exchange.response or Response(0, {}, b"")
 

@@ -40,11 +40,13 @@ def guarded(make_client, make_model) -> Client:
 
 
 def test_without_the_token_only_liveness_is_told(guarded):
-    for path in ("/v2", "/v2/health/ready", "/metrics", "/openapi.json", "/no/such", "/v2/models"):
-        refused = guarded.get(path)
-        assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
-        assert "flats" not in refused.body.decode()
-    assert guarded.get("/livez").status == guarded.get("/v2/health/live").status == 200
+    alive = {"/livez", "/v2/health/live"}
+    for path in {*guarded.application._routes, "/no/such", "/v2/models/other"} - alive:
+        for method in ("GET", "POST", "HEAD", "PUT", "OPTIONS"):
+            refused = guarded.get(path, method)
+            assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
+            assert "flats" not in refused.body.decode()
+    assert {guarded.get(path).status for path in alive} == {200}
     assert guarded.post(ROWS, ROW).status == 401
 
 
@@ -171,14 +173,33 @@ def test_tritons_client_asks_what_it_can(secured):
     features.set_data_from_numpy(rows)
     predicted = [
         client.infer(
-            "textbook", [features], headers=headers, request_compression_algorithm=algorithm
+            "textbook", [features], headers={**headers}, request_compression_algorithm=algorithm
         ).as_numpy("prediction")
         for algorithm in (None, "gzip", "deflate")
     ]
     assert np.array_equal(predicted[0], predicted[1])
     assert np.array_equal(predicted[0], predicted[2])
-    statistics = client.get_inference_statistics("textbook", headers=headers)
-    assert statistics["model_stats"][0]["inference_count"] == 6
+    waiting = client.async_infer("textbook", [features], headers=headers)
+    assert np.array_equal(waiting.get_result().as_numpy("prediction"), predicted[0])
+    answer = client.infer("textbook", [features], headers=headers, timeout=1, priority=1)
+    assert np.array_equal(answer.as_numpy("prediction"), predicted[0])
+    for which in ({}, {"model_name": "textbook"}):
+        statistics = client.get_inference_statistics(**which, headers=headers)
+        assert statistics["model_stats"][0]["inference_count"] >= 6
+    client.close()
+
+
+def test_what_tritons_client_asks_of_other_servers_is_refused_in_a_sentence(secured):
+    """To load models, to share memory, to trace: of extensions that the server does not name."""
+    client = tritonclient.http.InferenceServerClient(f"localhost:{secured.port}")
+    asked = [
+        ("load_model", "textbook"), ("unload_model", "textbook"), ("get_trace_settings",),
+        ("update_log_settings", {}), ("get_system_shared_memory_status",),
+        ("get_cuda_shared_memory_status",), ("unregister_system_shared_memory",),
+    ]  # fmt: skip
+    for method, *arguments in asked:
+        with pytest.raises(tritonclient.http.InferenceServerException, match=r"openapi\.json"):
+            getattr(client, method)(*arguments, headers={"Authorization": f"Bearer {TOKEN}"})
     client.close()
 
 

@@ -144,7 +144,12 @@ def test_a_client_that_is_refused_may_send_on(make_client):
     """Or it could not read why."""
     client = make_client(body_bytes=10)
     exchange = Exchange([b" " * 11] * 5)
-    asyncio.run(client.application.handle(scope_of("POST", ROWS), exchange))
+
+    async def ask():
+        client.application.loop = asyncio.get_running_loop()
+        await client.application.handle(scope_of("POST", ROWS), exchange)
+
+    asyncio.run(ask())
     assert (exchange.response.status, exchange.parts) == (413, [])
 
 

@@ -46,7 +46,8 @@ def test_a_row_is_predicted_within_the_bound_alone_and_among_others(
 
 
 async def predict_all(gatherer, served, requests):
-    return await asyncio.gather(*(gatherer.predict(served, request) for request in requests))
+    loop = asyncio.get_running_loop()
+    return await asyncio.gather(*(gatherer.predict(served, each, loop) for each in requests))
 
 
 def assert_within_the_bound(model, asked, prediction):

@@ -195,6 +195,12 @@ def test_prometheus_can_read_what_it_is_told():
         page = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics").read().decode()
     families = {family.name: family for family in text_string_to_metric_families(page)}
     assert families["linexport_request_duration_seconds"].type == "histogram"
+    bounds = [
+        float(sample.labels["le"])
+        for sample in families["linexport_request_duration_seconds"].samples
+        if sample.name.endswith("_bucket") and sample.labels["endpoint"] == "rows"
+    ]
+    assert (bounds[0], bounds[-2:]) == (50e-6, [1, float("inf")])
     assert families["linexport_requests_in_flight"].type == "gauge"
     assert families["linexport_requests"].type == "counter"
     counted = {
