@@ -50,9 +50,10 @@ fuzz: setup  ## coverage-guided fuzzing of every reader for SECONDS=60 each; a f
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	PYTHONPATH=tests $(BIN)/python -m hostile.fuzz --seconds $(SECONDS)
 
-soak: setup  ## writers that are killed, refused and starved, and 100 million rows; FORM=--short for the short form
+soak: setup  ## writers that are killed, refused and starved, 100 million rows, a server among crowds; FORM=--short for the short form
 	$(BIN)/python tests/soak/soak_writers.py $(FORM)
 	$(BIN)/python tests/soak/many_rows.py $(FORM)
+	$(BIN)/python benchmarks/serving_soak.py --workers 2 --reload --attack $(FORM)
 
 versions: setup  ## the lowest and the newest dependencies allowed, each in its own environment; needs the network and 10 GB
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/versions.py

@@ -1,6 +1,6 @@
 """Good and bad requests for ten minutes: every answer as it should be, and flat memory.
 
-    python benchmarks/serving_soak.py [seconds] [--workers N] [--reload] [--attack]
+    python benchmarks/serving_soak.py [seconds] [--workers N] [--reload] [--attack] [--short]
 
 CLIENTS connections to one server, each sending requests of every kind in _soak_requests.py, in an
 order of its own, PAUSE seconds apart. Every answer must have its kind's status, every row's
@@ -46,7 +46,7 @@ from _soak_requests import BUNDLE, Kind, Models, bad_requests, good_requests, ve
 import linexport
 from linexport import ExportConfig, LinearModel
 
-MINUTES, CLIENTS, PAUSE = 10, 8, 0.005
+MINUTES, SHORT_SECONDS, CLIENTS, PAUSE = 10, 4.0, 8, 0.005
 PATIENCE_SECONDS, WHO = 120.0, ("client", "answer", "idle")
 """Without an answer, which end the run. The server has as much: who asks and who answers share a
 machine, on which each may be slow for reasons that are not the server's."""
@@ -90,7 +90,9 @@ def main() -> None:
     arguments.add_argument("--workers", type=int, default=1)
     arguments.add_argument("--reload", action="store_true")
     arguments.add_argument("--attack", action="store_true")
+    arguments.add_argument("--short", action="store_true")
     given = arguments.parse_args()
+    given.seconds = SHORT_SECONDS if given.short else given.seconds
     log: Counter[str] = Counter()
 
     def see(line: bytes) -> None:

@@ -9,7 +9,17 @@ SOAK = Path(__file__).parents[2] / "benchmarks" / "serving_soak.py"
 
 def test_under_mixed_load_reloads_and_crowds_no_answer_is_wrong_or_missing():
     """Until the last, while the server is stopped; the script fails at the first that is."""
-    command = [sys.executable, "-W", "ignore", SOAK, "4", "--workers", "2", "--reload", "--attack"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        SOAK,
+        "--short",
+        "--workers",
+        "2",
+        "--reload",
+        "--attack",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     counted = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines() if "  " in line)
