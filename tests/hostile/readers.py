@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-TEXTBOOK = Path(__file__).parents[2] / "models" / "textbook"
+TESTS = Path(__file__).parents[1]
+TEXTBOOK = TESTS.parent / "models" / "textbook"
 Read = Callable[[bytes], object]
 
 
@@ -55,9 +56,10 @@ _ML = {"domain": "ai.onnx.ml"}
 
 
 def _onnx_seeds() -> list[bytes]:
-    """Return what we write, and graphs of others: layers, and a table's columns."""
+    """Return what we write, and graphs of others: of their tools, of each operator, of many."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
+    from sources.random_graphs import grown
 
     def graph(nodes, inputs, **constants) -> bytes:
         made = helper.make_graph(
@@ -81,8 +83,12 @@ def _onnx_seeds() -> list[bytes]:
     linear = _ML | {"coefficients": [1.0, 2.0], "intercepts": [3.0], "targets": 1}
     normal = ("BatchNormalization", ["x", "m", "m", "m", "v"], "n", {"epsilon": 1e-5})
     rows = np.array([0, 1])
+    many = [grown(seed, curved=False)[0].SerializeToString() for seed in range(24)]
+    tools = (TESTS / "sources" / "graphs").glob("*.onnx")
     return [
         (TEXTBOOK / "model.onnx").read_bytes(),
+        *(path.read_bytes() for path in sorted(tools)),
+        *many,
         graph(joined, [("a", 1), ("b", 1)], w=ones),
         graph(reshaped, [("x", 2)], w=eye, s=np.array([-1, 2]), f=rows[:1], t=rows[1:], e=rows[1:]),
         graph([scaler, ("LinearRegressor", ["z"], "out", linear)], [("x", 2)]),

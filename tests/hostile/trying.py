@@ -143,10 +143,8 @@ def _require_sentence(message: str) -> None:
 
 def _memory_from_now_on() -> int:
     """Return the bytes in memory, and have the kernel forget the most that there were."""
-    try:
+    with suppress(OSError):  # not Linux, or not allowed: then what is more than ever is seen
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # not Linux
-        return 0
     return _peak()
 
 
