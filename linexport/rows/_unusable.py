@@ -10,9 +10,10 @@ from linexport.encoding import MISSING
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
-_SAID, _REMEDIES = 165, 275
-"""Characters of what columns are, and of what to do, from which on the rest is left for later: a
-message is read, and what it says to paste is seen whole."""
+_SAID, _ALL = 180, 435
+"""Characters of what columns are, and of that with what to do, from which on the rest is left for
+later: a message is read, and what it says to paste is seen whole."""
+_AND = ", and "
 _LONGEST = 20
 _DATE = re.compile(r"(\d{4})[-/](\d{2})[-/](\d{2})")
 
@@ -62,8 +63,9 @@ def unusable(
         len(found) == 1 and found[0].kind in ("number", "boolean") and not found[0].readings
     ):
         return None
-    said = _first([f"'{column.name}' {_what(column)}" for column in found], _SAID)
+    said = _first("; ", [f"'{column.name}' {_what(column)}" for column in found], _SAID)
     more = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
+    what = "; ".join(said) + more
     lacking = [
         column.name
         for column in found_in.columns
@@ -81,15 +83,13 @@ def unusable(
         *_filled(lacking, levels),
     ]
     how = asked_of_command("describe", found_in.source) if is_file else "linexport.describe(table)"
-    return DataError(
-        f"{'; '.join(said)}{more}: {', and '.join(_first(remedies, _REMEDIES))}; {how} says more.",
-        source=found_in.source,
-    )
+    todo = _AND.join(_first(_AND, remedies, _ALL - len(what)))
+    return DataError(f"{what}: {todo}; {how} says more.", source=found_in.source)
 
 
-def _first(parts: Sequence[str], most: int) -> Sequence[str]:
-    """Return as many as have no more characters together; one at least."""
-    lengths = accumulate(map(len, parts))
+def _first(between: str, parts: Sequence[str], most: int) -> Sequence[str]:
+    """Return as many as have no more characters when they are joined; one at least."""
+    lengths = accumulate(len(part) + len(between) for part in parts)
     return parts[: max(1, sum(length <= most for length in lengths))]
 
 
