@@ -25,7 +25,7 @@ import linexport
 
 ROWS = (1_000_000, 10_000_000)
 FEATURES = (10, 100)
-LARGEST_TABLE = 200_000_000
+LARGEST_TABLE = 1_000_000_000
 """Numbers; of wider tables fewer rows are taken."""
 BATCH_ROWS = 100_000
 PROCESSES = (1, 2)
