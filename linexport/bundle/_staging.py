@@ -133,7 +133,7 @@ def _lock(descriptor: int) -> bool:
 
 def _remove(directory: Path) -> None:
     """Remove a bundle or what there is of one; the next writer tries again where this fails."""
-    with suppress(OSError):
+    with suppress(OSError):  # without a descriptor left for it, it may be empty all the same
         descriptor = os.open(directory, _OPEN_DIRECTORY)
         try:
             for name in (MANIFEST_FILE, *file_formats()):
@@ -141,6 +141,7 @@ def _remove(directory: Path) -> None:
                     os.unlink(name, dir_fd=descriptor)
         finally:
             os.close(descriptor)
+    with suppress(OSError):
         directory.rmdir()
 
 
