@@ -38,7 +38,7 @@ from linexport.least_squares._dual_equations import (
 )
 from linexport.least_squares._enough import require_enough, too_few_rows, weights_beyond_float64
 from linexport.least_squares._few_rows import CentredRows, FirstRows, centred_rows
-from linexport.least_squares._split import Sliced, product_error
+from linexport.least_squares._split import product, product_error
 from linexport.least_squares._uncertainty import NEGLIGIBLE, Uncertainty
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 from linexport.rows import Rows
@@ -175,7 +175,7 @@ def _weight(
     weight, largest = DoubleDouble(np.empty(shape), np.empty(shape)), np.empty(size)
     for block in _blocks(size, rows.num_rows):
         own = dd.part(rows.values, block)
-        weight.high[block], weight.low[block] = Sliced(own) @ vectors
+        weight.high[block], weight.low[block] = product(own, vectors)
         largest[block] = np.abs(own.high).max(axis=1)
     error = np.outer(np.linalg.norm(vectors.high, axis=0), rows.column_errors[:size])
     error += product_error(rows.num_rows) * np.outer(np.abs(vectors.high).max(axis=0), largest)

@@ -20,7 +20,7 @@ from linexport._arrays import Float64Array
 from linexport.least_squares._factor import CAREFUL
 from linexport.least_squares._few_rows import CentredRows
 from linexport.least_squares._normal_equations import inverse_factor
-from linexport.least_squares._split import RunningSum, Sliced, add_split_gram, product_error
+from linexport.least_squares._split import GramSum, add_split_gram, product, product_error
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 
 _UNIT_ROUNDOFF = FLOAT64.unit_roundoff
@@ -100,14 +100,14 @@ def dual_equations(rows: CentredRows, l2: float) -> DualEquations:
     size, num_rows, roots = rows.extent.num_features, rows.num_rows, rows.roots
     unit = common_unit(rows, l2)
     exponent = rows.equations.exponent[:size] - np.int32(unit)
-    total, squares = RunningSum((num_rows, num_rows)), np.zeros(num_rows)
+    total, squares = GramSum(num_rows), np.zeros(num_rows)
     step = int(np.clip(_BLOCK_ELEMENTS // num_rows, *_SUMMED_COLUMNS))
     for start in range(0, size, step):
         block = slice(start, min(start + step, size))
         own = dd.scale_by_power_of_two(dd.part(rows.values, block), exponent[block, None])
         tail = own.low.T if own.low.any() else None
         squares += add_split_gram(total, own.high.T, tail, CAREFUL)
-    gram, ridge = total.total, math.ldexp(l2, -2 * unit)
+    gram, ridge = total.total(), math.ldexp(l2, -2 * unit)
     lengths = gram.high.diagonal().copy()
     shifted = np.sum(np.ldexp(rows.shifted[:size], exponent) ** 2)
     squares += 4.2 * rows.value_error * (lengths + roots.high**2 * shifted)
@@ -115,8 +115,8 @@ def dual_equations(rows: CentredRows, l2: float) -> DualEquations:
     if rows.equations is rows.around_mean:
         mean = float(lengths.mean()) or ridge or 1.0
         share = math.ldexp(1.0, math.frexp(mean / rows.equations.weight_sum)[1] - 1)
-        product = dd.multiply(dd.part(roots, np.s_[:, None]), roots)
-        gram = dd.add(gram, DoubleDouble(share * product.high, share * product.low))
+        outer = dd.multiply(dd.part(roots, np.s_[:, None]), roots)
+        gram = dd.add(gram, DoubleDouble(share * outer.high, share * outer.low))
     _add_to_diagonal(gram, ridge)
     # A root is right to 2 u**2, a product of two to 7 more, and two sums to 3 each.
     roundings = (2.01 * total.num_terms + 20) * _UNIT_ROUNDOFF**2
@@ -166,10 +166,13 @@ def dual_inverse(equations: DualEquations) -> DualInverse | None:
     """Return what solves the equations; None if they may be singular."""
     error, size = equations.error, len(equations.error)
     factor, remainder, distance, doubtful = inverse_factor(equations.gram, equations.doubt)
+    if doubtful.any() or distance > 0.5:
+        return None
     from_sums = float(np.linalg.norm(np.abs(factor).T @ error))
     phi = distance + from_sums**2
-    if doubtful.any() or not phi <= 0.5:
+    if not phi <= 0.5:
         return None
+    remainder = np.zeros_like(factor) if remainder is None else remainder
     # (I - F)**-1, but for F**3 and for what F as computed is off by.
     core = np.eye(size) + remainder + remainder @ remainder
     left_out = 4 * (distance - float(np.linalg.norm(remainder))) + 2 * distance**3
@@ -189,12 +192,12 @@ def dual_inverse(equations: DualEquations) -> DualInverse | None:
 def solve_dual(inverse: DualInverse, columns: DoubleDouble) -> Found:
     """Solve for each y of columns (K, N): refine from 0, as far as it goes."""
     moments = DoubleDouble(columns.high.T, columns.low.T)
-    gram, factor = Sliced(inverse.equations.gram), inverse.factor
+    gram, factor = inverse.equations.gram, inverse.factor
     vectors = dd.exact(np.zeros_like(moments.high))
     residual, best = moments, (np.inf, vectors, moments)
     for _ in range(_MOST_STEPS):
         vectors = dd.add_float(vectors, factor @ (factor.T @ residual.high))
-        residual = dd.subtract(moments, gram @ vectors)
+        residual = dd.subtract(moments, product(gram, vectors))
         length = float(np.linalg.norm(factor.T @ residual.high))
         if not length < best[0] / 2:
             break

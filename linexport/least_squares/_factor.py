@@ -56,7 +56,8 @@ class Gram(NamedTuple):
     def sheared(self, exponent: NDArray[np.int32], offset: DoubleDouble) -> "Gram":
         """Return what the rows z * 2**exponent + offset give; both of shape (P - 1,)."""
         scales = np.append(exponent, np.int32(0))
-        scaled = dd.scale_by_power_of_two(self.matrix, scales[:, None] + scales)
+        scaled = DoubleDouble(*(part.copy() for part in self.matrix))
+        dd.scale_in_place(scaled, scales)
         sums, count = dd.part(scaled, np.s_[:-1, -1]), dd.part(scaled, np.s_[-1, -1])
         half = dd.multiply(DoubleDouble(count.high / 2, count.low / 2), offset)
         edge = dd.add(sums, half)
@@ -105,6 +106,10 @@ class Factor(Extent):
             maximum=np.maximum(self.maximum, other.maximum),
             unit_roundoff=np.maximum(self.unit_roundoff, other.unit_roundoff),
         )
+
+    def without_sums(self) -> "Factor":
+        """Return what else is known of the rows: the sums of wide ones take much memory."""
+        return replace(self, gram=Gram(dd.zeros((0, 0)), np.zeros(0)))
 
     def in_range(self) -> bool:
         """Tell whether no sum overflowed, and no column varies so little that its squares vanish.

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.least_squares._factor import Factor
+from linexport.least_squares._magnitudes import magnitudes_times
 from linexport.least_squares._moments import Moments
-from linexport.least_squares._split import Sliced, product_error
+from linexport.least_squares._split import mirror, panels, product, product_error
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 
 _SMALL = 2.0**-20
@@ -35,8 +36,8 @@ _SMALL = 2.0**-20
 _SMALL_UNKNOWN = 2.0**-30
 """Where the bound on F is below it times the root of D, but is hardly more than one on rounding,
 the inverse has 9 digits as it is: rounding grows like the root of D, its bound like D."""
-_PANEL = 256
-"""Columns of a triangular product at a time: enough for BLAS's full speed."""
+ROUNDINGS = 8
+"""Of numbers near 1, in units of u, that float64 makes of each element of F."""
 _BOUND_STEPS = 4
 _MOST_STEPS = 8
 """Each takes some 2**40 off the condition number; float64 columns give A no more than 2**106."""
@@ -57,13 +58,18 @@ class NormalEquations(Moments):
     in may have changed it, in the norm: u |x|."""
     ridge: Float64Array
     """Shape (D + K,); 0 for the targets."""
+    centred: bool
+    """Whether columns are seen from their mean, as with an intercept."""
 
     @property
     def gram(self) -> DoubleDouble:
-        """S + ridge."""
-        gram = dd.part(self.squares, np.ix_(self.features, self.features))
-        diagonal = np.diag_indices(len(self.features))
-        sums = dd.add_float(dd.part(gram, diagonal), self.ridge[self.features])
+        """S + ridge; no copy of `squares` where there is no ridge and all features are left."""
+        features, size = self.features, len(self.features)
+        if len(self.all_features) == size and not self.ridge.any():
+            return dd.part(self.squares, np.s_[:size, :size])
+        gram = dd.part(self.squares, np.ix_(features, features))
+        diagonal = np.diag_indices(size)
+        sums = dd.add_float(dd.part(gram, diagonal), self.ridge[features])
         for part, values in zip(gram, sums, strict=True):
             part[diagonal] = values
         return gram
@@ -112,11 +118,11 @@ def normal_equations(factor: Factor, *, intercept: bool, l2: float) -> NormalEqu
     ridge[: factor.num_features] = l2
     unit = _unit_exponents(squares.high.diagonal(), exponent, ridge)
     relative = exponent - unit
-    scaled = dd.scale_by_power_of_two(squares, relative[:, None] + relative)
+    dd.scale_in_place(squares, relative)
     own_mean = np.ldexp(mean.high, -unit)
-    norms = np.sqrt(np.abs(scaled.high.diagonal()) + count.high * own_mean**2)
+    norms = np.sqrt(np.abs(squares.high.diagonal()) + count.high * own_mean**2)
     return NormalEquations(
-        squares=scaled,
+        squares=squares,
         error=np.ldexp(centred.error[:-1], relative),
         norms=norms,
         rounding=factor.unit_roundoff * norms,
@@ -127,8 +133,9 @@ def normal_equations(factor: Factor, *, intercept: bool, l2: float) -> NormalEqu
         exponent=unit,
         mean=mean,
         mean_error=np.ldexp(mean_error, relative),
-        deviations=np.sqrt(np.maximum(scaled.high.diagonal(), 0.0)),
+        deviations=np.sqrt(np.maximum(squares.high.diagonal(), 0.0)),
         weight_sum=float(count.high),
+        centred=intercept,
     )
 
 
@@ -149,11 +156,11 @@ class InverseFactor(NamedTuple):
 
     matrix: Float64Array
     """M, shape (D, D); the entries on its diagonal are positive."""
-    remainder: Float64Array
-    """F, shape (D, D)."""
+    remainder: Float64Array | None
+    """F, shape (D, D); None where it is no more than the roundings of having taken it."""
     distance: float
     """Bound on the 2-norm of F, its own rounding included; infinity if A is not known well enough
-    to be positive definite."""
+    to be positive definite, and M and F are then of no use."""
     doubtful: NDArray[np.bool_]
     """Shape (D,): columns that cannot be told from a combination of those before them."""
 
@@ -167,36 +174,37 @@ def inverse_factor(gram: DoubleDouble, doubt: Float64Array) -> InverseFactor:
             the data. A combination of columns that is no longer than its doubt may be 0.
     """
     size = len(doubt)
-    matrix, remainder, distance = np.eye(size), np.eye(size) - gram.high, np.inf
-    sliced = None
+    matrix = remainder = np.empty((0, 0))
+    distance = np.inf
     for step in range(_MOST_STEPS):
-        upper = _cholesky(np.eye(size) - remainder)
-        if upper is None:
+        inverse = _cholesky(np.eye(size) - remainder if step else gram.high)
+        if inverse is None:
             break
-        inverse = _triangular_inverse(upper)
+        _invert(inverse)
         matrix = _upper_product(matrix, inverse) if step else inverse
-        doubtful = _doubtful(np.abs(matrix), doubt)
+        doubtful = _doubtful(matrix, doubt)
         if doubtful.any():
             return InverseFactor(matrix, remainder, np.inf, doubtful)
         before = distance
         remainder, distance = _plain_remainder(gram.high, matrix)
         if distance > _SMALL_UNKNOWN * np.sqrt(size):
-            sliced = sliced or Sliced(gram)
-            remainder, distance = _split_remainder(sliced, matrix)
+            remainder, distance = _split_remainder(gram, matrix)
         if distance <= _SMALL or before / 2 <= distance < 0.5:
             break
-    return InverseFactor(matrix, remainder, distance, np.zeros(size, dtype=bool))
+    taken = np.linalg.norm(remainder) > ROUNDINGS * size * FLOAT64.unit_roundoff
+    none_doubtful = np.zeros(size, dtype=bool)
+    return InverseFactor(matrix, remainder if taken else None, distance, none_doubtful)
 
 
-def _doubtful(magnitude: Float64Array, doubt: Float64Array) -> NDArray[np.bool_]:
+def _doubtful(matrix: Float64Array, doubt: Float64Array) -> NDArray[np.bool_]:
     """Return the columns whose combination with those before them may be 0.
 
     Column j of M is such a combination, of length 1. After the first column in doubt, others may
     only seem so, for being combined with it: they count if their own part is short enough.
     """
-    doubtful = magnitude.T @ doubt >= 1
+    doubtful = magnitudes_times(matrix.T, doubt) >= 1
     first = doubtful.argmax()
-    certain = doubtful & (magnitude.diagonal() * doubt >= 1)
+    certain = doubtful & (matrix.diagonal() * doubt >= 1)
     certain[first] = doubtful[first]
     return np.asarray(certain)
 
@@ -208,73 +216,84 @@ def _cholesky(gram: Float64Array) -> Float64Array | None:
     """
     size = len(gram)
     shift = 2 * gamma(size + 2, unit_roundoff=FLOAT64.unit_roundoff) * gram.trace()
-    for candidate in (gram, gram + shift * np.eye(size)):
+    for more in (0.0, shift):
         try:
-            return np.asarray(np.linalg.cholesky(candidate).T)
+            return np.asarray(np.linalg.cholesky(gram + more * np.eye(size) if more else gram).T)
         except np.linalg.LinAlgError:
             continue
     return None
 
 
-def _triangular_inverse(upper: Float64Array) -> Float64Array:
-    """Invert an upper triangular matrix by halves, so that matrix products do the work."""
+def _invert(upper: Float64Array) -> None:
+    """Invert an upper triangular matrix in place, by halves: matrix products do the work."""
     size = len(upper)
     if size == 1:
-        return 1 / upper
+        upper[...] = 1 / upper
+        return
     half = size // 2
-    first = _triangular_inverse(upper[:half, :half])
-    last = _triangular_inverse(upper[half:, half:])
-    inverse = np.zeros_like(upper)
-    inverse[:half, :half], inverse[half:, half:] = first, last
-    inverse[:half, half:] = -first @ (upper[:half, half:] @ last)
-    return inverse
+    first, last, corner = upper[:half, :half], upper[half:, half:], upper[:half, half:]
+    _invert(first)
+    _invert(last)
+    corner[...] = first @ (corner @ last)
+    np.negative(corner, out=corner)
 
 
 def _upper_product(left: Float64Array, right: Float64Array) -> Float64Array:
-    """Return the upper triangle of left @ right, a third of the work of all of it.
-
-    One of both is triangular, left a lower or right an upper triangle, so that terms beyond an
-    element's column are 0.
-    """
-    product = np.zeros_like(right)
-    for start in range(0, len(right), _PANEL):
-        stop, panel = start + _PANEL, slice(start, start + _PANEL)
-        product[:stop, panel] = left[:stop, :stop] @ right[:stop, panel]
-    return product
+    """Return the product of two upper triangles, a third of the work of any other."""
+    whole = np.zeros_like(right)
+    for rows, columns in panels(len(right)):
+        whole[rows, columns] = left[rows, rows] @ right[rows, columns]
+    return whole
 
 
 def _plain_remainder(gram: Float64Array, matrix: Float64Array) -> tuple[Float64Array, float]:
-    """Return F and a bound on its norm, in float64: two products, and A itself rounded."""
-    upper = np.triu(_upper_product(matrix.T, _upper_product(gram, matrix)))
-    remainder = np.eye(len(gram)) - (upper + np.triu(upper, 1).T)
+    """Return F and a bound on its norm, in float64: two products, and A itself rounded.
+
+    As M is an upper triangle, the upper triangle of F takes but the rows above.
+    """
+    remainder = np.empty_like(gram)
+    for rows, columns in panels(len(gram)):
+        once = gram[rows, rows] @ matrix[rows, columns]
+        remainder[rows, columns] = _identity(rows, columns) - matrix[rows, rows].T @ once
+    mirror(remainder)
     relative = gamma(2 * len(gram) + 6, unit_roundoff=FLOAT64.unit_roundoff)
-    bound = _norm_of_magnitudes(np.abs(gram), np.abs(matrix))
+    bound = _norm_of_magnitudes(gram, matrix)
     return remainder, float(np.linalg.norm(remainder) + relative * (1 + bound))
 
 
+def _identity(rows: slice, columns: slice) -> Float64Array:
+    return np.eye(rows.stop, columns.stop - columns.start, k=-columns.start)
+
+
 def _norm_of_magnitudes(gram: Float64Array, matrix: Float64Array) -> float:
-    """Bound the 2-norm of B = matrix' gram matrix, of no negative number and a positive diagonal.
+    """Bound the 2-norm of B = |matrix|' |gram| |matrix|, its diagonal positive.
 
     That is its spectral radius, at most the largest of (B v)_i / v_i for any positive v (Collatz
     and Wielandt; Horn and Johnson, Matrix Analysis, 2nd ed., theorem 8.1.26).
     """
     vector, bound = np.ones(len(gram)), np.inf
     for _ in range(_BOUND_STEPS):
-        image = matrix.T @ (gram @ (matrix @ vector))
+        once = magnitudes_times(gram, magnitudes_times(matrix, vector))
+        image = magnitudes_times(matrix.T, once)
         bound = min(bound, float((image / vector).max()))
         vector = image / image.max()
         vector = np.maximum(vector, np.finfo(np.float64).tiny)
     return bound * (1 + gamma(3 * len(gram) + 3, unit_roundoff=FLOAT64.unit_roundoff))
 
 
-def _split_remainder(gram: Sliced, matrix: Float64Array) -> tuple[Float64Array, float]:
+def _split_remainder(gram: DoubleDouble, matrix: Float64Array) -> tuple[Float64Array, float]:
     """Return F and a bound on its norm, in twice the working precision."""
     size = len(matrix)
-    once = gram @ dd.exact(matrix)
-    twice = Sliced(dd.exact(np.ascontiguousarray(matrix.T))) @ once
-    remainder = dd.subtract(dd.exact(np.eye(size)), twice).high
+    remainder, largest_once = np.empty_like(matrix), np.empty(size)
+    for rows, columns in panels(size):
+        once = product(dd.part(gram, (rows, rows)), dd.exact(matrix[rows, columns]))
+        twice = product(dd.exact(matrix[rows, rows].T), once)
+        identity = dd.exact(_identity(rows, columns))
+        remainder[rows, columns] = dd.subtract(identity, twice).high
+        largest_once[columns] = np.abs(once.high).max(axis=0)
+    mirror(remainder)
     # A's elements are at most 1 or so; the errors of `once` pass through the second product.
-    largest, largest_once = np.abs(matrix).max(axis=0), np.abs(once.high).max(axis=0)
+    largest = np.maximum(matrix.max(axis=0), -matrix.min(axis=0))
     norms = size * np.linalg.norm(largest) + np.linalg.norm(largest_once)
     error = 1.1 * product_error(size) * np.linalg.norm(largest) * norms
     rounding = 2 * FLOAT64.unit_roundoff * (size + np.linalg.norm(remainder))

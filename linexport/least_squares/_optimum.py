@@ -166,7 +166,7 @@ def _weight(
     raw = dd.scale_by_power_of_two(
         answer.weight, unit[equations.targets] - unit[independent][:, None]
     )
-    weight, null = dd.exact(np.zeros((size, num_targets))), None
+    weight, null = dd.zeros((size, num_targets)), None
     for whole, part in zip(weight, raw, strict=True):
         whole[independent] = part[:, :num_targets]
     if len(dependent):
@@ -185,7 +185,7 @@ def _null_vectors(
     features' own units.
     """
     size = len(independent) + len(dependent)
-    vectors = dd.exact(np.zeros((size, len(dependent))))
+    vectors = dd.zeros((size, len(dependent)))
     for part, coefficients in zip(vectors, dd.negative(made_of), strict=True):
         part[independent] = coefficients
     vectors.high[dependent, np.arange(len(dependent))] = 1.0

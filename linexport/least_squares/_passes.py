@@ -8,12 +8,12 @@ again, more carefully.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
 from linexport.errors import DataError
 from linexport.least_squares._answer import Solved
 from linexport.least_squares._config import LeastSquaresConfig
+from linexport.least_squares._dependence import solve_independent, try_solve
 from linexport.least_squares._enough import (
     require_enough,
     too_few_rows,
@@ -28,10 +28,10 @@ from linexport.least_squares._factor import (
     merged,
 )
 from linexport.least_squares._few_rows import Batches
-from linexport.least_squares._normal_equations import normal_equations
-from linexport.least_squares._residuals import with_measured_residuals
-from linexport.least_squares._solution import Solution, solve_independent, try_solve
-from linexport.least_squares._split import RunningSum, add_plain_gram, add_split_gram
+from linexport.least_squares._normal_equations import NormalEquations, normal_equations
+from linexport.least_squares._residuals import measured
+from linexport.least_squares._solution import Solution, refined
+from linexport.least_squares._split import GramSum, add_plain_gram, add_split_gram
 from linexport.least_squares._summed import SummedRows
 from linexport.numerics import FLOAT64, double_double as dd
 from linexport.rows import Ranks, Rows
@@ -41,7 +41,7 @@ _CAREFUL_START = 2**20
 takes some milliseconds, and small data never need a second pass. Measured, as are the sizes of
 blocks below: about 1 MB, with rows enough that adding up the blocks' results costs little."""
 _BLOCK_ELEMENTS = 2**17
-_BLOCK_ROWS = (2048, 8192)
+_BLOCK_ROWS = (1024, 8192)
 _CAREFUL_BLOCK_ROWS = (1024, 2048)
 _TERMS = (512, 128)
 """Products summed within BLAS: fewer cost speed, more cost the bound on its error. The second is
@@ -51,9 +51,8 @@ _FEW_COLUMNS = 128
 _WEIGHTED_TAIL = 4 * FLOAT64.unit_roundoff
 """What rounding leaves of a number times the root of its row's weight, relative to the product: u
 each of the number itself, the product and the root, and what these make of each other."""
-_SPLIT_GAIN = 2.0**-11
-"""By how much one slice lowers the bound on the error of sums of products, at least: from 128 u or
-more to 2 * 2048 u * 2**-21, where a column's largest number is up to 2**5 times its deviation."""
+_MOST_REFINEMENTS = 2
+"""The first knows residuals to all digits but of data that fit exactly, whose bias it corrects."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +76,7 @@ class Accumulator:
         self._num_columns = num_columns = num_features + num_targets + 1
         self._plan = plan
         self._frame = plan.frame
-        self._total = RunningSum((num_columns, num_columns))
+        self._total = GramSum(num_columns)
         self._squared_error = np.zeros(num_columns)
         self._num_slices = CAREFUL
         self._num_rows = self._sum_of_frequencies = 0
@@ -122,8 +121,8 @@ class Accumulator:
                 not given.
         """
         zeros = np.zeros(self._num_columns - 1)
-        matrix = self._total.total
-        # The bound on the rounding of the running sum, as RunningSum states it.
+        matrix = self._total.total()
+        # The bound on the rounding of the running sum, as GramSum states it.
         rounding = 2.01 * self._total.num_terms * FLOAT64.unit_roundoff**2
         error = np.sqrt(self._squared_error + rounding * matrix.high.diagonal())
         return Factor(
@@ -238,44 +237,47 @@ def fit_rows(
             raise DataError("There are no rows to fit.", source=rows.source)
         # Counted before anything is solved: to find the dependent features would take long.
         require_enough(rows, factor.num_rows, config)
-        num_slices = plan.num_slices
+        num_slices, frame = plan.num_slices, factor.better_frame()
         if factor.in_range():
             equations = normal_equations(factor, intercept=config.intercept, l2=config.l2)
-            if factor.num_slices == CAREFUL:
-                solution, dependent = solve_independent(equations)
-                return _solved(factor, solution, dependent, rows, config, ranks)
-            attempt = try_solve(equations)
-            if attempt is not None and _accurate(attempt, factor, config):
-                none = np.empty(0, dtype=np.intp)
-                return _solved(factor, attempt, none, rows, config, ranks)
-            one_slice = attempt is not None and _accurate(attempt, factor, config, _SPLIT_GAIN)
-            num_slices = 1 if one_slice and plan.num_slices == 0 else CAREFUL
+            if config.intercept:  # else statistics ask for the equations around the mean
+                factor = factor.without_sums()
+            solved = _solved(factor, equations, rows, config, ranks)
+            if solved is not None:
+                return solved
+            del equations  # its memory is needed to read the rows again
+            num_slices = CAREFUL
         elif plan.frame is not None:
             raise weights_beyond_float64(rows)
-        plan = Plan(frame=factor.better_frame(), num_slices=num_slices)
+        plan = Plan(frame=frame, num_slices=num_slices)
+        del factor
 
 
 def _solved(
     factor: Factor,
-    solution: Solution | None,
-    dependent: NDArray[np.intp],
+    equations: NormalEquations,
     rows: Rows,
     config: LeastSquaresConfig,
     ranks: Ranks,
-) -> Solved:
-    """Return what was found, residuals that the sums do not tell measured where rows allow it.
+) -> Solved | None:
+    """Return the solution, refined by the rows if need be; None if it takes better sums.
 
     Without an intercept, the features tell a constant if they are dependent once their means are
     taken from them, and were not before.
     """
-    known = solution is None or solution.residuals_known[: len(rows.targets)].all()
-    told = isinstance(rows, SummedRows) or not rows.read_once
-    if solution is not None and not known and told:
-        solution = with_measured_residuals(solution, rows, ranks)
-    tells_constant = config.intercept
-    if solution is not None and config.intercept:
-        around_mean = solution.equations
+    careful, dependent = factor.num_slices == CAREFUL, np.empty(0, dtype=np.intp)
+    if careful:
+        solution, dependent = solve_independent(equations)
     else:
+        solution = try_solve(equations)
+        if solution is None or not solution.is_resolved():
+            return None
+    if solution is not None:
+        solution = _refined(solution, factor, rows, config, ranks)
+        if not careful and not _accurate(solution, factor, config):
+            return None
+    around_mean, tells_constant = equations, config.intercept
+    if not config.intercept:
         around_mean = normal_equations(factor, intercept=True, l2=0.0)
         tells_constant = solution is None or try_solve(around_mean.without(dependent)) is None
     return Solved(
@@ -293,11 +295,24 @@ def _solved(
     )
 
 
-def _accurate(
-    solution: Solution, factor: Factor, config: LeastSquaresConfig, error_scale: float = 1.0
-) -> bool:
+def _refined(
+    solution: Solution, factor: Factor, rows: Rows, config: LeastSquaresConfig, ranks: Ranks
+) -> Solution:
+    """Return the solution refined by what rows that can be read again tell, where it needs that."""
+    careful = factor.num_slices == CAREFUL
+    if rows.read_once and not isinstance(rows, SummedRows):
+        return solution
+    for _ in range(_MOST_REFINEMENTS):
+        known = solution.residuals_known[: len(rows.targets)].all()
+        if known and (careful or _accurate(solution, factor, config)):
+            break
+        solution = refined(solution, measured(solution, rows, ranks))
+    return solution
+
+
+def _accurate(solution: Solution, factor: Factor, config: LeastSquaresConfig) -> bool:
     freedom = factor.num_rows - len(solution.factor.matrix) - int(config.intercept)
-    return solution.is_accurate(degrees_of_freedom=freedom, error_scale=error_scale)
+    return solution.is_accurate(degrees_of_freedom=freedom)
 
 
 def _factor(rows: Rows, plan: Plan, ranks: Ranks, batches: Batches | None) -> Factor:

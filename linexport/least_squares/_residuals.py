@@ -1,98 +1,181 @@
-"""Residuals from the rows themselves, where they are too small to be told from sums of products.
+"""What the rows themselves tell of a solution: its residuals, and what they leave of the gradient.
 
-In double-double sums y'y - w'c keeps a residual sum of squares of 10**-30 y'y no digit. The rows'
-own residuals y - x w - b, each in twice the working precision, keep theirs down to 10**-60 y'y.
+Sums of products know X'(y - X w) to some digits of y. The rows' own residuals r = y - x w - b, each
+in twice the working precision, know it to as many digits of r, for the price of a product with a
+vector: that is iterative refinement (Bjoerck, Numerical Methods for Least Squares Problems, 1996,
+section 2.9), and it also tells a residual sum of squares down to 10**-60 of y'y, of which sums keep
+nothing below 10**-30.
 
-With R the residual sum of squares, K targets and norms over the rows, in the units of the normal
-equations, the root of R as computed is off by at most
+N rows, n of them at a time, D features, K targets, norms over the rows and with their weights, in
+the units of the normal equations. Whatever b is, the residuals around their mean are those of the
+fit with an intercept. With a the means as rounded to float64 and t the sum of r,
 
-    c u**2 2 (|y| + |w|'|x|) + distance + sqrt(N) (m_y + |w|'m_x)
+    g = X'r - (mean - a) t, X taken from a;    R = r'r - t**2 / N.
 
-the rounding of each row's sum, c = 20 + 3 log2(D), where b adds as much as y and x w once more; the
-distance of w from the optimum, as |X (w* - w)| is no more than that; the errors m of the means.
+With rho what residuals are off by, and gamma for the sums, at most
+
+    r            rho = c u**2 (|y| + |w|'|x|) + what `product` errs by
+    X'r          |x| kappa,    kappa = rho + gamma(n + 8) |r|
+    t / sqrt(N)  kappa
+    R            4 (|r| + kappa) kappa
+
+Columns are brought to products x w of about one size first, so that `product` errs by little.
 """
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
-from linexport.least_squares._solution import Solution
+from linexport.least_squares._solution import Point, Solution
+from linexport.least_squares._split import product, product_error
 from linexport.least_squares._summed import SummedRows
-from linexport.least_squares._uncertainty import NEGLIGIBLE
-from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
+from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 from linexport.rows import Ranks, Rows
 
 _BLOCK_ELEMENTS = 2**15
 """Ten arrays of so many float64 fit the cache."""
+_FEWEST_ROWS = 64
+_ROUNDINGS = 20
+"""Of a residual, in units of u**2, beside those of its product."""
 
 
-def with_measured_residuals(solution: Solution, rows: Rows, ranks: Ranks) -> Solution:
-    """Return the solution with the residual sums of squares that all ranks' rows tell.
+class _Fit(NamedTuple):
+    """What residuals are taken from, in the units of the equations."""
 
-    Residuals below a millionth of what rounding the data explains are 0: the data fit exactly, and
-    it is w that is no double-double number.
-    """
-    chosen = slice(len(rows.targets))
-    own = np.array(_squares(solution, rows))
-    root = np.sqrt(ranks.gather(own).sum(axis=0))
-    error = _root_error(solution)[chosen]
-    exact = (root <= error) & (
-        error <= NEGLIGIBLE * solution.magnitude(solution.equations.rounding)[chosen]
-    )
-    squares, squares_error = (
-        solution.residual_squares.copy(),
-        solution.residual_squares_error.copy(),
-    )
-    squares[chosen] = np.where(exact, 0.0, root**2)
-    squares_error[chosen] = np.where(exact, 0.0, (2 * root + error) * error)
-    return replace(solution, residual_squares=squares, residual_squares_error=squares_error)
+    weight: DoubleDouble
+    """Shape (D, K)."""
+    bias: DoubleDouble
+    """Shape (K,)."""
 
 
-def _squares(solution: Solution, rows: Rows) -> Float64Array:
-    """Return the residual sums of squares of these rows, shape (K,)."""
+def measured(solution: Solution, rows: Rows, ranks: Ranks) -> Point:
+    """Return what the rows of all ranks tell where the solution is."""
+    point, num_targets = solution.point, len(rows.targets)
+    fit = _fit(solution, num_targets)
     if isinstance(rows, SummedRows):
-        return _squares_of_sums(solution, rows)
+        squares, error = _squares_of_sums(solution, fit, rows)
+        return replace(
+            point,
+            squares=dd.exact(_first(squares, point.squares.high)),
+            squares_error=_first(error, point.squares_error),
+        )
+    sums = ranks.gather(_sums(solution, fit, rows)).sum(axis=0)
+    return _point(solution, fit, sums)
+
+
+def _fit(solution: Solution, num_targets: int) -> _Fit:
+    equations, point = solution.equations, solution.point
+    own_mean = dd.scale_by_power_of_two(equations.mean, -equations.exponent)
+    weight = dd.part(point.weight, np.s_[:, :num_targets])
+    at_mean = dd.multiply(dd.transposed(weight), dd.part(own_mean, equations.features))
+    bias = dd.subtract(dd.part(own_mean, equations.targets[:num_targets]), dd.total(at_mean))
+    return _Fit(weight, dd.add_float(bias, point.level[:num_targets]))
+
+
+def _first(new: Float64Array, old: Float64Array) -> Float64Array:
+    """Return old with its first targets as new; dependent features follow as further ones."""
+    return np.concatenate([new, old[..., new.shape[-1] :]], axis=-1)
+
+
+def _evened(weight: DoubleDouble) -> NDArray[np.int32]:
+    """Return exponents of units in which the weights of the columns are near 1, shape (D,)."""
+    largest = np.abs(weight.high).max(axis=1, initial=0.0)
+    exponent = np.frexp(largest)[1]
+    least = exponent[largest > 0].min(initial=0)
+    return np.asarray(np.where(largest > 0, exponent, least), dtype=np.int32)
+
+
+def _sums(solution: Solution, fit: _Fit, rows: Rows) -> Float64Array:
+    """Return X'r, t and r'r of these rows, one below the other: shape (D + 2, K)."""
     equations, num_targets = solution.equations, len(rows.targets)
     places = equations.features
-    unit, target_unit = equations.exponent[places], equations.exponent[-num_targets:]
-    weights_of_targets, biases = _fits(solution, num_targets)
-    squares = np.zeros(num_targets)
-    num_rows = max(_BLOCK_ELEMENTS // max(len(places), 1), 64)
+    unit, target_unit = equations.exponent[places], equations.exponent[equations.targets]
+    even = _evened(fit.weight)
+    origin = np.ldexp(equations.mean.high[places], -unit)
+    weight = dd.transposed(dd.scale_by_power_of_two(fit.weight, -even[:, None]))
+    bias = dd.negative(fit.bias)
+    total = dd.zeros((len(places) + 2, num_targets))
+    num_rows = _block_rows(solution)
     for features, targets, *weights in rows.batches():
         for start in range(0, len(features), num_rows):
             block = slice(start, start + num_rows)
             counts = weights[0][block].astype(np.float64) if weights else np.ones(1)
             kept = counts > 0 if weights else slice(None)
             x = np.ldexp(features[block][kept][:, places].astype(np.float64), -unit)
-            y = np.ldexp(targets[block][kept].astype(np.float64), -target_unit)
-            for k, (weight, bias) in enumerate(zip(weights_of_targets, biases, strict=True)):
-                squares[k] += (counts[kept] * _residuals(x, y[:, k], weight, bias) ** 2).sum()
-    return squares
+            y = np.ldexp(targets[block][kept].astype(np.float64), -target_unit[:num_targets])
+            fitted = dd.transposed(product(weight, dd.exact(np.ldexp(x, even).T)))
+            rest = dd.subtract(dd.add_float(bias, y), fitted).high
+            weighted = counts[kept][:, None] * rest
+            x -= origin
+            parts = [
+                x.T @ weighted,
+                weighted.sum(axis=0)[None],
+                (weighted * rest).sum(axis=0)[None],
+            ]
+            dd.add_in_place(total, np.concatenate(parts))
+    return total.high
 
 
-def _fits(solution: Solution, num_targets: int) -> tuple[list[DoubleDouble], list[DoubleDouble]]:
-    """Return the weights and the bias of each target, in the units of the equations."""
+def _block_rows(solution: Solution) -> int:
+    return max(_BLOCK_ELEMENTS // max(len(solution.equations.features), 1), _FEWEST_ROWS)
+
+
+def _point(solution: Solution, fit: _Fit, sums: Float64Array) -> Point:
+    """Return what the sums tell, with what they may be off by."""
+    equations, point, num_targets = solution.equations, solution.point, sums.shape[1]
+    places, root_count = equations.features, np.sqrt(equations.weight_sum)
+    moments, total, squares = sums[:-2], sums[-2], sums[-1]
+    relative = gamma(_block_rows(solution) + 8, unit_roundoff=FLOAT64.unit_roundoff)
+    kappa = _residual_error(solution, fit) + relative * np.sqrt(squares)
+    own_mean = np.ldexp(np.abs(equations.mean.high), -equations.exponent)
+    off_mean = (FLOAT64.unit_roundoff * own_mean + equations.mean_error)[places]
+    length = (equations.deviations + equations.error)[places] + root_count * off_mean
+    gradient_error = np.outer(length, kappa)
+    gradient_error += np.outer(off_mean, np.abs(total) + root_count * kappa)
+    level = np.zeros_like(total)
+    if equations.centred:
+        level = total / equations.weight_sum
+    ridge = dd.exact(equations.ridge[places][:, None])
+    gradient = dd.subtract(dd.exact(moments), dd.multiply(ridge, fit.weight))
+    of_mean = np.maximum(squares - level * total, 0.0)
+    return Point(
+        weight=point.weight,
+        gradient=DoubleDouble(
+            *(_first(*parts) for parts in zip(gradient, point.gradient, strict=True))
+        ),
+        gradient_error=_first(gradient_error, point.gradient_error),
+        squares=dd.exact(_first(of_mean, point.squares.high)),
+        squares_error=_first(4 * (np.sqrt(squares) + kappa) * kappa, point.squares_error),
+        level=_first(point.level[:num_targets] + level, point.level),
+    )
+
+
+def _residual_error(solution: Solution, fit: _Fit) -> Float64Array:
+    """Return rho, shape (K,)."""
     equations = solution.equations
-    own_mean = dd.scale_by_power_of_two(equations.mean, -equations.exponent)
-    weights = [dd.part(solution.weight, np.s_[:, k]) for k in range(num_targets)]
-    biases = [
-        dd.subtract(
-            dd.part(own_mean, equations.targets[k]),
-            dd.total(dd.multiply(weight, dd.part(own_mean, equations.features))),
-        )
-        for k, weight in enumerate(weights)
-    ]
-    return weights, biases
+    even, norms = _evened(fit.weight), equations.norms[equations.features]
+    largest = np.ldexp(np.abs(fit.weight.high), -even[:, None]).max(axis=0, initial=0.0)
+    of_product = product_error(len(norms)) * np.linalg.norm(np.ldexp(norms, even)) * largest
+    magnitude = solution.magnitude(equations.norms)[: len(largest)]
+    return np.asarray(of_product + _ROUNDINGS * FLOAT64.unit_roundoff**2 * magnitude)
 
 
-def _squares_of_sums(solution: Solution, rows: SummedRows) -> Float64Array:
-    """Return the same of rows that are gone: exact sums tell any combination of columns exactly."""
+def _squares_of_sums(
+    solution: Solution, fit: _Fit, rows: SummedRows
+) -> tuple[Float64Array, Float64Array]:
+    """Return r'r of rows that are gone, and its error: exact sums tell any combination exactly.
+
+    The bias is as wrong as the means.
+    """
     equations, num_targets = solution.equations, len(rows.targets)
     places, size = equations.features, len(rows.features)
     squares = np.zeros(num_targets)
-    for k, (weight, bias) in enumerate(zip(*_fits(solution, num_targets), strict=True)):
+    for k in range(num_targets):
+        weight, bias = dd.part(fit.weight, np.s_[:, k]), dd.part(fit.bias, k)
         combination = [Fraction(0)] * (size + num_targets + 1)
         combination[size + k] = Fraction(1)
         for place, high, low in zip(places.tolist(), *map(np.ndarray.tolist, weight), strict=True):
@@ -103,19 +186,7 @@ def _squares_of_sums(solution: Solution, rows: SummedRows) -> Float64Array:
         ]
         level = Fraction(float(bias.high)) + Fraction(float(bias.low))
         squares[k] = rows.sums.square_of([*scaled, -level])
-    return squares
-
-
-def _residuals(
-    features: Float64Array, target: Float64Array, weight: DoubleDouble, bias: DoubleDouble
-) -> Float64Array:
-    products = dd.multiply(dd.exact(features), weight)
-    return dd.subtract(dd.add_float(dd.negative(bias), target), dd.total(products)).high
-
-
-def _root_error(solution: Solution) -> Float64Array:
-    equations, weight = solution.equations, np.abs(solution.weight.high)
-    roundings = 20 + 3 * len(weight).bit_length()
-    rounding = roundings * FLOAT64.unit_roundoff**2 * 2 * solution.magnitude(equations.norms)
-    of_means = np.sqrt(equations.weight_sum) * solution.magnitude(equations.mean_error)
-    return np.asarray(rounding + solution.distance() + of_means)
+    root, norms = np.sqrt(squares), solution.magnitude(equations.norms)[:num_targets]
+    off_mean = np.sqrt(equations.weight_sum) * solution.magnitude(equations.mean_error)
+    error = off_mean[:num_targets] + _ROUNDINGS * FLOAT64.unit_roundoff**2 * norms
+    return squares, (2 * root + error) * error + FLOAT64.unit_roundoff * squares

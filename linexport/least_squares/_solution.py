@@ -3,22 +3,18 @@
 D features, K targets, in the units of the normal equations. With M and F of the inverse factor and
 E the error of the sums of products, |E_ij| <= e_i e_j, the optimum w* of the exact data obeys
 
-    |w* - w|_j <= |M_j| distance,    distance = (|M'g| + |(|M|'e)| (e_y + |w|'e)) / (1 - phi),
-    phi = |F| + |(|M|'e)|**2,        g = c - A w,
+    |w* - w|_j <= |M_j| distance,    distance = (|M'g| + |(|M|'d)|) / (1 - phi),
+    phi = |F| + |(|M|'e)|**2,
 
-with 2-norms, and M_j row j of M. As |M_j| is the standard error of coefficient j over the residual
-deviation s, distance / s counts standard errors, of every coefficient and of every prediction.
+with 2-norms, M_j row j of M, and g = X'(y - X w) - ridge w the gradient of the exact data at w,
+known to within d. As |M_j| is the standard error of coefficient j over the residual deviation s,
+distance / s counts standard errors, of every coefficient and of every prediction.
 
-Derivation: M'(A + E) M = I - (F - M'E M), so (A + E)**-1 = M (I - ...)**-1 M'; and the gradient of
-the exact data is g + (E's column for y) - E w.
+Derivation: M'(A + E) M = I - (F - M'E M), so (A + E)**-1 = M (I - ...)**-1 M'.
 
-A combination v of columns may be 0 if rounding each number of the data to its format could make it
-so. A column computed from others in m roundings carries their sum; as these are about independent,
-it grows like sqrt(m) (Higham and Mary, SIAM J. Sci. Comput. 41, 2019), which gives the criterion
-
-    |X v| <= sqrt(D + 1) sum_k |v_k| u_k |x_k|,
-
-with u_k of the format that column k came in and |x_k| from 0, since that is what was rounded.
+At w = 0 the sums tell g, with d = e e_y; a step from there adds e (e'|step|) to d, which makes
+(e_y + |w|'e) e of it. At any other w the rows themselves tell g and the residuals, whose d does not
+grow with y, but with what is left of it.
 """
 
 from dataclasses import dataclass
@@ -28,17 +24,40 @@ from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
 from linexport.least_squares._answer import Answer
+from linexport.least_squares._magnitudes import magnitudes_times, row_norms
 from linexport.least_squares._normal_equations import (
     InverseFactor,
     NormalEquations,
-    inverse_factor,
 )
-from linexport.least_squares._split import Sliced, product_error
-from linexport.least_squares._uncertainty import NEGLIGIBLE, extreme_eigenvalues, uncertainty
+from linexport.least_squares._split import product, product_error
+from linexport.least_squares._uncertainty import (
+    NEGLIGIBLE,
+    Uncertainty,
+    extreme_eigenvalues,
+    uncertainty,
+)
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 _MOST_STEPS = 64
 """More than double-double can be approached in, where each step at least halves the distance."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Point:
+    """Any w, whatever way it was found, and what is known of the data there."""
+
+    weight: DoubleDouble
+    """Shape (D, K)."""
+    gradient: DoubleDouble
+    """X'(y - X w) - ridge w, of centred columns; shape (D, K)."""
+    gradient_error: Float64Array
+    """Shape (D, K): how far it is off, at most."""
+    squares: DoubleDouble
+    """Sums of squared residuals, shape (K,)."""
+    squares_error: Float64Array
+    """Shape (K,)."""
+    level: Float64Array
+    """Shape (K,): the mean residual, where it is known to be other than 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -47,56 +66,14 @@ class Solution(Answer):
 
     equations: NormalEquations
     factor: InverseFactor
-    own_error: Float64Array
-    """Shape (K,): |M'g|, with what g itself may be off by."""
+    point: Point
+    """Where w is."""
+    bound: Float64Array
+    """Of its distance from the optimum, shape (K,)."""
 
-    def gram_error(self) -> float:
-        """Return the norm of |M|'e, the share of E in phi being its square."""
-        error = self.equations.error[self.equations.features]
-        spread = np.abs(self.factor.matrix).T @ error
-        return float(np.linalg.norm(spread))
-
-    def distance(self, *, error_scale: float = 1.0) -> Float64Array:
-        """Bound the distance from the optimum, shape (K,).
-
-        Args:
-            error_scale: What all of E is multiplied with, to see what better sums would give.
-        """
-        phi = self.factor.distance + error_scale * self.gram_error() ** 2
-        from_sums = self.gram_error() * _residual_error(self.equations, self.weight)
-        return np.asarray((self.own_error + error_scale * from_sums) / (1 - phi))
-
-    def is_accurate(self, *, degrees_of_freedom: int, error_scale: float = 1.0) -> bool:
-        """Tell whether errors of the sums are negligible in all that follows from the solution.
-
-        Or whether they are less than what rounding each number of the data may have done.
-
-        Args:
-            degrees_of_freedom: Of the residuals.
-            error_scale: As in `distance`.
-        """
-        from_sums = error_scale * self.gram_error() ** 2
-        if self.factor.distance + from_sums > 0.5 or from_sums > NEGLIGIBLE:
-            return False
-        if np.isnan(self.uncertainty.variances(error_scale=error_scale)).any():
-            return False
-        squares, rounding = self.residual_squares, self.data_rounding()
-        squares_error = error_scale * self.residual_squares_error
-        data_squares = self.magnitude(self.equations.rounding) ** 2
-        known = squares_error <= np.maximum(NEGLIGIBLE * squares, data_squares - squares)
-        deviation = np.sqrt(squares / max(degrees_of_freedom, 1)) if degrees_of_freedom else 0.0
-        close = self.distance(error_scale=error_scale) <= np.maximum(
-            NEGLIGIBLE * deviation, rounding
-        )
-        return bool((known & close).all())
-
-    def data_rounding(self) -> Float64Array:
-        """Return the distance that rounding each number of the data may have made, shape (K,)."""
-        norms, rounding = self.equations.norms, self.equations.rounding
-        # Each product in X'(y - X w) moves with either of its factors.
-        both = self._spread(norms) * self.magnitude(rounding)
-        both += self._spread(rounding) * self.magnitude(norms)
-        return np.asarray(both / 2)
+    def distance(self) -> Float64Array:
+        """Bound the distance from the optimum, shape (K,)."""
+        return self.bound
 
     def combinations(self, num_dependent: int) -> NDArray[np.bool_]:
         """Tell what each dependent feature is a combination of, shape (independent, dependent).
@@ -106,7 +83,7 @@ class Solution(Answer):
         size = self.weight.high.shape[1]
         chosen = slice(size - num_dependent, size)
         coefficients = np.abs(self.weight.high[:, chosen])
-        rows = np.linalg.norm(self.factor.matrix, axis=1)
+        rows = row_norms(self.factor.matrix)
         rounding = np.sqrt(len(rows) + 1) * self.data_rounding()[chosen]
         return np.asarray(coefficients > rows[:, None] * rounding)
 
@@ -128,161 +105,190 @@ class Solution(Answer):
         """Return the smallest that is not 0, and the largest, of the correlation matrix."""
         return extreme_eigenvalues(self.equations, self.factor)
 
+    def is_resolved(self) -> bool:
+        """Tell whether errors of the sums are negligible in all that follows from A."""
+        negligible = _gram_error(self.equations, self.factor) ** 2 <= NEGLIGIBLE
+        return bool(negligible and not np.isnan(self.uncertainty.variances()).any())
+
+    def is_accurate(self, *, degrees_of_freedom: int) -> bool:
+        """Tell whether its distance and the errors of its residuals are negligible.
+
+        Or whether they are less than what rounding each number of the data may have done.
+
+        Args:
+            degrees_of_freedom: Of the residuals.
+        """
+        squares, rounding = self.residual_squares, self.data_rounding()
+        data_squares = self.magnitude(self.equations.rounding) ** 2
+        known = self.residual_squares_error <= np.maximum(
+            NEGLIGIBLE * squares, data_squares - squares
+        )
+        deviation = np.sqrt(squares / max(degrees_of_freedom, 1)) if degrees_of_freedom else 0.0
+        close = self.bound <= np.maximum(NEGLIGIBLE * deviation, rounding)
+        return bool((known & close).all())
+
+    def data_rounding(self) -> Float64Array:
+        """Return the distance that rounding each number of the data may have made, shape (K,)."""
+        norms, rounding = self.equations.norms, self.equations.rounding
+        # Each product in X'(y - X w) moves with either of its factors.
+        both = self._spread(norms) * self.magnitude(rounding)
+        both += self._spread(rounding) * self.magnitude(norms)
+        return np.asarray(both / 2)
+
     def _spread(self, norms: Float64Array) -> float:
         """Return |(|M|'|x|)|."""
-        magnitude = np.abs(self.factor.matrix)
-        return float(np.linalg.norm(magnitude.T @ norms[self.equations.features]))
+        own = norms[self.equations.features]
+        return float(np.linalg.norm(magnitudes_times(self.factor.matrix.T, own)))
 
     def magnitude(self, norms: Float64Array) -> Float64Array:
         """Return |y| + |w|'|x|, with the norms of all columns given; shape (K,)."""
-        weight = np.abs(self.weight.high)
-        return np.asarray(norms[self.equations.targets] + norms[self.equations.features] @ weight)
+        return _magnitude(self.equations, self.weight, norms)
+
+
+def _magnitude(
+    equations: NormalEquations, weight: DoubleDouble, norms: Float64Array
+) -> Float64Array:
+    own = norms[equations.features] @ np.abs(weight.high)
+    return np.asarray(norms[equations.targets] + own)
+
+
+def _gram_error(equations: NormalEquations, factor: InverseFactor) -> float:
+    """Return the norm of |M|'e, the share of E in phi being its square."""
+    spread = magnitudes_times(factor.matrix.T, equations.error[equations.features])
+    return float(np.linalg.norm(spread))
+
+
+def _origin(equations: NormalEquations) -> Point:
+    """Return w = 0, where the sums tell all."""
+    error, target_error = equations.error[equations.features], equations.error[equations.targets]
+    moments = equations.moments
+    return Point(
+        weight=dd.exact(np.zeros_like(moments.high)),
+        gradient=moments,
+        gradient_error=np.outer(error, target_error),
+        squares=equations.target_squares,
+        squares_error=target_error**2,
+        level=np.zeros_like(target_error),
+    )
 
 
 def solve(equations: NormalEquations, factor: InverseFactor) -> Solution:
-    """Refine from 0 with residuals in twice the working precision, as far as they go."""
-    gram, moments = equations.gram, equations.moments
-    sliced, inverse = Sliced(gram), factor.matrix
-    weight = dd.exact(np.zeros_like(moments.high))
-    residual, best = moments, (np.inf, weight, moments)
-    for _ in range(_MOST_STEPS):
-        weight = dd.add_float(weight, inverse @ (inverse.T @ residual.high))
-        residual = dd.subtract(moments, sliced @ weight)
-        size = float(np.linalg.norm(inverse.T @ residual.high))
-        if not size < best[0] / 2:
-            break
-        best = (size, weight, residual)
-    _, weight, residual = best
-    squares, rounding = _residual_squares(equations, weight, residual)
-    squares_error = _residual_error(equations, weight) ** 2 + rounding
+    """Solve from w = 0."""
+    return _solved(equations, factor, uncertainty(equations, factor), _origin(equations))
+
+
+def refined(solution: Solution, start: Point) -> Solution:
+    """Solve the same again, from what is known at another point."""
+    return _solved(solution.equations, solution.factor, solution.uncertainty, start)
+
+
+def _solved(
+    equations: NormalEquations, factor: InverseFactor, spread: Uncertainty, start: Point
+) -> Solution:
+    """Refine with residuals in twice the working precision, as far as they go."""
+    step, gradient = _step(equations.gram, factor.matrix, start.gradient)
+    weight, error = dd.add(start.weight, step), equations.error[equations.features]
+    # Each element of A is off by e_i e_j.
+    gradient_error = start.gradient_error + np.outer(error, error @ np.abs(step.high))
+    uncertain = gradient_error + _gradient_rounding(start, step, weight)
+    distance = _distance(equations, factor, gradient, uncertain)
+    squares, squares_error = _squares(equations, start, step, gradient, distance)
     return Solution(
         equations=equations,
         factor=factor,
+        point=Point(
+            weight=weight,
+            gradient=gradient,
+            gradient_error=gradient_error,
+            squares=squares,
+            squares_error=squares_error,
+            level=start.level,
+        ),
         weight=weight,
-        own_error=_own_error(inverse, moments, weight, residual),
-        residual_squares=np.where(squares > squares_error, squares, 0.0),
+        residual_squares=squares.high,
         residual_squares_error=squares_error,
-        uncertainty=uncertainty(equations, factor),
+        bound=distance,
+        uncertainty=spread,
     )
 
 
-def _own_error(
-    inverse: Float64Array, moments: DoubleDouble, weight: DoubleDouble, residual: DoubleDouble
+def _step(
+    gram: DoubleDouble, inverse: Float64Array, gradient: DoubleDouble
+) -> tuple[DoubleDouble, DoubleDouble]:
+    """Return the step that makes the gradient as small as it gets, and what it then is."""
+    step, rest = dd.exact(np.zeros_like(gradient.high)), gradient
+    best = (np.inf, step, rest)
+    for _ in range(_MOST_STEPS):
+        step = dd.add_float(step, inverse @ (inverse.T @ rest.high))
+        rest = dd.subtract(gradient, product(gram, step))
+        size = float(np.linalg.norm(inverse.T @ rest.high))
+        if not size < best[0] / 2:
+            break
+        best = (size, step, rest)
+    return best[1:]
+
+
+def _distance(
+    equations: NormalEquations,
+    factor: InverseFactor,
+    gradient: DoubleDouble,
+    gradient_error: Float64Array,
 ) -> Float64Array:
-    """Bound |M'g|: as computed, and what g may be off by.
-
-    The elements of A are below 1, so each element of A w is off by product_error times the largest
-    of w; the subtraction adds 3 u**2, and rounding to float64 another u.
-    """
-    size = len(inverse)
-    computed = np.linalg.norm(inverse.T @ residual.high, axis=0)
-    largest = np.abs(weight.high).max(axis=0, initial=0.0)
-    uncertain = product_error(size) * largest + 4 * FLOAT64.unit_roundoff**2 * (
-        np.abs(moments.high).max(axis=0, initial=0.0) + size * largest
+    transposed, roundings = factor.matrix.T, len(factor.matrix) + 3
+    rounding = roundings * FLOAT64.unit_roundoff * np.abs(gradient.high)
+    parts = (
+        transposed @ gradient.high,
+        magnitudes_times(transposed, rounding),
+        magnitudes_times(transposed, gradient_error),
     )
-    magnitude = np.abs(inverse).T
-    rounding = (size + 3) * FLOAT64.unit_roundoff * (magnitude @ np.abs(residual.high))
-    spread = np.linalg.norm(magnitude.sum(axis=1))
-    return np.asarray(computed + np.linalg.norm(rounding, axis=0) + spread * uncertain)
+    phi = factor.distance + _gram_error(equations, factor) ** 2
+    return np.asarray(sum(np.linalg.norm(part, axis=0) for part in parts) / (1 - phi))
 
 
-def _residual_error(equations: NormalEquations, weight: DoubleDouble) -> Float64Array:
-    """Return e_y + |w|'e, shape (K,)."""
-    weighted = equations.error[equations.features] @ np.abs(weight.high)
-    return np.asarray(equations.error[equations.targets] + weighted)
+def _gradient_rounding(start: Point, step: DoubleDouble, weight: DoubleDouble) -> Float64Array:
+    """Bound what the gradient after a step is off by for having computed it, shape (K,).
 
-
-def _residual_squares(
-    equations: NormalEquations, weight: DoubleDouble, residual: DoubleDouble
-) -> tuple[Float64Array, Float64Array]:
-    """Return y'y - w'c - w'g - w' ridge w, each of shape (K,), and a bound on its rounding.
-
-    As A w = c - g, that is y'y - 2 w'c + w'S w. Products cost 7 u**2, the sum log2(D) + 3 times
-    3 u**2; counted generously.
+    The elements of A are below 1, so each element of A step is off by product_error times the
+    largest of step; the subtraction and w as rounded add 3 u**2, and rounding to float64 another u.
     """
-    moments, squares = equations.moments, equations.target_squares
-    ridge = equations.ridge[equations.features][:, None]
-    slope = dd.add(dd.add(moments, residual), dd.multiply(dd.exact(ridge), weight))
-    products = dd.multiply(weight, slope)
-    explained = dd.total(DoubleDouble(products.high.T, products.low.T))
-    magnitude = squares.high + np.abs(products.high).sum(axis=0)
-    roundings = 20 + 3 * len(ridge).bit_length()
-    value = dd.subtract(squares, explained).high
-    return value, roundings * FLOAT64.unit_roundoff**2 * magnitude
+    size = len(step.high)
+    largest, largest_weight, largest_gradient = (
+        np.abs(part.high).max(axis=0, initial=0.0) for part in (step, weight, start.gradient)
+    )
+    squared = 4 * FLOAT64.unit_roundoff**2
+    rounded = squared * (largest_gradient + size * (largest + largest_weight))
+    return np.asarray(product_error(size) * largest + rounded)
 
 
-def try_solve(equations: NormalEquations) -> Solution | None:
-    """Return the solution; None if some feature may be a combination of others."""
-    factor = inverse_factor(equations.gram, _doubt(equations))
-    return solve(equations, factor) if _proven(equations, factor) else None
+def _squares(
+    equations: NormalEquations,
+    start: Point,
+    step: DoubleDouble,
+    gradient: DoubleDouble,
+    distance: Float64Array,
+) -> tuple[DoubleDouble, Float64Array]:
+    """Return the sums of squared residuals after a step, and how far they are off the optimum's.
 
+    They are those at the start less step'(g + g' + ridge (w + w')), with g and w as they were and
+    g' and w' as they are. Products cost 7 u**2, the sum log2(D) + 3 times 3 u**2; counted
+    generously. |X (w* - w)| is at most the distance; without a ridge it is orthogonal to residuals.
 
-def solve_independent(equations: NormalEquations) -> tuple[Solution | None, NDArray[np.intp]]:
-    """Set features aside until the others are independent, and solve for these.
-
-    Each feature that is set aside is a combination of features before it.
-
-    Returns:
-        The solution, in which the features set aside are the last targets; None if no feature is
-        left. The features set aside.
+    Residuals below a millionth of what rounding the data explains are 0: the data fit exactly, and
+    it is w that is no double-double number.
     """
-    dependent: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)]
-    while len(equations.features):
-        factor = inverse_factor(equations.gram, _doubt(equations))
-        if _proven(equations, factor):
-            return solve(equations, factor), np.concatenate(dependent)
-        doubtful = equations.features[factor.doubtful]
-        if not len(doubtful):  # the factor proves nothing
-            doubtful = _explained(equations)
-        dependent.append(doubtful)
-        equations = equations.without(doubtful)
-    return None, np.concatenate(dependent)
-
-
-def _doubt(equations: NormalEquations) -> Float64Array:
-    """Return the length below which columns may be 0, per unit of each column."""
-    features = equations.features
-    rounding = np.sqrt(len(features) + 1) * equations.rounding[features]
-    rounding[equations.ridge[features] > 0] = 0.0  # with a ridge they are independent
-    return np.asarray(np.maximum(rounding, _sum_doubt(equations)))
-
-
-def _sum_doubt(equations: NormalEquations) -> Float64Array:
-    """The same for the error of the sums: phi would be 1/2."""
-    return np.asarray(np.sqrt(2) * equations.error[equations.features])
-
-
-def _proven(equations: NormalEquations, factor: InverseFactor) -> bool:
-    """Tell whether no feature is in doubt, and the factor is one of the exact data too."""
-    spread = np.abs(factor.matrix).T @ _sum_doubt(equations)
-    known = factor.distance + (spread**2).sum() / 2 <= 0.5
-    return bool(known and not factor.doubtful.any())
-
-
-def _explained(equations: NormalEquations) -> NDArray[np.intp]:
-    """Return the features that the longest independent start of the features explains.
-
-    There is one at least: the feature that ends this start. It is found by bisection, so that any
-    number of features that the start explains cost no more than one.
-    """
-    features = equations.features
-    start, stop = 0, len(features)
-    best = None
-    while stop - start > 1:
-        middle = (start + stop) // 2
-        shorter = equations.without(features[middle:])
-        factor = inverse_factor(shorter.gram, _doubt(shorter))
-        if _proven(shorter, factor):
-            start, best = middle, solve(shorter, factor)
-        else:
-            stop = middle
-    rest = features[start:]
-    if best is None:
-        return rest[:1]
-    chosen = slice(-len(rest), None)
-    doubt = _doubt(equations)
-    made_of = np.abs(best.weight.high[:, chosen])
-    length = doubt[start:] + doubt[:start] @ made_of
-    explained = best.residual_squares[chosen] <= length**2
-    explained[0] = True
-    return np.asarray(rest[explained])
+    features, size = equations.features, np.abs(step.high)
+    ridge = dd.exact(equations.ridge[features][:, None])
+    weight = dd.add(start.weight, step)
+    both = dd.add(start.weight, weight)
+    products = dd.multiply(step, dd.add(dd.add(start.gradient, gradient), dd.multiply(ridge, both)))
+    squares = dd.subtract(start.squares, dd.total(dd.transposed(products)))
+    roundings = (20 + 3 * len(size).bit_length()) * FLOAT64.unit_roundoff**2
+    error = start.squares_error + 2 * (size * start.gradient_error).sum(axis=0)
+    error += (equations.error[features] @ size) ** 2
+    error += roundings * (start.squares.high + np.abs(products.high).sum(axis=0))
+    along = 2 * np.sqrt(np.maximum(squares.high, 0.0)) if ridge.high.any() else 0.0
+    error += (along + distance) * distance
+    told = squares.high > error
+    explained = NEGLIGIBLE * _magnitude(equations, weight, equations.rounding)
+    exact = ~told & (np.sqrt(error) <= explained)
+    return dd.exact(np.where(told, squares.high, 0.0)), np.where(exact, 0.0, error)

@@ -10,6 +10,8 @@ Source: Ozaki, Ogita, Oishi and Rump, Error-free transformations of matrix multi
 fast routines of matrix multiplication and its applications, Numerical Algorithms 59 (2012).
 """
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,51 +19,52 @@ from linexport._arrays import Float64Array
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 
 _UNIT_ROUNDOFF = FLOAT64.unit_roundoff
-_CACHED_ELEMENTS = 2**13
-"""Four arrays of so many float64 are 256 KiB, which fits the second-level cache."""
+_PANEL = 256
+"""Columns of a product at a time: enough for BLAS's full speed, and small beside a matrix."""
+_BLOCK_ELEMENTS = 2**16
+"""Of the left factor, so many are cut at a time: half a megabyte for each slice."""
 _PRODUCT_SLICES = 5
 """Of 21 bits and more for up to 2**12 terms: a double-double's 106."""
 
 
-class RunningSum:
-    """A sum of matrices in double-double, in the same memory from first to last."""
+def panels(order: int) -> Iterator[tuple[slice, slice]]:
+    """Cut an upper triangle into panels: the rows down to the diagonal, and some columns."""
+    for start in range(0, order, _PANEL):
+        stop = min(start + _PANEL, order)
+        yield slice(0, stop), slice(start, stop)
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self._high, self._low = np.zeros(shape), np.zeros(shape)
-        # A few rows at a time, so that the ten operations of an addition stay in the cache.
-        self._rows = max(1, _CACHED_ELEMENTS // max(1, shape[1]))
-        self._sum, self._scratch = np.empty((2, self._rows, shape[1]))
+
+def mirror(matrix: Float64Array) -> None:
+    """Make a matrix symmetric in place, by its upper triangle."""
+    for _, columns in panels(len(matrix)):
+        corner = matrix[columns, columns]
+        corner[...] = np.triu(corner) + np.triu(corner, 1).T
+        above = slice(0, columns.start)
+        matrix[columns, above] = matrix[above, columns].T
+
+
+class GramSum:
+    """A sum of symmetric matrices in double-double, in the same memory from first to last."""
+
+    def __init__(self, order: int) -> None:
+        self._upper = DoubleDouble(np.zeros((order, order)), np.zeros((order, order)))
         self.num_terms = 0
         """Each costs a relative error of at most 2 u**2 of the sum so far."""
 
-    @property
-    def total(self) -> DoubleDouble:
-        """The sum."""
-        return DoubleDouble(self._high.copy(), self._low.copy())
-
-    def add(self, term: Float64Array) -> None:
-        """Add a term, and overwrite it."""
-        for start in range(0, len(term), self._rows):
-            part = slice(start, start + self._rows)
-            self._add(self._high[part], self._low[part], term[part])
+    def add(self, term: Callable[[slice, slice], Float64Array]) -> None:
+        """Add the matrix of which the function returns any part, given its rows and columns."""
+        for place in panels(len(self._upper.high)):
+            dd.add_in_place(dd.part(self._upper, place), term(*place))
         self.num_terms += 1
 
-    def _add(self, high: Float64Array, low: Float64Array, term: Float64Array) -> None:
-        """Add in place: `add_float` of linexport.numerics.double_double, operation by operation."""
-        total, scratch = self._sum[: len(term)], self._scratch[: len(term)]
-        np.add(high, term, out=total)
-        np.subtract(total, high, out=scratch)
-        np.subtract(term, scratch, out=term)
-        np.subtract(total, scratch, out=scratch)
-        np.subtract(high, scratch, out=high)
-        np.add(high, term, out=high)  # the exact error of high + term
-        np.add(low, high, out=low)
-        np.add(total, low, out=high)
-        np.subtract(high, total, out=scratch)
-        np.subtract(low, scratch, out=low)
+    def total(self) -> DoubleDouble:
+        """Return the sum, in this memory: what is added later changes it."""
+        for part in self._upper:
+            mirror(part)
+        return self._upper
 
 
-def add_plain_gram(total: RunningSum, values: Float64Array, terms: int) -> Float64Array:
+def add_plain_gram(total: GramSum, values: Float64Array, terms: int) -> Float64Array:
     """Add values @ values.T as BLAS computes it.
 
     Args:
@@ -72,23 +75,26 @@ def add_plain_gram(total: RunningSum, values: Float64Array, terms: int) -> Float
     Returns:
         Squares of e, shape (P,): the error of element (i, j) is at most e_i e_j.
     """
-    num_columns, num_rows = values.shape
-    num_parts = -(-num_rows // terms)
-    gram = np.zeros((num_columns, num_columns))
-    for start in range(0, num_rows, terms):
-        part = values[:, start : start + terms]
-        gram += part @ part.T
-    squares = gram.diagonal().copy()
+    num_rows = values.shape[1]
+    parts = [values[:, start : start + terms] for start in range(0, num_rows, terms)]
+
+    def gram(rows: slice, columns: slice) -> Float64Array:
+        panel = parts[0][rows] @ parts[0][columns].T
+        for part in parts[1:]:
+            panel += part[rows] @ part[columns].T
+        return np.asarray(panel)
+
     total.add(gram)
+    squares = np.einsum("ij,ij->i", values, values)
     # The values themselves were rounded three times at most: in subtracting, in taking the root of
-    # the weight, and in multiplying with it.
-    roundings = min(terms, num_rows) + num_parts + 6
+    # the weight, and in multiplying with it. The squares here, once for each term.
+    roundings = min(terms, num_rows) + len(parts) + 6
     relative = gamma(roundings, unit_roundoff=_UNIT_ROUNDOFF)
-    return np.asarray(relative / (1 - relative) * squares)
+    return np.asarray(relative / (1 - gamma(num_rows, unit_roundoff=_UNIT_ROUNDOFF)) * squares)
 
 
 def add_split_gram(
-    total: RunningSum,
+    total: GramSum,
     values: Float64Array,
     tail: Float64Array | None,
     num_slices: int,
@@ -114,14 +120,14 @@ def add_split_gram(
     bits = _bits(num_rows)
     exponent, slices, rest = _slices(values, num_slices, bits)
     for index, left in enumerate(slices):
-        total.add(left @ left.T)
+        _add_square(total, left)
         for right in slices[index + 1 :]:
-            _add_symmetric(total, left @ right.T)
-    doubled = 2 * (values - rest)
+            _add_symmetric(total, left, right)
+    half = values - rest
     if tail is not None:
         rest = rest + tail
-    doubled += rest
-    _add_symmetric(total, 0.5 * (rest @ doubled.T))
+    half += rest / 2
+    _add_symmetric(total, rest, half)
     # |T| <= left_over 2**exponent, and |2 H + T| <= 2.01 |Z|. Roundings: 4 of the tail, T, 2 H + T,
     # and the sum of the product and its transpose.
     left_over = 2.0 ** (-num_slices * (bits + 1)) + (0.0 if tail is None else tail_bound)
@@ -132,30 +138,44 @@ def add_split_gram(
     return np.asarray(relative * norms**2)
 
 
-class Sliced:
-    """The left factor of any number of products in about twice the working precision."""
+def _add_square(total: GramSum, values: Float64Array) -> None:
+    total.add(lambda rows, columns: values[rows] @ values[columns].T)
 
-    def __init__(self, matrix: DoubleDouble) -> None:
-        self._num_terms = matrix.high.shape[1]
-        self._slices = _double_double_slices(matrix, _bits(self._num_terms))
 
-    def __matmul__(self, right: DoubleDouble) -> DoubleDouble:
-        """Return the matrix product.
+def _add_symmetric(total: GramSum, left: Float64Array, right: Float64Array) -> None:
+    """Add left @ right.T and its transpose."""
 
-        The error of element (i, j) is at most product_error(k) |a_i| |b_j|, with |a_i| the largest
-        magnitude in row i on the left, |b_j| in column j on the right, and k the number of terms.
-        """
-        columns = DoubleDouble(*(np.ascontiguousarray(part.T) for part in right))
-        slices = _double_double_slices(columns, _bits(self._num_terms))
-        total = RunningSum((len(self._slices[0]), len(slices[0])))
-        for order in range(_PRODUCT_SLICES):
-            for index in range(order + 1):
-                total.add(self._slices[index] @ slices[order - index].T)
-        return total.total
+    def term(rows: slice, columns: slice) -> Float64Array:
+        panel = left[rows] @ right[columns].T
+        panel += right[rows] @ left[columns].T
+        return np.asarray(panel)
+
+    total.add(term)
+
+
+def product(left: DoubleDouble, right: DoubleDouble) -> DoubleDouble:
+    """Multiply matrices in about twice the working precision.
+
+    The error of element (i, j) is at most product_error(k) |a_i| |b_j|, with |a_i| the largest
+    magnitude in row i on the left, |b_j| in column j on the right, and k the number of terms.
+    """
+    (num_rows, num_terms), num_columns = left.high.shape, right.high.shape[1]
+    result = dd.zeros((num_rows, num_columns))
+    block = max(_BLOCK_ELEMENTS // max(num_terms, 1), 1)
+    for first in range(0, num_columns, _PANEL):
+        columns = slice(first, first + _PANEL)
+        others = _product_slices(dd.transposed(dd.part(right, np.s_[:, columns])))
+        for start in range(0, num_rows, block):
+            rows = slice(start, start + block)
+            total = dd.part(result, (rows, columns))
+            for index, piece in enumerate(_product_slices(dd.part(left, rows))):
+                for other in others[: _PRODUCT_SLICES - index]:
+                    dd.add_in_place(total, piece @ other.T)
+    return result
 
 
 def product_error(num_terms: int) -> float:
-    """Bound the error of a product of `Sliced` relative to largest row and column elements.
+    """Bound the error of a `product` relative to largest row and column elements.
 
     Slice i of a row is at most 2**(e - i (b + 1)), with 2**e at most twice the largest element.
     Six kinds of products are left out, of 5 (b + 1) bits less; 15 are added, at 2 u**2 each. The
@@ -170,37 +190,33 @@ def _bits(num_terms: int) -> int:
     return (52 - (num_terms - 1).bit_length()) // 2
 
 
-def _add_symmetric(total: RunningSum, cross: Float64Array) -> None:
-    total.add(cross + cross.T)
-
-
 def _slices(
     values: Float64Array, count: int, bits: int
 ) -> tuple[NDArray[np.int32], list[Float64Array], Float64Array]:
     """Cut each row into slices and a rest, without error.
 
     Returns:
-        The exponents e, shape (P, 1), with |values| < 2**e; the slices, of which number i is a
-        multiple of 2**(e - bits - i (bits + 1)) of at most `bits` bits; the rest.
+        The exponents e, shape (P, 1), with |values| < 2**e; the slices that are not 0, of which
+        number i is a multiple of 2**(e - bits - i (bits + 1)) of at most `bits` bits; the rest.
     """
     exponent = _exponents(values)
-    slices, rest = [], values
-    for index in range(count):
-        piece = _round_to_grid(rest, exponent - bits - index * (bits + 1))
-        rest = rest - piece
-        slices.append(piece)
+    slices: list[Float64Array] = []
+    rest = values
+    while len(slices) < count and rest.any():
+        slices.append(_round_to_grid(rest, exponent - bits - len(slices) * (bits + 1)))
+        rest = rest - slices[-1]
     return exponent, slices, rest
 
 
-def _double_double_slices(values: DoubleDouble, bits: int) -> list[Float64Array]:
-    slices = [np.empty_like(values.high) for _ in range(_PRODUCT_SLICES)]
-    for rows in dd.blocks(values.high.shape):
-        rest = dd.part(values, rows)
-        exponent = _exponents(rest.high)
-        for index, whole in enumerate(slices):
-            piece = _round_to_grid(rest.high, exponent - bits - index * (bits + 1))
-            rest = dd.two_sum(rest.high - piece, rest.low)
-            whole[rows] = piece
+def _product_slices(values: DoubleDouble) -> list[Float64Array]:
+    bits = _bits(values.high.shape[1])
+    if not values.low.any():
+        return _slices(values.high, _PRODUCT_SLICES, bits)[1]
+    exponent = _exponents(values.high)
+    slices, rest = [], values
+    for index in range(_PRODUCT_SLICES):
+        slices.append(_round_to_grid(rest.high, exponent - bits - index * (bits + 1)))
+        rest = dd.two_sum(rest.high - slices[-1], rest.low)
     return slices
 
 

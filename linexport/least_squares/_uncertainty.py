@@ -21,15 +21,14 @@ import numpy as np
 
 from linexport._arrays import Float64Array
 from linexport.least_squares._extremes import largest_eigenvalue
-from linexport.least_squares._normal_equations import InverseFactor, NormalEquations
-from linexport.least_squares._split import Sliced, product_error
+from linexport.least_squares._magnitudes import magnitudes_times, row_norms
+from linexport.least_squares._normal_equations import ROUNDINGS, InverseFactor, NormalEquations
+from linexport.least_squares._split import product, product_error
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 
 NEGLIGIBLE = 2.0**-20
 """A millionth: of its standard error for a coefficient, of itself for a standard error or a
 residual sum of squares. Nothing that is done with a fit shows errors below it."""
-_ROUNDINGS = 8
-"""Of numbers near 1, in units of u, that float64 makes of each element."""
 _SMALL_SQUARE = 2.0**-30
 """Where F is below it, F**2 is below 2**-60."""
 _LOST = 2.0**-511
@@ -56,19 +55,15 @@ class Uncertainty:
     @property
     def reach(self) -> Float64Array:
         """How far each coefficient may be from the optimum, per unit of distance; shape (D,)."""
-        return np.asarray(np.linalg.norm(self.loadings, axis=1) + self.loading_error)
+        return np.asarray(row_norms(self.loadings) + self.loading_error)
 
-    def variances(self, *, error_scale: float = 1.0) -> Float64Array:
-        """Return those of the coefficients, over s**2; shape (D,). nan if not known to a millionth.
-
-        Args:
-            error_scale: What all of E is multiplied with, to see what better sums would give.
-        """
-        return self._known(self._variances, self.loadings, self.loading_error, error_scale)
+    def variances(self) -> Float64Array:
+        """Return those of the coefficients, over s**2; nan if not known to a millionth; (D,)."""
+        return self._variances
 
     @cached_property
     def _variances(self) -> Float64Array:
-        return self._of(self.loadings)
+        return self._known(self._of(self.loadings), self.loadings, self.loading_error)
 
     def _of(self, combinations: Float64Array) -> Float64Array:
         """Return the variances of combinations (n, r), known or not."""
@@ -91,44 +86,42 @@ class Uncertainty:
             level: The variance of the prediction at the mean, over s**2.
         """
         column = dd.part(point, np.s_[:, None])
-        direction = (Sliced(dd.exact(np.ascontiguousarray(self.loadings.T))) @ column).high.T
+        direction = product(dd.exact(self.loadings.T), column).high.T
         error = np.abs(point.high) @ self.loading_error
-        return float(self._known(level + self._of(direction), direction, error, 1.0)[0])
+        return float(self._known(level + self._of(direction), direction, error)[0])
 
     def _known(
-        self,
-        values: Float64Array,
-        combinations: Float64Array,
-        own_error: Float64Array,
-        error_scale: float,
+        self, values: Float64Array, combinations: Float64Array, own_error: Float64Array
     ) -> Float64Array:
         """Return the variances of combinations (n, r), which are off by own_error (n,), or nan."""
-        error = np.sqrt(error_scale) * self.from_sums + self.from_rounding
+        error = magnitudes_times(combinations, self.from_sums + self.from_rounding)
         own = (2 * np.sqrt(values) + own_error) * own_error
-        known = (np.abs(combinations) @ error) ** 2 + own <= NEGLIGIBLE * values
-        return np.where(known, values, np.nan)
+        return np.where(error**2 + own <= NEGLIGIBLE * values, values, np.nan)
 
 
 def uncertainty(equations: NormalEquations, factor: InverseFactor) -> Uncertainty:
     """Return the covariance that belongs to a factor of the equations."""
     matrix, inverse = factor.matrix, _inverse(factor.remainder)
     error = equations.error[equations.features]
-    from_sums = np.abs(matrix).T @ error
+    from_sums = magnitudes_times(matrix.T, error)
     core, rounding, freedom = inverse, np.zeros(len(matrix)), float(len(matrix))
     if equations.ridge[equations.features].any():
         between, rounding = _between(equations, matrix)
-        from_sums += _LOST * (np.abs(matrix).T @ (error > 0))  # a constant's sums are 0, exactly
+        # A constant's sums are 0, exactly.
+        from_sums += _LOST * magnitudes_times(matrix.T, (error > 0).astype(np.float64))
         core = between if inverse is None else inverse @ between @ inverse
         freedom = float(between.trace() if inverse is None else np.sum(inverse * between))
     # By Cauchy's inequality the roots of C's diagonal bound its elements; a variance takes four
     # sums of r products, and F is left out where it is no more than some more.
-    roundings = (4 if inverse is not None else 5 + _ROUNDINGS) * len(matrix) + 4
+    roundings = (4 if inverse is not None else 5 + ROUNDINGS) * len(matrix) + 4
     relative = np.sqrt(gamma(roundings, unit_roundoff=FLOAT64.unit_roundoff))
     own = relative * (1.0 if core is None else np.sqrt(np.maximum(core.diagonal(), 0.0)))
     if inverse is not None:
         from_sums, rounding = np.abs(inverse) @ from_sums, np.abs(inverse) @ rounding
-    loadings = np.zeros((len(equations.all_features), len(matrix)))
-    loadings[equations.features] = matrix
+    loadings = matrix
+    if len(equations.all_features) > len(matrix):
+        loadings = np.zeros((len(equations.all_features), len(matrix)))
+        loadings[equations.features] = matrix
     return Uncertainty(
         loadings=loadings,
         loading_error=np.zeros(len(loadings)),
@@ -139,14 +132,15 @@ def uncertainty(equations: NormalEquations, factor: InverseFactor) -> Uncertaint
     )
 
 
-def _inverse(remainder: Float64Array) -> Float64Array | None:
-    """Return P, None for the identity: where F is no more than the roundings of having taken it."""
-    size, norm = len(remainder), np.linalg.norm(remainder)
-    if norm <= _ROUNDINGS * size * FLOAT64.unit_roundoff:
+def _inverse(remainder: Float64Array | None) -> Float64Array | None:
+    """Return P, None for the identity."""
+    if remainder is None:
         return None
-    inverse = np.eye(size) + remainder
+    inverse = np.eye(len(remainder)) + remainder
     # F**3 is below 2**-60 in any case.
-    return inverse + remainder @ remainder if norm > _SMALL_SQUARE else inverse
+    if np.linalg.norm(remainder) > _SMALL_SQUARE:
+        inverse += remainder @ remainder
+    return inverse
 
 
 def _between(equations: NormalEquations, matrix: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -162,8 +156,7 @@ def _between(equations: NormalEquations, matrix: Float64Array) -> tuple[Float64A
     squares = dd.part(equations.squares, np.ix_(features, features))
     near_1 = dd.scale_by_power_of_two(squares, -exponent[:, None] - exponent)
     rows = np.ldexp(np.where(deviations[:, None] > 0, matrix, 0.0), exponent[:, None])
-    once = Sliced(near_1) @ dd.exact(rows)
-    twice = Sliced(dd.exact(np.ascontiguousarray(rows.T))) @ once
+    twice = product(dd.exact(rows.T), product(near_1, dd.exact(rows)))
     largest = np.abs(rows).max(axis=0, initial=0.0)
     return twice.high, np.sqrt(2.2 * size * product_error(size)) * largest
 

@@ -52,7 +52,7 @@ def exact_map(values: Values, num_features: int) -> ExactMap:
     """
     mixed = values.mixed()
     mixed = combined_of(mixed, common_inputs([mixed.inputs]))
-    weight = dd.exact(np.zeros((mixed.width, num_features)))
+    weight = dd.zeros((mixed.width, num_features))
     mean = np.zeros(num_features)
     for part, whole in zip((*mixed.weight, mixed.inputs.mean), (*weight, mean), strict=True):
         whole[..., mixed.inputs.columns] = part

@@ -170,7 +170,7 @@ def combined_of(mixed: Mixed, inputs: Scaled) -> Mixed:
     moved = dd.two_sum(inputs.mean[places], -own.mean)
     if np.any(moved.high):
         bias = sum_of_products(weight, rows_of(moved, mixed.width), bias)
-    whole = dd.exact(np.zeros((mixed.width, inputs.width)))
+    whole = dd.zeros((mixed.width, inputs.width))
     kept, parts = _merged(places, weight)
     for target, part in zip(whole, parts, strict=True):
         target[:, kept] = part

@@ -33,6 +33,7 @@ __all__ = [
     "DoubleDouble",
     "add",
     "add_float",
+    "add_in_place",
     "blocks",
     "divide",
     "exact",
@@ -41,11 +42,14 @@ __all__ = [
     "part",
     "root",
     "scale_by_power_of_two",
+    "scale_in_place",
     "square_root",
     "subtract",
     "total",
+    "transposed",
     "two_product",
     "two_sum",
+    "zeros",
 ]
 
 
@@ -61,8 +65,13 @@ class DoubleDouble(NamedTuple):
 
 
 def exact(values: Float64Array) -> DoubleDouble:
-    """Take float64 numbers as they are."""
-    return DoubleDouble(values, np.zeros_like(values))
+    """Take float64 numbers as they are; the low part takes no memory, and cannot be written to."""
+    return DoubleDouble(values, np.broadcast_to(np.float64(0.0), np.shape(values)))
+
+
+def zeros(shape: tuple[int, ...]) -> DoubleDouble:
+    """Return memory for a result."""
+    return DoubleDouble(np.zeros(shape), np.zeros(shape))
 
 
 def two_sum(a: Float64Array, b: Float64Array) -> DoubleDouble:
@@ -93,6 +102,12 @@ def add_float(a: DoubleDouble, b: Float64Array) -> DoubleDouble:
     """Return a + b (DWPlusFP)."""
     high, low = two_sum(a.high, b)
     return _renormalize(high, low + a.low)
+
+
+def add_in_place(total: DoubleDouble, term: Float64Array) -> None:
+    """Add a matrix to one that keeps its memory, as `add_float` does."""
+    for rows in blocks(term.shape):
+        total.high[rows], total.low[rows] = add_float(part(total, rows), term[rows])
 
 
 def subtract(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
@@ -139,9 +154,21 @@ def scale_by_power_of_two(a: DoubleDouble, exponent: NDArray[np.int32]) -> Doubl
     return DoubleDouble(np.ldexp(a.high, exponent), np.ldexp(a.low, exponent))
 
 
+def scale_in_place(a: DoubleDouble, exponent: NDArray[np.int32]) -> None:
+    """Multiply the rows and the columns of a square matrix by 2**exponent each, without error."""
+    for rows in blocks(a.high.shape):
+        for values in part(a, rows):
+            np.ldexp(values, exponent[rows, None] + exponent, out=values)
+
+
 def part(a: DoubleDouble, place: Any) -> DoubleDouble:
     """Return a[place], which may be anything that NumPy takes as an index."""
     return DoubleDouble(a.high[place], a.low[place])
+
+
+def transposed(a: DoubleDouble) -> DoubleDouble:
+    """Return the transpose of a matrix, each row of it side by side in memory."""
+    return DoubleDouble(np.ascontiguousarray(a.high.T), np.ascontiguousarray(a.low.T))
 
 
 def blocks(shape: tuple[int, ...]) -> Iterator[slice]:

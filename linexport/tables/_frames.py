@@ -21,6 +21,8 @@ from linexport.tables._tables import Selection, unreadable
 
 _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
 _BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 3 to 5 ms by itself
+_MOST_COLUMNS = 512  # in a read: polars loads all of a column's row group, whatever rows it takes
+_BYTES_PER_WIDE_READ = 48 << 20  # of rows of more columns: loading them again costs time
 _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
 _ROWS_PER_PIECE = 1 << 18  # of Arrow IPC, in which pieces of any size can be read
 _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
@@ -29,7 +31,8 @@ _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
 class Frame:
     """A lazy frame, evaluated a batch at a time.
 
-    Memory grows with the largest row group of a Parquet file, not with the file.
+    Memory grows with the largest row group of a Parquet file, not with the file. Those of many
+    columns, which are as long as others and so much larger, are read in parts.
     """
 
     def __init__(
@@ -148,21 +151,23 @@ class Frame:
             yield 1, pl.DataFrame(schema={name: self._schema[name] for name in names})
 
     def _read(self, names: list[str], num_rows: int) -> Iterator[tuple[int, pl.DataFrame]]:
-        chosen = pl.selectors.by_name(*names)  # or else * and ^x.*$ would be patterns, not names
         if self._row_groups is None:
             rows, first_row = self._frame, 1
             if self._share is not None:
                 start, stop = self._share
                 rows, first_row = rows.slice(start, stop - start), start + 1
-            for frame in rows.select(chosen).collect_batches(chunk_size=num_rows):
+            for frame in _selected(rows, names).collect_batches(chunk_size=num_rows):
                 yield first_row, frame
                 first_row += frame.height
             return
         # One read at a time: polars would hold a dozen row groups otherwise, to gain nothing here.
         bytes_per_row = sum(4 if self._schema[name] in _NARROW else 8 for name in names)
-        most = max(_BYTES_PER_READ // bytes_per_row, num_rows)
+        most, wide = max(_BYTES_PER_READ // bytes_per_row, num_rows), len(names) > _MOST_COLUMNS
         for start, stop in _joined(self._bounds(self._row_groups()), most):
-            yield start + 1, self._frame.slice(start, stop - start).select(chosen).collect()
+            step = max(_BYTES_PER_WIDE_READ // bytes_per_row, num_rows) if wide else stop - start
+            for first in range(start, stop, step):
+                rows = self._frame.slice(first, min(step, stop - first))
+                yield first + 1, _collected(rows, names)
 
     def _bounds(self, row_groups: list[int]) -> list[int]:
         """Return where the row groups of the share begin, and where the last one ends."""
@@ -172,6 +177,18 @@ class Frame:
         doubled = [start + stop for start, stop in itertools.pairwise(bounds)]  # twice the middles
         first, last = (bisect_left(doubled, 2 * end) for end in self._share)
         return bounds[first : last + 1]
+
+
+def _selected(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
+    return rows.select(pl.selectors.by_name(*names))  # to select takes * and ^x.*$ for patterns
+
+
+def _collected(rows: pl.LazyFrame, names: Sequence[str]) -> pl.DataFrame:
+    parts = [
+        _selected(rows, names[start : start + _MOST_COLUMNS]).collect()
+        for start in range(0, len(names), _MOST_COLUMNS)
+    ]
+    return parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
 
 
 def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

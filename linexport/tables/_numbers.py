@@ -26,7 +26,7 @@ _SPACES = " \t\u00a0"
 _LIKE = {" ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]", None: "[^\\s\\S]"}
 """What else looks like a separator of thousands: spaces that do not break, a typographic quote."""
 _BLOCK_VALUES = 1 << 17  # 1 MiB
-_FEWEST_ROWS = 1 << 11
+_FEWEST_ROWS = 1 << 10
 _LONGEST_SHOWN = 40  # characters of a value that a message repeats
 
 

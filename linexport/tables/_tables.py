@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from linexport.tables._sharing import Gather
 
 
-_BYTES_AHEAD = 96 << 20
+_BYTES_AHEAD = 64 << 20
 """Of rows read and not yet used: what a core reads while NumPy and onnxruntime are loaded."""
 
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from linexport._asked import asking_for_options
 from linexport.columns import Column
 from linexport.errors import ConfigError, DataError, TrainingError
-from linexport.least_squares import _solution
+from linexport.least_squares import _dependence
 from linexport.least_squares._normal_equations import inverse_factor
 from linexport.least_squares._solver import LeastSquaresConfig, fit_least_squares, optimum
 from linexport.numerics._forms import raw_coefficients
@@ -340,7 +340,7 @@ def count_factors(monkeypatch):
         sizes.append(len(doubt))
         return inverse_factor(gram, doubt)
 
-    monkeypatch.setattr(_solution, "inverse_factor", counting)
+    monkeypatch.setattr(_dependence, "inverse_factor", counting)
     return sizes
 
 

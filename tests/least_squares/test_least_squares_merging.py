@@ -117,15 +117,47 @@ def test_large_noisy_data_are_read_once_as_their_bound_is_negligible():
     assert distance.max() <= quick.distance_in_standard_errors[0]
 
 
-@pytest.mark.parametrize("noise", [1e-5, 0.0])
-def test_large_data_whose_noise_is_small_are_read_again_more_carefully(noise):
+@pytest.mark.parametrize("noise", [1e-5, 1e-12, 0.0])
+def test_large_data_whose_noise_is_small_are_refined_by_their_residuals(noise):
     features, target = table(100_000)
     exact = features @ [1.0, 0.5, 64.0]
     rows = InMemory(features, (exact + noise * target[:, 0]))
     best = optimum(rows)
-    # Of data that fit exactly, the third pass takes the residuals themselves.
-    assert rows.passes == (2 if noise else 3)
-    assert best.distance_in_standard_errors[0] < 2.0**-20 or not noise
+    assert rows.passes == 2
+    assert best.distance_in_standard_errors[0] < 2.0**-20
+    assert best.residuals_known.all()
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_refined_coefficients_are_those_of_careful_sums(l2, intercept, weighted):
+    features, target = table(40_000)
+    targets = np.column_stack([features @ [1.0, 0.5, 64.0] + 1e-7 * target[:, 0], target])
+    weights = np.arange(40_000.0) % 5 if weighted else None
+    options = {"l2": l2, "intercept": intercept}
+    once = InMemory(features, targets, weights)
+    once.read_once = True
+    careful = optimum(once, **options)
+    rows = InMemory(features, targets, weights, sizes=[1, 30_000, 9_999])
+    refined = optimum(rows, **options)
+    assert rows.passes == 2
+    apart = np.abs(refined.weight - careful.weight)
+    assert (apart[0] <= 4 * U * np.abs(careful.weight[0])).all()  # what is left of y is small
+    within = refined.distance_in_standard_errors[:, None] * refined.weight_standard_errors
+    assert (apart <= within + 4 * U * np.abs(careful.weight)).all()
+    assert (refined.distance_in_standard_errors < 2.0**-20).all()
+    known = careful.residual_sum_of_squares
+    assert refined.residual_sum_of_squares == pytest.approx(known, rel=1e-10)
+
+
+def test_large_data_that_fit_exactly_leave_no_residual():
+    features = np.rint(table(40_000)[0] * 64) / 64
+    rows = InMemory(features, features @ [1.0, 0.5, 64.0] + 1)
+    best = optimum(rows)
+    assert rows.passes <= 3
+    assert best.residual_sum_of_squares == [0.0]
+    assert best.weight[0].tolist() == [1.0, 0.5, 64.0]
 
 
 def nearly_dependent(num_rows):

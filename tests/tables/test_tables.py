@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from reading import read_dataset
 
 from linexport.errors import ConfigError, DataError
-from linexport.tables import Dialect
+from linexport.tables import Dialect, _frames
 from linexport.tables._opening import open_table
 
 POLARS = pl.DataFrame({"x": [1, 2, 4], "b": [True, False, None], "y": [0.5, None, 2.5]})
@@ -279,6 +279,25 @@ def test_batches_follow_one_another_and_number_their_rows(tmp_path):
 def test_a_wide_table_comes_in_batches_of_fewer_rows():
     table = open_table({f"x{number}": np.zeros(5000) for number in range(1000)})
     assert max(batch.num_rows for batch in table.batches(table.names)) <= 1 << 11
+
+
+def test_a_row_group_of_a_wide_file_is_read_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(_frames, "_BYTES_PER_WIDE_READ", 0)  # as few rows as a batch has
+    heights = []
+
+    def collected(rows, names, *, real=_frames._collected):
+        frame = real(rows, names)
+        heights.append(frame.height)
+        return frame
+
+    monkeypatch.setattr(_frames, "_collected", collected)
+    values = np.arange(3000.0 * 600).reshape(3000, 600)
+    frame = pl.DataFrame(values, schema=[f"x{column}" for column in range(600)])
+    frame.write_parquet(tmp_path / "t.parquet")
+    batches = list(open_table(tmp_path / "t.parquet").batches(frame.columns))
+    assert [(batch.first_row, batch.num_rows) for batch in batches] == [(1, 1747), (1748, 1253)]
+    assert heights == [1747, 1253]
+    assert np.array_equal(np.vstack([batch.numbers() for batch in batches]), values)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
