@@ -8,8 +8,12 @@ distance from the optimum. By CPU time and peak memory of whole processes. Fails
 than TARGETS times the CPU time of the limit, or more memory above a process that fits ten columns
 than MEMORY times what X'X takes in double-double. Fewer rows than columns, with a ridge, are shown
 beside Ridge, without a target.
+
+Then `linexport export` of EXPORTED coefficients, proof included, beside a process that converts as
+many with skl2onnx and opens the result in onnxruntime: at most EXPORT_TARGET times its CPU time.
 """
 
+import json
 import os
 import sys
 import tempfile
@@ -28,7 +32,21 @@ TARGETS = {1000: 1.0, 3000: 1.2}
 FEW_ROWS = (200, 20_000)
 RIDGE = "0.1"
 MEMORY = 2.5
+EXPORTED, EXPORT_TARGET = 10_000, 3.3
 MEBIBYTE = 1 << 20
+CONVERTED = """
+import json, sys
+import numpy as np, onnxruntime
+from sklearn.linear_model import LinearRegression
+from skl2onnx import to_onnx
+numbers = json.load(open(sys.argv[1]))
+model = LinearRegression()
+model.coef_, model.intercept_ = np.array(numbers["weight"]), np.array(numbers["bias"])
+model.n_features_in_ = model.coef_.shape[1]
+row = np.zeros((1, model.n_features_in_), np.float32)
+session = onnxruntime.InferenceSession(to_onnx(model, row).SerializeToString())
+session.run(None, {"X": row})
+"""
 PEER = """
 import sys
 import numpy as np, pyarrow.parquet as pq
@@ -81,6 +99,15 @@ def main() -> None:
             )
             missed += [num_columns] if ratio > target or memory > MEMORY else []
         few_rows(Path(scratch))
+        model = write_model(Path(scratch))
+        pairs = [(cost(exported(model)), cost(converted(model))) for _ in range(rounds)]
+    ratio = float(np.median([mine.cpu / peer.cpu for mine, peer in pairs]))
+    mine, peer = pairs[-1]
+    print(
+        f"export of {EXPORTED:,}: CPU {mine.cpu:.1f} s, conversion alone {peer.cpu:.1f} s (wall "
+        f"{mine.wall:.1f}, {peer.wall:.1f}): {ratio:.2f} times, target {EXPORT_TARGET}"
+    )
+    missed += [EXPORTED] if ratio > EXPORT_TARGET else []
     if missed:
         sys.exit(f"missed at {missed} columns")
 
@@ -106,6 +133,22 @@ def write(directory: Path, num_columns: int, num_rows: int = NUM_ROWS) -> Path:
     table = pa.table({**{f"x{j}": x[:, j] for j in range(num_columns)}, "y": y})
     pq.write_table(table, path, compression="none")
     return path
+
+
+def write_model(directory: Path) -> Path:
+    weight = np.random.default_rng(0).normal(size=(1, EXPORTED))
+    path = directory / "model.json"
+    path.write_text(json.dumps({"weight": weight.tolist(), "bias": [1.0]}))
+    return path
+
+
+def exported(path: Path) -> list[str]:
+    bundle = ["-o", str(path.with_suffix(".bundle")), "--overwrite"]
+    return [sys.executable, "-m", "linexport", "export", str(path), "--format", "onnx", *bundle]
+
+
+def converted(path: Path) -> list[str]:
+    return [sys.executable, "-c", CONVERTED, str(path)]
 
 
 def ours(path: Path, scratch: Path) -> list[str]:

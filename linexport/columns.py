@@ -1,5 +1,6 @@
 """What a model calls its inputs and outputs. Without NumPy, so that names can be read early."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,7 @@ class Column:
             )
 
 
+@functools.cache  # a check asks for the same thousands again and again
 def default_columns(prefix: str, count: int) -> tuple[Column, ...]:
     """Name columns that have no name: x1, x2, ...; a single target is just y."""
     if (prefix, count) == ("y", 1):

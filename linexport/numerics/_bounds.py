@@ -22,10 +22,10 @@ once more, by half an ulp of float32: `rounded_result`.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from linexport._arrays import Float64Array
 from linexport.errors import PrecisionError
@@ -114,11 +114,36 @@ class Affine:
     """Shape (K,), target units."""
     mean: Float64Array | None = None
     """Shape (D,), feature units; None where nothing is subtracted."""
+    num_idle: int = 0
+    """Further features, which add nothing in any of the rows that are asked about."""
+
+    @property
+    def num_features(self) -> int:
+        """How many features a runtime takes."""
+        return int(self.weight.shape[1]) + self.num_idle
 
     @property
     def num_roundings(self) -> int:
         """How many roundings one feature's contribution passes through."""
-        return int(self.weight.shape[1]) + (1 if self.mean is None else 2)
+        return self.num_features + (1 if self.mean is None else 2)
+
+    def without_idle(self, features: NDArray[Any]) -> "tuple[NDArray[Any], Affine]":
+        """Leave out the features that are 0, or at their mean, in every one of some rows (N, D).
+
+        A mean that is subnormal in float32 stays: features that are may be flushed where it is not.
+        """
+        used = np.asarray(features.any(axis=0))
+        if self.mean is not None:
+            used = np.asarray((features != self.mean).any(axis=0))
+            used |= (np.abs(self.mean) < FLOAT32.smallest_normal) & (self.mean != 0)
+        if np.count_nonzero(used) > used.size // 2:
+            return features, self
+        used[:1] = True  # one at least
+        idle = used.size - int(np.count_nonzero(used))
+        mean = None if self.mean is None else self.mean[used]
+        return features[:, used], Affine(
+            weight=self.weight[:, used], bias=self.bias, mean=mean, num_idle=self.num_idle + idle
+        )
 
     def differences(self, features: Float64Array) -> Float64Array:
         """Return what the weight multiplies, shape (N, D): features, less the mean where kept."""
@@ -302,7 +327,7 @@ def _bound(
     relative: float, magnitude: Float64Array, affine: Affine, precision: Precision
 ) -> Float64Array:
     # Products may underflow; sums and differences never do (Higham, section 2.1).
-    underflow = affine.weight.shape[1] * precision.half_smallest_subnormal * (1 + relative)
+    underflow = affine.num_features * precision.half_smallest_subnormal * (1 + relative)
     bound = (relative * magnitude + underflow) * own_slack(affine)
     # Upwards once more: where the bound itself is subnormal, no relative slack makes up for it.
     return np.asarray(np.nextafter(bound, np.inf))
@@ -321,4 +346,4 @@ def _magnitude(features: Float64Array, affine: Affine, precision: Precision) -> 
 
 def own_slack(affine: Affine) -> float:
     """Make up for the roundings, in float64, of the bound itself: fewer than D + 16."""
-    return 1 / (1 - gamma(affine.weight.shape[1] + 16, unit_roundoff=FLOAT64.unit_roundoff))
+    return 1 / (1 - gamma(affine.num_features + 16, unit_roundoff=FLOAT64.unit_roundoff))

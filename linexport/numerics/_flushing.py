@@ -55,7 +55,7 @@ def flushed_to_zero(
         shift = -(lost_input @ weight.T + kept @ lost_weight.T + lost_bias)
         size = size @ np.abs(weight).T + np.abs(kept) @ np.abs(lost_weight).T + np.abs(lost_bias)
         # D products and D sums may be flushed as well.
-        results = results @ np.abs(weight).T + 2 * weight.shape[1] * tiny
+        results = results @ np.abs(weight).T + 2 * affine.num_features * tiny
         # The shift is itself rounded, and changes the magnitude that the error bound goes with.
         relative = gamma(affine.num_roundings + 8, unit_roundoff=precision.unit_roundoff)
         allowance = (results * (1 + relative) + 2 * relative * size) * own_slack(affine)

@@ -64,7 +64,8 @@ class RoundingBudget:
 
 def affine_of(model: LinearModel) -> Affine:
     """Return the model's numbers in float64, exactly."""
-    return Affine(**{name: array.astype(np.float64) for name, array in model.arrays().items()})
+    wide = {name: array.astype(np.float64) for name, array in model.arrays().items()}
+    return Affine(weight=wide["weight"], bias=wide["bias"], mean=wide.get("mean"))
 
 
 def raw_coefficients(model: LinearModel) -> tuple[Float64Array, Float64Array]:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array, FloatArray, as_features
 from linexport.model import LinearModel
 from linexport.numerics import (
-    FLOAT32,
     FLOAT64,
     Affine,
     DoubleDouble,
@@ -80,51 +79,56 @@ class DoubleReference:
         Raises:
             DataError: If the features are not (N, D) numbers.
         """
-        rows = as_features(features, self.model.dtype, self.model.num_features).astype(np.float64)
-        if self.precision is FLOAT32:
-            return self._in_float64(rows)
-        return self._in_double_double(rows)
+        rows = as_features(features, self.model.dtype, self.model.num_features)
+        return self.evaluate(rows.astype(np.float64), self.affine)
 
-    def _in_float64(self, rows: Float64Array) -> ExactPrediction:
-        high = self.affine.evaluate(rows)
-        error = rounding_error_bound(rows, self.affine, precision=FLOAT64)
+    def evaluate(self, rows: Float64Array, affine: Affine) -> ExactPrediction:
+        """Evaluate rows of the model's dtype by an affine map, its own but for idle features."""
+        if self.precision is FLOAT64:
+            return _in_double_double(rows, affine)
+        high = affine.evaluate(rows)
+        error = rounding_error_bound(rows, affine, precision=FLOAT64)
         return ExactPrediction(high, np.zeros_like(high), error)
 
-    def _in_double_double(self, rows: Float64Array) -> ExactPrediction:
-        num_targets, num_features = self.affine.weight.shape
-        step = max(1, CHUNK // (num_targets * num_features))
-        parts = [self._evaluate(rows[start : start + step]) for start in range(0, len(rows), step)]
-        empty = np.zeros((0, num_targets))
-        high = np.concatenate([empty, *(part.high for part in parts)])
-        low = np.concatenate([empty, *(part.low for part in parts)])
-        return ExactPrediction(high, low, self._double_double_error(rows))
 
-    def _evaluate(self, rows: Float64Array) -> DoubleDouble:
-        weight, mean = self.affine.weight[None], self.affine.mean
-        columns = _used_columns(rows != (0.0 if mean is None else mean))
-        if columns is not None:
-            rows = np.take_along_axis(rows, columns, axis=1)
-            weight = np.moveaxis(self.affine.weight[:, columns], 0, 1)
-        inputs = dd.exact(rows)
-        if mean is not None:
-            inputs = dd.two_sum(rows, -mean if columns is None else -mean[columns])
-        terms = dd.multiply(
-            DoubleDouble(inputs.high[:, None, :], inputs.low[:, None, :]), dd.exact(weight)
-        )
-        bias = np.broadcast_to(self.affine.bias, terms.high.shape[:2])
-        return dd.add(dd.total(terms), dd.exact(bias))
+def _in_double_double(rows: Float64Array, affine: Affine) -> ExactPrediction:
+    num_targets, num_features = affine.weight.shape
+    step = max(1, CHUNK // (num_targets * num_features))
+    parts = [
+        _double_double(rows[start : start + step], affine) for start in range(0, len(rows), step)
+    ]
+    empty = np.zeros((0, num_targets))
+    high = np.concatenate([empty, *(part.high for part in parts)])
+    low = np.concatenate([empty, *(part.low for part in parts)])
+    return ExactPrediction(high, low, _double_double_error(rows, affine))
 
-    def _double_double_error(self, rows: Float64Array) -> Float64Array:
-        """Bound what double-double leaves: docs/bounds.md, "The reference's own error"."""
-        num_features = self.model.num_features
-        # A tree of sums and the bias at 3 u**2 each, a product at 7 u**2; 2 for second order.
-        num_sums = (num_features - 1).bit_length() + 1
-        relative = (3 * num_sums + 9) * FLOAT64.unit_roundoff
-        # One rounding's float64 bound is u times the magnitude.
-        magnitude = rounding_error_bound(rows, self.affine, precision=FLOAT64, num_roundings=1)
-        # A product whose low part underflows is off by up to 2.5 * 2**-1074.
-        underflow = 3 * FLOAT64.half_smallest_subnormal
-        return np.asarray(magnitude * relative + num_features * underflow)
+
+def _double_double(rows: Float64Array, affine: Affine) -> DoubleDouble:
+    weight, mean = affine.weight[None], affine.mean
+    columns = _used_columns(rows != (0.0 if mean is None else mean))
+    if columns is not None:
+        rows = np.take_along_axis(rows, columns, axis=1)
+        weight = np.moveaxis(affine.weight[:, columns], 0, 1)
+    inputs = dd.exact(rows)
+    if mean is not None:
+        inputs = dd.two_sum(rows, -mean if columns is None else -mean[columns])
+    terms = dd.multiply(
+        DoubleDouble(inputs.high[:, None, :], inputs.low[:, None, :]), dd.exact(weight)
+    )
+    bias = np.broadcast_to(affine.bias, terms.high.shape[:2])
+    return dd.add(dd.total(terms), dd.exact(bias))
+
+
+def _double_double_error(rows: Float64Array, affine: Affine) -> Float64Array:
+    """Bound what double-double leaves: docs/bounds.md, "The reference's own error"."""
+    # A tree of sums and the bias at 3 u**2 each, a product at 7 u**2; 2 for second order.
+    num_sums = (affine.num_features - 1).bit_length() + 1
+    relative = (3 * num_sums + 9) * FLOAT64.unit_roundoff
+    # One rounding's float64 bound is u times the magnitude.
+    magnitude = rounding_error_bound(rows, affine, precision=FLOAT64, num_roundings=1)
+    # A product whose low part underflows is off by up to 2.5 * 2**-1074.
+    underflow = 3 * FLOAT64.half_smallest_subnormal
+    return np.asarray(magnitude * relative + affine.num_features * underflow)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,7 +140,7 @@ class Expectation:
 
     probe: Probe
     finite: Float64Array
-    """The probe's features, (N, D), with zeros for NaN and infinity."""
+    """The probe's features, (N, D) but for idle ones, with zeros for NaN and infinity."""
     affine: Affine
     precision: Precision
     """In which the sum is taken."""
@@ -216,11 +220,13 @@ Meaning = Callable[[DoubleReference, Probe], Expectation]
 
 def expect(reference: DoubleReference, probe: Probe) -> Expectation:
     """Evaluate the reference, the model as it should be, and the bounds on one probe."""
-    affine, precision, given = reference.affine, reference.precision, reference.given
-    rows = np.ascontiguousarray(probe.features, dtype=np.float64)
+    precision, given = reference.precision, reference.given
+    # Of one-hot rows most features are idle, and rows of ten thousand take long to look at.
+    features, affine = reference.affine.without_idle(probe.features)
+    rows = np.ascontiguousarray(features, dtype=np.float64)
     broken = np.asarray(~np.isfinite(rows).all(axis=1))
     finite = np.where(np.isfinite(rows), rows, 0.0) if broken.any() else rows
-    exact = reference.predict(finite.astype(reference.model.dtype))
+    exact = reference.evaluate(finite, affine)
     bounds = error_bounds(finite, affine, precision=precision, num_roundings=probe.num_roundings)
     cannot_overflow = np.isfinite(bounds.worst_case)
     bound = bounds.worst_case
