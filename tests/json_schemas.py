@@ -75,11 +75,14 @@ DOCUMENTS = {
 
 def schemas() -> dict[str, str]:
     """The text of each schema, by the name of its file."""
-    return {
-        f"{name}.json": json.dumps({"$schema": DIALECT, **msgspec.json.schema(kind)}, indent=2)
-        + "\n"
-        for name, kind in DOCUMENTS.items()
+    made = {
+        name: {"$schema": DIALECT, **msgspec.json.schema(kind)} for name, kind in DOCUMENTS.items()
     }
+    for schema in made.values():
+        for part in schema["$defs"].values():
+            if "description" in part:  # fields stand in it by themselves
+                part["description"] = part["description"].partition("\n\nAttributes:")[0]
+    return {f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in made.items()}
 
 
 def main() -> None:

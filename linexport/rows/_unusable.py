@@ -10,7 +10,7 @@ from linexport.encoding import MISSING
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
-_SAID, _ALL = 180, 435
+_SAID, _ALL = 180, 445
 """Characters of what columns are, and of that with what to do, from which on the rest is left for
 later: a message is read, and what it says to paste is seen whole."""
 _AND = ", and "
@@ -119,7 +119,7 @@ def _remedies(
         yield f"choose another target than '{is_target[0].name}'"
     others = [column for column in others if column.name not in targets]
     if categories := [column.name for column in others if column.is_category]:
-        yield f"take categories as such with {asked(categorical=categories)}"
+        yield f"take categories with {asked(categorical=categories)}"
     if dates := [said for column in others if (said := _as_days(column))]:
         yield f"take dates as days with {asked(date=dates)}"
     if misspelt := [column for column in others if _is_misspelt(column)]:
@@ -154,7 +154,7 @@ def _taken_for_none(columns: Sequence[ColumnLook], *, has_missing: bool) -> str:
 def _filled(numbers: Sequence[str], categories: Sequence[str]) -> Iterator[str]:
     """Yield what to do about missing values, which would be the next to be refused."""
     if numbers:
-        yield f"fill in what {listed(numbers)} lacks with {asked(missing='median')}"
+        yield f"fill {listed(numbers)} in with {asked(missing='median')}"
     if categories:
         yield f"make what {listed(categories)} lacks a level with {asked(missing='level')}"
 

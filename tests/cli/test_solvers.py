@@ -64,7 +64,7 @@ def test_how_far_it_is_from_the_optimum_is_told_and_warned_of(table):
     assert fit.record.optimum["y"].standard_errors > 1
     assert fit.record.optimum["y"].loss_at_optimum < fit.record.optimum["y"].loss
     (warning,) = fit.warnings
-    assert "use --solver lstsq" in warning
+    assert "use solver='lstsq'" in warning
 
 
 def test_the_command_line_the_manifest_and_the_card_know_it(run, tmp_path, table):

@@ -27,7 +27,7 @@ DESCRIBE = "linexport describe t.csv says more."
 ROWS = {
     "a text column": (
         "x,color,y\n1,red,2\n2,blue,3\n3,red,5\n",
-        "t.csv: 'color' is text with 2 levels: take categories as such with --categorical color; "
+        "t.csv: 'color' is text with 2 levels: take categories with --categorical color; "
         f"{DESCRIBE}",
     ),
     "text far down a column of numbers": (
@@ -55,7 +55,7 @@ ROWS = {
         "decimal commas or thousands separators ('1,234'); 'z' is empty; 'tax' has signs ('5%'): "
         "read 'my price', 'tax' with --decimal ',' --strip '%' or --thousands ',' --strip '%', and "
         "take dates as days with --date day=days-since:2024-01-05, and leave out what is no "
-        "feature with --exclude kind,z, and fill in what 'rooms' lacks with --missing median; "
+        "feature with --exclude kind,z, and fill 'rooms' in with --missing median; "
         f"{DESCRIBE}",
     ),
     "a boolean among numbers": (
@@ -276,7 +276,7 @@ PARQUET = {
     ),
     "categories": (
         pl.Series(["u", "v", "u"], dtype=pl.Categorical),
-        "'x' is text with 2 levels: take categories as such with --categorical x; linexport",
+        "'x' is text with 2 levels: take categories with --categorical x; linexport",
     ),
     "lists": ([[1], [2], [3]], f"'x' holds lists or objects: {EXCLUDE}"),
     "a null": ([1, None, 3], f"column 'x', row 2: There is no value; {FILL}, {DROP}"),

@@ -97,8 +97,8 @@ REFUSED = {
     ),
     "text_columns.csv": (
         "price",
-        "'street name' is text with 4 levels; 'kind' is text with 2 levels: take categories as "
-        "such with --categorical kind, and leave out what is no feature with --exclude "
+        "'street name' is text with 4 levels; 'kind' is text with 2 levels: take categories "
+        "with --categorical kind, and leave out what is no feature with --exclude "
         "'street name'{describe}",
         None,
         None,
