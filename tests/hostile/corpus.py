@@ -380,4 +380,4 @@ if __name__ == "__main__":
         *graph_bundles(where, textbook),
         *tables(where),
     ):
-        print(case.path)  # noqa: T201
+        print(case.path)

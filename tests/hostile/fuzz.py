@@ -99,7 +99,7 @@ def _keep(found: Found, work: Path) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)
 
 
 def main() -> None:
