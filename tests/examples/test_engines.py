@@ -190,8 +190,8 @@ def test_a_task_that_ray_runs_again_counts_once(faults, rents):
 
 def test_both_states_of_a_task_that_ray_ran_again_are_refused(faults):
     assert faults["files"]["error"] == (
-        "The part '2/3' is in both, and would be counted twice: leave one of the two out. Two "
-        "different parts need different --part names."
+        "The part '2/3' is in both, and would be counted twice: leave one of the two out. "
+        "Different parts need different names (part=...)."
     )
 
 

@@ -116,7 +116,7 @@ class Place:
         self.replaces = replaces
         self.path = work / "place"
         self.names = [argument for argument in job.arguments if (inputs / argument).exists()]
-        self.names.append("out/")
+        self.names += ["out/", "/out"]
         self._origin = work / "origin"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
