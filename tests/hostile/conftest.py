@@ -1,3 +1,3 @@
 """The commands, as the tests of the command line run them."""
 
-from cli.conftest import run, textbook  # noqa: F401
+from cli.conftest import _signals_as_before, run, textbook  # noqa: F401
