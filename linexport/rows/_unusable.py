@@ -66,13 +66,19 @@ def unusable(
     said = _first("; ", [f"'{column.name}' {_what(column)}" for column in found], _SAID)
     more = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
     what = "; ".join(said) + more
+    mixed = _under_units(found)
     lacking = [
         column.name
         for column in found_in.columns
         if column.name in refused
-        and (_is_misspelt(column) or (column.missing and (column.is_usable or column.readings)))
+        and (
+            (_is_misspelt(column) and column not in mixed)
+            or (column.missing and (column.is_usable or column.readings))
+        )
     ]
-    levels = [column.name for column in found if column.is_category and column.missing]
+    levels = [  # a row of units lacks them, and is to be left out
+        column.name for column in found if column.is_category and column.missing > bool(mixed)
+    ]
     has_missing = any(
         column.missing and column.kind == "number"
         for column in found_in.columns
@@ -109,8 +115,7 @@ def _remedies(
     others = [column for column in found if column.name not in numbers]
     if numbers:
         yield f"read {listed(numbers)} with {' or '.join(readings)}"
-    mixed = [c for c in others if c.kind == "number" and c.others]
-    if len(mixed) > 1:
+    if mixed := _under_units(found):
         units = listed([column.examples[0] for column in mixed])
         how = asked(skip_rows_after_header=1)
         yield f"if the first row says units ({units}) leave it out with {how}"
@@ -131,6 +136,12 @@ def _remedies(
     ]
     if excluded:
         yield f"leave out what is no feature with {asked(exclude=excluded)}"
+
+
+def _under_units(found: Sequence[ColumnLook]) -> list[ColumnLook]:
+    """Return the columns of numbers that have others too, if there are two at least."""
+    mixed = [c for c in found if c.kind.startswith("number") and c.others and not c.readings]
+    return mixed if len(mixed) > 1 else []
 
 
 def _is_misspelt(column: ColumnLook) -> bool:

@@ -32,18 +32,18 @@ def likely_cause(top: bytes, num_columns: int = 1, delimiter: str = ",") -> str:
             return f"{said}: leave them out with {asked(comment=prefix)}"
     if _has_row_names(lines, num_columns, delimiter) or _has_ends(lines, num_columns, delimiter):
         return ""
-    spaced = () if len(lines[0].split()) < 2 else (None,)  # else a column of words would do
-    for other in (*_DELIMITERS, *spaced):
-        if (skipped := _above_the_rest(lines, other)) is None:
-            continue
-        if not other and _has_row_names(lines, len(_fields(lines[0], None)), None):
+    above = [_above_the_rest(lines, other) for other in _DELIMITERS]
+    spaces: dict[str, str] = {}
+    skipped = min((most for most in above if most is not None), default=None)  # 1,5 has a comma too
+    if skipped is None and len(lines[0].split()) > 1:  # else a column of words would do
+        skipped, spaces = _above_the_rest(lines, None), {"delimiter": "whitespace"}
+        if skipped and _has_row_names(lines, len(_fields(lines[0], None)), None):
             skipped = 0
-        spaces = {} if other else {"delimiter": "whitespace"}
-        if skipped:
-            what = f"the first {_counted(skipped)} not fit the rest"
-            return f"{what}: read it with {asked(skip_rows=skipped, **spaces)}"
-        if spaces:
-            return f"spaces separate the columns: read it with {asked(**spaces)}"
+    if skipped:
+        what = f"the first {_counted(skipped)} not fit the rest"
+        return f"{what}: read it with {asked(skip_rows=skipped, **spaces)}"
+    if spaces and skipped is not None:
+        return f"spaces separate the columns: read it with {asked(**spaces)}"
     return ""
 
 

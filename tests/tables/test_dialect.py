@@ -286,6 +286,8 @@ LINES = {
         "rest: read it with --skip-rows 2"),
     "a title above spaces": ("Of all rooms\n\nx y\n1 2\n3 4\n", "he first 2 lines do not fit the "
         "rest: read it with --skip-rows 2 --delimiter whitespace"),
+    "a title above decimal commas": ("Report, north\na;y\n1,5;2,5\n3;4,5\n1,0;2,2\n2,0;1,0\n",
+        "he first line does not fit the rest: read it with --skip-rows 1"),
     "comments with commas": ("# a, b, c\nx,y\n1,2\n3,4\n", "leave them out with --comment '#'"),
     "R's row names": ('"x","y"\n"a",1,2\n"b",3,4\n', "each row begins with its name, as R writes "
         "them; name that in the header"),

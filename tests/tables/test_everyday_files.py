@@ -212,3 +212,14 @@ def test_units_below_the_header_are_said_among_other_faults(tmp_path):
     path.write_text("\n".join(["height,kind,price", "cm,,EUR", *rows]))
     with pytest.raises(DataError, match=r"units \('cm', 'EUR'\) leave it out with --skip-rows-af"):
         linexport.read_data(path, targets="price")
+
+
+def test_units_above_decimal_commas_are_said_and_no_filling_of_what_lacks_nothing(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = [f"{n % 11},5;{'ab'[n % 2]};{n}" for n in range(30)]
+    path.write_text("\n".join(["height;kind;price", "cm;;EUR", *rows]))
+    with pytest.raises(DataError) as told:
+        linexport.read_data(path, targets="price")
+    assert "units ('cm', 'EUR') leave it out with --skip-rows-after-header 1" in str(told.value)
+    assert "--missing" not in str(told.value)
+    assert "another target" not in str(told.value)
