@@ -115,6 +115,8 @@ class Trial:
             self.tally.accepted += 1
         except LinexportError as error:
             message = str(error).replace(self._files, "")
+        finally:  # it would end whatever this process does next
+            signal.setitimer(signal.ITIMER_PROF, 0)
         self._count(len(data), time.process_time() - seconds, _peak() - memory)
         if message is not None:
             _require_sentence(message)
