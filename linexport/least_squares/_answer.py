@@ -27,6 +27,8 @@ class Answer(ABC):
     """Sums of squared residuals, shape (K,); 0 where they cannot be told from it."""
     residual_squares_error: Float64Array
     """Shape (K,)."""
+    distance: Float64Array
+    """Bound on the distance from the optimum, shape (K,): see `Uncertainty.reach`."""
     uncertainty: Uncertainty
     """Of the weights, over the residual variance."""
 
@@ -34,10 +36,6 @@ class Answer(ABC):
     def residuals_known(self) -> NDArray[np.bool_]:
         """Whether the residual sums of squares are known to a millionth, shape (K,)."""
         return np.asarray(self.residual_squares_error <= NEGLIGIBLE * self.residual_squares)
-
-    @abstractmethod
-    def distance(self) -> Float64Array:
-        """Bound the distance from the optimum, shape (K,): see `Uncertainty.reach`."""
 
     @abstractmethod
     def degrees_of_freedom(self, available: int) -> float:

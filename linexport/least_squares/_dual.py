@@ -53,18 +53,12 @@ _SOLVED_AGAIN = 256
 class DualAnswer(Answer):
     """w, from as many equations as there are rows."""
 
-    distances: Float64Array
-    """Shape (K,)."""
     num_independent: int
     """Rows, less one that the means take: what fitting every row exactly takes up."""
     freedom: float
     """What the ridge gives back of these."""
     l2: float
     """The ridge."""
-
-    def distance(self) -> Float64Array:
-        """Bound the distance from the optimum, shape (K,)."""
-        return self.distances
 
     def degrees_of_freedom(self, available: int) -> float:
         """Return those of the residuals, of those that were there before a weight was fitted."""
@@ -149,7 +143,7 @@ def _answer(rows: CentredRows, l2: float) -> DualAnswer | None:
         residual_squares=equations.ridge**2 * np.where(length**2 > squares_error, length**2, 0.0),
         residual_squares_error=equations.ridge**2 * squares_error,
         uncertainty=spread,
-        distances=residuals * (1 + again) + apart.max(axis=1),
+        distance=residuals * (1 + again) + apart.max(axis=1),
         num_independent=rows.num_rows - int(equations.level > 0),
         freedom=inverse.freedom,
         l2=l2,

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array
 from linexport.least_squares._factor import CAREFUL
 from linexport.least_squares._few_rows import CentredRows
-from linexport.least_squares._normal_equations import inverse_factor
-from linexport.least_squares._split import GramSum, add_split_gram, product, product_error
+from linexport.least_squares._normal_equations import add_to_diagonal, approached, inverse_factor
+from linexport.least_squares._split import GramSum, add_split_gram, product_error
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd, gamma
 
 _UNIT_ROUNDOFF = FLOAT64.unit_roundoff
@@ -29,8 +29,6 @@ _LOST = 2.0**-500
 _SUMMED_COLUMNS = (256, 2048)
 """At a time: fewer cost speed, more cost bits of the slices."""
 _BLOCK_ELEMENTS = 2**19
-_MOST_STEPS = 64
-"""As for the normal equations."""
 
 
 class DualEquations(NamedTuple):
@@ -117,7 +115,7 @@ def dual_equations(rows: CentredRows, l2: float) -> DualEquations:
         share = math.ldexp(1.0, math.frexp(mean / rows.equations.weight_sum)[1] - 1)
         outer = dd.multiply(dd.part(roots, np.s_[:, None]), roots)
         gram = dd.add(gram, DoubleDouble(share * outer.high, share * outer.low))
-    _add_to_diagonal(gram, ridge)
+    add_to_diagonal(gram, np.full(num_rows, ridge))
     # A root is right to 2 u**2, a product of two to 7 more, and two sums to 3 each.
     roundings = (2.01 * total.num_terms + 20) * _UNIT_ROUNDOFF**2
     error = np.sqrt(squares + roundings * gram.high.diagonal() + _LOST**2)
@@ -155,13 +153,6 @@ def _rounding(rows: CentredRows, lengths: Float64Array, unit: int) -> Float64Arr
     return np.asarray(np.sqrt(rows.num_rows + 1) * roundoff * norms)
 
 
-def _add_to_diagonal(gram: DoubleDouble, value: float) -> None:
-    place = np.diag_indices(len(gram.high))
-    diagonal = dd.add_float(dd.part(gram, place), np.array(value))
-    for part, values in zip(gram, diagonal, strict=True):
-        part[place] = values
-
-
 def dual_inverse(equations: DualEquations) -> DualInverse | None:
     """Return what solves the equations; None if they may be singular."""
     error, size = equations.error, len(equations.error)
@@ -193,16 +184,7 @@ def solve_dual(inverse: DualInverse, columns: DoubleDouble) -> Found:
     """Solve for each y of columns (K, N): refine from 0, as far as it goes."""
     moments = DoubleDouble(columns.high.T, columns.low.T)
     gram, factor = inverse.equations.gram, inverse.factor
-    vectors = dd.exact(np.zeros_like(moments.high))
-    residual, best = moments, (np.inf, vectors, moments)
-    for _ in range(_MOST_STEPS):
-        vectors = dd.add_float(vectors, factor @ (factor.T @ residual.high))
-        residual = dd.subtract(moments, product(gram, vectors))
-        length = float(np.linalg.norm(factor.T @ residual.high))
-        if not length < best[0] / 2:
-            break
-        best = (length, vectors, residual)
-    _, vectors, residual = best
+    vectors, residual = approached(gram, factor, moments)
     # B's elements are below 1: those of B a are off by product_error times the largest of a.
     size, largest = len(factor), np.abs(vectors.high).max(axis=0)
     uncertain = product_error(size) * largest + 4 * _UNIT_ROUNDOFF**2 * (

@@ -41,6 +41,8 @@ ROUNDINGS = 8
 _BOUND_STEPS = 4
 _MOST_STEPS = 8
 """Each takes some 2**40 off the condition number; float64 columns give A no more than 2**106."""
+_MOST_REFINEMENTS = 64
+"""More than double-double can be approached in, where each step at least halves the distance."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -68,10 +70,7 @@ class NormalEquations(Moments):
         if len(self.all_features) == size and not self.ridge.any():
             return dd.part(self.squares, np.s_[:size, :size])
         gram = dd.part(self.squares, np.ix_(features, features))
-        diagonal = np.diag_indices(size)
-        sums = dd.add_float(dd.part(gram, diagonal), self.ridge[features])
-        for part, values in zip(gram, sums, strict=True):
-            part[diagonal] = values
+        add_to_diagonal(gram, self.ridge[features])
         return gram
 
     @property
@@ -194,6 +193,39 @@ def inverse_factor(gram: DoubleDouble, doubt: Float64Array) -> InverseFactor:
     taken = np.linalg.norm(remainder) > ROUNDINGS * size * FLOAT64.unit_roundoff
     none_doubtful = np.zeros(size, dtype=bool)
     return InverseFactor(matrix, remainder if taken else None, distance, none_doubtful)
+
+
+def approached(
+    gram: DoubleDouble, inverse: Float64Array, gradient: DoubleDouble
+) -> tuple[DoubleDouble, DoubleDouble]:
+    """Refine from 0 with residuals in twice the working precision, as far as they go.
+
+    Args:
+        gram: A, shape (D, D).
+        inverse: M.
+        gradient: c, shape (D, K).
+
+    Returns:
+        w, and c - A w.
+    """
+    step, rest = dd.exact(np.zeros_like(gradient.high)), gradient
+    best = (np.inf, step, rest)
+    for _ in range(_MOST_REFINEMENTS):
+        step = dd.add_float(step, inverse @ (inverse.T @ rest.high))
+        rest = dd.subtract(gradient, product(gram, step))
+        size = float(np.linalg.norm(inverse.T @ rest.high))
+        if not size < best[0] / 2:
+            break
+        best = (size, step, rest)
+    return best[1:]
+
+
+def add_to_diagonal(gram: DoubleDouble, values: Float64Array) -> None:
+    """Add values, shape (D,), in place."""
+    place = np.diag_indices(len(gram.high))
+    sums = dd.add_float(dd.part(gram, place), values)
+    for part, diagonal in zip(gram, sums, strict=True):
+        part[place] = diagonal
 
 
 def _doubtful(matrix: Float64Array, doubt: Float64Array) -> NDArray[np.bool_]:

@@ -107,11 +107,11 @@ def describe_optimum(fit: Solved, answer: Answer, config: LeastSquaresConfig) ->
     known = answer.residuals_known[: len(target_unit)]
     divisor = freedom if freedom > 0 else np.nan
     deviation = np.sqrt(np.where(known, squares, np.nan) / divisor)
-    weight_errors = np.outer(deviation, np.sqrt(spread.variances()))
+    weight_errors = np.outer(deviation, np.sqrt(spread.variances))
     bias_errors = deviation * np.sqrt(
         _bias_variance(equations, spread, mean) if config.intercept else np.nan
     )
-    distance = answer.distance()[: len(target_unit)]
+    distance = answer.distance[: len(target_unit)]
     spreads = equations.standard_deviations
     scales = 1 / np.where(spreads > 0, spreads, 1.0)
     smallest, largest = answer.extreme_eigenvalues()

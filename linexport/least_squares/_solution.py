@@ -28,8 +28,9 @@ from linexport.least_squares._magnitudes import magnitudes_times, row_norms
 from linexport.least_squares._normal_equations import (
     InverseFactor,
     NormalEquations,
+    approached,
 )
-from linexport.least_squares._split import product, product_error
+from linexport.least_squares._split import product_error
 from linexport.least_squares._uncertainty import (
     NEGLIGIBLE,
     Uncertainty,
@@ -37,9 +38,6 @@ from linexport.least_squares._uncertainty import (
     uncertainty,
 )
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
-
-_MOST_STEPS = 64
-"""More than double-double can be approached in, where each step at least halves the distance."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -68,12 +66,6 @@ class Solution(Answer):
     factor: InverseFactor
     point: Point
     """Where w is."""
-    bound: Float64Array
-    """Of its distance from the optimum, shape (K,)."""
-
-    def distance(self) -> Float64Array:
-        """Bound the distance from the optimum, shape (K,)."""
-        return self.bound
 
     def combinations(self, num_dependent: int) -> NDArray[np.bool_]:
         """Tell what each dependent feature is a combination of, shape (independent, dependent).
@@ -96,7 +88,7 @@ class Solution(Answer):
         features, independent = self.equations.all_features, self.equations.features
         if self.equations.ridge.any():
             return np.full(len(features), np.nan)
-        inflation = self.uncertainty.variances() * self.equations.deviations[features] ** 2
+        inflation = self.uncertainty.variances * self.equations.deviations[features] ** 2
         inflation[independent[made_of.any(axis=1)]] = np.inf
         inflation[np.setdiff1d(features, independent)] = np.inf
         return np.asarray(inflation)
@@ -108,7 +100,7 @@ class Solution(Answer):
     def is_resolved(self) -> bool:
         """Tell whether errors of the sums are negligible in all that follows from A."""
         negligible = _gram_error(self.equations, self.factor) ** 2 <= NEGLIGIBLE
-        return bool(negligible and not np.isnan(self.uncertainty.variances()).any())
+        return bool(negligible and not np.isnan(self.uncertainty.variances).any())
 
     def is_accurate(self, *, degrees_of_freedom: int) -> bool:
         """Tell whether its distance and the errors of its residuals are negligible.
@@ -124,7 +116,7 @@ class Solution(Answer):
             NEGLIGIBLE * squares, data_squares - squares
         )
         deviation = np.sqrt(squares / max(degrees_of_freedom, 1)) if degrees_of_freedom else 0.0
-        close = self.bound <= np.maximum(NEGLIGIBLE * deviation, rounding)
+        close = self.distance <= np.maximum(NEGLIGIBLE * deviation, rounding)
         return bool((known & close).all())
 
     def data_rounding(self) -> Float64Array:
@@ -186,7 +178,7 @@ def _solved(
     equations: NormalEquations, factor: InverseFactor, spread: Uncertainty, start: Point
 ) -> Solution:
     """Refine with residuals in twice the working precision, as far as they go."""
-    step, gradient = _step(equations.gram, factor.matrix, start.gradient)
+    step, gradient = approached(equations.gram, factor.matrix, start.gradient)
     weight, error = dd.add(start.weight, step), equations.error[equations.features]
     # Each element of A is off by e_i e_j.
     gradient_error = start.gradient_error + np.outer(error, error @ np.abs(step.high))
@@ -207,25 +199,9 @@ def _solved(
         weight=weight,
         residual_squares=squares.high,
         residual_squares_error=squares_error,
-        bound=distance,
+        distance=distance,
         uncertainty=spread,
     )
-
-
-def _step(
-    gram: DoubleDouble, inverse: Float64Array, gradient: DoubleDouble
-) -> tuple[DoubleDouble, DoubleDouble]:
-    """Return the step that makes the gradient as small as it gets, and what it then is."""
-    step, rest = dd.exact(np.zeros_like(gradient.high)), gradient
-    best = (np.inf, step, rest)
-    for _ in range(_MOST_STEPS):
-        step = dd.add_float(step, inverse @ (inverse.T @ rest.high))
-        rest = dd.subtract(gradient, product(gram, step))
-        size = float(np.linalg.norm(inverse.T @ rest.high))
-        if not size < best[0] / 2:
-            break
-        best = (size, step, rest)
-    return best[1:]
 
 
 def _distance(

@@ -87,7 +87,7 @@ def _leverage(optimum: Optimum) -> Leverage | None:
     upper = np.asarray(np.linalg.qr(spread.root().T, mode="r"))
     upper *= np.where(upper.diagonal() < 0, -1.0, 1.0)[:, None]
     lower = np.ldexp(upper.T, -optimum.exponent[:, None])
-    if not (np.isfinite(lower).all() and np.isfinite(spread.variances()).all()):
+    if not (np.isfinite(lower).all() and np.isfinite(spread.variances).all()):
         return None
     return Leverage(
         mean=tuple(optimum.mean.tolist()),

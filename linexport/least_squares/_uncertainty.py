@@ -57,12 +57,9 @@ class Uncertainty:
         """How far each coefficient may be from the optimum, per unit of distance; shape (D,)."""
         return np.asarray(row_norms(self.loadings) + self.loading_error)
 
-    def variances(self) -> Float64Array:
-        """Return those of the coefficients, over s**2; nan if not known to a millionth; (D,)."""
-        return self._variances
-
     @cached_property
-    def _variances(self) -> Float64Array:
+    def variances(self) -> Float64Array:
+        """Those of the coefficients, over s**2; nan if not known to a millionth; shape (D,)."""
         return self._known(self._of(self.loadings), self.loadings, self.loading_error)
 
     def _of(self, combinations: Float64Array) -> Float64Array:

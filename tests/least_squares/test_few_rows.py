@@ -95,7 +95,7 @@ def test_they_are_what_the_normal_equations_tell():
     rows, config = InMemory(*table(20, 30)), LeastSquaresConfig(l2=0.3)
     answer = fit_rows(rows, config, ONE).answer
     best = optimum(rows, l2=0.3)
-    scale = np.sqrt(answer.uncertainty.variances())
+    scale = np.sqrt(answer.uncertainty.variances)
     scale = np.ldexp(scale, -answer.equations.exponent[:30])
     scale *= best.weight_standard_errors[0, 0] / scale[0]
     assert agree(best.weight_standard_errors[0], scale, 1e-9)
