@@ -68,7 +68,7 @@ def _require_few_levels(counted: Counted) -> None:
             continue
         most = min(MOST_LEVELS, sum(rows[column.name].values()) - 1)
         if len(column.levels) > most:
-            named, excluded = (asked(**{how: [column.name]}) for how in ("categorical", "exclude"))
+            named, excluded = asked(categorical=[column.name]), asked(exclude=[column.name])
             raise DataError(
                 f"It has {len(column.levels)} levels in all parts, and auto takes {most} at most: "
                 f"make the states with {named}, or with {excluded}.",

@@ -41,8 +41,7 @@ def inputs_of(proto: onnx.ModelProto) -> tuple[Input, ...]:
     Raises:
         NotCheckedError: If these are no columns of numbers.
     """
-    constants = {tensor.name for tensor in proto.graph.initializer}
-    inputs = [value for value in proto.graph.input if value.name not in constants]
+    inputs = onnx_graph.inputs_of(proto)
     if not inputs or len(proto.graph.output) != 1:
         raise NotCheckedError(
             f"the ONNX graph has {len(inputs)} inputs and {len(proto.graph.output)} outputs; "

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from linexport.errors import NotCheckedError
 
-__all__ = ["require_small"]
+__all__ = ["inputs_of", "require_small"]
 
 _FREE_OF_A_ROW, _PER_COLUMN = 2**11, 64
 """Numbers of a row, and more for each input and output: 0.5 GB for the 65,536 rows of a batch."""
@@ -53,7 +53,7 @@ def require_small(proto: onnx.ModelProto) -> None:
             raise NotCheckedError(f"the ONNX file combines rows with each other ('{name}').")
     inputs, outputs = (
         sum(math.prod(one[value.name]) for value in values if value.name in one)
-        for values in (_inputs(proto.graph), proto.graph.output)
+        for values in (inputs_of(proto), proto.graph.output)
     )
     columns = inputs + min(outputs, num_bytes // 4)  # there is a weight for each, or more
     largest = max(of_rows, key=of_rows.__getitem__, default="")
@@ -81,9 +81,10 @@ def _made(graph: onnx.GraphProto, shapes: Mapping[str, Shape]) -> Iterator[tuple
             yield name, math.prod(shapes[name])
 
 
-def _inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
-    constants = {tensor.name for tensor in graph.initializer}
-    return [value for value in graph.input if value.name not in constants]
+def inputs_of(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Return what a graph takes: files of old versions list their constants as inputs too."""
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    return [value for value in proto.graph.input if value.name not in constants]
 
 
 def _shapes(proto: onnx.ModelProto, num_rows: int) -> dict[str, Shape]:
@@ -132,7 +133,7 @@ def _posed(proto: onnx.ModelProto, num_rows: int) -> onnx.ModelProto:
             graph.input.append(
                 helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
-    for value in _inputs(proto.graph):
+    for value in inputs_of(proto):
         graph.input.append(value)
         sizes = graph.input[-1].type.tensor_type.shape.dim
         if sizes and not sizes[0].dim_value:

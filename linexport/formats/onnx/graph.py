@@ -19,6 +19,7 @@ from linexport.errors import ArtifactError, ExportError
 from linexport.formats.onnx import wire as onnx_wire
 from linexport.formats.onnx._messages import require_few
 from linexport.formats.onnx._running import require_runnable
+from linexport.formats.onnx._sizes import inputs_of
 from linexport.formats.onnx._versions import STANDARD_DOMAIN, check_versions, check_versions_of
 from linexport.formats.onnx.wire import (
     DEFAULT_IR_VERSION,
@@ -188,12 +189,6 @@ def read_metadata(proto: onnx.ModelProto) -> dict[str, str]:
     if len(metadata) < len(noted):
         raise ArtifactError("The ONNX file's metadata have a key twice.")
     return metadata
-
-
-def inputs_of(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    """Return what a graph takes: files of old versions list their constants as inputs too."""
-    constants = {tensor.name for tensor in proto.graph.initializer}
-    return [value for value in proto.graph.input if value.name not in constants]
 
 
 def read_named(proto: onnx.ModelProto) -> LinearModel | None:
