@@ -21,7 +21,6 @@ from linexport import (
     LinearModel,
     ParityError,
 )
-from linexport.errors import UnavailableError
 from linexport.formats.onnx import OrtEngine
 from linexport.numerics._bounds import error_bounds, precision_of
 from linexport.numerics._forms import affine_of
@@ -160,13 +159,18 @@ def test_two_bundles_of_one_name_are_an_error(bundle, tmp_path):
         linexport.serve([])
 
 
-def test_what_is_missing_of_the_server_is_named(bundle, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("linexport.serving._")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("linexport.serving.run", raising=False)  # or the door has it already
-    monkeypatch.setitem(sys.modules, "uvloop", None)
-    with pytest.raises(UnavailableError, match=r"needs uvloop: pip install 'linexport\[serve\]'"):
-        linexport.serve([bundle])
+def test_what_is_missing_of_the_server_is_named(bundle, fresh_python):
+    said = fresh_python(f"""
+import sys
+import linexport
+
+sys.modules["uvloop"] = None
+try:
+    linexport.serve([{str(bundle)!r}])
+except linexport.errors.UnavailableError as error:
+    print(error)
+""")
+    assert said == "Serving needs uvloop: pip install 'linexport[serve]'."
 
 
 def test_the_certificate_is_read_as_it_is_written(bundle):
