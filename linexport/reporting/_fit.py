@@ -1,5 +1,6 @@
 """A fit as text: coefficients with their uncertainty, metrics, distance from the optimum."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from linexport.columns import Column
@@ -8,6 +9,7 @@ from linexport.fit import (
     CoefficientStatistics,
     FitRecord,
     FitStatistics,
+    Metrics,
     TargetStatistics,
 )
 from linexport.reporting._table import (
@@ -131,9 +133,19 @@ def origin(fit: FitRecord) -> str:
     return f"{fit.solver}, {fit.rows} rows{dropped}{weighted}"
 
 
+def constant_guess(fit: FitRecord) -> str:
+    """Name what R2 compares with."""
+    return "the mean" if fit.statistics is None or fit.statistics.around_mean else "0"
+
+
+def constant_rmse(metrics: Metrics) -> float | None:
+    """Return the error of that guess, of which R2 is what the model saves."""
+    left = None if metrics.r2 is None else 1 - metrics.r2
+    return metrics.rmse / math.sqrt(left) if left else None
+
+
 def _metric_blocks(fit: FitRecord) -> list[Block]:
-    statistics = fit.statistics
-    r2 = "R2" if statistics is None or statistics.around_mean else "R2 around 0"
+    r2 = "R2" if constant_guess(fit) == "the mean" else "R2 around 0"
     rows = [
         [part, target, str(m.rows), f"{m.rmse:.6g}", number(m.mae), number(m.r2)]
         for part, metrics in fit.metrics.items()

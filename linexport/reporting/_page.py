@@ -6,13 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, DateColumn, EncodedColumn, NumberColumn
 from linexport.errors import ModelError, UnavailableError
-from linexport.fit import Coefficients, Metrics
+from linexport.fit import Coefficients
 from linexport.model import LinearModel
 from linexport.parity import Certificate
 from linexport.predicting import Spread
@@ -22,6 +20,7 @@ from linexport.reporting._drawings import (
     figures_of_fit,
     figures_of_proof,
 )
+from linexport.reporting._fit import constant_guess, constant_rmse
 from linexport.reporting._table import number, p_value, with_unit
 
 MOST_TERMS = 12
@@ -94,7 +93,9 @@ def _sentences(manifest: Manifest, certificate: Certificate | None) -> Iterator[
             else "the rows that it was fitted to"
         )
         yield f"The prediction of {target} is typically off by {typical}, on {where}."
-        yield from _guess(found)
+        if (constant := constant_rmse(found)) is not None:
+            guess = constant_guess(manifest.record)
+            yield f"Always guessing {guess} would be off by {constant:.3g}."
     if certificate is None:
         return
     count = len({runtime.name.split(",")[0] for runtime in certificate.runtimes})
@@ -105,13 +106,6 @@ def _sentences(manifest: Manifest, certificate: Certificate | None) -> Iterator[
         )
     else:
         yield f"The check of {count} runtimes ended with the verdict: {certificate.verdict}."
-
-
-def _guess(found: Metrics) -> Iterator[str]:
-    """Compare with guessing the mean, whose error follows from R2."""
-    if found.r2 is not None and 0 <= found.r2 < 1:
-        constant = found.rmse / np.sqrt(1 - found.r2)
-        yield f"Always guessing the mean would be off by {constant:.3g}."
 
 
 def _equations(manifest: Manifest) -> Iterator[dict[str, Any]]:

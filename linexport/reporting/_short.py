@@ -1,18 +1,17 @@
 """The short report: what was fitted, how well, the verdict, the budget, and what to do next."""
 
-import math
 import shlex
 from collections.abc import Iterable, Mapping
 
 from linexport.bundle import ErrorBudget
 from linexport.columns import Column
 from linexport.encoding import Encoding
-from linexport.fit import Coefficients, CoefficientStatistics, FitRecord, Metrics
+from linexport.fit import Coefficients, CoefficientStatistics, FitRecord
 from linexport.model import LinearModel
 from linexport.parity import Certificate
 from linexport.reporting._budget import budget_sentence
 from linexport.reporting._encoding import encoding_blocks
-from linexport.reporting._fit import estimates, named, origin
+from linexport.reporting._fit import constant_guess, constant_rmse, estimates, named, origin
 from linexport.reporting._table import Block, cut, number, p_value, with_unit
 
 __all__ = ["bundle_lines", "short_blocks", "short_fit_blocks"]
@@ -108,20 +107,17 @@ def _goodness_blocks(fit: FitRecord, targets: Iterable[Column]) -> list[Block]:
     """How far predictions are off, beside those of who always guesses the same."""
     units = {column.name: column.unit for column in targets}
     rows = [
-        [part, with_unit(target, units[target]), str(m.rows), *_errors(m), number(m.r2)]
+        [
+            part,
+            with_unit(target, units[target]),
+            str(m.rows),
+            *(number(error, digits=4) for error in (m.rmse, constant_rmse(m))),
+            number(m.r2),
+        ]
         for part, metrics in fit.metrics.items()
         for target, m in metrics.items()
     ]
     if not rows:
         return []
-    mean = fit.statistics is None or fit.statistics.around_mean
-    guess = "the mean" if mean else "0"
-    header = ["rows", "target", "count", "model", f"guessing {guess}", "R2"]
+    header = ["rows", "target", "count", "model", f"guessing {constant_guess(fit)}", "R2"]
     return ["How far off, as the root of the mean squared error", *cut(header, rows, most=_MOST)]
-
-
-def _errors(metrics: Metrics) -> list[str]:
-    """The model's error, and that of a constant guess, of which R2 is what the model saves."""
-    left = None if metrics.r2 is None else 1 - metrics.r2
-    guess = metrics.rmse / math.sqrt(left) if left else None
-    return [number(metrics.rmse, digits=4), number(guess, digits=4)]

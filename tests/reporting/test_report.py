@@ -103,6 +103,17 @@ def test_the_page_has_every_figure_and_is_small(flats, tmp_path):
     assert "1000 of the rows, drawn at random" in text
 
 
+@pytest.mark.parametrize(("intercept", "guess"), [(True, "the mean"), (False, "0")])
+def test_the_error_is_held_against_a_guess_that_the_model_could_make(tmp_path, intercept, guess):
+    truth = np.array([9.0, 10.0, 11.0, 12.5])
+    config = linexport.LeastSquaresConfig(intercept=intercept)
+    fit = linexport.train(np.array([[1.0], [2.0], [3.0], [4.0]]), truth, solver=config)
+    linexport.export(fit, tmp_path / "bundle")
+    off = np.sqrt(np.mean((truth - (truth.mean() if intercept else 0)) ** 2))
+    page = linexport.report(tmp_path / "bundle", tmp_path / "report.html").read_text()
+    assert f"Always guessing {guess} would be off by {off:.3g}." in page
+
+
 def test_test_rows_are_told_apart_by_the_recorded_split(flats, tmp_path):
     bundle, table = flats
     manifest = linexport.read_bundle(bundle).manifest
