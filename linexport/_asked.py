@@ -7,7 +7,7 @@ messages ask so, and nothing else knows which of both is read: it is the process
 the command line says so once as it begins.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,18 +32,23 @@ HOLDERS = {
 }  # fmt: skip
 """The settings classes that hold what is no argument itself, with the argument that takes them."""
 _HOLDER = {name: holder for holder, names in HOLDERS.items() for name in names}
-_reads_options = False
+_left_out: Collection[str] | None = None
+"""Arguments that are not named; None where a function is called, not a command."""
 
 
 @contextmanager
-def asking_for_options() -> Iterator[None]:
-    """Name options from now on, in every thread: what is run is a command."""
-    global _reads_options
-    before, _reads_options = _reads_options, True
+def asking_for_options(*, but_for: Collection[str] = ()) -> Iterator[None]:
+    """Name options from now on, in every thread: what is run is a command.
+
+    Args:
+        but_for: Arguments that go without saying, for which the command has no option.
+    """
+    global _left_out
+    before, _left_out = _left_out, but_for
     try:
         yield
     finally:
-        _reads_options = before
+        _left_out = before
 
 
 def asked(**values: Any) -> str:
@@ -53,12 +58,14 @@ def asked(**values: Any) -> str:
         values: By the arguments' names; ... for a value that the reader has to choose, a list for
             names of columns and other things of which there may be several.
     """
-    return _as_options(values) if _reads_options else _as_arguments(values)
+    if _left_out is None:
+        return _as_arguments(values)
+    return _as_options({name: value for name, value in values.items() if name not in _left_out})
 
 
 def asked_of_command(name: str, path: str) -> str:
     """Return what runs a command on a file, or calls the function of that name."""
-    if not _reads_options:
+    if _left_out is None:
         return f"linexport.{name}({path!r})"
     import shlex  # only for whoever is told to
 

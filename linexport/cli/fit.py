@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from linexport import pipeline
+from linexport._asked import asking_for_options
 from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     Section,
@@ -45,6 +46,12 @@ def _sections() -> Iterator[Section]:
     "states", nargs=-1, required=True, metavar="STATE...", type=click.Path(path_type=Path)
 )
 @_fit(
+    "--exclude",
+    multiple=True,
+    metavar="NAME[,NAME...]",
+    help="Columns to leave aside. Repeatable.",
+)
+@_fit(
     "--reference",
     multiple=True,
     metavar="NAME=LEVEL|none",
@@ -67,6 +74,7 @@ def _sections() -> Iterator[Section]:
 def command(
     *,
     states: tuple[Path, ...],
+    exclude: tuple[str, ...],
     reference: tuple[str, ...],
     unknown: Any,
     units: dict[str, str],
@@ -83,11 +91,12 @@ def command(
     they come, the fit is the same to the last bit.
     """
     solver, config = made(LeastSquaresConfig, values), made(pipeline.ExportConfig, values)
-    with collector_patient():
+    with collector_patient(), asking_for_options(but_for={"solver"}):
         exported = pipeline.fit_states(
             states,
             output,
             solver=solver,
+            exclude=exclude,
             reference=reference,
             unknown=unknown,
             units=units,

@@ -80,6 +80,7 @@ def fit_states(
     output: str | Path,
     *,
     solver: "LeastSquaresConfig | None" = None,
+    exclude: str | Sequence[str] = (),
     reference: str | Sequence[str] | Mapping[str, str] | None = None,
     unknown: Unknown = "error",
     units: Mapping[str, str] | None = None,
@@ -102,5 +103,5 @@ def fit_states(
             total = total.merge(state)
         except DataError as error:
             raise DataError(str(error), source=str(path)) from error
-    fit = total.fit(solver, reference=reference, unknown=unknown, units=units)
+    fit = total.fit(solver, exclude=exclude, reference=reference, unknown=unknown, units=units)
     return export(fit, output, config=config, overwrite=overwrite)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
-from linexport._asked import asked
 from linexport._documented import documented
 from linexport.columns import Column, require_unique
 from linexport.encoding import Encoding
@@ -286,11 +285,12 @@ def finite_rows(
     source: str,
     first_row: int,
     drop: Collection[str] = (),
-    fill: Callable[[str], str] = lambda _: "fill it in",
+    to_fill: Callable[[str], str] = lambda _: "fill it in",
+    to_drop: Callable[[str], str] = lambda _: "leave such rows out",
 ) -> Float64Array:
     """Return the rows of (N, C) values in which every value is finite.
 
-    `fill` says how a missing value of a column is filled in.
+    `to_fill` and `to_drop` say how a missing value of a column is filled in, or its row left out.
 
     Raises:
         DataError: At the first other row, unless the value is of one of the columns to drop.
@@ -311,11 +311,14 @@ def finite_rows(
     row, column = np.argwhere(~finite)[0]
     value = values[row, column]
     name = names[column]
-    seen = (
-        f"There is no value; {fill(name)}" if np.isnan(value) else f"{value} is given; correct it"
+    seen = "There is no value" if np.isnan(value) else f"{value} is given"
+    mended = to_fill(name) if np.isnan(value) else "correct it"
+    raise DataError(
+        f"{seen}; {mended}, or {to_drop(name)}.",
+        source=source,
+        column=name,
+        row=int(first_row_of[row]),
     )
-    drop = f"leave such rows out with {asked(missing='drop')}"
-    raise DataError(f"{seen}, or {drop}.", source=source, column=name, row=int(first_row_of[row]))
 
 
 def require_rows(num_rows: int, source: str, *, rows_dropped: int = 0) -> None:

@@ -50,8 +50,6 @@ def choose_encoding(
     features: Sequence[str],
     config: EncodingConfig,
     rules: MissingRules,
-    *,
-    of_part: bool = False,
 ) -> Chosen:
     """Say what becomes of each of the features, after a look at the categories and at the fills.
 
@@ -63,13 +61,15 @@ def choose_encoding(
     """
     source = table.source
     dates = _dates(config, features, source)
-    looks, auto = _categories(table, features, config, dates, rules, of_part=of_part)
+    looks, auto = _categories(table, features, config, dates, rules)
     _, references = by_column(config.reference or (), features, source)
     for name in references:
         if name not in looks:
             raise ConfigError(f"'{name}' has a reference, so add {asked(categorical=[name])}.")
     rest = [name for name in features if name not in looks and name not in dates]
-    numbers = (part_of_numbers if of_part else partial(numbers_of, table))(rest, config, rules)
+    numbers = (part_of_numbers if rules.of_part else partial(numbers_of, table))(
+        rest, config, rules
+    )
 
     def column(name: str) -> EncodedColumn:
         if name in dates:
@@ -83,7 +83,7 @@ def choose_encoding(
         encoding = Encoding(columns=tuple(map(column, features)))
     except ModelError as error:
         raise DataError(str(error), source=source) from error
-    if not of_part:
+    if not rules.of_part:
         return Chosen(encoding, taken_as_categories(encoding, auto), Undecided())
     means = tuple(name for name in rest if rules.of_number(name) == "mean")
     indicators = config.missing_indicator
@@ -121,8 +121,6 @@ def _categories(
     config: EncodingConfig,
     dates: dict[str, DateColumn],
     rules: MissingRules,
-    *,
-    of_part: bool,
 ) -> tuple[dict[str, ColumnLook], list[str]]:
     """Return what the categories hold, and which of them were not named."""
     asked = split_names(config.categorical or (), table.names)
@@ -141,6 +139,7 @@ def _categories(
     require_rows(seen.rows, table.source)
     found = {each.name: each for each in seen.columns}
     categories = {name: found.pop(name) for name in named}
+    of_part = rules.of_part
     auto = [c.name for c in found.values() if (c.may_be_category if of_part else c.is_category)]
     categories |= {name: found.pop(name) for name in auto}
     _require_values(found.values(), categories.values(), rules, table.source)
@@ -170,12 +169,12 @@ def _require_values(
             f"'{c.name}' lacks {c.missing} value{'s'[: c.missing > 1]}" for c in filled + levels
         ]
         remedies = [
-            *([f"fill numbers in with {asked(missing='median')}"] if filled else []),
+            *([f"fill numbers in with {rules.to_fill()}"] if filled else []),
             *([f"make what is missing a level with {asked(missing='level')}"] if levels else []),
         ]
         raise DataError(
             f"{'; '.join(said)}: {' and '.join(remedies)}, or leave such rows out with "
-            f"{asked(missing='drop')}.",
+            f"{rules.to_drop(c.name for c in filled + levels)}.",
             source=source,
         )
 

@@ -28,7 +28,7 @@ def numbers_of(
     fills = dict.fromkeys(filled, 0.0)
     lacking = set(filled)
     if [name for name in filled if what[name] != "zero"] or (filled and config.missing_indicator):
-        fills, lacking = _fills(table, filled, what)
+        fills, lacking = _fills(table, filled, what, rules)
     return {
         name: NumberColumn(
             name=name,
@@ -55,7 +55,7 @@ def part_of_numbers(
 
 
 def _fills(
-    table: Table, names: Sequence[str], what: dict[str, str]
+    table: Table, names: Sequence[str], what: dict[str, str], rules: MissingRules
 ) -> tuple[dict[str, float], set[str]]:
     """Return what stands for a missing value of each column, and which columns lack one.
 
@@ -63,7 +63,7 @@ def _fills(
         DataError: If a column has no value to fill with, or the mean is beyond float64.
     """
     seen = {name: _Present(what[name]) for name in names}
-    for batch in _batches_of(table, names):
+    for batch in _batches_of(table, names, rules):
         for column, values in zip(seen.values(), batch.numbers().T, strict=True):
             column.add(values)
     for name, column in seen.items():
@@ -80,12 +80,12 @@ def _fills(
     )
 
 
-def _batches_of(table: Table, names: Sequence[str]) -> Iterator[Batch]:
+def _batches_of(table: Table, names: Sequence[str], rules: MissingRules) -> Iterator[Batch]:
     """Yield batches of some columns, or say of all of them that hold no numbers."""
     try:
         yield from table.batches(names)
     except DataError as error:
-        raise explained(error, table, names) from error
+        raise explained(error, table, names, to_fill=rules.to_fill()) from error
 
 
 class _Present:

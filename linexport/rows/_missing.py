@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from linexport._asked import asked
 from linexport.columns import require_known
 from linexport.encoding import CategoryColumn, EncodedColumn, NumberColumn
 from linexport.errors import ConfigError
@@ -48,15 +49,24 @@ def by_column(
 
 
 class MissingRules:
-    """What becomes of a missing value in each column."""
+    """What becomes of a missing value in each column, and what else could be said of it."""
 
-    def __init__(self, values: Sequence[str], names: Sequence[str], source: str) -> None:
+    def __init__(
+        self, values: Sequence[str], names: Sequence[str], source: str, *, of_part: bool = False
+    ) -> None:
         """Take what was said, of all columns and of some of a table's.
+
+        Args:
+            values: What was said.
+            names: The table's columns.
+            source: Where it is, for messages.
+            of_part: Whether there are more rows elsewhere, which decide too.
 
         Raises:
             DataError, ConfigError: As `by_column`; if two things are said of all numbers, or of
                 all categories.
         """
+        self.of_part = of_part
         self._of_all, self._of = by_column(values, names, source)
         for words in ((*FILLS, *REFUSALS), (*LEVELS, *REFUSALS)):
             said = sorted({what for what in self._of_all if what in words})
@@ -82,6 +92,16 @@ class MissingRules:
     def of_other(self, name: str, what: str = "is no feature") -> str:
         """Return drop or error: of a target, weights, or a date."""
         return self._said(name, REFUSALS, what)
+
+    def to_fill(self, name: str | None = None) -> str:
+        """Return what to say to have numbers filled in, of one column or of all."""
+        what = "mean" if self.of_part else "median"  # a median takes all rows at once
+        return asked(missing=what if name is None else [f"{name}={what}"])
+
+    def to_drop(self, names: Iterable[str]) -> str:
+        """Return what to say to leave rows out that lack a value of these columns."""
+        is_said = any(what != "error" for what in self._of_all)  # and cannot be said in two ways
+        return asked(missing=[f"{name}=drop" for name in names] if is_said else "drop")
 
     def _said(self, name: str, words: Sequence[str], what: str) -> str:
         own = self._of.get(name)

@@ -47,6 +47,8 @@ class TableRows:
     """What of that other parts of the rows decide too."""
     _table: Table
     """All of it, or a rank's share."""
+    _rules: MissingRules
+    """What was said of missing values."""
     _drop: frozenset[str]
     """Columns whose missing values leave their rows out."""
     _gather: Gather = alone
@@ -79,15 +81,13 @@ class TableRows:
         """Return the same rows under columns that say more of them; names stay as they are."""
         return replace(self, features=features, targets=targets)
 
-    def _encoded(
-        self, config: EncodingConfig, rules: MissingRules, *, of_part: bool
-    ) -> "TableRows":
+    def _encoded(self, config: EncodingConfig) -> "TableRows":
         """Return the same rows with features made of the columns as asked.
 
         Raises:
             DataError, ConfigError: As `choose_encoding`.
         """
-        names = [column.name for column in self.features]
+        names, rules = [column.name for column in self.features], self._rules
         if not config.encodes:
             drop = frozenset(name for name in names if rules.of_number(name) == "drop")
             return replace(self, _drop=self._drop | drop)
@@ -99,9 +99,7 @@ class TableRows:
                 "training; save it to a file.",
                 source=self.source,
             )
-        encoding, notes, undecided = choose_encoding(
-            self._table, names, config, rules, of_part=of_part
-        )
+        encoding, notes, undecided = choose_encoding(self._table, names, config, rules)
         dates = (column for column in encoding.columns if isinstance(column, DateColumn))
         days = {column.name: f"days since {column.origin}" for column in dates}
         features = named_columns(encoding.features, self.source)
@@ -130,7 +128,12 @@ class TableRows:
 
             targets = [column.name for column in self.targets]
             raise explained(
-                error, self._table, self._number_names, targets, refused=self._refused
+                error,
+                self._table,
+                self._number_names,
+                targets,
+                refused=self._refused,
+                to_fill=self._rules.to_fill(),
             ) from error
 
     @property
@@ -149,14 +152,18 @@ class TableRows:
         }
         return [name for name in self._number_names if name not in fine]
 
-    def _fill(self, name: str) -> str:
+    def _to_fill(self, name: str) -> str:
         """Say how a missing value of a column may be filled in."""
         if name in self._number_names:
-            return f"fill it in, as with {asked(missing=[f'{name}=median'])}"
+            return f"fill it in, as with {self._rules.to_fill(name)}"
         categories = [] if self.encoding is None else self.encoding.columns
         if any(isinstance(c, CategoryColumn) and c.name == name for c in categories):
             return f"make it a level with {asked(missing=[f'{name}=level'])}"
         return "fill it in"
+
+    def _to_drop(self, name: str) -> str:
+        """Say how rows without a value of a column may be left out."""
+        return f"leave such rows out with {self._rules.to_drop([name])}"
 
     @property
     def _wanted(self) -> tuple[Sequence[str] | Encoding, list[str]]:
@@ -180,7 +187,14 @@ class TableRows:
             place: dict[str, Any] = {"source": source, "first_row": first_row}
             if self.weighting is not None:
                 check_weights(values[:, -1], self.weighting, **place)
-            kept = finite_rows(values, names, **place, drop=self._drop, fill=self._fill)
+            kept = finite_rows(
+                values,
+                names,
+                **place,
+                drop=self._drop,
+                to_fill=self._to_fill,
+                to_drop=self._to_drop,
+            )
             features, targets = kept[:, :num_features], kept[:, num_features:num_columns]
             num_rows += len(kept)
             yield (features, targets, *kept.T[num_columns:])
@@ -247,7 +261,7 @@ def training_rows(
         chosen_features, notes = features_left(table, taken)
     if not chosen_features:
         raise DataError("No feature is left to predict from.", source=table.source)
-    rules = MissingRules(config.missing, table.names, table.source)
+    rules = MissingRules(config.missing, table.names, table.source, of_part=of_part)
     others = [*chosen_targets, *([] if weights is None else [weights])]
     rows = TableRows(
         _table=table,
@@ -255,10 +269,11 @@ def training_rows(
         targets=named_columns(chosen_targets, table.source),
         notes=notes,
         features_named=features is not None,
+        _rules=rules,
         _drop=frozenset(name for name in others if rules.of_other(name) == "drop"),
         weighting=None if weights is None else Weighting(column=weights, kind=weights_kind),
     )
-    return rows._encoded(config, rules, of_part=of_part)  # noqa: SLF001 - its own class
+    return rows._encoded(config)  # noqa: SLF001 - its own class
 
 
 def read_rows(rows: Rows) -> Dataset:

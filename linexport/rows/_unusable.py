@@ -25,6 +25,7 @@ def explained(
     targets: Sequence[str] = (),
     *,
     refused: Sequence[str] = (),
+    to_fill: str,
 ) -> DataError:
     """Return what to say of a value that cannot be used: of all columns that hold such.
 
@@ -34,11 +35,15 @@ def explained(
         features: Its columns that must hold numbers.
         targets: And those to predict.
         refused: Those of the features that may not lack a value.
+        to_fill: What to say to have numbers filled in.
     """
     if error.column is None or table.num_bytes is None:
         return error
     found, is_file = look(table), bool(table.files)
-    return unusable(found, features, targets, refused=refused, is_file=is_file) or error
+    return (
+        unusable(found, features, targets, refused=refused, to_fill=to_fill, is_file=is_file)
+        or error
+    )
 
 
 def unusable(
@@ -47,6 +52,7 @@ def unusable(
     targets: Sequence[str],
     *,
     refused: Sequence[str],
+    to_fill: str,
     is_file: bool,
 ) -> DataError | None:
     """Say which of some columns cannot be fitted to as they are, and what each is.
@@ -86,7 +92,7 @@ def unusable(
     )
     remedies = [
         *_remedies(found, found_in.readings, targets, has_missing=has_missing),
-        *_filled(lacking, levels),
+        *_filled(lacking, levels, to_fill),
     ]
     how = asked_of_command("describe", found_in.source) if is_file else "linexport.describe(table)"
     todo = _AND.join(_first(_AND, remedies, _ALL - len(what)))
@@ -162,10 +168,10 @@ def _taken_for_none(columns: Sequence[ColumnLook], *, has_missing: bool) -> str:
     return f"{said} or take it for no value with {given}"
 
 
-def _filled(numbers: Sequence[str], categories: Sequence[str]) -> Iterator[str]:
+def _filled(numbers: Sequence[str], categories: Sequence[str], to_fill: str) -> Iterator[str]:
     """Yield what to do about missing values, which would be the next to be refused."""
     if numbers:
-        yield f"fill {listed(numbers)} in with {asked(missing='median')}"
+        yield f"fill {listed(numbers)} in with {to_fill}"
     if categories:
         yield f"make what {listed(categories)} lacks a level with {asked(missing='level')}"
 

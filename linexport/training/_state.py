@@ -28,7 +28,7 @@ from linexport.tables import Dialect, OnRead, Table, open_table
 from linexport.training._state_bytes import decode, digest, encode
 from linexport.training._state_parts import named_part, require_all
 from linexport.training._state_rows import SOURCE, rows_of
-from linexport.training._summary import OPEN, Part, Summary, summary_of
+from linexport.training._summary import OPEN, Part, Summary, placed_in, summary_of
 from linexport.training._train import train
 
 _DIGITS = 16
@@ -183,8 +183,9 @@ class State:
 
     def fit(
         self,
-        settings: LeastSquaresConfig | None = None,
+        solver: LeastSquaresConfig | None = None,
         *,
+        exclude: str | Sequence[str] = (),
         reference: str | Sequence[str] | Mapping[str, str] | None = None,
         unknown: Unknown = "error",
         units: Mapping[str, str] | None = None,
@@ -192,14 +193,16 @@ class State:
         """Fit all rows by least squares: the same bits for the same rows, however they came.
 
         Args:
-            settings: Ridge, intercept, what to do with dependent features.
+            solver: Ridge, intercept, what to do with dependent features.
+            exclude: Columns to leave aside; rows that were left out for them stay so.
             reference: The level that others are compared with, as `read_data` takes it; if not
                 given, the most frequent of all rows.
             unknown: What becomes of a level that occurs only when predicting.
             units: Of columns, by name.
 
         Raises:
-            DataError: If there are no rows, a numbered part is missing, or a level is unknown.
+            DataError: If there are no rows, a numbered part is missing, or a column or level is
+                unknown.
             ConfigError: If a unit is of no column.
             TrainingError: As `train`.
         """
@@ -207,8 +210,10 @@ class State:
         require_all(summary.parts)
         if summary.counted is None:
             raise NoRowsError("There are no rows to fit.", source=SOURCE)
-        rows = rows_of(summary, summary.counted, said_of_columns(reference) or (), unknown)
-        return train(with_units(rows, units or {}), solver=settings or LeastSquaresConfig())
+        names = summary.counted.names.excluding(exclude, SOURCE)
+        counted = placed_in(summary.counted, names)
+        rows = rows_of(summary, counted, said_of_columns(reference) or (), unknown)
+        return train(with_units(rows, units or {}), solver=solver or LeastSquaresConfig())
 
     def __repr__(self) -> str:
         count = len(self.parts)

@@ -1,13 +1,13 @@
 """The columns of a state: what parts must agree on, and how their levels become one set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport.columns import Column
+from linexport.columns import Column, require_known, split_names
 from linexport.encoding import CategoryColumn, EncodedColumn, Encoding, Undecided
 from linexport.errors import DataError
 from linexport.fit import Weighting
@@ -86,6 +86,27 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
         columns = tuple(changed.get(c.name, c) for c in self.encoding.columns)
         encoding = Encoding(columns=columns)
         return msgspec.structs.replace(self, encoding=encoding, features=encoding.features)
+
+    def excluding(self, names: str | Sequence[str], source: str) -> "Names":
+        """Return these without some columns of the table.
+
+        Raises:
+            DataError: If there is no such column, or none is left.
+        """
+        table = list(dict.fromkeys(name for name, _ in self.columns_of_features()))
+        gone = set(split_names(names, table))
+        require_known(sorted(gone), table, source)
+        if len(gone) == len(table):
+            raise DataError("No feature is left to predict from.", source=source)
+        features, encoding = tuple(x for x in self.features if x not in gone), self.encoding
+        if encoding is not None:
+            encoding = Encoding(columns=tuple(c for c in encoding.columns if c.name not in gone))
+            features = encoding.features
+        means = tuple(name for name in self.undecided.means if name not in gone)
+        undecided = msgspec.structs.replace(self.undecided, means=means)
+        return msgspec.structs.replace(
+            self, features=features, encoding=encoding, undecided=undecided
+        )
 
     def without(self, empty: NDArray[np.bool_]) -> "Names":
         """Return these without the levels that no row has; `empty` has shape (D,)."""

@@ -68,10 +68,10 @@ def _require_few_levels(counted: Counted) -> None:
             continue
         most = min(MOST_LEVELS, sum(rows[column.name].values()) - 1)
         if len(column.levels) > most:
-            named, excluded = asked(categorical=[column.name]), asked(exclude=[column.name])
+            named, left_out = asked(categorical=[column.name]), asked(exclude=[column.name])
             raise DataError(
                 f"It has {len(column.levels)} levels in all parts, and auto takes {most} at most: "
-                f"make the states with {named}, or with {excluded}.",
+                f"make the states with {named}, or fit with {left_out}.",
                 source=SOURCE,
                 column=column.name,
             )
@@ -118,8 +118,7 @@ def _means(counted: Counted) -> dict[str, float]:
         mean = counted.sums.mean(marks[name] - 1, marks[name])
         if mean is None:
             raise DataError(
-                "It has no number to take the mean of: make the states with "
-                f"{asked(exclude=[name])}.",
+                f"It has no number to take the mean of: leave it out with {asked(exclude=[name])}.",
                 source=SOURCE,
                 column=name,
             )

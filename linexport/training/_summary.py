@@ -174,8 +174,8 @@ def _alike(first: Counted, second: Counted, source: str) -> tuple[Counted, Count
     )
 
 
-def _in(counted: Counted, names: Names) -> Counted:
-    """Return the same in other columns, of which only levels are others."""
+def placed_in(counted: Counted, names: Names) -> Counted:
+    """Return the same in other columns, of which only levels are others, or in some of them."""
     return _placed(counted, names, counted.names.places_in(names))
 
 
@@ -199,7 +199,7 @@ def _placed(counted: Counted, names: Names, places: NDArray[np.intp]) -> Counted
 def _without_empty(counted: Counted) -> Counted:
     """Return the same without levels that no row has."""
     empty = np.asarray(counted.counts[: len(counted.names.features)] == 0)
-    return _in(counted, counted.names.without(empty))
+    return placed_in(counted, counted.names.without(empty))
 
 
 def _joined(first: Part, second: Part) -> Part:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 
@@ -139,6 +141,50 @@ def test_a_part_given_twice_or_lost_is_one_line(run, states, tmp_path):
     assert lost.status == 3
     assert lost.only_error == "error: 1 of 3 parts are missing: 2/3. Merge their states too."
     assert not (tmp_path / "bundle").exists()
+
+
+def taking_advice(run, arguments, before=()):
+    """Paste what each refusal names, in every way that it does; return how each way ends."""
+    outcome = run(*arguments, *before)
+    if outcome.status == 0:
+        return [outcome]
+    assert len(before) < 8, outcome.only_error
+    ways = outcome.only_error.split(", or ")
+    pasted = [re.findall(r"--[\w-]+ [^\s,;:.]+(?:\.\d+)?", way) for way in ways]
+    assert any(pasted), outcome.only_error
+    return [
+        end
+        for options in filter(None, pasted)
+        for end in taking_advice(run, arguments, (*before, *shlex.split(" ".join(options))))
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "--exclude kind", "--categorical auto", "--categorical kind --missing level",
+     "--categorical kind --missing mean"],
+)  # fmt: skip
+def test_whatever_a_refusal_of_state_advises_is_taken(run, tmp_path, given):
+    table = tmp_path / "flats.csv"
+    rows = [f"{k},{k % 4 or ''},{'house' if k % 3 else 'flat'},{k * k}" for k in range(20)]
+    table.write_text("\n".join(["area,floor,kind,rent", *rows, "21,1,flat,"]) + "\n")
+    state = ("state", table, "--target", "rent", "-o", tmp_path / "x.state")
+    ends = taking_advice(run, state, tuple(given.split()))
+    assert any("20 rows" in end.output for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "reference"), [(20, "kind=flat"), (20, "none"), (3, "none"), (3, "kind=flat")]
+)
+def test_whatever_a_refusal_of_fit_advises_is_taken(run, tmp_path, num_rows, reference):
+    """Columns that others tell, or too few rows."""
+    table, state = tmp_path / "flats.csv", tmp_path / "x.state"
+    rows = [f"{k},{2 * k},{'house' if k % 3 else 'flat'},{k * k}" for k in range(num_rows)]
+    table.write_text("\n".join(["area,double,kind,rent", *rows]) + "\n")
+    run("state", table, "--target", "rent", "--categorical", "kind", "-o", state)
+    fit = ("fit", state, "--format", "onnx", "--overwrite", "-o", tmp_path / "bundle")
+    ends = taking_advice(run, fit, ("--reference", reference))
+    assert len(ends) >= 2
 
 
 def test_misuse_and_what_is_no_state_are_one_line(run, lake, tmp_path):

@@ -1,6 +1,6 @@
 """Writers that are killed, interrupted, refused and starved; a script for `make soak`.
 
-    python tests/soak/soak_writers.py [--short | --times N]
+    python tests/soak/soak_writers.py [--short | --times N] [--job COMMAND]
 
 Each job of jobs.py runs in a child again and again, while one thing goes wrong: a kill or a signal
 before one of its file-system calls or at a random moment, a call that fails or does half of what it
@@ -8,8 +8,9 @@ was asked, a directory that vanishes, a full disk, or a limit of size, descripto
 Whatever it was, the output is the old one or the new one, whole, and a failure is status 3 with one
 line that names a file. After a kill the next run is right; after all else nothing is left at once.
 
-The short form tries a seeded sample of each, `--times N` one that is N times as large. The counts
-are printed as JSON; what does not hold is printed before, and ends with status 1.
+The short form tries a seeded sample of each, `--times N` one that is N times as large; `--job`
+tries the jobs of one command of linexport only. The counts are printed as JSON; what does not hold
+is printed before, and ends with status 1.
 """
 
 import errno
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import heads
-from jobs import JOBS, Place, write_inputs
+from jobs import JOBS, Job, Place, write_inputs
 from limits import LIMITS, can_mount, small_disk
 from running import SHORT, SIGNAL, VANISH, Call, Ended, Strike, run, run_preloaded
 
@@ -246,13 +247,27 @@ _TRIALS: dict[Callable[[Soak, Place, int], None], tuple[int, int]] = {
 """With the runs of each in the short form: of a quick job, and of one that takes long."""
 
 
+def _given(option: str) -> str | None:
+    """Return what follows an option."""
+    return sys.argv[sys.argv.index(option) + 1] if option in sys.argv else None
+
+
 def _times() -> int | None:
-    if "--times" in sys.argv:
-        return int(sys.argv[sys.argv.index("--times") + 1])
+    if times := _given("--times"):
+        return int(times)
     return 1 if "--short" in sys.argv else None
 
 
+def _jobs() -> list[Job]:
+    chosen = _given("--job")
+    jobs = [job for job in JOBS if chosen in (None, job.arguments[0])]
+    if not jobs:
+        sys.exit(f"no job of {chosen}: choose from {sorted({job.arguments[0] for job in JOBS})}")
+    return jobs
+
+
 def main() -> None:
+    jobs = _jobs()
     if "--inside" not in sys.argv:
         with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
             Path(scratch).chmod(0o755)  # for a user who is not root
@@ -261,7 +276,7 @@ def main() -> None:
     soak = Soak(times=_times())
     inputs = work / "inputs"
     write_inputs(inputs)
-    for job in JOBS:
+    for job in jobs:
         for replaces in (True, False):
             if soak.times == 1 and job.is_slow and not replaces:
                 continue
@@ -269,7 +284,8 @@ def main() -> None:
             for trial, numbers in _TRIALS.items():
                 trial(soak, place, numbers[job.is_slow])
             print(f"{place}: {json.dumps(soak.counts)}", file=sys.stderr, flush=True)
-    unread(soak, inputs, work)
+    if _given("--job") is None:
+        unread(soak, inputs, work)
     print(json.dumps(soak.counts))
     sys.exit(1 if soak.problems else 0)
 

@@ -98,15 +98,14 @@ def test_columns_are_named_by_data_frames_or_by_number():
             np.where(X == 5, np.nan, X),
             Y,
             {},
-            "the arrays, column 'x2', row 2: There is no value; fill it in, or leave such rows out "
-            "with --missing drop.",
+            "the arrays, column 'x2', row 2: There is no value; fill it in, or leave such rows "
+            "out.",
         ),
         (
             X,
             np.where(Y == 3, -np.inf, Y),
             {},
-            "the arrays, column 'y', row 3: -inf is given; correct it, or leave such rows out with "
-            "--missing drop.",
+            "the arrays, column 'y', row 3: -inf is given; correct it, or leave such rows out.",
         ),
         (X[:0], Y[:0], {"source": "batch"}, "batch: There are no rows."),
         (

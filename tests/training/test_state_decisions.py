@@ -1,6 +1,8 @@
 """What all rows decide together, left open in parts: means, categories that nobody named."""
 
+import ast
 import hashlib
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -114,7 +116,40 @@ def test_a_column_without_a_number_has_no_mean(table):
     ) as caught:
         first.fit()
     assert len(str(caught.value)) < 400
+    assert first.fit(exclude=["age"]).model.feature_names == ("new", "floor", "times")
     assert second.parts == ()
+
+
+def taking_advice(table, given):
+    """Make a state as told by each refusal, in every way that it names; return the rows of each."""
+    try:
+        return [State(targets="rent", **given).update(table).num_rows]
+    except DataError as error:
+        ways = [re.findall(r"(\w+)=('[^']*'|\[[^]]*\])", way) for way in str(error).split(", or ")]
+    assert any(ways)
+    found = []
+    for way in filter(None, ways):
+        more = {name: np.atleast_1d(ast.literal_eval(value)).tolist() for name, value in way}
+        both = {name: [*given.get(name, []), *more.get(name, [])] for name in given | more}
+        found += taking_advice(table, both)
+    return found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"exclude": ["kind"]},
+        {"categorical": ["auto"]},
+        {"categorical": ["kind"], "missing": ["level"]},
+        {"categorical": ["kind"], "missing": ["mean"]},
+    ],
+)
+def test_a_state_takes_whatever_its_refusals_advise(table, given):
+    lacking = table.with_columns(rent=pl.Series(table["rent"]).scatter(N - 1, None))
+    found = taking_advice(lacking, given)
+    assert N - 1 in found
+    assert set(found) <= {N - 1, len(lacking.select("age", "rent").drop_nulls())}
 
 
 def test_filled_in_another_way_does_not_merge(table):
@@ -196,6 +231,26 @@ def test_a_part_whose_category_is_always_missing_merges():
         )
     with pytest.raises(DataError, match=r"missing=\['code=level'\]"):
         State(targets="y", categorical="code").update(rest)
+
+
+@pytest.mark.parametrize("gone", ["kind", "age", "floor,new"])
+def test_columns_are_left_aside_by_the_fit_as_by_the_states(table, gone):
+    settings = {"categorical": "kind", "missing": "mean", "missing_indicator": True}
+    kept = settings | ({"categorical": None} if gone == "kind" else {})
+    without = merged(parts_of(table, **kept, exclude=gone))
+    found, known = merged(parts_of(table, **settings)).fit(exclude=gone), without.fit()
+    assert found.record == known.record
+    assert found.encoding == known.encoding
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [("flor", "did you mean 'floor'"), (["age", "new", "floor", "times"], "No feature is left")],
+)
+def test_what_cannot_be_left_aside_is_said(table, gone, said):
+    state = State(targets="rent", exclude="kind", missing="zero").update(table)
+    with pytest.raises(DataError, match=said):
+        state.fit(exclude=gone)
 
 
 def test_rows_in_memory_keep_the_marks_of_what_was_missing(table):
