@@ -29,7 +29,10 @@ ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as there: nothing listens beyond this machine
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     "RAY_DEDUP_LOGS": "0",
+    "OMP_NUM_THREADS": "1",
 }
+SECONDS = 300
+"""After which an engine hangs; each takes some ten on idle cores."""
 
 
 @contextlib.contextmanager
@@ -81,15 +84,21 @@ def table(tmp_path_factory) -> Path:
     return path
 
 
-def run_example(name: str, model: Path, table: Path, output: Path) -> pl.DataFrame:
+def run(*command: object, cwd: Path) -> None:
+    """Run Python in a process of its own."""
     done = subprocess.run(
-        [sys.executable, EXAMPLES / name, model, table, output, "--keep", "id"],
+        [sys.executable, *map(str, command)],
         env={**os.environ, **ENVIRONMENT},
-        cwd=output.parent,
+        cwd=cwd,
         capture_output=True,
         text=True,
+        timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
+
+
+def run_example(name: str, model: Path, table: Path, output: Path) -> pl.DataFrame:
+    run(EXAMPLES / name, model, table, output, "--keep", "id", cwd=output.parent)
     files = sorted(output.rglob("*.parquet")) if output.is_dir() else output
     return pl.read_parquet(files)
 
@@ -150,14 +159,7 @@ def test_an_engine_fits_what_one_process_fits_bit_for_bit(alone, rents, tmp_path
     if name == "spark":
         needs_java()
     for command in by_engine(name, rents, tmp_path):
-        done = subprocess.run(
-            [sys.executable, *command],
-            env={**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": "1"},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+        run(*command, cwd=tmp_path)
     state = linexport.State(targets="rent", weights="times", categorical="kind").update(rents)
     expected = linexport.export(state.fit(), tmp_path / "expected")
     found = linexport.read_bundle(tmp_path / "bundle")
@@ -167,35 +169,33 @@ def test_an_engine_fits_what_one_process_fits_bit_for_bit(alone, rents, tmp_path
         assert found.manifest.files[artifact] == expected.manifest.files[artifact]
 
 
-@pytest.fixture(scope="module")
-def faults(rents, tmp_path_factory):
-    """What Ray's tasks came to, one of which died after its state was written."""
+@pytest.fixture(scope="module", params=["ray", "spark"])
+def faults(request, rents, tmp_path_factory):
+    """What an engine's tasks came to, one of which died after its state was written."""
+    if request.param == "spark":
+        needs_java()
     scratch = tmp_path_factory.mktemp("faults")
-    source = scratch / "rows.parquet"
-    pl.read_parquet(rents).write_parquet(source)
-    command = [sys.executable, Path(__file__).parent / "ray_faults.py", source, scratch]
-    environment = {**os.environ, **ENVIRONMENT}
+    script = Path(__file__).with_name(f"{request.param}_faults.py")
     with waiting_for_others(tmp_path_factory):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+        run(script, rents, scratch, cwd=scratch)
     return json.loads((scratch / "found.json").read_text())
 
 
-def test_a_task_that_ray_runs_again_counts_once(faults, rents):
+def test_a_task_that_is_run_again_counts_once(faults, rents):
     state = linexport.State(targets="rent", weights="times", categorical="kind").update(rents)
     assert faults["num_files"] == 4  # of three tasks
     assert faults["tasks"]["weight"] == state.fit().model.weight.tolist()
     assert faults["tasks"]["rows"] == state.num_rows
 
 
-def test_both_states_of_a_task_that_ray_ran_again_are_refused(faults):
+def test_both_states_of_a_task_that_was_run_again_are_refused(faults):
     assert faults["files"]["error"] == (
         "The part '2/3' is in both, and would be counted twice: leave one of the two out. "
         "Different parts need different names (part=...)."
     )
 
 
-def test_a_task_that_ray_lost_is_told(faults):
+def test_a_task_that_was_lost_is_told(faults):
     assert faults["lost"]["error"] == "1 of 3 parts are missing: 2/3. Merge their states too."
 
 

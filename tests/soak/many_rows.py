@@ -26,6 +26,8 @@ GROWTH_MB = 16.0
 one run (measured). The short form looks at the count."""
 _COMMAND = [sys.executable, "-m", "linexport", "predict", str(BUNDLE), "-", "-q"]
 _CHUNK = 1 << 20
+_SECONDS = 3600
+"""After which it hangs; 100 million rows take some 40 on idle cores."""
 
 
 def block() -> bytes:
@@ -40,7 +42,9 @@ def main() -> None:
     is_short = "--short" in sys.argv
     times = (numbers[0] if numbers else ROWS_SHORT if is_short else ROWS) // BLOCK
     rows = block()
-    once = subprocess.run(_COMMAND, input=b"x1,x2\n" + rows, capture_output=True, check=True).stdout
+    once = subprocess.run(
+        _COMMAND, input=b"x1,x2\n" + rows, capture_output=True, check=True, timeout=_SECONDS
+    ).stdout
     header, predictions = once.split(b"\n", 1)
     expected = hashlib.sha256(header + b"\n")
     for _ in range(times):
@@ -49,10 +53,14 @@ def main() -> None:
     with subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
+        clock = threading.Timer(_SECONDS, process.kill)
+        clock.daemon = True
+        clock.start()
         sender = threading.Thread(target=send, args=(process.stdin, rows, times))
         sender.start()
         found, lines, peaks = received(process, process.stdout, len(predictions) * times)
         sender.join()
+        clock.cancel()
     seconds = time.monotonic() - began
     print(
         f"{lines - 1:,} rows in {seconds:.0f} s; resident at most {peaks[0]:.1f} MB in the first "

@@ -21,8 +21,8 @@ from typing import NamedTuple, NoReturn
 
 SHORT, VANISH, SIGNAL = -1, -2, -100
 """What `faults.c` does instead of failing with an errno; SIGNAL - N sends itself the signal N."""
-_SECONDS = 120
-"""After which a command hangs."""
+_SECONDS = 600
+"""After which a command hangs, also on a machine with much else to do."""
 _SOURCE = Path(__file__).with_name("faults.c")
 
 
@@ -156,16 +156,16 @@ def _content(descriptor: int) -> str:
 def load_all_of(commands: Sequence[Sequence[str]], place: Path) -> None:
     """Run commands, and load here what they load, so that their children need not."""
     for arguments in commands:
-        reader, writer = os.pipe()
+        reader, writer = _pipe()
         child = os.fork()
         if not child:
             os.chdir(place)
             _tell_modules(arguments, writer)
         os.close(writer)
-        with os.fdopen(reader, "rb") as told:
-            names = json.load(told)
-        os.waitpid(child, 0)
-        for name in names:
+        status = _waited(child, None)
+        told = _content(reader)
+        assert status == 0, (arguments, status)
+        for name in json.loads(told):
             with suppress(Exception):  # one that an application makes in memory
                 importlib.import_module(name)
 

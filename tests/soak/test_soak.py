@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+SECONDS = 1800
+"""After which one of them hangs; each takes one to three minutes on idle cores."""
 
 
 @pytest.mark.skipif(
@@ -20,6 +22,7 @@ def test_writers_hold_whatever_goes_wrong():
         capture_output=True,
         text=True,
         check=False,
+        timeout=SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     counts = json.loads(done.stdout.splitlines()[-1])
@@ -32,4 +35,4 @@ def test_writers_hold_whatever_goes_wrong():
 
 
 def test_every_row_of_a_stream_is_predicted():
-    subprocess.run([sys.executable, HERE / "many_rows.py", "--short"], check=True)
+    subprocess.run([sys.executable, HERE / "many_rows.py", "--short"], check=True, timeout=SECONDS)
