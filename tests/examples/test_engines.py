@@ -29,9 +29,10 @@ ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as there: nothing listens beyond this machine
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     "RAY_DEDUP_LOGS": "0",
+    "RAY_raylet_start_wait_time_s": "300",  # not 30, which a busy machine takes
     "OMP_NUM_THREADS": "1",
 }
-SECONDS = 300
+SECONDS = 900
 """After which an engine hangs; each takes some ten on idle cores."""
 
 
