@@ -45,9 +45,11 @@ def tensor_to_numpy(tensor: Any, source: str, column: str | None = None) -> NDAr
 
 
 def as_features(
-    values: NDArray[Any], dtype: FloatDType, num_features: int, *, order: Literal["C", "F"] = "C"
+    values: NDArray[Any], dtype: FloatDType, num_features: int, *, order: Literal["C", "K"] = "C"
 ) -> FloatArray:
-    """Return a contiguous (N, D) array of the artifact's dtype; a copy only where needed.
+    """Return an (N, D) array of the artifact's dtype, a copy only where needed.
+
+    It is contiguous, unless it may keep its order (K).
 
     Values that the dtype cannot hold are rounded to nearest, as IEEE 754 has it: beyond the largest
     number lies infinity.

@@ -1,5 +1,6 @@
 """The value that every layer speaks: a linear model as plain arrays and names."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -176,11 +177,9 @@ class LinearModel(Shown):
         columns = tuple(getattr(self, field)) or default_columns(prefix, count)
         if len(columns) != count:
             raise ModelError(f"{count} {field} need {count} names, got {len(columns)}.")
-        seen: set[str] = set()
-        for column in columns:
-            if column.name in seen:
-                raise ModelError(f"Two {field} are named '{column.name}'; rename one.")
-            seen.add(column.name)
+        if len({column.name for column in columns}) != count:
+            ((twice, _),) = Counter(column.name for column in columns).most_common(1)
+            raise ModelError(f"Two {field} are named '{twice}'; rename one.")
         object.__setattr__(self, field, columns)
 
 

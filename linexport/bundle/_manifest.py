@@ -228,15 +228,16 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     format_version: Annotated[int, msgspec.Meta(ge=1)]
 
 
-def _find_non_finite(value: Any, place: str = "") -> str | None:
+def _find_non_finite(value: Any) -> str | None:
     """Return the first place of a number that is not finite, as .field[index].field."""
-    if isinstance(value, dict):
-        parts = ((item, f"{place}.{key}") for key, item in value.items())
-    elif isinstance(value, list | tuple):
-        parts = ((item, f"{place}[{index}]") for index, item in enumerate(value))
-    else:
-        return place if isinstance(value, float) and not math.isfinite(value) else None
-    return next((found for part in parts if (found := _find_non_finite(*part))), None)
+    if isinstance(value, float):
+        return None if math.isfinite(value) else ""
+    if not isinstance(value, dict | list | tuple):
+        return None
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if (found := _find_non_finite(item)) is not None:
+            return (f".{key}" if isinstance(value, dict) else f"[{key}]") + found
+    return None
 
 
 def is_bundle(path: Path) -> bool:

@@ -5,7 +5,8 @@ Nothing here loads NumPy. N rows, D features, K targets.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
@@ -269,10 +270,9 @@ def _decoded(text: str | None, kind: type[T]) -> T | None:
 
 def _known(columns: Iterable[Column]) -> list[dict[str, str | float]]:
     """Leave out what is not known: a wide model would carry it a thousand times."""
-    return [
-        {name: value for name, value in asdict(column).items() if value not in (None, "")}
-        for column in columns
-    ]
+    names = [field.name for field in fields(Column)]
+    told = (zip(names, map(partial(getattr, column), names), strict=True) for column in columns)
+    return [{name: value for name, value in each if value not in (None, "")} for each in told]
 
 
 def encoded(value: object) -> str:

@@ -11,6 +11,7 @@ from ._bounds import (
     FLOAT32 as FLOAT32,
     FLOAT64 as FLOAT64,
     Affine as Affine,
+    Idle as Idle,
     Precision as Precision,
     error_bounds as error_bounds,
     gamma as gamma,

@@ -22,14 +22,14 @@ once more, by half an ulp of float32: `rounded_result`.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from linexport._arrays import Float64Array
 from linexport.errors import PrecisionError
-from linexport.numerics.double_double import two_sum
+from linexport.numerics.double_double import DoubleDouble, two_sum
 
 __all__ = [
     "BFLOAT16",
@@ -38,6 +38,7 @@ __all__ = [
     "FLOAT64",
     "Affine",
     "ErrorBounds",
+    "Idle",
     "Precision",
     "error_bounds",
     "gamma",
@@ -104,6 +105,14 @@ BFLOAT16 = Precision(
 )
 
 
+class Idle(NamedTuple):
+    """What some features add to each of some rows, all shape (K,), target units."""
+
+    total: DoubleDouble
+    magnitude: Float64Array
+    """The sum of the sizes of its terms."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Affine:
     """The exact numbers of an affine map, in float64 whatever precision will evaluate it."""
@@ -115,7 +124,9 @@ class Affine:
     mean: Float64Array | None = None
     """Shape (D,), feature units; None where nothing is subtracted."""
     num_idle: int = 0
-    """Further features, which add nothing in any of the rows that are asked about."""
+    """Further features, which add the same in each of the rows that are asked about."""
+    idle: "Idle | None" = None
+    """What they add; None where that is nothing."""
 
     @property
     def num_features(self) -> int:
@@ -127,31 +138,14 @@ class Affine:
         """How many roundings one feature's contribution passes through."""
         return self.num_features + (1 if self.mean is None else 2)
 
-    def without_idle(self, features: NDArray[Any]) -> "tuple[NDArray[Any], Affine]":
-        """Leave out the features that are 0, or at their mean, in every one of some rows (N, D).
-
-        A mean that is subnormal in float32 stays: features that are may be flushed where it is not.
-        """
-        used = np.asarray(features.any(axis=0))
-        if self.mean is not None:
-            used = np.asarray((features != self.mean).any(axis=0))
-            used |= (np.abs(self.mean) < FLOAT32.smallest_normal) & (self.mean != 0)
-        if np.count_nonzero(used) > used.size // 2:
-            return features, self
-        used[:1] = True  # one at least
-        idle = used.size - int(np.count_nonzero(used))
-        mean = None if self.mean is None else self.mean[used]
-        return features[:, used], Affine(
-            weight=self.weight[:, used], bias=self.bias, mean=mean, num_idle=self.num_idle + idle
-        )
-
     def differences(self, features: Float64Array) -> Float64Array:
         """Return what the weight multiplies, shape (N, D): features, less the mean where kept."""
         return features if self.mean is None else np.subtract(features, self.mean)
 
     def evaluate(self, features: Float64Array) -> Float64Array:
         """Evaluate (N, D) -> (N, K) in float64, within `rounding_error_bound` of the truth."""
-        return np.asarray(self.differences(features) @ self.weight.T + self.bias)
+        idle = 0.0 if self.idle is None else self.idle.total.high
+        return np.asarray(self.differences(features) @ self.weight.T + self.bias + idle)
 
 
 def precision_of(dtype: DTypeLike) -> Precision:
@@ -340,6 +334,7 @@ def _magnitude(features: Float64Array, affine: Affine, precision: Precision) -> 
     with np.errstate(over="ignore", invalid="ignore"):
         inputs = np.abs(affine.differences(features))
         magnitude = inputs @ np.abs(affine.weight).T + np.abs(affine.bias)
+        magnitude += 0.0 if affine.idle is None else affine.idle.magnitude
     fits = inputs.max(axis=1) <= limit
     return np.where(fits[:, None] & (magnitude <= limit), magnitude, np.inf)
 

@@ -30,7 +30,9 @@ __all__ = ["CorrectRounding"]
 Float32Array = NDArray[np.float32]
 
 _GROUP = 64
-"""Rows side by side while column maxima are taken: NumPy's vectors then run along them."""
+"""Rows side by side, at most, while column maxima are taken: NumPy's vectors run along them."""
+_SIDE_BY_SIDE = 2**12
+"""Numbers of these rows, at most: longer vectors gain nothing."""
 _CHUNK = 2**16
 """Products at a time in step 3: a few megabytes."""
 _OBJECTS = 2**14
@@ -77,7 +79,8 @@ class CorrectRounding:
 
     def _limit(self, reach: NDArray[Any]) -> Float64Array:
         """Return E for (..., D) distances from the mean, shape (..., K), target units."""
-        magnitude: Float64Array = reach @ self._weight + self._bias
+        # Not by BLAS, which wakes its threads for ten thousand numbers, and waits for them.
+        magnitude: Float64Array = np.einsum("...d,dk->...k", reach, self._weight) + self._bias
         return np.asarray(magnitude * self._relative + self._absolute)
 
     def _reach(self, features: FloatArray) -> NDArray[Any]:
@@ -176,11 +179,12 @@ def _rounded(sums: FloatArray, limit: Float64Array) -> tuple[Float32Array, NDArr
 
 def _along_columns(extreme: np.ufunc, rows: FloatArray) -> FloatArray:
     """Reduce (N, D) to (D,)."""
-    num_grouped = len(rows) // _GROUP * _GROUP
+    group = min(_GROUP, _SIDE_BY_SIDE // rows.shape[1])
+    num_grouped = len(rows) // max(group, 1) * group
     if not rows.flags.c_contiguous or not num_grouped:
         return np.asarray(extreme.reduce(rows, axis=0, initial=np.nan))
-    grouped = extreme.reduce(rows[:num_grouped].reshape(-1, _GROUP * rows.shape[1]), axis=0)
-    rest = np.concatenate([grouped.reshape(_GROUP, -1), rows[num_grouped:]])
+    grouped = extreme.reduce(rows[:num_grouped].reshape(-1, group * rows.shape[1]), axis=0)
+    rest = np.concatenate([grouped.reshape(group, -1), rows[num_grouped:]])
     return np.asarray(extreme.reduce(rest, axis=0))
 
 

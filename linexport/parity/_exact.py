@@ -8,8 +8,7 @@ N rows, D features, K targets.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,9 @@ from linexport.model import LinearModel
 from linexport.numerics import (
     FLOAT64,
     Affine,
-    DoubleDouble,
     FlushedToZero,
     Precision,
     affine_of,
-    double_double as dd,
     error_bounds,
     flushed_to_zero,
     precision_of,
@@ -31,20 +28,15 @@ from linexport.numerics import (
     rounded_result,
     rounding_error_bound,
 )
+from linexport.parity._evaluation import (
+    ExactPrediction,
+    in_double_double,
+    without_idle,
+    without_zeros,
+)
 from linexport.parity._probes import Probe
 
 __all__ = ["DoubleReference", "Expectation", "Meaning", "expect"]
-
-CHUNK = 2**20
-"""Products held at once: a few tens of megabytes in double-double."""
-
-
-class ExactPrediction(NamedTuple):
-    """The true predictions, high + low, known to within error; each (N, K), target units."""
-
-    high: Float64Array
-    low: Float64Array
-    error: Float64Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,50 +77,10 @@ class DoubleReference:
     def evaluate(self, rows: Float64Array, affine: Affine) -> ExactPrediction:
         """Evaluate rows of the model's dtype by an affine map, its own but for idle features."""
         if self.precision is FLOAT64:
-            return _in_double_double(rows, affine)
+            return in_double_double(rows, affine)
         high = affine.evaluate(rows)
         error = rounding_error_bound(rows, affine, precision=FLOAT64)
         return ExactPrediction(high, np.zeros_like(high), error)
-
-
-def _in_double_double(rows: Float64Array, affine: Affine) -> ExactPrediction:
-    num_targets, num_features = affine.weight.shape
-    step = max(1, CHUNK // (num_targets * num_features))
-    parts = [
-        _double_double(rows[start : start + step], affine) for start in range(0, len(rows), step)
-    ]
-    empty = np.zeros((0, num_targets))
-    high = np.concatenate([empty, *(part.high for part in parts)])
-    low = np.concatenate([empty, *(part.low for part in parts)])
-    return ExactPrediction(high, low, _double_double_error(rows, affine))
-
-
-def _double_double(rows: Float64Array, affine: Affine) -> DoubleDouble:
-    weight, mean = affine.weight[None], affine.mean
-    columns = _used_columns(rows != (0.0 if mean is None else mean))
-    if columns is not None:
-        rows = np.take_along_axis(rows, columns, axis=1)
-        weight = np.moveaxis(affine.weight[:, columns], 0, 1)
-    inputs = dd.exact(rows)
-    if mean is not None:
-        inputs = dd.two_sum(rows, -mean if columns is None else -mean[columns])
-    terms = dd.multiply(
-        DoubleDouble(inputs.high[:, None, :], inputs.low[:, None, :]), dd.exact(weight)
-    )
-    bias = np.broadcast_to(affine.bias, terms.high.shape[:2])
-    return dd.add(dd.total(terms), dd.exact(bias))
-
-
-def _double_double_error(rows: Float64Array, affine: Affine) -> Float64Array:
-    """Bound what double-double leaves: docs/bounds.md, "The reference's own error"."""
-    # A tree of sums and the bias at 3 u**2 each, a product at 7 u**2; 2 for second order.
-    num_sums = (affine.num_features - 1).bit_length() + 1
-    relative = (3 * num_sums + 9) * FLOAT64.unit_roundoff
-    # One rounding's float64 bound is u times the magnitude.
-    magnitude = rounding_error_bound(rows, affine, precision=FLOAT64, num_roundings=1)
-    # A product whose low part underflows is off by up to 2.5 * 2**-1074.
-    underflow = 3 * FLOAT64.half_smallest_subnormal
-    return np.asarray(magnitude * relative + affine.num_features * underflow)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,9 +91,6 @@ class Expectation:
     """
 
     probe: Probe
-    finite: Float64Array
-    """The probe's features, (N, D) but for idle ones, with zeros for NaN and infinity."""
-    affine: Affine
     precision: Precision
     """In which the sum is taken."""
     given: Precision
@@ -155,17 +104,13 @@ class Expectation:
     """The NaN or infinity expected; 0 elsewhere."""
     special: NDArray[np.bool_]
     """Where only the class of `non_finite` counts."""
-    flush: Callable[[], FlushedToZero] | None = None
-    """Works out `flushed` where the form is not that of the affine map."""
+    flush: Callable[[], FlushedToZero]
+    """Works out what flushing subnormals does to the sum."""
 
     @cached_property
     def flushed(self) -> FlushedToZero:
         """What flushing subnormals to zero would change; seldom needed, so not computed at once."""
-        if self.flush is not None:
-            return self.flush()
-        flushed = flushed_to_zero(
-            self.finite, self.affine, precision=self.precision, given=self.given
-        )
+        flushed = self.flush()
         if self.given is self.precision:
             return flushed
         # About a truth that moved, the last rounding may be that of a larger number.
@@ -221,11 +166,11 @@ Meaning = Callable[[DoubleReference, Probe], Expectation]
 def expect(reference: DoubleReference, probe: Probe) -> Expectation:
     """Evaluate the reference, the model as it should be, and the bounds on one probe."""
     precision, given = reference.precision, reference.given
-    # Of one-hot rows most features are idle, and rows of ten thousand take long to look at.
-    features, affine = reference.affine.without_idle(probe.features)
+    # Where the sum alone rounds, what a difference from the mean loses is asked of each feature.
+    leave_out = without_idle if probe.num_roundings is None else without_zeros
+    features, affine = leave_out(probe.features, reference.affine)
     rows = np.ascontiguousarray(features, dtype=np.float64)
-    broken = np.asarray(~np.isfinite(rows).all(axis=1))
-    finite = np.where(np.isfinite(rows), rows, 0.0) if broken.any() else rows
+    finite, broken = with_zeros(rows)
     exact = reference.evaluate(finite, affine)
     bounds = error_bounds(finite, affine, precision=precision, num_roundings=probe.num_roundings)
     cannot_overflow = np.isfinite(bounds.worst_case)
@@ -243,8 +188,6 @@ def expect(reference: DoubleReference, probe: Probe) -> Expectation:
     special[broken], non_finite[broken] = by_class(rows[broken], affine, cannot_overflow[broken])
     return Expectation(
         probe=probe,
-        finite=finite,
-        affine=affine,
         precision=precision,
         given=given,
         high=exact.high,
@@ -253,7 +196,21 @@ def expect(reference: DoubleReference, probe: Probe) -> Expectation:
         probabilistic_bound=probabilistic,
         non_finite=non_finite,
         special=special,
+        flush=partial(_flushed, reference, probe),
     )
+
+
+def _flushed(reference: DoubleReference, probe: Probe) -> FlushedToZero:
+    features, affine = without_zeros(probe.features, reference.affine)
+    finite, _ = with_zeros(np.ascontiguousarray(features, dtype=np.float64))
+    return flushed_to_zero(finite, affine, precision=reference.precision, given=reference.given)
+
+
+def with_zeros(rows: Float64Array) -> tuple[Float64Array, NDArray[np.bool_]]:
+    """Return (N, D) rows with zeros for NaN and infinity, and which rows had them, (N,)."""
+    is_finite = np.isfinite(rows)
+    broken = np.asarray(~is_finite.all(axis=1))
+    return (np.where(is_finite, rows, 0.0) if broken.any() else rows), broken
 
 
 def by_class(
@@ -273,14 +230,3 @@ def by_class(
     left_out = (~np.isfinite(inputs)[:, None, :] & ~used).any(axis=2)
     claimed = certain_nan | (~left_out & cannot_overflow)
     return claimed, np.where(certain_nan, np.nan, terms.sum(axis=2) + affine.bias)
-
-
-def _used_columns(used: NDArray[np.bool_]) -> NDArray[np.int64] | None:
-    """Return the columns that matter in each row, (N, M), where that saves most of the work.
-
-    Rows with fewer than M of them are filled up with columns that do not matter.
-    """
-    most = int(used.sum(axis=1).max(initial=0))
-    if most > used.shape[1] // 4:
-        return None
-    return np.argsort(~used, axis=1, kind="stable")[:, :most]

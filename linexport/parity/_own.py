@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from linexport._arrays import Float64Array
 from linexport.model import LinearModel
 from linexport.numerics import ExactMap, FlushedToZero, OwnForm, precision_of
-from linexport.parity._exact import Expectation, by_class
+from linexport.parity._exact import Expectation, by_class, with_zeros
 from linexport.parity._probes import Probe
 
 __all__ = ["OwnReference"]
@@ -37,8 +37,7 @@ class OwnReference:
         """Evaluate the exact function, and the graph's bound, on what it is given of a probe."""
         probe = replace(probe, features=self._taken(probe.features), num_roundings=None)
         rows = np.ascontiguousarray(probe.features, dtype=np.float64)
-        broken = np.asarray(~np.isfinite(rows).all(axis=1))
-        finite = np.where(np.isfinite(rows), rows, 0.0)
+        finite, broken = with_zeros(rows)
         exact, bound = self.exact.evaluate(finite), self.form.bound(finite)
         affine, cannot_overflow = self.exact.affine, np.isfinite(bound)
         special, non_finite = np.zeros(bound.shape, np.bool_), np.zeros(bound.shape)
@@ -47,8 +46,6 @@ class OwnReference:
         )
         return Expectation(
             probe=probe,
-            finite=finite,
-            affine=affine,
             precision=precision_of(self.model.dtype),
             given=precision_of(self.model.dtype),
             high=exact.high,

@@ -11,8 +11,9 @@ from linexport.errors import DataError
 from linexport.model import LinearModel
 from linexport.numerics._bounds import precision_of, rounding_error_bound
 from linexport.numerics._forms import affine_of
-from linexport.parity import _exact as exact
-from linexport.parity._exact import DoubleReference
+from linexport.parity import _evaluation as evaluation
+from linexport.parity._exact import DoubleReference, expect
+from linexport.parity._probes import Probe
 
 every_case = pytest.mark.parametrize(
     ("dtype", "centred"),
@@ -157,6 +158,53 @@ def test_rows_that_are_mostly_at_the_mean_are_evaluated_as_others_are(centred):
     assert (DoubleReference(model).predict(sparse[:1]).high == model.bias).all()
 
 
+def expected(model: LinearModel, rows: np.ndarray):
+    with np.errstate(all="ignore"):
+        return expect(DoubleReference(model), Probe(name="rows", features=rows))
+
+
+def alike_but_for_three(accumulate, *, centred):
+    """A float32 model of 40 features, and rows (5, 40) in which 37 of them are the same numbers."""
+    model, rows = random_model(
+        accumulate, centred=centred, num_targets=3, num_features=40, exponents=(-3, 3), seed=4
+    )  # fmt: skip
+    model = LinearModel.from_arrays(model.arrays(), dtype=np.dtype(np.float32))
+    sparse = np.tile(rows[0].astype(np.float32), (5, 1))
+    sparse[[1, 2, 3], [0, 7, 39]] = rows[1, :3]
+    return model, sparse
+
+
+@pytest.mark.parametrize("accumulate", ["float32", "float64"])
+@pytest.mark.parametrize("centred", [False, True], ids=["folded", "centred"])
+def test_features_that_are_alike_in_all_rows_are_summed_once(monkeypatch, accumulate, centred):
+    model, rows = alike_but_for_three(accumulate, centred=centred)
+    found = expected(model, rows)
+    monkeypatch.setattr("linexport.parity._exact.without_idle", lambda *given: given)
+    whole = expected(model, rows)
+    assert np.allclose(found.bound, whole.bound, rtol=1e-12, atol=0)
+    assert np.allclose(found.probabilistic_bound, whole.probabilistic_bound, rtol=1e-12, atol=0)
+    assert (found.flushed.allowance == whole.flushed.allowance).all()
+    monkeypatch.undo()
+    _, few = evaluation.without_idle(rows, affine_of(model))
+    assert (few.weight.shape, few.num_features) == ((3, 3), 40)
+    for row, features in enumerate(rows.tolist()):
+        for target in range(3):
+            parts = exactly(found.high[row, target]) + exactly(found.low[row, target])
+            error = abs(parts - model_prediction(model, features, target))
+            own = DoubleReference(model).predict(rows[row : row + 1]).error[0, target]
+            assert error <= 2 * exactly(own)
+
+
+def test_what_may_overflow_is_not_summed_once():
+    """Neither NaN, which is never alike, nor a number that leaves no room for the others."""
+    model, rows = alike_but_for_three("float64", centred=True)
+    rows[:, 20], rows[:, 21], rows[:, 22] = np.nan, np.inf, np.finfo(np.float32).max
+    kept, few = evaluation.without_idle(rows, affine_of(model))
+    assert (few.weight.shape[1], few.num_features) == (6, 40)
+    assert np.isnan(kept[:, 2]).all()
+    assert np.isfinite(few.idle.magnitude).all()
+
+
 @every_case
 def test_rows_are_evaluated_in_pieces_alike(monkeypatch, dtype, centred):
     model, rows = random_model(
@@ -164,7 +212,7 @@ def test_rows_are_evaluated_in_pieces_alike(monkeypatch, dtype, centred):
         exponents=(-3, 3), seed=2,
     )  # fmt: skip
     whole = DoubleReference(model).predict(rows)
-    monkeypatch.setattr(exact, "CHUNK", 10)
+    monkeypatch.setattr(evaluation, "CHUNK", 10)
     pieces = DoubleReference(model).predict(rows)
     assert all((a == b).all() for a, b in zip(whole, pieces, strict=True))
 

@@ -144,8 +144,7 @@ class OrtRuntime:
         """
         is_exact = type(features) is np.ndarray and features.dtype is self.dtype
         if not (is_exact and features.shape == self._row_shape):
-            order: Literal["C", "F"] = "F" if self.layout == "columns" else "C"
-            features = as_features(features, self.dtype, self._num_features, order=order)
+            features = as_features(features, self.dtype, self._num_features, order="K")
         try:
             if features.shape == self._row_shape:
                 return self._predict_row(features)
@@ -160,7 +159,7 @@ class OrtRuntime:
             ) from error
 
     def _predict_batch(self, features: FloatArray) -> FloatArray:
-        batch = features.T if self.layout == "columns" else features
+        batch = np.ascontiguousarray(features.T if self.layout == "columns" else features)
         (answer,) = self.session.run(None, {self._input: batch})
         prediction = as_prediction(answer if self.layout is None else answer.T)
         return prediction if self._rounding is None else self._rounding(features, prediction)
