@@ -12,6 +12,9 @@ from linexport.errors import ArtifactError, LinexportError, ModelError, shortene
 
 LARGEST_FILE = 2**31 - 1
 """Bytes; what protobuf, and so ONNX, allows a file."""
+_FREE_HOLES, _HOLES_PER_BYTE = 2**24, 16
+"""Bytes that a file may have without the disk holding any, and more of them for each that it holds:
+some file systems make holes of zeros."""
 _LONGEST = 250
 """Characters of what a library says, which may repeat what a stranger wrote."""
 
@@ -56,16 +59,41 @@ def read_artifact(path: Path, largest: int = LARGEST_FILE) -> bytes:
         ArtifactError: If it cannot be read, is no plain file or, then unread, has more bytes.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ArtifactError(f"{path}: this is not a plain file.")
-        if status.st_size > largest:
-            raise ArtifactError(
-                f"{path}: it has {status.st_size} bytes; such a file has at most {largest}."
-            )
-        return path.read_bytes()
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ArtifactError(f"{path}: this is not a plain file.")
+            if status.st_size > largest:
+                raise ArtifactError(
+                    f"{path}: it has {status.st_size} bytes; such a file has at most {largest}."
+                )
+            with naming(path):
+                require_few_holes(file.fileno(), status.st_size)
+            return file.read(status.st_size)
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}.") from error
+
+
+def require_few_holes(descriptor: int, size: int) -> None:
+    """Refuse a file of which the disk holds next to nothing, before it is read.
+
+    Raises:
+        ArtifactError: If holes, which read as zeros, are nearly all of it.
+    """
+    if size <= _FREE_HOLES or not hasattr(os, "SEEK_HOLE"):
+        return
+    held = place = 0
+    while _FREE_HOLES + _HOLES_PER_BYTE * held < size:
+        try:
+            start = os.lseek(descriptor, place, os.SEEK_DATA)
+        except OSError:  # there are no more
+            raise ArtifactError(
+                f"of its {size} bytes the disk holds {held}, and the rest is holes: it was not "
+                "written to its end; copy it again."
+            ) from None
+        place = os.lseek(descriptor, start, os.SEEK_HOLE)
+        held += place - start
+    os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def make_like(path: Path, descriptor: int) -> None:

@@ -316,7 +316,7 @@ def read_manifest(descriptor: int) -> Manifest:
     """
     weights_bytes = size_of(descriptor, WEIGHTS_FILE)
     data = read_file(descriptor, MANIFEST_FILE, largest_manifest(weights_bytes))
-    require_proportion(data, weights_bytes)
+    require_proportion(MANIFEST_FILE, data, weights_bytes)
     return decode_manifest(data)
 
 

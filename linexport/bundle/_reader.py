@@ -21,6 +21,7 @@ from linexport._documented import documented
 from linexport._files import first_line
 from linexport._shown import Shown
 from linexport.bundle._manifest import (
+    CERTIFICATE_FILE,
     MANIFEST_FILE,
     WEIGHTS_FILE,
     FileRecord,
@@ -29,7 +30,7 @@ from linexport.bundle._manifest import (
     read_file,
     read_manifest,
 )
-from linexport.bundle._sizes import largest_other, size_of
+from linexport.bundle._sizes import largest_other, require_proportion, size_of
 from linexport.errors import ArtifactError, BundleError, ModelError
 from linexport.model import LinearModel
 
@@ -92,6 +93,10 @@ def _read(path: Path, descriptor: int) -> Bundle:
         name: _read_listed(descriptor, name, record, _limit(name, manifest, sizes))
         for name, record in manifest.files.items()
     }
+    if CERTIFICATE_FILE in contents:
+        require_proportion(
+            CERTIFICATE_FILE, contents[CERTIFICATE_FILE], len(contents[WEIGHTS_FILE])
+        )
     return Bundle(
         path=path,
         manifest=manifest,

@@ -34,19 +34,19 @@ def largest_other(manifest_bytes: int, weights_bytes: int) -> int:
     return min(LARGEST_FILE, _FREE_OTHER + _OTHER_PER_BYTE * (manifest_bytes + weights_bytes))
 
 
-def require_proportion(manifest: bytes, weights_bytes: int) -> None:
-    """Refuse a manifest that would be parsed to more than a model of such numbers needs.
+def require_proportion(name: str, data: bytes, weights_bytes: int) -> None:
+    """Refuse JSON that would be parsed to more than a model of such numbers needs.
 
     Raises:
         BundleError: If it has too many lists, objects or values.
     """
-    containers = manifest.count(b"[") + manifest.count(b"{")
+    containers = data.count(b"[") + data.count(b"{")
     if (
         containers > _FREE_CONTAINERS + _CONTAINERS_PER_BYTE * weights_bytes
-        or manifest.count(b",") > _FREE_VALUES + _VALUES_PER_BYTE * weights_bytes
+        or data.count(b",") > _FREE_VALUES + _VALUES_PER_BYTE * weights_bytes
     ):
         raise BundleError(
-            "manifest.json holds more than a model needs whose weights.safetensors has "
+            f"{name} holds more than a model needs whose weights.safetensors has "
             f"{weights_bytes} bytes."
         )
 

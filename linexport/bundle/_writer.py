@@ -14,6 +14,7 @@ from safetensors import numpy as safetensors_numpy
 from linexport._asked import asked
 from linexport._files import LARGEST_FILE, make_like
 from linexport.bundle._manifest import (
+    CERTIFICATE_FILE,
     MANIFEST_FILE,
     WEIGHTS_FILE,
     ErrorBudget,
@@ -155,7 +156,8 @@ def _check_sizes(contents: Mapping[str, bytes]) -> None:
     """Refuse what no reader would take."""
     manifest, weights = contents[MANIFEST_FILE], contents[WEIGHTS_FILE]
     limits = {MANIFEST_FILE: largest_manifest(len(weights)), WEIGHTS_FILE: LARGEST_FILE}
-    require_proportion(manifest, len(weights))
+    for name in {MANIFEST_FILE, CERTIFICATE_FILE} & contents.keys():
+        require_proportion(name, contents[name], len(weights))
     for name, data in contents.items():
         limit = limits.get(name, largest_other(len(manifest), len(weights)))
         if len(data) > limit:

@@ -11,6 +11,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,6 +43,17 @@ def model_files(directory: Path, good: Path) -> Iterator[Case]:
         yield Case(path, reason)
     (directory / "outside.onnx.data").symlink_to(directory / "opset-9999.onnx")
     yield Case(_hole(directory / "hole.json"), "bytes; such a file has at most")
+    for name, head in _HEADS.items():
+        path = directory / name
+        path.write_bytes(head)
+        yield Case(_hole(path), "the disk holds")
+
+
+def states(directory: Path) -> Iterator[Case]:
+    """Write files that are no state."""
+    path = directory / "hole.state"
+    path.write_bytes(b"linexport state\n")
+    yield Case(_hole(path), "the disk holds")
 
 
 def bundles(directory: Path, good: Path) -> Iterator[Case]:
@@ -89,6 +101,19 @@ def _models(good: Path) -> Iterator[tuple[str, str, bytes]]:
     yield "deep.safetensors", "damaged", _header(b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}")
 
 
+def _header(text: bytes) -> bytes:
+    return len(text).to_bytes(8, "little") + text
+
+
+_NUMBERS = (HOLE - 200) // 4
+_TENSOR = '{"weight": {"dtype": "F32", "shape": [1, %d], "data_offsets": [0, %d]}}'
+_HEADS = {
+    "hole.onnx": b"\x08\x07\x3a\xf0\xff\xff\xff\x07",  # a graph of all that follows
+    "hole.safetensors": _header((_TENSOR % (_NUMBERS, 4 * _NUMBERS)).encode()),
+    "hole.pt": b"",
+    "hole.bin": b"",
+}
+"""What a file begins with that is a hole of 2 GiB."""
 _PICKLES = {
     "bytearray": b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\x00\x94\x35\x77\x00\x85R.",  # of 2 GB
     # A tuple of the one before, twice; a dict asks for its hash, which takes 2**32 steps.
@@ -180,10 +205,6 @@ def _archive(records: dict[str, bytes]) -> bytes:
     return file.getvalue()
 
 
-def _header(text: bytes) -> bytes:
-    return len(text).to_bytes(8, "little") + text
-
-
 def _hole(path: Path, size: int = HOLE) -> Path:
     with path.open("ab") as file:
         file.truncate(size)
@@ -237,6 +258,12 @@ def _more(data: bytes, value: bytes, size: int) -> bytes:
     return data.replace(b"{", b'{"more": [' + values + b"],", 1)
 
 
+def _with_digests(data: bytes) -> bytes:
+    """Have a proof speak of very many files."""
+    entries = ",".join(f'"{number}":""' for number in range(270_000))
+    return data.replace(b'"artifacts": {', b'"artifacts": {' + entries.encode() + b",", 1)
+
+
 _SPOILT_BUNDLES = [
     ("card-hole", "gives README.md", _with_hole("README.md")),
     ("certificate-hole", "gives parity.json", _with_hole("parity.json")),
@@ -245,6 +272,12 @@ _SPOILT_BUNDLES = [
     ("manifest-long", "more than the 1622016", _manifest(lambda d: _more(d, b'" "', 1_700_000))),
     ("manifest-lists", "more than a model needs", _manifest(lambda d: _more(d, b"[]", 400_000))),
     ("manifest-values", "more than a model needs", _manifest(lambda d: _more(d, b"0", 700_000))),
+    (
+        "certificate-lists",
+        "parity.json holds more",
+        _put("parity.json", lambda d: _more(d, b"[]", 90_000)),
+    ),
+    ("certificate-digests", "parity.json holds more", _put("parity.json", _with_digests)),
     ("weights-hole", "gives weights.safetensors", _with_hole("weights.safetensors")),
     ("deep", "manifest.json is not", _manifest(lambda data: _nest(data, 9000))),
     ("surrogate", "manifest.json is not", _manifest(lambda d: d.replace(b'"x1"', b'"\\ud800"', 1))),
@@ -260,11 +293,6 @@ _MODELS_OF_BUNDLES = [
         "certificate-latin",
         "parity.json",
         _put("parity.json", lambda d: d.replace(b'"x1"', b'"\xe9"', 1)),
-    ),
-    (
-        "torchscript-names",
-        "byte for byte",
-        _put("model.pt", lambda d: d.replace(b"/data", b"/\xff\xfe\xfda")),
     ),
 ]
 
@@ -351,13 +379,72 @@ def graph_bundles(directory: Path, good: Path) -> Iterator[Case]:
     for name, reason, data in _large_graphs():
         path = directory / f"graph-{name}"
         shutil.copytree(good, path)
-        (path / "model.onnx").write_bytes(data)
-        digest = hashlib.sha256(data).hexdigest()
-        proof = json.loads((path / "parity.json").read_bytes())
-        proof["artifacts"]["model.onnx"] = digest
-        _put("parity.json", lambda _, proof=proof: json.dumps(proof).encode())(path)
-        _put("model.onnx", lambda data: data)(path)
+        _forge("model.onnx", lambda _, data=data: data)(path)
         yield Case(path, reason)
+
+
+def _forge(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Change an artifact of a bundle, and have manifest and proof speak of what it is now."""
+
+    def spoil(bundle: Path) -> None:
+        _put(name, change)(bundle)
+        proof = json.loads((bundle / "parity.json").read_bytes())
+        proof["artifacts"][name] = hashlib.sha256((bundle / name).read_bytes()).hexdigest()
+        _put("parity.json", lambda _: json.dumps(proof).encode())(bundle)
+
+    return spoil
+
+
+def forged_bundles(directory: Path, good: Path) -> Iterator[Case]:
+    """Write bundles of which every digest is right, those of the proof too; their ONNX is not."""
+    for name, reason, change in _FORGED:
+        path = directory / f"forged-{name}"
+        shutil.copytree(good, path)
+        _forge("model.onnx", change)(path)
+        yield Case(path, reason)
+
+
+_FORGED = [
+    ("not-utf8", "UTF-8", lambda d: d.replace(b"features", b"\xff" * 8)),
+    ("names-not-utf8", "UTF-8", lambda d: d.replace(b"x1", b"\xff\xfe")),
+    ("opset", "opset", _of_opset_9999),
+    ("empty", "not an ONNX file", lambda _: b""),
+    ("nodes", "more parts than", lambda _: _empty_nodes(4_000_000)),
+]
+
+
+def told_bundles(directory: Path, good: Path) -> Iterator[Case]:
+    """Write bundles of which every digest is right, and what only `verify` asks for is not."""
+    for name, reason, spoil in _TOLD:
+        path = directory / f"told-{name}"
+        shutil.copytree(good, path)
+        spoil(path)
+        yield Case(path, reason)
+
+
+def _with_features(told: str, data: bytes) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(data)
+    for entry in model.metadata_props:
+        if entry.key == "linexport.features":
+            entry.value = told
+    return bytes(model.SerializeToString())
+
+
+_TOLD = [
+    ("deep", "columns are damaged", _forge("model.onnx", partial(_with_features, "[" * 9000))),
+    (
+        "surrogate",
+        "columns are damaged",
+        _forge("model.onnx", partial(_with_features, '[{"name": "\\ud800"}]')),
+    ),
+    (
+        "torchscript-names",
+        "byte for byte",
+        _forge("model.pt", lambda d: d.replace(b"/data", b"/\xff\xfe\xfda")),
+    ),
+]
 
 
 def model_bundles(directory: Path, good: Path) -> Iterator[Case]:
@@ -378,6 +465,9 @@ if __name__ == "__main__":
         *bundles(where, textbook),
         *model_bundles(where, textbook),
         *graph_bundles(where, textbook),
+        *forged_bundles(where, textbook),
+        *told_bundles(where, textbook),
+        *states(where),
         *tables(where),
     ):
         print(case.path)

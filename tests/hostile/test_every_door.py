@@ -35,6 +35,11 @@ def graph_bundles(tmp_path_factory, textbook):
 
 
 @pytest.fixture(scope="module")
+def forged_bundles(tmp_path_factory, textbook):
+    return list(corpus.forged_bundles(tmp_path_factory.mktemp("forged"), textbook))
+
+
+@pytest.fixture(scope="module")
 def tables(tmp_path_factory):
     return list(corpus.tables(tmp_path_factory.mktemp("tables")))
 
@@ -119,6 +124,29 @@ def test_graphs_that_would_take_too_much_at_the_doors_that_run_them(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_bundles_with_a_forged_proof_at_every_door_that_opens_what_it_proves(
+    forged_bundles, rows, assert_refused, tmp_path
+):
+    for case in forged_bundles:
+        assert_refused(case, "verify", case.path)
+        assert_refused(case, "predict", case.path, rows, "--output", tmp_path / "y.csv")
+        assert_refused(case, "evaluate", case.path, rows)
+        assert_refused(case, "serve", case.path, "--port", 0)
+        with pytest.raises(LinexportError, match=case.reason):
+            linexport.load(case.path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_only_verify_asks_of_a_forged_bundle(textbook, assert_refused, tmp_path):
+    for case in corpus.told_bundles(tmp_path, textbook):
+        assert_refused(case, "verify", case.path)
+
+
+def test_states_that_are_holes(assert_refused, tmp_path):
+    for case in corpus.states(tmp_path):
+        assert_refused(case, "fit", case.path, "--output", tmp_path / "bundle")
+
+
 def test_tables_at_every_door(tables, textbook, assert_refused, tmp_path):
     bundle, table, state = (tmp_path / name for name in ("bundle", "y.csv", "a.state"))
     for case in tables:
@@ -133,11 +161,11 @@ def test_tables_at_every_door(tables, textbook, assert_refused, tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
 def test_none_of_them_takes_the_memory_that_it_asks_for(
-    bundles, model_files, tables, graph_bundles, rows, fresh_python
+    bundles, model_files, tables, graph_bundles, forged_bundles, rows, fresh_python
 ):
     """Together less than any of them asks for: 2 GiB of holes, or 1 GB and more once parsed."""
     paths = [str(case.path) for case in (*bundles, *model_files, *tables)]
-    graphs = [str(case.path) for case in graph_bundles]
+    graphs = [str(case.path) for case in (*graph_bundles, *forged_bundles)]
     printed = fresh_python(f"""
 import contextlib, io, re
 from pathlib import Path

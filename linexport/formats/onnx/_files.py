@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from linexport._asked import asked
-from linexport._files import LARGEST_FILE, naming, parsing, read_artifact
+from linexport._files import LARGEST_FILE, naming, parsing, read_artifact, require_few_holes
 from linexport.columns import listed
 from linexport.errors import ArtifactError, ConfigError
 from linexport.formats.onnx import graph as onnx_graph
@@ -72,6 +72,7 @@ def _plain_file(path: Path, most: int) -> bytes:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_size > most:
                 raise ArtifactError(f"{path.name} is no plain file of at most {most} bytes.")
+            require_few_holes(file.fileno(), status.st_size)
             return file.read(status.st_size)
     except OSError as error:
         raise ArtifactError(
