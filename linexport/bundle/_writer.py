@@ -193,8 +193,11 @@ def _write_files(descriptor: int, contents: Mapping[str, bytes], old: Path) -> N
 
 def _sync_parent(path: Path) -> None:
     try:
-        with open_directory(path.parent) as parent:
+        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
             _sync_directory(parent)
+        finally:
+            os.close(parent)
     except OSError as error:
         raise BundleError(
             f"{path}: the bundle is in place, but may not survive a power cut: {error.strerror}."

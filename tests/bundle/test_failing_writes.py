@@ -129,6 +129,22 @@ def test_everything_is_on_the_disk_before_it_is_in_place(bundle, draft, monkeypa
     assert synced == [bundle.parent.stat().st_ino]
 
 
+def test_a_place_that_cannot_be_opened_to_be_synced_is_named(bundle, draft, monkeypatch):
+    really_open = os.open
+
+    def open_none(path, *args, **kwargs):
+        if Path(path) == bundle.parent:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return really_open(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", open_none)
+    told = attempt(draft(2), bundle, overwrite=True)
+    assert told == (
+        f"{bundle}: the bundle is in place, but may not survive a power cut: Input/output error."
+    )
+    assert read_bundle(bundle).read("model.onnx") == b"onnx 2"
+
+
 def test_an_interrupt_leaves_the_old_bundle(bundle, draft, snapshot, monkeypatch):
     before = snapshot(bundle.parent)
 

@@ -119,7 +119,7 @@ class Place:
         self.replaces = replaces
         self.path = work / "place"
         self.names = [argument for argument in job.arguments if (inputs / argument).exists()]
-        self.names += ["out/", "/out"]
+        self.names += ["out/", "place/out"]  # not "/out", which "Input/output error" has
         self._origin = work / "origin"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()

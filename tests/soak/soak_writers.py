@@ -39,6 +39,8 @@ _FALLS_SHORT = ("read", "pread", "write", "pwrite")
 _MISUSE, _FAILED, _FAULT = 2, 3, 70
 _ABORTS = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGTRAP)
 _REMOVES = ("unlink", "rmdir")
+_REMOVED = (".linexport-new", ".linexport-old")
+"""Directories that are opened to be emptied, when their time is over."""
 _LONGEST_LINE = 400
 _ROOM = (0, 4, 8, 16, 32)
 """Kilobytes left on a disk."""
@@ -142,7 +144,8 @@ def failed(soak: Soak, place: Place, number: int) -> None:
         ended = place.run(strike=strike)
         name = "short" if strike.what == SHORT else errno.errorcode[strike.what]
         case = f"{place}, call {strike.at} {call.name} {call.path}: {name}"
-        faults = _faults_of(place, ended, is_kept=call.name.startswith(_REMOVES))
+        is_kept = call.name.startswith(_REMOVES) or call.path.endswith(_REMOVED)
+        faults = _faults_of(place, ended, is_kept=is_kept)
         if ended.status and strike.what == SHORT:
             faults.append("it is harmless")
         soak.tried("faults of calls", case, faults, ended)
