@@ -39,14 +39,18 @@ def parsing(kind: type[ArtifactError] = ArtifactError) -> Iterator[None]:
     """
     try:
         yield
-    except (LinexportError, MemoryError):
+    except LinexportError:
         raise
+    except MemoryError as error:
+        raise kind(f"{first_line(error)} to read it.") from error
     except Exception as error:
         raise kind(f"it is damaged, or not what its name says ({first_line(error)}).") from error
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return what a parser or an engine says of a file, without where in its sources it came up."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+:\d+ .*\) )?", "", line)
     return shortened(line, _LONGEST)
@@ -58,20 +62,21 @@ def read_artifact(path: Path, largest: int = LARGEST_FILE) -> bytes:
     Raises:
         ArtifactError: If it cannot be read, is no plain file or, then unread, has more bytes.
     """
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ArtifactError(f"{path}: this is not a plain file.")
-            if status.st_size > largest:
-                raise ArtifactError(
-                    f"{path}: it has {status.st_size} bytes; such a file has at most {largest}."
-                )
-            with naming(path):
-                require_few_holes(file.fileno(), status.st_size)
-            return file.read(status.st_size)
-    except OSError as error:
-        raise ArtifactError(f"{path}: {error.strerror}.") from error
+    with naming(path), parsing():
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise ArtifactError("this is not a plain file.")
+                if status.st_size > largest:
+                    raise ArtifactError(
+                        f"it has {status.st_size} bytes; such a file has at most {largest}."
+                    )
+                require_few_holes(descriptor, status.st_size)
+                return file.read(status.st_size)
+        except OSError as error:
+            raise ArtifactError(f"{error.strerror}.") from error
 
 
 def require_few_holes(descriptor: int, size: int) -> None:

@@ -4,6 +4,7 @@ Exit status: 0 done, 1 the verdict is negative, 2 misuse, 3 could not be done, 7
 linexport itself, 128 and the number of the signal that ended it: 130, 143, 129.
 """
 
+import re
 import signal
 import traceback
 from pathlib import Path
@@ -15,6 +16,12 @@ from linexport.cli._terminal import discard_output, echo, echo_error
 from linexport.errors import ConfigError, DataError, LinexportError, ParityError
 
 DISAGREES, MISUSE, FAILED, FAULT = 1, 2, 3, 70
+
+
+_OUT_OF_MEMORY = re.compile(
+    r"bad_alloc|bad allocation|[Cc]an(no|')t allocate memory|failed to map segment"
+)
+"""What is said by libraries that raise no MemoryError: PyTorch, onnxruntime, the loader of each."""
 
 
 class Failure(NamedTuple):
@@ -46,8 +53,8 @@ def failure_of(error: BaseException, interrupted_by: int) -> Failure:
         return Failure(kind, status_of(error), str(error))
     if isinstance(error, click.ClickException):
         return Failure("UsageError", error.exit_code, error.format_message())
-    if isinstance(error, MemoryError):
-        return Failure(kind, FAILED, "There is not enough memory for this.")
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+        return Failure(kind, FAILED, "There is not enough memory for this (ulimit -v).")
     if isinstance(error, OSError):
         return Failure(
             "OSError", FAILED, f"{error.filename or 'standard output'}: {error.strerror}."

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from linexport._asked import asking_for_options
 from linexport._interrupts import Interrupts
 from linexport.cli._failing import FAILED, echo_failure, failure_of
 from linexport.cli._options import write_opening, write_statuses
+from linexport.cli._room import require_room
 from linexport.cli._terminal import discard_output, echo, has_colors
 
 COMMANDS = {
@@ -127,15 +129,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     interrupts = Interrupts()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        require_room(given, tuple(COMMANDS))
         with asking_for_options():
             status = linexport.main(given, prog_name="linexport", standalone_mode=False)
     except SystemExit:  # click has completed what a shell asked for
         raise
     except BaseException as error:  # a panic of polars is no Exception
-        failure = failure_of(error, interrupts.came)
-        echo_failure(error, failure, as_json="--json" in given)
-        status = failure.status
+        status = _told(error, interrupts.came, as_json="--json" in given)
     sys.exit(status or 0)
+
+
+def _told(error: BaseException, interrupted_by: int, *, as_json: bool) -> int:
+    """Say why a command stops, and return its status."""
+    try:
+        failure = failure_of(error, interrupted_by)
+        echo_failure(error, failure, as_json=as_json)
+    except MemoryError:  # there is not even enough for that
+        os.write(2, b"error: There is not enough memory for this.\n")
+        return FAILED
+    return failure.status
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 import msgspec
 
 from linexport._documented import documented
+from linexport._files import first_line
 from linexport.columns import require_known
 from linexport.encoding import Encoding
-from linexport.errors import DataError, shortened
+from linexport.errors import DataError
 
 if TYPE_CHECKING:
     from linexport._arrays import Float64Array, FloatArray, FloatDType
@@ -284,7 +285,7 @@ class Table:
             try:
                 found = part.batches(selection)
                 yield from found if encode is None else map(encode, found)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 raise unreadable(error, part.source) from error
             yield None
 
@@ -342,8 +343,7 @@ def _size_of(batch: Batch | None) -> float:
 
 def unreadable(error: BaseException, source: str, column: str | None = None) -> DataError:
     """Say in one line why something cannot be read, as whatever failed has it."""
-    text = getattr(error, "strerror", None) or str(error)
-    reason = next(iter(text.splitlines()), "").strip().rstrip(".") or type(error).__name__
+    reason = getattr(error, "strerror", None) or first_line(error).rstrip(".")
     if type(error).__name__ == "DuplicateError":  # of polars, which may not be loaded
         return DataError(f"Two columns have one name: {reason}; rename one.", source=source)
-    return DataError(f"It cannot be read: {shortened(reason, 250)}.", source=source, column=column)
+    return DataError(f"It cannot be read: {reason}.", source=source, column=column)
