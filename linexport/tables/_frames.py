@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from linexport._asked import asked
-from linexport.columns import listed, require_unique
-from linexport.errors import DataError, UnavailableError
+from linexport.columns import require_unique
+from linexport.errors import DataError
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import FAULTS, FrameBatch, Kind, require_numbers, text_numbers
 from linexport.tables._parquet_footer import PARQUET_MAGIC, row_group_rows
@@ -243,34 +242,6 @@ def arrow_file(path: Path, source: str) -> Frame:
         return [min(_ROWS_PER_PIECE, num_rows - row) for row in range(0, num_rows, _ROWS_PER_PIECE)]
 
     return Frame(frame, source, row_groups=pieces, file_bytes=path.stat().st_size)
-
-
-def excel_file(path: Path, source: str, dialect: Dialect) -> Frame:
-    """Read a sheet of a workbook into memory; it has a million rows at most.
-
-    Raises:
-        UnavailableError: If what reads it is not installed.
-        DataError: If it is none, is damaged, or has no such sheet.
-    """
-    try:
-        import fastexcel
-    except ImportError as error:
-        raise UnavailableError(
-            f"{source}: Excel files are read with fastexcel: pip install 'linexport[excel]', or "
-            "save the sheet as CSV."
-        ) from error
-    try:
-        sheets = fastexcel.read_excel(path).sheet_names
-        sheet = sheets[0] if dialect.sheet is None else dialect.sheet
-        if sheet in sheets:
-            frame = pl.read_excel(path, sheet_name=sheet, infer_schema_length=None)
-            return Frame(frame.lazy(), source, dialect=dialect)
-    except Exception as error:  # of several libraries
-        raise unreadable(error, source) from error
-    raise DataError(
-        f"It has no sheet '{sheet}': {asked(sheet=...)} takes one of {listed(sheets)}.",
-        source=source,
-    )
 
 
 def index_columns(metadata: str | bytes | None, names: Sequence[str]) -> tuple[str, ...]:

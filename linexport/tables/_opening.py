@@ -216,10 +216,12 @@ def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:
         from linexport.tables._json_lines import JsonLines
 
         return JsonLines(file.path, source, dialect)
+    if kind == "Excel":
+        from linexport.tables._excel import excel_file
+
+        return excel_file(file.path, source, dialect)
     from linexport.tables import _frames
 
-    if kind == "Excel":
-        return _frames.excel_file(file.path, source, dialect)
     opened = _frames.parquet_file if kind == "Parquet" else _frames.arrow_file
     return opened(file.path, source)
 

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from workbooks import workbook_bombs
+
 if TYPE_CHECKING:
     import numpy as np
     import onnx
@@ -68,7 +70,7 @@ def bundles(directory: Path, good: Path) -> Iterator[Case]:
 def tables(directory: Path) -> Iterator[Case]:
     """Write tables that cannot be read."""
     dates = ("no-calendar.parquet", "out-of-range date|'2147483647' .Date. is not", _no_calendar())
-    for name, reason, data in (*_TABLES, dates):
+    for name, reason, data in (*_TABLES, dates, *workbook_bombs()):
         path = directory / name
         path.write_bytes(data)
         yield Case(path, reason)

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hostile.workbooks import small_workbooks
+
 TESTS = Path(__file__).parents[1]
 TEXTBOOK = TESTS.parent / "models" / "textbook"
 Read = Callable[[bytes], object]
@@ -430,6 +432,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "encodings": _encodings,
     "compressed": _compressed,
     "json-lines": _tables(".jsonl", _json_lines_seeds),
+    "excel": _tables(".xlsx", small_workbooks),
     "parquet": _tables(".parquet", lambda: _frames("write_parquet")),
     "arrow": _tables(
         ".arrow", lambda: _frames("write_ipc") + _frames("write_ipc", compression="lz4")

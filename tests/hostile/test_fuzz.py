@@ -9,13 +9,16 @@ from hostile import fuzz, readers, trying
 from linexport.errors import ArtifactError
 
 INPUTS = 300
+FEWER = {"excel": 20}
+"""Of a reader that starts a process for each."""
 
 
 @pytest.mark.parametrize("name", readers.READERS)
 def test_a_reader_reads_or_says_why_not(name):
-    found = fuzz.tried(name, "--inputs", INPUTS)
+    inputs = FEWER.get(name, INPUTS)
+    found = fuzz.tried(name, "--inputs", inputs)
     assert not found.fault, f"{found.fault}\n{found.input!r}"
-    assert found.tally.inputs == INPUTS
+    assert found.tally.inputs == inputs
     assert found.tally.accepted
     assert found.tally.refused
 
