@@ -22,6 +22,7 @@ _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
 _BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 3 to 5 ms by itself
 _MOST_COLUMNS = 512  # in a read: polars loads all of a column's row group, whatever rows it takes
 _BYTES_PER_WIDE_READ = 48 << 20  # of rows of more columns: loading them again costs time
+_FREE_READ, _READ_PER_BYTE = 256 << 20, 16  # bytes that a file of so many makes in one read
 _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
 _ROWS_PER_PIECE = 1 << 18  # of Arrow IPC, in which pieces of any size can be read
 _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
@@ -31,7 +32,8 @@ class Frame:
     """A lazy frame, evaluated a batch at a time.
 
     Memory grows with the largest row group of a Parquet file, not with the file. Those of many
-    columns, which are as long as others and so much larger, are read in parts.
+    columns, which are as long as others and so much larger, are read in parts, and so are those
+    that make far more than their file holds.
     """
 
     def __init__(
@@ -162,8 +164,10 @@ class Frame:
         # One read at a time: polars would hold a dozen row groups otherwise, to gain nothing here.
         bytes_per_row = sum(4 if self._schema[name] in _NARROW else 8 for name in names)
         most, wide = max(_BYTES_PER_READ // bytes_per_row, num_rows), len(names) > _MOST_COLUMNS
+        worth = _FREE_READ + _READ_PER_BYTE * self._file_bytes  # of nulls, a byte may hold millions
         for start, stop in _joined(self._bounds(self._row_groups()), most):
-            step = max(_BYTES_PER_WIDE_READ // bytes_per_row, num_rows) if wide else stop - start
+            whole = not wide and (stop - start) * bytes_per_row <= worth
+            step = stop - start if whole else max(_BYTES_PER_WIDE_READ // bytes_per_row, num_rows)
             for first in range(start, stop, step):
                 rows = self._frame.slice(first, min(step, stop - first))
                 yield first + 1, _collected(rows, names)

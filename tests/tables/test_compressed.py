@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 
@@ -110,13 +111,8 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
-@pytest.mark.parametrize("case", BOMBS)
-def test_memory_does_not_grow_with_what_a_file_holds(tmp_path, case):
-    """It is 1 GiB. Read ahead are 96 MiB; blocks have 8 MiB, and a record 16 at most."""
-    path = tmp_path / "bomb.csv.gz"
-    member = gzip.compress(BOMBS[case])
-    path.write_bytes(gzip.compress(b"x,y\n") + member * 1024)
+def peak_of(path):
+    """Return by how many MiB a process grows that reads a table."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -126,7 +122,28 @@ def test_memory_does_not_grow_with_what_a_file_holds(tmp_path, case):
         [sys.executable, "-c", PEAK, str(path)], capture_output=True, text=True, env=environment,
         check=True,
     )  # fmt: skip
-    assert int(run.stdout) < 512  # MiB, half of it
+    return int(run.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+@pytest.mark.parametrize("case", BOMBS)
+def test_memory_does_not_grow_with_what_a_file_holds(tmp_path, case):
+    """It is 1 GiB. Read ahead are 96 MiB; blocks have 8 MiB, and a record 16 at most."""
+    path = tmp_path / "bomb.csv.gz"
+    member = gzip.compress(BOMBS[case])
+    path.write_bytes(gzip.compress(b"x,y\n") + member * 1024)
+    assert peak_of(path) < 512  # half of it
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+@pytest.mark.parametrize("value", [None, 1.0])
+def test_memory_does_not_grow_with_a_row_group_of_next_to_nothing(tmp_path, value):
+    """It has 1 GiB of numbers, alike or missing, in some 100 KB."""
+    path = tmp_path / "bomb.parquet"
+    column = pl.Series("x", [value], dtype=pl.Float64).new_from_index(0, 2**27)
+    pl.DataFrame([column]).write_parquet(path, row_group_size=2**27)
+    assert path.stat().st_size < 2**20
+    assert peak_of(path) < 512
 
 
 def test_parts_of_a_directory_may_be_compressed(tmp_path):
