@@ -1,6 +1,7 @@
 """ONNX: `model.onnx`, a single file that any ONNX runtime reads."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -135,8 +136,9 @@ class Onnx(Format):
             yield from open_foreign(data, proto)
             return
         for num_threads in (1, None):
-            yield OrtRuntime.open(data, num_threads=num_threads)
-            yield OrtRuntime.open(data, num_threads=num_threads, optimization="off")
+            start = partial(OrtRuntime.open, data, num_threads=num_threads, takes_turns=True)
+            yield start()
+            yield start(optimization="off")
             yield from _laid_out(data, num_threads)
         yield OnnxReferenceRuntime.open(data)
 
@@ -240,7 +242,9 @@ def _laid_out(data: bytes, num_threads: int | None) -> Iterator[Runtime]:
         if stated is not None and layout is not None:
             turned = wire.write(stated, layout)
             structure = graph.read(graph.check(turned), layout)
-            yield OrtRuntime.start(turned, structure, layout, num_threads=num_threads)
+            yield OrtRuntime.start(
+                turned, structure, layout, num_threads=num_threads, takes_turns=True
+            )
 
 
 def _described(values: "Iterable[onnx.ValueInfoProto]") -> dict[str, str]:

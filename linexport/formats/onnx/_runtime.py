@@ -45,6 +45,9 @@ class Settings(TypedDict, total=False):
     """Of the graph, before it runs; full if not given."""
     provider: str
     """"cpu", which is the default, "cuda", or the full name of an execution provider."""
+    takes_turns: bool
+    """Whether other sessions predict between its batches: then its threads sleep meanwhile, where
+    by default they wait awake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,10 @@ class OrtRuntime:
         """
         num_threads, provider = settings.get("num_threads"), settings.get("provider", "cpu")
         optimization = settings.get("optimization", "full")
-        session = open_session(data, session_options(num_threads, optimization), provider)
+        options = session_options(
+            num_threads, optimization, takes_turns=settings.get("takes_turns", False)
+        )
+        session = open_session(data, options, provider)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _DTYPES:
             raise ArtifactError(
@@ -218,7 +224,9 @@ def _run_and_round(
     prediction[...] = rounding(features, sums)
 
 
-def session_options(num_threads: int | None, optimization: str) -> "onnxruntime.SessionOptions":
+def session_options(
+    num_threads: int | None, optimization: str, *, takes_turns: bool = True
+) -> "onnxruntime.SessionOptions":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or 0
     level = "ORT_DISABLE_ALL" if optimization == "off" else "ORT_ENABLE_ALL"
@@ -226,6 +234,7 @@ def session_options(num_threads: int | None, optimization: str) -> "onnxruntime.
     options.log_severity_level = 4  # what is fatal: refusals reach the user as errors of ours
     # Its kernels for the matrix unit of arm64 (SME) clamp every sum to the largest finite number.
     options.add_session_config_entry("mlas.disable_kleidiai", "1")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(not takes_turns)))
     return options
 
 
