@@ -6,8 +6,8 @@ The limit is a process that reads the table with pyarrow, fits scikit-learn's Li
 converts it with skl2onnx; ours also proves, and tells standard errors, variance inflation and the
 distance from the optimum. By CPU time and peak memory of whole processes. Fails if ours takes more
 than TARGETS times the CPU time of the limit, or more memory above a process that fits ten columns
-than MEMORY times what X'X takes in double-double. Fewer rows than columns, with a ridge, are shown
-beside Ridge, without a target.
+than MEMORY times what X'X takes in double-double. Fewer rows than columns, with a ridge, beside
+scikit-learn's Ridge: at most FEW_ROWS_TARGET times its CPU time.
 
 Then `linexport export` of EXPORTED coefficients, proof included, beside a process that converts as
 many with skl2onnx and opens the result in onnxruntime: at most EXPORT_TARGET times its CPU time.
@@ -29,7 +29,11 @@ from _timing import compile_modules, rounds_asked
 NUM_ROWS = 20_000
 TARGETS = {1000: 1.0, 3000: 1.2}
 """By columns."""
-FEW_ROWS = (200, 20_000)
+FEW_ROWS, FEW_ROWS_TARGET = (200, 20_000), 10.0
+"""Nearly all of it is the proof: ten runtimes and what is left of the canaries are asked 20,000
+one-hot rows of 20,000 numbers, 5 billion in all, where Ridge solves 200 equations. Half the time is
+the engines' own; six to seven times was measured, and a pass over all of it that is not needed, or
+threads that wake for each batch, make it more than ten."""
 RIDGE = "0.1"
 MEMORY = 2.5
 EXPORTED, EXPORT_TARGET = 10_000, 3.3
@@ -98,7 +102,7 @@ def main() -> None:
                 flush=True,
             )
             missed += [num_columns] if ratio > target or memory > MEMORY else []
-        few_rows(Path(scratch))
+        missed += [FEW_ROWS[1]] if few_rows(Path(scratch)) > FEW_ROWS_TARGET else []
         model = write_model(Path(scratch))
         pairs = [(cost(exported(model)), cost(converted(model))) for _ in range(rounds)]
     ratio = float(np.median([mine.cpu / peer.cpu for mine, peer in pairs]))
@@ -112,16 +116,19 @@ def main() -> None:
         sys.exit(f"missed at {missed} columns")
 
 
-def few_rows(scratch: Path) -> None:
+def few_rows(scratch: Path) -> float:
+    """Return how many times the CPU time of Ridge it takes."""
     num_rows, num_columns = FEW_ROWS
     path = write(scratch, num_columns, num_rows)
     mine, peer = cost([*ours(path, scratch), "--l2", RIDGE]), cost([*peers(path, scratch), RIDGE])
     print(
         f"{num_rows:,} x {num_columns:,}, ridge {RIDGE}: CPU {mine.cpu:.1f} s, the limit "
         f"{peer.cpu:.1f} s (wall {mine.wall:.1f}, {peer.wall:.1f}): {mine.cpu / peer.cpu:.2f} "
-        f"times; peak {mine.peak / MEBIBYTE:.0f} MiB, the limit {peer.peak / MEBIBYTE:.0f} MiB",
+        f"times, target {FEW_ROWS_TARGET}; peak {mine.peak / MEBIBYTE:.0f} MiB, the limit "
+        f"{peer.peak / MEBIBYTE:.0f} MiB",
         flush=True,
     )
+    return mine.cpu / peer.cpu
 
 
 def write(directory: Path, num_columns: int, num_rows: int = NUM_ROWS) -> Path:

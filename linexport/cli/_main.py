@@ -126,6 +126,8 @@ def linexport(ctx: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
     atexit.register(gc.freeze)  # or the interpreter looks at every object several times as it ends
+    # Threads of BLAS without work sleep after 2**16 ticks, where they would spin for 30 ms.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
     interrupts = Interrupts()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -394,3 +394,16 @@ def test_rich_is_loaded_by_nobody_but_a_terminal(textbook, tmp_path):
         "print('rich' in sys.modules)"
     )
     assert run_python(code).stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("own", [{}, {"OPENBLAS_THREAD_TIMEOUT": "20"}])
+def test_threads_of_blas_without_work_soon_sleep(monkeypatch, own):
+    """They would spin for 30 ms after each product; who sets it otherwise has it so."""
+    monkeypatch.delenv("OPENBLAS_THREAD_TIMEOUT", raising=False)
+    code = (
+        "import os; from linexport.cli import main\n"
+        "try: main(['--version'])\n"
+        "finally: print(os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    )
+    said = run_python(code, **own).stdout
+    assert said.splitlines()[-1] == own.get("OPENBLAS_THREAD_TIMEOUT", "16")

@@ -8,7 +8,7 @@ from artifacts import FOREIGN, onnx_file, true_predictions, whole_model, whole_r
 from onnx import TensorProto, helper
 
 from linexport.errors import ArtifactError, UnavailableError
-from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx import Onnx, graph as onnx_graph
 from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.formats.onnx.graph import OnnxReferenceRuntime
 
@@ -212,6 +212,18 @@ def test_threads_and_optimization_are_what_was_asked_for():
     assert runtime.num_threads == options.intra_op_num_threads == 2
     assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     assert OrtRuntime.open(gemm_file()).num_threads >= 1
+
+
+def test_threads_of_a_session_sleep_while_others_take_their_turn():
+    """In a proof, which asks many in turn; the one session of a server waits awake."""
+    spinning = "session.intra_op.allow_spinning"
+    opened = Onnx().open(gemm_file(), whole_model(), ours=False)
+    asked = [each for each in opened if isinstance(each, OrtRuntime)]
+    options = [
+        each.session.get_session_options() for each in (*asked, OrtRuntime.open(gemm_file()))
+    ]
+    *turns, alone = [each.get_session_config_entry(spinning) for each in options]
+    assert (set(turns), alone) == ({"0"}, "1")
 
 
 def test_no_kernel_is_used_that_clamps_infinity():
