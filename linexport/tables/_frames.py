@@ -20,8 +20,9 @@ from linexport.tables._tables import Selection, unreadable
 
 _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
 _BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 3 to 5 ms by itself
-_MOST_COLUMNS = 512  # in a read: polars loads all of a column's row group, whatever rows it takes
-_BYTES_PER_WIDE_READ = 48 << 20  # of rows of more columns: loading them again costs time
+_WIDE = 512  # columns; with more of them, row groups are read in parts
+_BYTES_PER_WIDE_READ = 72 << 20  # of rows: polars loads all of a column's row group for some of it,
+_BYTES_LOADED, _FEWEST_COLUMNS = 16 << 20, 16  # so columns are taken by the few
 _FREE_READ, _READ_PER_BYTE = 256 << 20, 16  # bytes that a file of so many makes in one read
 _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
 _ROWS_PER_PIECE = 1 << 18  # of Arrow IPC, in which pieces of any size can be read
@@ -163,14 +164,19 @@ class Frame:
             return
         # One read at a time: polars would hold a dozen row groups otherwise, to gain nothing here.
         bytes_per_row = sum(4 if self._schema[name] in _NARROW else 8 for name in names)
-        most, wide = max(_BYTES_PER_READ // bytes_per_row, num_rows), len(names) > _MOST_COLUMNS
+        most, wide = max(_BYTES_PER_READ // bytes_per_row, num_rows), len(names) > _WIDE
         worth = _FREE_READ + _READ_PER_BYTE * self._file_bytes  # of nulls, a byte may hold millions
         for start, stop in _joined(self._bounds(self._row_groups()), most):
-            whole = not wide and (stop - start) * bytes_per_row <= worth
-            step = stop - start if whole else max(_BYTES_PER_WIDE_READ // bytes_per_row, num_rows)
+            if not wide and (stop - start) * bytes_per_row <= worth:
+                rows = self._frame.slice(start, stop - start)
+                yield start + 1, _selected(rows, names).collect()
+                continue
+            # Of whole batches: to add up the sums of a few rows takes as long as of many.
+            step = max(_BYTES_PER_WIDE_READ // (bytes_per_row * num_rows), 1) * num_rows
+            num_columns = max(_BYTES_LOADED // (8 * (stop - start)), _FEWEST_COLUMNS)
             for first in range(start, stop, step):
                 rows = self._frame.slice(first, min(step, stop - first))
-                yield first + 1, _collected(rows, names)
+                yield first + 1, _collected(rows, names, num_columns)
 
     def _bounds(self, row_groups: list[int]) -> list[int]:
         """Return where the row groups of the share begin, and where the last one ends."""
@@ -186,12 +192,26 @@ def _selected(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
     return rows.select(pl.selectors.by_name(*names))  # to select takes * and ^x.*$ for patterns
 
 
-def _collected(rows: pl.LazyFrame, names: Sequence[str]) -> pl.DataFrame:
-    parts = [
-        _selected(rows, names[start : start + _MOST_COLUMNS]).collect()
-        for start in range(0, len(names), _MOST_COLUMNS)
-    ]
-    return parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
+def _collected(rows: pl.LazyFrame, names: Sequence[str], num_columns: int) -> pl.DataFrame:
+    """Read some columns at a time, and move float64 to one piece of memory.
+
+    That goes back to the system at once. Of many small columns, polars' allocator keeps what is
+    freed, and again as much between them.
+    """
+    import numpy as np  # see linexport.tables
+
+    parts, memory = list[pl.DataFrame](), None
+    for start in range(0, len(names), num_columns):
+        part = _selected(rows, names[start : start + num_columns]).collect()
+        if memory is None:
+            memory = np.empty((len(names), part.height))
+        if set(part.dtypes) == {pl.Float64} and not any(part.null_count().row(0)):
+            moved = memory[start : start + part.width]
+            for place, column in zip(moved, part.iter_columns(), strict=True):
+                place[...] = column.to_numpy()
+            part = pl.DataFrame(moved.T, schema=part.schema)  # which copies nothing
+        parts.append(part)
+    return pl.concat(parts, how="horizontal")
 
 
 def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from linexport.tables._sharing import Gather
 
 
-_BYTES_AHEAD = 64 << 20
-"""Of rows read and not yet used: what a core reads while NumPy and onnxruntime are loaded."""
+_BYTES_AHEAD = 40 << 20
+"""Of rows read and not yet used: what a core reads while NumPy and onnxruntime are loaded. Less
+than is read of wide tables at once, so that one such read is held beside the one in use."""
 
 
 @documented

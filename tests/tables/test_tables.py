@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from decimal import Decimal
 
 import numpy as np
@@ -285,8 +288,8 @@ def test_a_row_group_of_a_wide_file_is_read_in_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(_frames, "_BYTES_PER_WIDE_READ", 0)  # as few rows as a batch has
     heights = []
 
-    def collected(rows, names, *, real=_frames._collected):
-        frame = real(rows, names)
+    def collected(rows, names, num_columns, *, real=_frames._collected):
+        frame = real(rows, names, num_columns)
         heights.append(frame.height)
         return frame
 
@@ -298,6 +301,50 @@ def test_a_row_group_of_a_wide_file_is_read_in_parts(tmp_path, monkeypatch):
     assert [(batch.first_row, batch.num_rows) for batch in batches] == [(1, 1747), (1748, 1253)]
     assert heights == [1747, 1253]
     assert np.array_equal(np.vstack([batch.numbers() for batch in batches]), values)
+
+
+def test_a_wide_file_of_mixed_columns_reads_as_a_narrow_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(_frames, "_BYTES_LOADED", 0)  # as few columns at a time as are ever taken
+    columns = {f"x{number}": np.arange(40.0) + number for number in range(520)}
+    frame = pl.DataFrame(columns).with_columns(
+        pl.col("x3").cast(pl.Int32),
+        pl.when(pl.col("x7") != 9).then(pl.col("x7")).alias("x7"),
+        pl.col([f"x{number}" for number in range(16, 32)]).cast(pl.Float32),
+        pl.lit("text").alias("x519"),
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    wide = open_table(tmp_path / "t.parquet")
+    (batch,) = wide.batches(frame.columns[:-1], ["x7", "x519"])
+    assert batch.number_types == [str(dtype) for dtype in frame.dtypes[:-1]]
+    numbers = frame[:, :-1].cast(pl.Float64).to_numpy()
+    assert np.array_equal(batch.numbers(), numbers, equal_nan=True)
+    kept = pl.DataFrame(batch.kept_and([], np.empty((40, 0))))
+    assert kept.equals(frame.select("x7", "x519"))
+
+
+PEAK = """
+import resource, sys
+from linexport.tables import _frames, _tables, open_table
+_frames._BYTES_PER_WIDE_READ, _tables._BYTES_AHEAD = 8 << 20, 4 << 20
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+table = open_table(sys.argv[1])
+next(table.batches(["x0"]))  # with all that reading imports
+before = peak()
+for batch in table.batches(table.names):
+    for _ in batch.blocks(): pass
+print(peak() - before)
+"""
+
+
+def test_a_wide_file_takes_two_reads_of_memory(tmp_path):
+    """Two reads, a block and columns being loaded are 8, 8, 8 and 16 MiB; 80 are in the file."""
+    values = np.random.default_rng(0).random((10_000, 1000))
+    frame = pl.DataFrame(values, schema=[f"x{number}" for number in range(1000)])
+    frame.write_parquet(tmp_path / "t.parquet", row_group_size=10_000)
+    keeping = {**os.environ, "_RJEM_MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1"}
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "t.parquet")]
+    taken = subprocess.run(command, env=keeping, capture_output=True, text=True, check=True)
+    assert int(taken.stdout) < 48
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
