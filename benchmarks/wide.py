@@ -17,6 +17,7 @@ many with skl2onnx and opens the result in onnxruntime: at most EXPORT_TARGET ti
 """
 
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -86,9 +87,9 @@ def main() -> None:
     compile_modules()
     missed = []
     with tempfile.TemporaryDirectory() as scratch:
-        base = cost(ours(write(Path(scratch), 10), Path(scratch))).peak
+        base = cost(ours(written(Path(scratch), 10), Path(scratch))).peak
         for num_columns, target in TARGETS.items():
-            path = write(Path(scratch), num_columns)
+            path = written(Path(scratch), num_columns)
             pairs = [
                 (cost(ours(path, Path(scratch))), cost(peers(path, Path(scratch))))
                 for _ in range(rounds)
@@ -124,7 +125,7 @@ def main() -> None:
 def few_rows(scratch: Path) -> float:
     """Return how many times the CPU time of Ridge it takes."""
     num_rows, num_columns = FEW_ROWS
-    path = write(scratch, num_columns, num_rows)
+    path = written(scratch, num_columns, num_rows)
     mine, peer = cost([*ours(path, scratch), "--l2", RIDGE]), cost([*peers(path, scratch), RIDGE])
     print(
         f"{num_rows:,} x {num_columns:,}, ridge {RIDGE}: CPU {mine.cpu:.1f} s, the limit "
@@ -134,6 +135,12 @@ def few_rows(scratch: Path) -> float:
         flush=True,
     )
     return mine.cpu / peer.cpu
+
+
+def written(directory: Path, num_columns: int, num_rows: int = NUM_ROWS) -> Path:
+    """Write in another process: Linux counts the peak of who starts a process as that one's too."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(write, (directory, num_columns, num_rows))
 
 
 def write(directory: Path, num_columns: int, num_rows: int = NUM_ROWS) -> Path:
