@@ -5,6 +5,7 @@ Of one-hot rows most features are idle, and rows of ten thousand take long to lo
 N rows, D features, K targets.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,10 +23,10 @@ from linexport.numerics import (
     rounding_error_bound,
 )
 
-__all__ = ["ExactPrediction", "in_double_double", "without_idle", "without_zeros"]
+__all__ = ["ExactPrediction", "in_double_double", "in_pieces", "without_idle", "without_zeros"]
 
-CHUNK = 2**20
-"""Products held at once: a few tens of megabytes in double-double."""
+CHUNK = 2**18
+"""Products at once, of 2 MB in float64: some ten arrays of so many are held."""
 
 
 class ExactPrediction(NamedTuple):
@@ -36,15 +37,22 @@ class ExactPrediction(NamedTuple):
     error: Float64Array
 
 
+def in_pieces(
+    evaluate: Callable[[NDArray[Any]], Sequence[NDArray[Any]]],
+    features: NDArray[Any],
+    affine: Affine,
+) -> Iterator[NDArray[Any]]:
+    """Evaluate (N, D) a piece of its rows at a time; yield each result of all of them, (N, K)."""
+    step = max(1, CHUNK // affine.weight.size)
+    starts = range(0, max(len(features), 1), step)
+    pieces = [evaluate(features[start : start + step]) for start in starts]
+    yield from map(np.concatenate, zip(*pieces, strict=True))
+
+
 def in_double_double(rows: Float64Array, affine: Affine) -> ExactPrediction:
     """Evaluate (N, D) -> (N, K)."""
-    num_targets, num_features = affine.weight.shape
-    step = max(1, CHUNK // (num_targets * num_features))
-    parts = [_added_up(rows[start : start + step], affine) for start in range(0, len(rows), step)]
-    empty = np.zeros((0, num_targets))
-    high = np.concatenate([empty, *(part.high for part in parts)])
-    low = np.concatenate([empty, *(part.low for part in parts)])
-    return ExactPrediction(high, low, _error(rows, affine))
+    total = _added_up(rows, affine)
+    return ExactPrediction(total.high, total.low, _error(rows, affine))
 
 
 def without_zeros(features: NDArray[Any], affine: Affine) -> tuple[NDArray[Any], Affine]:

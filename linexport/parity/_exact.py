@@ -9,6 +9,7 @@ N rows, D features, K targets.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ from linexport.numerics import (
 from linexport.parity._evaluation import (
     ExactPrediction,
     in_double_double,
+    in_pieces,
     without_idle,
     without_zeros,
 )
@@ -72,6 +74,9 @@ class DoubleReference:
             DataError: If the features are not (N, D) numbers.
         """
         rows = as_features(features, self.model.dtype, self.model.num_features)
+        return ExactPrediction(*in_pieces(self._evaluate_all, rows, self.affine))
+
+    def _evaluate_all(self, rows: FloatArray) -> ExactPrediction:
         return self.evaluate(rows.astype(np.float64), self.affine)
 
     def evaluate(self, rows: Float64Array, affine: Affine) -> ExactPrediction:
@@ -165,17 +170,41 @@ Meaning = Callable[[DoubleReference, Probe], Expectation]
 
 def expect(reference: DoubleReference, probe: Probe) -> Expectation:
     """Evaluate the reference, the model as it should be, and the bounds on one probe."""
-    precision, given = reference.precision, reference.given
     # Where the sum alone rounds, what a difference from the mean loses is asked of each feature.
     leave_out = without_idle if probe.num_roundings is None else without_zeros
     features, affine = leave_out(probe.features, reference.affine)
+    expected = partial(_expected, reference, affine, probe.num_roundings)
+    return Expectation(
+        probe=probe,
+        precision=reference.precision,
+        given=reference.given,
+        flush=partial(_flushed, reference, probe),
+        **_Expected(*in_pieces(expected, features, affine))._asdict(),
+    )
+
+
+class _Expected(NamedTuple):
+    """Of some rows, as in an expectation."""
+
+    high: Float64Array
+    low: Float64Array
+    bound: Float64Array
+    probabilistic_bound: Float64Array
+    non_finite: Float64Array
+    special: NDArray[np.bool_]
+
+
+def _expected(
+    reference: DoubleReference, affine: Affine, num_roundings: int | None, features: NDArray[Any]
+) -> _Expected:
+    precision, given = reference.precision, reference.given
     rows = np.ascontiguousarray(features, dtype=np.float64)
     finite, broken = with_zeros(rows)
     exact = reference.evaluate(finite, affine)
-    bounds = error_bounds(finite, affine, precision=precision, num_roundings=probe.num_roundings)
+    bounds = error_bounds(finite, affine, precision=precision, num_roundings=num_roundings)
     cannot_overflow = np.isfinite(bounds.worst_case)
     bound = bounds.worst_case
-    if probe.num_roundings == 1:
+    if num_roundings == 1:
         once = rounded_once(finite, exact.high, affine, precision=precision)
         bound = np.where(cannot_overflow, once, bound)
     bound, probabilistic = bound + exact.error, bounds.probabilistic + exact.error
@@ -184,26 +213,20 @@ def expect(reference: DoubleReference, probe: Probe) -> Expectation:
         bound, probabilistic = (
             rounded_result(part, largest, precision=given) for part in (bound, probabilistic)
         )
+    bound = np.where(broken[:, None], np.inf, bound)
     special, non_finite = np.zeros(bound.shape, np.bool_), np.zeros(bound.shape)
     special[broken], non_finite[broken] = by_class(rows[broken], affine, cannot_overflow[broken])
-    return Expectation(
-        probe=probe,
-        precision=precision,
-        given=given,
-        high=exact.high,
-        low=exact.low,
-        bound=np.where(broken[:, None], np.inf, bound),
-        probabilistic_bound=probabilistic,
-        non_finite=non_finite,
-        special=special,
-        flush=partial(_flushed, reference, probe),
-    )
+    return _Expected(exact.high, exact.low, bound, probabilistic, non_finite, special)
 
 
 def _flushed(reference: DoubleReference, probe: Probe) -> FlushedToZero:
     features, affine = without_zeros(probe.features, reference.affine)
-    finite, _ = with_zeros(np.ascontiguousarray(features, dtype=np.float64))
-    return flushed_to_zero(finite, affine, precision=reference.precision, given=reference.given)
+
+    def flush(part: NDArray[Any]) -> FlushedToZero:
+        finite, _ = with_zeros(np.ascontiguousarray(part, dtype=np.float64))
+        return flushed_to_zero(finite, affine, precision=reference.precision, given=reference.given)
+
+    return FlushedToZero(*in_pieces(flush, features, affine))
 
 
 def with_zeros(rows: Float64Array) -> tuple[Float64Array, NDArray[np.bool_]]:

@@ -214,7 +214,9 @@ def test_rows_are_evaluated_in_pieces_alike(monkeypatch, dtype, centred):
     whole = DoubleReference(model).predict(rows)
     monkeypatch.setattr(evaluation, "CHUNK", 10)
     pieces = DoubleReference(model).predict(rows)
-    assert all((a == b).all() for a, b in zip(whole, pieces, strict=True))
+    apart = (whole.high - pieces.high) + (whole.low - pieces.low)  # BLAS may sum in another order
+    assert (np.abs(apart) <= whole.error + pieces.error).all()
+    assert pieces.error == pytest.approx(whole.error, rel=1e-12)
 
 
 @every_case
