@@ -111,23 +111,10 @@ def test_bundles_that_are_whole_around_an_artifact_that_is_none(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_graphs_that_would_take_too_much_at_the_doors_that_run_them(
-    graph_bundles, rows, assert_refused, tmp_path
+def test_graphs_and_forged_proofs_at_every_door_that_opens_what_is_proven(
+    graph_bundles, forged_bundles, rows, assert_refused, tmp_path
 ):
-    for case in graph_bundles:
-        assert_refused(case, "verify", case.path)
-        assert_refused(case, "predict", case.path, rows, "--output", tmp_path / "y.csv")
-        assert_refused(case, "evaluate", case.path, rows)
-        assert_refused(case, "serve", case.path, "--port", 0)
-        with pytest.raises(LinexportError, match=case.reason):
-            linexport.load(case.path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_bundles_with_a_forged_proof_at_every_door_that_opens_what_it_proves(
-    forged_bundles, rows, assert_refused, tmp_path
-):
-    for case in forged_bundles:
+    for case in [*graph_bundles, *forged_bundles]:
         assert_refused(case, "verify", case.path)
         assert_refused(case, "predict", case.path, rows, "--output", tmp_path / "y.csv")
         assert_refused(case, "evaluate", case.path, rows)
