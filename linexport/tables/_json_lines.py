@@ -110,7 +110,8 @@ class JsonLines(TextFile):
         first_row: int,
         num_bytes: int,
     ) -> FrameBatch:
-        found = {name: self._column(frame, name) for name in self.names}
+        columns = {column.name: column for column in frame.iter_columns()}
+        found = {name: self._column(columns.get(name), name, frame.height) for name in self.names}
         remedy = selection.text_remedy
         numbers = [
             text_numbers(found[name], kinds, self._dialect, self.source, first_row, remedy)
@@ -124,9 +125,8 @@ class JsonLines(TextFile):
             num_bytes=num_bytes,
         )
 
-    def _column(self, frame: pl.DataFrame, name: str) -> pl.Series:
+    def _column(self, column: pl.Series | None, name: str, num_rows: int) -> pl.Series:
         """Return a column, of the type that the first block has where this one has no value."""
-        if name not in frame.columns:
-            return pl.Series(name, [None], self._schema[name]).new_from_index(0, frame.height)
-        column = frame.get_column(name)
+        if column is None:
+            return pl.Series(name, [None], self._schema[name]).new_from_index(0, num_rows)
         return column.cast(self._schema[name]) if column.dtype == pl.Null else column
