@@ -214,7 +214,9 @@ class _Maker:
         for index, column in enumerate(self.model.features):
             if column.mean is not None and column.standard_deviation:
                 centre[index], spread[index] = column.mean, column.standard_deviation
-        rows = centre + spread * self.random.standard_normal((num_rows, len(centre)))
+        rows = self.random.standard_normal((num_rows, len(centre)))
+        rows *= spread
+        rows += centre
         return self._round(rows)
 
     def _away(self, normal: Float64Array, exponents: NDArray[np.int64]) -> FloatArray:
@@ -248,4 +250,5 @@ class _Maker:
 
     def _round(self, values: Float64Array) -> FloatArray:
         limit = np.asarray(self.precision.largest, self.model.dtype)
-        return np.asarray(np.clip(values.astype(self.model.dtype), -limit, limit))
+        rounded = values.astype(self.model.dtype)
+        return np.clip(rounded, -limit, limit, out=rounded)

@@ -218,11 +218,14 @@ def test_faults_can_be_planted_in_any_opset(make_model, dtype, versions):
             assert OrtRuntime.open(canary.artifact).predict(rows).shape == (1, 2)
 
 
-def test_faults_keep_the_artifacts_metadata(make_model):
+def test_only_names_are_looked_for_in_metadata(make_model):
+    """Sessions hold copies of it."""
     model = make_model()
     artifact = onnx_graph.write(model, metadata={"solver": "sgd"})
-    data = planted(model, artifact)["bias dropped"].artifact
-    assert onnx_graph.read_metadata(onnx_graph.parse(data)) == {"solver": "sgd"}
+    faults = {name: c.artifact for name, c in planted(model, artifact).items() if c.artifact}
+    noted = {name for name, data in faults.items() if onnx_graph.parse(data).metadata_props}
+    assert len(faults) > 10
+    assert noted == {"two names swapped"}
 
 
 def test_two_names_are_swapped_without_their_columns_or_numbers(make_model):
