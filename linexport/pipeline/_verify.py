@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -295,36 +295,31 @@ def _canaries(
 ) -> Iterator[OpenedCanary]:
     """Open a copy of the ONNX artifact for each fault that is planted in it."""
     kind = formats.FORMATS["onnx"]
-    planted = parity.canaries(artifacts.get(kind.file_name), model)
-    yield from _opened(planted, kind, model, compare)
+    for canary in parity.canaries(artifacts.get(kind.file_name), model):
+        yield _planted(canary, kind, model, compare)
 
 
 def _column_canaries(
     model: LinearModel, columns: Encoding, kind: Format, compare: Compare
 ) -> Iterator[OpenedCanary]:
     """Likewise for faults of an encoding, in the artifact that takes a table's columns."""
-    yield from _opened(parity.column_canaries(model, columns), kind, model, compare)
+    for canary in parity.column_canaries(model, columns):
+        yield _planted(canary, kind, model, compare)
 
 
-def _opened(
-    planted: Iterable[Canary], kind: Format, model: LinearModel, compare: Compare
-) -> Iterator[OpenedCanary]:
-    @cache  # most say the same, of thousands of names
-    def told(metadata: tuple[tuple[str, str], ...]) -> StatementResult:
-        return compare(kind.file_name, formats.stated(dict(metadata)))
-
-    for canary in planted:
-        runtime, statement = None, None
-        if canary.artifact is not None:
-            runtime = next(kind.open(canary.artifact, model, ours=False))
-            statement = told(tuple(kind.metadata(canary.artifact).items()))
-        yield OpenedCanary(
-            name=canary.name,
-            runtime=runtime,
-            meaning=canary.meaning,
-            statement=statement,
-            skipped=canary.skipped,
-        )
+def _planted(canary: Canary, kind: Format, model: LinearModel, compare: Compare) -> OpenedCanary:
+    runtime, statement = None, None
+    if canary.artifact is not None:
+        runtime = next(kind.open(canary.artifact, model, ours=False))
+        said = formats.stated(kind.metadata(canary.artifact))
+        statement = compare(kind.file_name, said)
+    return OpenedCanary(
+        name=canary.name,
+        runtime=runtime,
+        meaning=canary.meaning,
+        statement=statement,
+        skipped=canary.skipped,
+    )
 
 
 def _reference(found: Artifact, given: Any) -> Imported:
