@@ -67,7 +67,9 @@ def open_columns(
     dtype: FloatDType = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element))
     for num_threads in (1, None):
         for optimization in ("full", "off"):
-            session = open_session(data, session_options(num_threads, optimization), "cpu")
+            session = open_session(
+                data, session_options(num_threads, optimization, takes_turns=True), "cpu"
+            )
             name = [f"onnxruntime {_BY_COLUMNS}"]
             name += ["1 thread"] if num_threads else []
             name += ["not optimized"] if optimization == "off" else []

@@ -176,7 +176,9 @@ def open_foreign(data: bytes, proto: onnx.ModelProto) -> Iterator[ForeignRuntime
         (None, "off", "onnxruntime, not optimized"),
     ):
         try:
-            session = open_session(data, session_options(num_threads, optimization), "cpu")
+            session = open_session(
+                data, session_options(num_threads, optimization, takes_turns=True), "cpu"
+            )
         except ArtifactError as error:
             raise NotCheckedError(str(error)) from error
         yield ForeignRuntime(

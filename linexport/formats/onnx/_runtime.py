@@ -225,7 +225,7 @@ def _run_and_round(
 
 
 def session_options(
-    num_threads: int | None, optimization: str, *, takes_turns: bool = True
+    num_threads: int | None, optimization: str, *, takes_turns: bool
 ) -> "onnxruntime.SessionOptions":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or 0
