@@ -135,7 +135,11 @@ def origin(fit: FitRecord) -> str:
 
 def constant_guess(fit: FitRecord) -> str:
     """Name what R2 compares with."""
-    return "the mean" if fit.statistics is None or fit.statistics.around_mean else "0"
+    return "the mean" if _is_around_mean(fit) else "0"
+
+
+def _is_around_mean(fit: FitRecord) -> bool:
+    return fit.statistics is None or fit.statistics.around_mean
 
 
 def constant_rmse(metrics: Metrics) -> float | None:
@@ -145,7 +149,7 @@ def constant_rmse(metrics: Metrics) -> float | None:
 
 
 def _metric_blocks(fit: FitRecord) -> list[Block]:
-    r2 = "R2" if constant_guess(fit) == "the mean" else "R2 around 0"
+    r2 = "R2" if _is_around_mean(fit) else "R2 around 0"
     rows = [
         [part, target, str(m.rows), f"{m.rmse:.6g}", number(m.mae), number(m.r2)]
         for part, metrics in fit.metrics.items()
