@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
+from peak_memory import PEAK
 
 from linexport.errors import ConfigError, DataError
 from linexport.predicting._stream import Predicted, write_predictions
@@ -399,9 +400,10 @@ def test_a_dataset_is_written_as_it_is(here):
         assert batch.numbers()[:, 2:].tolist() == dataset.target_values.tolist()
 
 
-MEMORY = """
-import re, sys
-from pathlib import Path
+MEMORY = (
+    PEAK
+    + """
+import sys
 import numpy as np, polars as pl
 from linexport.tables import _tables as tables
 from linexport.tables import open_table
@@ -413,9 +415,9 @@ class Runtime:
     def predict(self, features): return features.sum(axis=1, keepdims=True)
 columns = tuple(Column(name=name) for name in "abcd")
 write_predictions(open_table(sys.argv[1]), Predictor(Runtime(), columns, columns[:1]), sys.argv[2])
-# Not ru_maxrss, which begins at that of who started this process.
-print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
+print(peak())
 """
+)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")

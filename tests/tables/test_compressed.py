@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hypothesis import given, strategies as st
+from peak_memory import PEAK
 
 from linexport.errors import DataError
 from linexport.tables import Dialect, open_table
@@ -98,12 +99,11 @@ BOMBS = {
     "one line": b"1" * (1 << 20),
     "quotes": b'"\n' * (1 << 19),
 }
-PEAK = """
-import re, sys
-from pathlib import Path
+READ = (
+    PEAK
+    + """
+import sys
 import linexport, linexport.tables, polars
-def peak():  # not ru_maxrss, which begins at that of who started this process
-    return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 before = peak()
 try:
     for batch in linexport.tables.open_table(sys.argv[1]).batches(["x"]):
@@ -112,6 +112,7 @@ except linexport.DataError as error:
     assert str(error).count("\\n") == 0
 print(peak() - before)
 """
+)
 
 
 def peak_of(path):
@@ -122,7 +123,7 @@ def peak_of(path):
         "POLARS_MAX_THREADS": "2",
     }
     run = subprocess.run(
-        [sys.executable, "-c", PEAK, str(path)], capture_output=True, text=True, env=environment,
+        [sys.executable, "-c", READ, str(path)], capture_output=True, text=True, env=environment,
         check=True,
     )  # fmt: skip
     return int(run.stdout)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
+from peak_memory import PEAK
 from reading import read_dataset
 
 from linexport.errors import ConfigError, DataError
@@ -322,15 +323,14 @@ def test_a_wide_file_of_mixed_columns_reads_as_a_narrow_one(tmp_path, monkeypatc
     assert kept.equals(frame.select("x7", "x519"))
 
 
-PEAK = """
-import re, sys
-from pathlib import Path
+READ = (
+    PEAK
+    + """
+import sys
 import numpy
 from linexport.tables import _frames, _tables, open_table
 _frames._BYTES_PER_WIDE_READ, _frames._BYTES_LOADED = 8 << 20, 1 << 20
 _tables._BYTES_AHEAD = 4 << 20
-def peak():  # not ru_maxrss, which begins at that of who started this process
-    return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 table = open_table(sys.argv[1])
 next(table.batches(["x0"]))  # with all that reading imports
 before = peak()
@@ -338,6 +338,7 @@ for batch in table.batches(table.names):
     for _ in batch.blocks(): pass
 print(peak() - before)
 """
+)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
@@ -350,7 +351,7 @@ def test_a_wide_file_takes_two_reads_of_memory(tmp_path):
     frame = pl.DataFrame(values, schema=[f"x{number}" for number in range(1000)])
     frame.write_parquet(tmp_path / "t.parquet", row_group_size=10_000, compression="uncompressed")
     keeping = {**os.environ, "_RJEM_MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1"}
-    command = [sys.executable, "-c", PEAK, str(tmp_path / "t.parquet")]
+    command = [sys.executable, "-c", READ, str(tmp_path / "t.parquet")]
     taken = subprocess.run(command, env=keeping, capture_output=True, text=True, check=True)
     assert int(taken.stdout) < 46
 
