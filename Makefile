@@ -46,7 +46,7 @@ bench: setup  ## every benchmark, each failing when its target is missed; ROUNDS
 	status=0; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || status=1; done; exit $$status
 
 SECONDS := 60
-fuzz: setup  ## coverage-guided fuzzing of every reader for SECONDS=60 each, every bit of a bundle flipped (FLIPS=500: so many); a fault's input is kept in build/fuzz
+fuzz: setup  ## coverage-guided fuzzing of every reader for SECONDS=60 of processor time each, every bit of a bundle flipped (FLIPS=500: so many); a fault's input is kept in build/fuzz
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	PYTHONPATH=tests $(BIN)/python -m hostile.bit_flips $(FLIPS)
 	PYTHONPATH=tests $(BIN)/python -m hostile.fuzz --seconds $(SECONDS)

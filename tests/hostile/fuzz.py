@@ -1,9 +1,9 @@
 """Looks for bytes on which a reader of ours does anything but read them or say why not.
 
 Usage: python -m hostile.fuzz [--seconds S] [--reader NAME]... [--work DIRECTORY]
-Each reader is led by its coverage for S seconds, in a process of its own, and goes on from where it
-was in the directory. Prints what came of it, and the most time and memory of one input; exits with
-1 where there is a fault, of which the input is kept.
+Each reader is led by its coverage for S seconds of processor time, in a process of its own, and
+goes on from where it was in the directory. Prints what came of it, and the most time and memory of
+one input; exits with 1 where there is a fault, of which the input is kept.
 """
 
 import argparse
@@ -13,13 +13,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 from hostile.readers import ENDS, READERS
-from hostile.trying import Tally
+from hostile.trying import Tally, processor_time
 
 ROOT = Path(__file__).parents[2]
 _TOLD = 3000
@@ -66,15 +65,15 @@ def led(reader: str, seconds: float, corpus: Path) -> tuple[Found, int]:
     Returns:
         What came of it all, and how often it began anew.
     """
-    ends, total, times = time.monotonic() + seconds, Tally(reader), 0
+    ends, total, times = processor_time() + seconds, Tally(reader), 0
     while True:
-        left = max(ends - time.monotonic(), 1.0)
+        left = max(ends - processor_time(), 1.0)
         found = tried(reader, "--seconds", left, "--corpus", corpus)
         total = total.plus(found.tally)
         if reader not in ENDS or ENDS[reader] not in found.fault:
             return found._replace(tally=total), times
         times += 1
-        if time.monotonic() > ends:
+        if processor_time() > ends:
             return found._replace(tally=total, fault=""), times
 
 

@@ -2,9 +2,9 @@
 
 Usage: python -m hostile.trying READER DIRECTORY (FILE... | --inputs N [--seed S] | --seconds S)
 The inputs are files; or changes of good ones, the same for a seed; or what atheris finds in S
-seconds, led by what of linexport each input reached. The directory is given DIRECTORY/input, which
-holds the input at hand for whoever has to say what it died of, DIRECTORY/tally.json, and
-DIRECTORY/fault, a traceback, where there is one.
+seconds of processor time, led by what of linexport each input reached. The directory is given
+DIRECTORY/input, which holds the input at hand for whoever has to say what it died of,
+DIRECTORY/tally.json, and DIRECTORY/fault, a traceback, where there is one.
 """
 
 import argparse
@@ -138,6 +138,11 @@ class Trial:
         (self._directory / "tally.json").write_bytes(msgspec.json.encode(self.tally))
 
 
+def processor_time() -> float:
+    """Return the seconds of this process and of the children that it waited for."""
+    return sum(os.times()[:4])
+
+
 def _require_sentence(message: str) -> None:
     if not 0 < len(message) <= LONGEST_MESSAGE:
         raise Fault(f"its message has {len(message)} characters: {message!r}")
@@ -227,10 +232,10 @@ def _led(name: str, directory: Path, corpus: Path, seconds: float) -> NoReturn:
     words = directory / "words"
     quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in WORDS)
     words.write_text("".join(f'"{word}"\n' for word in quoted))
-    ends = time.monotonic() + seconds
+    ends = processor_time() + seconds
 
     def one(data: bytes) -> None:
-        if time.monotonic() > ends:
+        if processor_time() > ends:
             trial.write()
             os._exit(0)  # atheris has no other end but a fault
         trial.one(data)
