@@ -145,12 +145,13 @@ class TableRows:
 
     @property
     def _refused(self) -> list[str]:
-        """Of the features that are numbers, those that may not lack a value."""
+        """Of the numbers that are features or targets, those that may not lack a value."""
         filled = [] if self.encoding is None else self.encoding.columns
         fine = self._drop | {
             c.name for c in filled if isinstance(c, NumberColumn) and c.fill is not None
         }
-        return [name for name in self._number_names if name not in fine]
+        names = [*self._number_names, *(column.name for column in self.targets)]
+        return [name for name in names if name not in fine]
 
     def _to_fill(self, name: str) -> str:
         """Say how a missing value of a column may be filled in."""

@@ -34,7 +34,7 @@ def explained(
         table: Where, if it can be read again.
         features: Its columns that must hold numbers.
         targets: And those to predict.
-        refused: Those of the features that may not lack a value.
+        refused: Those of both that may not lack a value.
         to_fill: What to say to have numbers filled in.
     """
     if error.column is None or table.num_bytes is None:
@@ -65,9 +65,7 @@ def unusable(
     found = [
         column for column in found_in.columns if column.name in wanted and not column.is_usable
     ]
-    if all(_is_but_one_value(column) for column in found) or (
-        len(found) == 1 and found[0].kind in ("number", "boolean") and not found[0].readings
-    ):
+    if all(_is_but_one_value(column) for column in found) or _is_one_of_numbers(found):
         return None
     said = _first("; ", [f"'{column.name}' {_what(column)}" for column in found], _SAID)
     more = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
@@ -92,7 +90,8 @@ def unusable(
     )
     remedies = [
         *_remedies(found, found_in.readings, targets, has_missing=has_missing),
-        *_filled(lacking, levels, to_fill),
+        *_filled([name for name in lacking if name not in targets], levels, to_fill),
+        *_left_out([name for name in lacking if name in targets]),
     ]
     how = asked_of_command("describe", found_in.source) if is_file else "linexport.describe(table)"
     todo = _AND.join(_first(_AND, remedies, _ALL - len(what)))
@@ -107,6 +106,15 @@ def _first(between: str, parts: Sequence[str], most: int) -> Sequence[str]:
 
 def _is_but_one_value(column: ColumnLook) -> bool:
     return column.kind in ("number", "boolean") and column.others == 1 and not column.readings
+
+
+def _is_one_of_numbers(found: Sequence[ColumnLook]) -> bool:
+    """Tell one column whose values differ too much in what is wrong to be taken for no value."""
+    return (
+        len(found) == 1
+        and found[0].kind in ("number", "boolean")
+        and not (found[0].readings or _is_misspelt(found[0]))
+    )
 
 
 def _remedies(
@@ -126,9 +134,10 @@ def _remedies(
         how = asked(skip_rows_after_header=1)
         yield f"if the first row says units ({units}) leave it out with {how}"
         others = [column for column in others if column not in mixed or column.others > 1]
-    if is_target := [column for column in others if column.name in targets]:
+    is_target = [c for c in others if c.name in targets and not _is_misspelt(c)]
+    if is_target:
         yield f"choose another target than '{is_target[0].name}'"
-    others = [column for column in others if column.name not in targets]
+    others = [column for column in others if column not in is_target]
     if categories := [column.name for column in others if column.is_category]:
         yield f"take categories with {asked(categorical=categories)}"
     if dates := [said for column in others if (said := _as_days(column))]:
@@ -174,6 +183,13 @@ def _filled(numbers: Sequence[str], categories: Sequence[str], to_fill: str) -> 
         yield f"fill {listed(numbers)} in with {to_fill}"
     if categories:
         yield f"make what {listed(categories)} lacks a level with {asked(missing='level')}"
+
+
+def _left_out(targets: Sequence[str]) -> Iterator[str]:
+    """Yield what to do about missing targets, which nothing fills in."""
+    if targets:
+        given = asked(missing=[f"{name}=drop" for name in targets])
+        yield f"leave out rows without {listed(targets)} with {given}"
 
 
 def _as_days(column: ColumnLook) -> str:

@@ -1,5 +1,6 @@
 """A table as it is, whose one error is pasted back until the model is proven."""
 
+import json
 import re
 import shlex
 
@@ -52,6 +53,24 @@ def test_what_the_error_says_trains_when_it_is_pasted(run, houses, tmp_path):
     assert run("predict", tmp_path / "b", houses, "-o", out, "--quiet").status == 0
     predicted, price = pl.read_csv(out)["price"], pl.read_csv(houses)["price"]
     assert float((predicted - price).std() or 0) < 2
+
+
+@pytest.mark.parametrize("others", ["", ",2024-01-0{},{}"])
+def test_a_bad_word_in_the_target_is_pasted_away_as_one_in_a_feature_is(run, tmp_path, others):
+    names, words = ("rides,temp" + ",day,kind" * bool(others)), {7: "closed", 9: "closed"}
+    rows = [
+        f"{words.get(n, 100 + 3 * n)},{20 + n * n % 9}{others.format(n % 9 + 1, 'ab'[n % 2])}"
+        for n in range(40)
+    ]
+    table, bundle = tmp_path / "rides.csv", tmp_path / "b"
+    table.write_text("\n".join([names, *rows]))
+    command = ["train-and-export", "--data", table, "--target", "rides", "-o", bundle]
+    (line,) = run(*command).errors.splitlines()
+    pasted = [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
+    assert pasted[-4:] == ["--null-values", "closed", "--missing", "rides=drop"]
+    done = run(*command, *pasted, "--json")
+    assert done.status == 0, done.errors
+    assert json.loads(done.output)["rows_dropped"] == 2
 
 
 def test_an_unknown_level_is_one_line_with_the_row_and_the_nearest(run, houses, tmp_path):
