@@ -15,7 +15,7 @@ _SAID, _ALL = 180, 445
 later: a message is read, and what it says to paste is seen whole."""
 _AND = ", and "
 _LONGEST = 20
-_DATE = re.compile(r"(\d{4})[-/](\d{2})[-/](\d{2})")
+_DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 
 
 def explained(
@@ -199,7 +199,7 @@ def _as_days(column: ColumnLook) -> str:
     plain = _DATE.match(column.examples[0])
     if plain is None:
         return ""
-    return f"{column.name}=days-since:{'-'.join(plain.groups())}"
+    return f"{column.name}=days-since:{'-'.join(part.zfill(2) for part in plain.groups())}"
 
 
 def _what(column: ColumnLook) -> str:
@@ -214,6 +214,8 @@ def _what(column: ColumnLook) -> str:
     match column.kind:
         case "empty":
             return "is empty"
+        case "date in another form":
+            return f"holds dates that are not year-month-day ({shown})"
         case "date" | "time":
             return f"holds {column.kind}s ({shown})"
         case "text" if column.levels is not None:

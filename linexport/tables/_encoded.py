@@ -13,6 +13,7 @@ import polars as pl
 from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.tables._categories import Category, Place, canonical
+from linexport.tables._dates import as_dates
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import nameless, shown
 from linexport.tables._tables import Batch, WrittenRows
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from linexport._arrays import Float64Array, FloatArray, FloatDType
 
 _DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
-_DATES = ("%Y-%m-%d", "%Y/%m/%d")
-_TIMES = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
 _EPOCH = dt.date(1970, 1, 1)
 
 
@@ -227,12 +226,7 @@ class _Date:
 
     def _parsed(self, text: pl.Series, place: Place) -> pl.Series:
         text = text.set(text.is_in(MISSING), None)
-        found = pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
-        for form in (*_DATES, *_TIMES):
-            kind = pl.Date if form in _DATES else pl.Datetime("us")
-            if found.null_count() > text.null_count():
-                parsed = text.str.strptime(kind, form, strict=False).cast(pl.Datetime("us"))
-                found = found.zip_with(found.is_not_null(), parsed)
+        found = as_dates(text)
         wrong = (found.is_null() & text.is_not_null()).arg_true()
         if len(wrong):
             raise DataError(

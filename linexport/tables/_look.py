@@ -16,6 +16,7 @@ from linexport._shown import Shown
 from linexport.encoding import BOOLEANS
 from linexport.errors import DataError
 from linexport.tables._categories import canonical
+from linexport.tables._dates import as_dates
 from linexport.tables._dialect import Dialect
 from linexport.tables._encoded import kept_frame
 from linexport.tables._numbers import VALUE_FAULTS, as_numbers, nameless, present, present_numbers
@@ -31,13 +32,14 @@ Kind: TypeAlias = Literal[
     "number with thousands separators",
     "number with a sign",
     "date",
+    "date in another form",
     "time",
     "text",
     "nested",
     "empty",
 ]
 """A number with a comma may have it for a decimal point or for thousands: "1,234"; a sign is a
-currency's or percent."""
+currency's or percent. A date is year-month-day, with a time or without, or typed."""
 
 MOST_LEVELS = 50
 """Different values that are counted; a column with more is no category."""
@@ -52,7 +54,7 @@ _PATTERNS: dict[Kind, str] = {
     "number with a comma": r"[-+]?\d*,\d+",
     "number with thousands separators": _GROUPED,
     "number with a sign": rf"[-+]?[$€£¥] ?(?:{_ANY})|(?:{_ANY}) ?[$€£¥%]",
-    "date": rf"{_DAY}(?:[T ]+{_CLOCK})?",
+    "date in another form": rf"{_DAY}(?:[T ]+{_CLOCK})?",
     "time": _CLOCK,
 }  # fmt: skip
 
@@ -87,7 +89,11 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def may_be_category(self) -> bool:
         """Whether it is text or truth values of few levels; of a part of the rows no more shows."""
-        return self.kind in ("text", "boolean") and self.levels is not None
+        return (
+            self.kind in ("text", "boolean")
+            and self.levels is not None
+            and all(level.isprintable() for level in self.levels)
+        )
 
     @property
     def is_category(self) -> bool:
@@ -256,6 +262,9 @@ def _kinds_of_text(text: pl.Series) -> Iterator[tuple[Kind, pl.Series]]:
     is_boolean = text.is_in(list(BOOLEANS))
     yield "boolean", text.filter(is_boolean)
     text = text.filter(~is_boolean)
+    is_date = as_dates(text).is_not_null()
+    yield "date", text.filter(is_date)
+    text = text.filter(~is_date)
     for kind, pattern in _PATTERNS.items():
         matches = text.str.contains(f"^(?:{pattern})$")
         yield kind, text.filter(matches)

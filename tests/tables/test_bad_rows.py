@@ -30,6 +30,26 @@ ROWS = {
         "t.csv: 'color' is text with 2 levels: take categories with --categorical color; "
         f"{DESCRIBE}",
     ),
+    "a category of which a level has two lines": (
+        'x,said,y\n1,"one\ntwo",2\n2,a,3\n3,a,5\n5,a,8\n',
+        "t.csv: 'said' is text with 2 levels: leave out what is no feature with --exclude said; "
+        f"{DESCRIBE}",
+    ),
+    "dates in two orders": (
+        "day,x,y\n2024-01-05,1,2\n2/1/2024,2,3\n2024-03-05,3,5\n",
+        "t.csv: 'day' is a date but for 1 of its values ('2/1/2024'): leave out what is no "
+        f"feature with --exclude day; {DESCRIBE}",
+    ),
+    "dates in another order": (
+        "day,x,y\n1/5/24,1,2\n2/1/24,2,3\n",
+        "t.csv: 'day' holds dates that are not year-month-day ('1/5/24'): leave out what is no "
+        f"feature with --exclude day; {DESCRIBE}",
+    ),
+    "dates without zeros before their digits": (
+        "day,x,y\n2024-1-5,1,2\n2024-2-1,2,3\n",
+        "t.csv: 'day' holds dates ('2024-1-5'): take dates as days with "
+        f"--date day=days-since:2024-01-05; {DESCRIBE}",
+    ),
     "text far down a column of numbers": (
         "x,y\n1,2\n2,3\nthree,5\n",
         f"t.csv, column 'x', row 3: 'three' is not a number; {TEXT.format('x')}",

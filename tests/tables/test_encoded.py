@@ -1,5 +1,6 @@
 """An encoding applied to tables: every kind of column and cell, from every kind of table."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,10 @@ def test_times_are_fractions_of_days_and_other_orders_are_refused() -> None:
     column = DateColumn(name="day", origin="2020-01-01")
     cells = ["2020-01-01 06:00", "2020-01-01T12:00:00", "2020-01-03 00:00:00.000", "NA"]
     np.testing.assert_array_equal(features(column, {"day": cells})[:, 0], [0.25, 0.5, 2, NAN])
-    with pytest.raises(DataError, match="'03/04/2020' is no date that is plain; write year-month"):
-        features(column, {"day": ["2020-01-01", "03/04/2020"]})
+    for other in ("03/04/2020", "1/5/24", "10-5-24", "10-5-24 06:00", "+2020-01-01", "2020-02-30"):
+        said = f"'{re.escape(other)}' is no date that is plain; write year-month-day"
+        with pytest.raises(DataError, match=said):
+            features(column, {"day": ["2020-01-01", other]})
     with pytest.raises(DataError, match="It holds Int64, not dates"):
         features(column, {"day": [1]})
 
