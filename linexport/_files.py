@@ -64,27 +64,36 @@ def read_artifact(path: Path, largest: int = LARGEST_FILE) -> bytes:
     """
     with naming(path), parsing():
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode):
-                    raise ArtifactError("this is not a plain file.")
-                if status.st_size > largest:
-                    raise ArtifactError(
-                        f"it has {status.st_size} bytes; such a file has at most {largest}."
-                    )
-                require_few_holes(descriptor, status.st_size)
-                return file.read(status.st_size)
+            return read_plain(path, largest)
         except OSError as error:
             raise ArtifactError(f"{error.strerror}.") from error
 
 
-def require_few_holes(descriptor: int, size: int) -> None:
-    """Refuse a file of which the disk holds next to nothing, before it is read.
+def read_plain(
+    path: str | Path, largest: int, *, name: str = "it", flags: int = 0, within: int | None = None
+) -> bytes:
+    """Read a plain file of at most so many bytes, in an open directory if one is given.
 
     Raises:
-        ArtifactError: If holes, which read as zeros, are nearly all of it.
+        ArtifactError: If it is none, or the disk holds next to nothing of it; `name` in messages.
+        OSError: If it cannot be read.
     """
+    # Without O_NONBLOCK, opening a named pipe would wait for its writer.
+    flags |= os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, dir_fd=within), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ArtifactError(f"{name} is not a plain file.")
+        if status.st_size > largest:
+            raise ArtifactError(
+                f"{name} has {status.st_size} bytes, more than the {largest} allowed."
+            )
+        _require_few_holes(name, file.fileno(), status.st_size)
+        return file.read(status.st_size)
+
+
+def _require_few_holes(name: str, descriptor: int, size: int) -> None:
+    """Refuse a file that is nearly all holes, which read as zeros, before it is read."""
     if size <= _FREE_HOLES or not hasattr(os, "SEEK_HOLE"):
         return
     held = place = 0
@@ -93,8 +102,8 @@ def require_few_holes(descriptor: int, size: int) -> None:
             start = os.lseek(descriptor, place, os.SEEK_DATA)
         except OSError:  # there are no more
             raise ArtifactError(
-                f"of its {size} bytes the disk holds {held}, and the rest is holes: it was not "
-                "written to its end; copy it again."
+                f"{name} has {size} bytes, of which the disk holds {held}, and the rest is holes: "
+                "it was not written to its end; copy it again."
             ) from None
         place = os.lseek(descriptor, start, os.SEEK_HOLE)
         held += place - start

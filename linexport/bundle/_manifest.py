@@ -11,7 +11,6 @@ onnxruntime, and whoever predicts from a bundle reads its manifest. Nothing here
 import errno
 import math
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from linexport._documented import documented
-from linexport._files import first_line, parsing
+from linexport._files import first_line, parsing, read_plain
 from linexport.bundle._sizes import largest_manifest, require_proportion, size_of
 from linexport.columns import Column
 from linexport.encoding import Encoding
@@ -324,20 +323,10 @@ def read_file(descriptor: int, name: str, limit: int) -> bytes:
     """Read a plain file of an open directory.
 
     Raises:
-        BundleError: If it is missing, not a plain file or, then unread, larger than the limit.
+        ArtifactError: If it is missing, not a plain file or, then unread, larger than the limit.
     """
-    # Without O_NONBLOCK, opening a named pipe would wait for its writer.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(name, flags, dir_fd=descriptor), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise BundleError(f"{name} is not a plain file.")
-            if status.st_size > limit:
-                raise BundleError(
-                    f"{name} has {status.st_size} bytes, more than the {limit} expected."
-                )
-            return file.read(status.st_size)
+        return read_plain(name, limit, name=name, flags=os.O_NOFOLLOW, within=descriptor)
     except OSError as error:
         reasons = {
             errno.ENOENT: "is missing.",

@@ -206,8 +206,8 @@ FILES = {
         "model.pt is not the file that manifest.json lists",
     ),
     "shorter file": (lambda b: grow(b, "model.pt", 3), "model.pt is not the file"),
-    "longer file": (lambda b: grow(b, "model.pt", 99), "99 bytes, more than the 13 expected"),
-    "file of gigabytes": (lambda b: grow(b, "model.pt", 2**40), "more than the 13 expected"),
+    "longer file": (lambda b: grow(b, "model.pt", 99), "99 bytes, more than the 13 allowed"),
+    "file of gigabytes": (lambda b: grow(b, "model.pt", 2**40), "more than the 13 allowed"),
     "file listed with gigabytes": (
         lambda b: edit(b, lambda m: first_file(m).update(bytes=2**40)),
         "gives model.onnx 1099511627776 bytes",

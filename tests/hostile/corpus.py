@@ -44,7 +44,7 @@ def model_files(directory: Path, good: Path) -> Iterator[Case]:
         path.write_bytes(data)
         yield Case(path, reason)
     (directory / "outside.onnx.data").symlink_to(directory / "opset-9999.onnx")
-    yield Case(_hole(directory / "hole.json"), "bytes; such a file has at most")
+    yield Case(_hole(directory / "hole.json"), "bytes, more than the")
     for name, head in _HEADS.items():
         path = directory / name
         path.write_bytes(head)
@@ -85,7 +85,7 @@ def _models(good: Path) -> Iterator[tuple[str, str, bytes]]:
     for part in (b"intercept", b"x1"):
         text = b'{"intercept": 1, "coefficients": {"x1": "two"}}'.replace(part, b"name" * 2000)
         yield f"long-{part.decode()}.json", r"name\.\.\.'", text
-    yield "empty-lists.json", "at most 16777216", _empty_lists(28_000_000)
+    yield "empty-lists.json", "the 16777216 allowed", _empty_lists(28_000_000)
     yield "fewer-empty-lists.json", "hold next to nothing", _empty_lists(14_000_000)
     onnx, torchscript = (good / "model.onnx").read_bytes(), (good / "model.pt").read_bytes()
     yield "not-utf8.onnx", "UTF-8", onnx.replace(b"features", b"\xff" * 8)

@@ -1,7 +1,6 @@
 """An ONNX file as one whole: weights that lie beside it put in, what nobody needs left out."""
 
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -9,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from linexport._asked import asked
-from linexport._files import LARGEST_FILE, naming, parsing, read_artifact, require_few_holes
+from linexport._files import LARGEST_FILE, naming, parsing, read_artifact, read_plain
 from linexport.columns import listed
 from linexport.errors import ArtifactError, ConfigError
 from linexport.formats.onnx import graph as onnx_graph
@@ -43,7 +42,7 @@ def _embedded(data: bytes, directory: Path) -> bytes:
     names = {_last_part(entries.get("location", "")) for entries in stated}
     if len(names) != 1 or not next(iter(names)).endswith(SUFFIX):
         return data  # which is refused, with what to do
-    weights = _plain_file(directory / names.pop(), LARGEST_FILE - len(data))
+    weights = _beside(directory / names.pop(), LARGEST_FILE - len(data))
     left = len(weights)
     for tensor, entries in zip(outside, stated, strict=True):
         part = _part(tensor, entries, weights)
@@ -61,19 +60,9 @@ def _last_part(location: str) -> str:
     return PurePosixPath(location.replace("\\", "/")).name
 
 
-def _plain_file(path: Path, most: int) -> bytes:
-    """Read a file that is neither a link nor a device.
-
-    Raises:
-        ArtifactError: If it is, is too large, or cannot be read.
-    """
+def _beside(path: Path, largest: int) -> bytes:
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-                raise ArtifactError(f"{path.name} is no plain file of at most {most} bytes.")
-            require_few_holes(file.fileno(), status.st_size)
-            return file.read(status.st_size)
+        return read_plain(path, largest, name=path.name, flags=os.O_NOFOLLOW)
     except OSError as error:
         raise ArtifactError(
             f"its numbers are in {path.name}, which cannot be read beside it ({error.strerror}): "
