@@ -9,7 +9,7 @@ N rows, D features, K targets.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,29 +174,24 @@ def expect(reference: DoubleReference, probe: Probe) -> Expectation:
     leave_out = without_idle if probe.num_roundings is None else without_zeros
     features, affine = leave_out(probe.features, reference.affine)
     expected = partial(_expected, reference, affine, probe.num_roundings)
+    high, low, bound, probabilistic, non_finite, special = in_pieces(expected, features, affine)
     return Expectation(
         probe=probe,
         precision=reference.precision,
         given=reference.given,
+        high=high,
+        low=low,
+        bound=bound,
+        probabilistic_bound=probabilistic,
+        non_finite=non_finite,
+        special=special,
         flush=partial(_flushed, reference, probe),
-        **_Expected(*in_pieces(expected, features, affine))._asdict(),
     )
-
-
-class _Expected(NamedTuple):
-    """Of some rows, as in an expectation."""
-
-    high: Float64Array
-    low: Float64Array
-    bound: Float64Array
-    probabilistic_bound: Float64Array
-    non_finite: Float64Array
-    special: NDArray[np.bool_]
 
 
 def _expected(
     reference: DoubleReference, affine: Affine, num_roundings: int | None, features: NDArray[Any]
-) -> _Expected:
+) -> tuple[NDArray[Any], ...]:
     precision, given = reference.precision, reference.given
     rows = np.ascontiguousarray(features, dtype=np.float64)
     finite, broken = with_zeros(rows)
@@ -216,7 +211,7 @@ def _expected(
     bound = np.where(broken[:, None], np.inf, bound)
     special, non_finite = np.zeros(bound.shape, np.bool_), np.zeros(bound.shape)
     special[broken], non_finite[broken] = by_class(rows[broken], affine, cannot_overflow[broken])
-    return _Expected(exact.high, exact.low, bound, probabilistic, non_finite, special)
+    return exact.high, exact.low, bound, probabilistic, non_finite, special
 
 
 def _flushed(reference: DoubleReference, probe: Probe) -> FlushedToZero:

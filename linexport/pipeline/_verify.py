@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from linexport.pipeline._opening import Artifact, artifacts_of, opened
 from linexport.pipeline._precision import fitness_of, fitness_of_file, narrowing
 from linexport.sources import Imported
 
-__all__ = ["prove", "told_by", "verify"]
+__all__ = ["planted", "prove", "told_by", "verify"]
 
 Compare = Callable[[str, Statement], StatementResult]
 
@@ -210,22 +210,24 @@ def prove(
         statements.append(compare(name, said, runtime=opened[0]))
         (by_columns if kind.takes_columns else runtimes).extend(opened)
     check = partial(parity.check, probe_rows=probes.probe_rows, probe_seed=probes.probe_seed)
-    planted = _canaries(model, artifacts, compare)
+    onnx_kind = formats.FORMATS["onnx"]
+    faults = parity.canaries(artifacts.get(onnx_kind.file_name), model)
+    faulty = planted(faults, onnx_kind, model, compare)
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
     if by_columns:
         columns = encoding or onnx.columns.encoding_of(model.feature_names)
         kind = formats.FORMATS["onnx-columns"].configured(encoding=encoding)
-        faulty = _column_canaries(model, columns, kind, compare)
-        of_columns = check(DoubleReference(model), by_columns, faulty, encoding=columns)
+        misread = planted(parity.column_canaries(model, columns), kind, model, compare)
+        of_columns = check(DoubleReference(model), by_columns, misread, encoding=columns)
         if not runtimes:
             return replace(of_columns, statements=tuple(statements), artifacts=digests)
     if isinstance(reference, OwnReference):  # faults are planted in graphs of ours
-        faults = check(DoubleReference(model), (), planted)
+        caught = check(DoubleReference(model), (), faulty)
         certificate = check(reference, runtimes, statements=statements)
-        verdict = certificate.verdict if faults.passed else faults.verdict
-        certificate = replace(certificate, canaries=faults.canaries, verdict=verdict)
+        verdict = certificate.verdict if caught.passed else caught.verdict
+        certificate = replace(certificate, canaries=caught.canaries, verdict=verdict)
     else:
-        certificate = check(reference, runtimes, planted, statements=statements)
+        certificate = check(reference, runtimes, faulty, statements=statements)
     if by_columns:
         certificate = parity.joined(certificate, of_columns)
     return replace(certificate, artifacts=digests)
@@ -290,36 +292,22 @@ def _told(found: Bundle) -> StatementResult:
     return replace(told, states=(*told.states, "origin"), failure=failure)
 
 
-def _canaries(
-    model: LinearModel, artifacts: Mapping[str, bytes], compare: Compare
+def planted(
+    faults: Iterable[Canary], kind: Format, model: LinearModel, compare: Compare
 ) -> Iterator[OpenedCanary]:
-    """Open a copy of the ONNX artifact for each fault that is planted in it."""
-    kind = formats.FORMATS["onnx"]
-    for canary in parity.canaries(artifacts.get(kind.file_name), model):
-        yield _planted(canary, kind, model, compare)
-
-
-def _column_canaries(
-    model: LinearModel, columns: Encoding, kind: Format, compare: Compare
-) -> Iterator[OpenedCanary]:
-    """Likewise for faults of an encoding, in the artifact that takes a table's columns."""
-    for canary in parity.column_canaries(model, columns):
-        yield _planted(canary, kind, model, compare)
-
-
-def _planted(canary: Canary, kind: Format, model: LinearModel, compare: Compare) -> OpenedCanary:
-    runtime, statement = None, None
-    if canary.artifact is not None:
-        runtime = next(kind.open(canary.artifact, model, ours=False))
-        said = formats.stated(kind.metadata(canary.artifact))
-        statement = compare(kind.file_name, said)
-    return OpenedCanary(
-        name=canary.name,
-        runtime=runtime,
-        meaning=canary.meaning,
-        statement=statement,
-        skipped=canary.skipped,
-    )
+    """Open each artifact with a fault."""
+    for fault in faults:
+        runtime, statement = None, None
+        if fault.artifact is not None:
+            runtime = next(kind.open(fault.artifact, model, ours=False))
+            statement = compare(kind.file_name, formats.stated(kind.metadata(fault.artifact)))
+        yield OpenedCanary(
+            name=fault.name,
+            runtime=runtime,
+            meaning=fault.meaning,
+            statement=statement,
+            skipped=fault.skipped,
+        )
 
 
 def _reference(found: Artifact, given: Any) -> Imported:

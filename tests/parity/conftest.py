@@ -1,21 +1,22 @@
 """Models that show every fault, and the check as the pipeline runs it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 from linexport.columns import Column
-from linexport.formats import FORMATS, stated
+from linexport.formats import FORMATS
 from linexport.formats._format import Runtime
 from linexport.formats.onnx import graph as onnx_graph
-from linexport.formats.onnx._runtime import OrtRuntime
 from linexport.model import LinearModel
 from linexport.parity._canaries import canaries
 from linexport.parity._certificate import Certificate
 from linexport.parity._check import OpenedCanary, check
 from linexport.parity._exact import DoubleReference
 from linexport.parity._statements import compare_statement
+from linexport.pipeline._verify import planted
 
 
 @pytest.fixture(scope="session")
@@ -64,22 +65,8 @@ def judge() -> Callable[..., Certificate]:
 @pytest.fixture(scope="session")
 def open_canaries() -> Callable[[LinearModel], list[OpenedCanary]]:
     def opened(model: LinearModel) -> list[OpenedCanary]:
-        return list(_opened(model))
+        compare = partial(compare_statement, model=model)
+        faults = canaries(onnx_graph.write(model), model)
+        return list(planted(faults, FORMATS["onnx"], model, compare))
 
     return opened
-
-
-def _opened(model: LinearModel) -> Iterable[OpenedCanary]:
-    for canary in canaries(onnx_graph.write(model), model):
-        runtime = statement = None
-        if canary.artifact:
-            runtime = OrtRuntime.open(canary.artifact, num_threads=1)
-            said = stated(FORMATS["onnx"].metadata(canary.artifact))
-            statement = compare_statement(canary.name, said, model)
-        yield OpenedCanary(
-            name=canary.name,
-            runtime=runtime,
-            meaning=canary.meaning,
-            statement=statement,
-            skipped=canary.skipped,
-        )

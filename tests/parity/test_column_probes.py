@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from linexport.errors import ModelError
 from linexport.formats import FORMATS, stated
 from linexport.formats.onnx import columns as onnx_columns
 from linexport.model import LinearModel
-from linexport.parity import DoubleReference, OpenedCanary, check, column_canaries
+from linexport.parity import DoubleReference, check, column_canaries
 from linexport.parity._columns import column_probes, features_of, unknown_cells
 from linexport.parity._statements import compare_statement
+from linexport.pipeline._verify import planted
 from linexport.tables import table_of
 
 KIND = CategoryColumn(
@@ -53,23 +55,12 @@ def checked(model, encoding, *, data=None, drawn_as=None):
     kind = FORMATS["onnx-columns"].configured(encoding=encoding)
     data = data or onnx_columns.write(model, drawn_as or encoding)
 
-    def said_by(file):
-        said = stated(kind.metadata(file))
-        return compare_statement("model-columns.onnx", said, model, encoding=encoding)
-
-    planted = [
-        OpenedCanary(
-            name=canary.name,
-            runtime=canary.artifact and next(kind.open(canary.artifact, model, ours=False)),
-            meaning=canary.meaning,
-            statement=canary.artifact and said_by(canary.artifact),
-            skipped=canary.skipped,
-        )
-        for canary in column_canaries(model, encoding)
-    ]
+    compare = partial(compare_statement, model=model, encoding=encoding)
+    said = compare(kind.file_name, stated(kind.metadata(data)))
+    faults = planted(column_canaries(model, encoding), kind, model, compare)
     return check(
-        DoubleReference(model), list(kind.open(data, model, ours=True)), planted,
-        statements=[said_by(data)], encoding=encoding, probe_rows=64,
+        DoubleReference(model), list(kind.open(data, model, ours=True)), faults,
+        statements=[said], encoding=encoding, probe_rows=64,
     )  # fmt: skip
 
 
