@@ -30,6 +30,18 @@ class Timing:
         return statistics.median(self.wall)
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Of one process."""
+
+    cpu: float
+    """Seconds."""
+    wall: float
+    """Seconds."""
+    peak: float
+    """Bytes of resident memory."""
+
+
 def rounds_asked(default: int) -> int:
     """Return how many rounds to take: the first argument, or `make bench ROUNDS=1`'s."""
     return int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("ROUNDS", default))
@@ -78,6 +90,21 @@ def alternate_calls(
                     after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
                 )
     return {name: Timing(wall=tuple(wall[name]), cpu=tuple(cpu[name])) for name in calls}
+
+
+def cost(command: Sequence[str]) -> Cost:
+    """Run a process to its end; a failing one ends the benchmark.
+
+    Its peak is no less than this process's own, with which Linux lets it begin: what takes memory
+    is done elsewhere.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, process.returncode, usage = os.wait4(process.pid, 0)
+    if process.returncode:
+        sys.exit(f"failed: {' '.join(command)}")
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(cpu, time.perf_counter() - start, usage.ru_maxrss * 1024)
 
 
 def report(timings: Mapping[str, Timing], *, base: str) -> dict[str, float]:

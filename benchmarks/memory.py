@@ -7,11 +7,12 @@ imported the same and fitted a few rows. Fails if it is more than TARGET_MB, or 
 adds more than GROWTH of what they take.
 """
 
-import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from _timing import cost
 
 NUM_ROWS, NUM_FEATURES = 20_000_000, 10
 TARGET_MB = 300
@@ -56,24 +57,17 @@ def write(directory: Path, num_rows: int) -> Path:
     return path
 
 
-def peak(path: Path) -> int:
+def peak(path: Path) -> float:
     """Return the peak resident bytes of a process that fits the table."""
-    ended = subprocess.run(
-        [sys.executable, __file__, "--fit", str(path)], check=True, capture_output=True, text=True
-    )
-    return int(json.loads(ended.stdout)["peak"])
+    return cost([sys.executable, __file__, "--fit", str(path)]).peak
 
 
 def fit(path: str) -> None:
-    import resource
-
     from linexport import pipeline, train
     from linexport.least_squares import LeastSquaresConfig
 
     rows = pipeline.read_data(path, targets=["y"], stream=True)
     train(rows, solver=LeastSquaresConfig())
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes on Linux
-    print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}))
 
 
 if __name__ == "__main__":

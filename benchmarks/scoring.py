@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from _scorers import BIAS, FEATURES, PEERS, WEIGHT, write_skl2onnx
-from _timing import alternate_calls, compile_modules, report, rounds_asked
+from _timing import alternate_calls, compile_modules, cost, report, rounds_asked
 
 TARGET = 1.4
 TARGET_MB = 300
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def in_a_process(*arguments: str) -> None:
-    """Run a step that needs memory elsewhere: a process begins with the peak of its parent."""
+    """Run a step that needs memory elsewhere, so that this process's peak stays small."""
     subprocess.run([sys.executable, __file__, *arguments], check=True)
 
 
@@ -115,13 +115,7 @@ def commands(directory: Path, suffix: str) -> dict[str, Sequence[str]]:
 
 def run_process(name: str, command: Sequence[str], peaks: dict[str, float]) -> None:
     """Run it, and keep the largest resident memory that any run of it held, in MB."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{name} failed")
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes on Linux
-    peaks[name] = max(peaks.get(name, 0), usage.ru_maxrss * unit / 1e6)
+    peaks[name] = max(peaks.get(name, 0), cost(command).peak / 1e6)
 
 
 def compare(directory: Path, suffix: str) -> None:

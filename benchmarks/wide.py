@@ -18,17 +18,14 @@ many with skl2onnx and opens the result in onnxruntime: at most EXPORT_TARGET ti
 
 import json
 import multiprocessing
-import os
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from _timing import compile_modules, rounds_asked
+from _timing import compile_modules, cost, rounds_asked
 
 NUM_ROWS = 20_000
 TARGETS = {1000: 1.0, 3000: 1.2}
@@ -68,18 +65,6 @@ model = Ridge(alpha=float(sys.argv[3])) if len(sys.argv) > 3 else LinearRegressi
 model.fit(x, y)
 open(sys.argv[2] + ".onnx", "wb").write(to_onnx(model, x[:1]).SerializeToString())
 """
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one process."""
-
-    cpu: float
-    """Seconds."""
-    wall: float
-    """Seconds."""
-    peak: float
-    """Bytes."""
 
 
 def main() -> None:
@@ -138,7 +123,7 @@ def few_rows(scratch: Path) -> float:
 
 
 def written(directory: Path, num_columns: int, num_rows: int = NUM_ROWS) -> Path:
-    """Write in another process: Linux counts the peak of who starts a process as that one's too."""
+    """Write in another process, so that this one's peak stays small."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(write, (directory, num_columns, num_rows))
 
@@ -181,23 +166,6 @@ def ours(path: Path, scratch: Path) -> list[str]:
 
 def peers(path: Path, scratch: Path) -> list[str]:
     return [sys.executable, "-c", PEER, str(path), str(scratch / "peer")]
-
-
-def cost(command: Sequence[str]) -> Cost:
-    """Run a process to its end."""
-    with Path(os.devnull).open("w") as nothing:
-        start = os.times().elapsed
-        process = os.posix_spawn(
-            command[0],
-            list(command),
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, nothing.fileno(), 1)],
-        )
-        _, status, usage = os.wait4(process, 0)
-    if status:
-        sys.exit(f"failed: {' '.join(command)}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Cost(cpu, os.times().elapsed - start, usage.ru_maxrss * 1024)
 
 
 if __name__ == "__main__":
