@@ -20,8 +20,10 @@ from linexport.numerics import FLOAT64, Precision, precision_of
 
 __all__ = ["Probe", "probes"]
 
-CHUNK = 2**21
-"""Numbers in one batch: 16 MiB in float64; larger temporary arrays cost more than they hold."""
+MOST_NUMBERS = 2**21
+"""In one batch: 16 MiB in float64; larger temporary arrays cost more than they hold."""
+MOST_OF_ONE_HOT = 2**18
+"""In one batch of one-hot rows: they are as many as the features, and need not come together."""
 MOST_TARGETS = 32
 """Targets whose far ends are asked for."""
 
@@ -75,8 +77,7 @@ class _Maker:
         # that needed, as its roundings are far below the last one, of the result.
         self.has_exact_rows = model.accumulate == model.dtype
         self.random = np.random.default_rng(seed)
-        self.chunk = max(64, CHUNK // model.num_features)
-        self.large = min(num_rows, self.chunk)
+        self.large = min(num_rows, max(64, MOST_NUMBERS // model.num_features))
         self.medium = min(64, self.large)
         self.weight = model.weight.astype(np.float64)
         self.bias = model.bias.astype(np.float64)
@@ -112,10 +113,11 @@ class _Maker:
         # Zeros and powers of two are exact, and the sum with the bias rounds once. Where overflow
         # does not let the mean be drowned, the difference and the product round, too.
         exact = np.abs(values - centre) == np.abs(step)
+        most_rows = max(64, MOST_OF_ONE_HOT // len(centre))
         for num_roundings, kind in ((1, exact), (3, ~exact)):
             columns = np.flatnonzero(kind)
-            for start in range(0, len(columns), self.chunk):
-                chosen = columns[start : start + self.chunk]
+            for start in range(0, len(columns), most_rows):
+                chosen = columns[start : start + most_rows]
                 rows = np.tile(centre, (len(chosen), 1))
                 rows[np.arange(len(chosen)), chosen] = values[chosen]
                 most = num_roundings if self.has_exact_rows else None
