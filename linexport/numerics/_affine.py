@@ -23,7 +23,7 @@ from linexport.errors import ModelError
 from linexport.numerics import double_double as dd
 from linexport.numerics._bounds import FLOAT64, Precision
 from linexport.numerics._own_form import Steps
-from linexport.numerics._own_steps import Cast, Columns, Plus, Step, Through, Times
+from linexport.numerics._own_steps import Cast, Columns, Plus, Step, Through, Times, require_finite
 from linexport.numerics.double_double import DoubleDouble
 
 CHUNK = 2**16
@@ -256,7 +256,17 @@ def _require(usable: NDArray[np.bool_], a: DoubleDouble, b: DoubleDouble) -> Non
 
 
 def _reciprocal(divisor: Float64Array) -> tuple[DoubleDouble, Step]:
-    exact = dd.divide(dd.exact(np.ones_like(divisor)), dd.exact(divisor))
+    """Return 1 / divisor.
+
+    Raises:
+        ModelError: If it is beyond float64.
+    """
+    require_finite(divisor)
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = dd.divide(dd.exact(np.ones_like(divisor)), dd.exact(divisor))
+    if not np.isfinite(exact.high).all():
+        wrong = divisor[~np.isfinite(exact.high)][0]
+        raise ModelError(f"It divides by {wrong:.6g}, beyond float64: use other units.")
     return exact, Times(exact.high, num_roundings=2)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport.errors import ModelError
 from linexport.numerics._bounds import FLOAT64, Precision, gamma, half_ulp
 
 __all__ = [
@@ -125,12 +126,20 @@ class Columns:
         return replace(running, value=value, magnitude=size, absolute=lost)
 
 
+def require_finite(numbers: Float64Array) -> None:
+    if not np.isfinite(numbers).all():
+        raise ModelError("A weight, scale or shift of it is NaN or infinite: did its fit diverge?")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Plus:
     """Add a number to each value."""
 
     term: Float64Array
     """Shape (C,) or ()."""
+
+    def __post_init__(self) -> None:
+        require_finite(self.term)
 
     def __call__(self, running: Running) -> Running:
         """One rounding; where the values are exact but for an absolute error, of the sum itself."""
@@ -151,6 +160,9 @@ class Times:
     num_roundings: int = 1
     """2 where it may be multiplied by a rounded reciprocal."""
 
+    def __post_init__(self) -> None:
+        require_finite(self.factor)
+
     def __call__(self, running: Running) -> Running:
         """One rounding, or none where the factor only moves the exponent."""
         size = np.abs(self.factor)
@@ -169,6 +181,9 @@ class Through:
 
     weight: Float64Array
     """Shape (K, C)."""
+
+    def __post_init__(self) -> None:
+        require_finite(self.weight)
 
     def __call__(self, running: Running) -> Running:
         """As many roundings as there are products that are not zero."""

@@ -175,6 +175,20 @@ def test_sums_of_what_was_made_apart_are_exact(scale, mean, other_scale, term, x
             assert apart <= size * Fraction(2) ** -90
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_what_is_no_number_is_not_said_to_want_other_units(number):
+    values = input_columns(2).times(np.array([2.0, 3.0]))
+    wrong = np.array([1.0, number])
+    for compose in (
+        lambda: values.times(wrong),
+        lambda: values.over(wrong),
+        lambda: linear_model(values.through(wrong[None]), 2),
+        lambda: linear_model(values.through(np.ones((2, 2))).plus(wrong).through(np.eye(2)), 2),
+    ):
+        with pytest.raises(ModelError, match="A weight, scale or shift of it is NaN or infinite"):
+            compose()
+
+
 def test_a_weight_is_rescaled_with_one_rounding_or_not_at_all():
     weight = np.array([[0.1, 0.7], [1.0, -3.0]])
     factor = np.array([3.0, 1e-7])
