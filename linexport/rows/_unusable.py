@@ -14,7 +14,8 @@ _SAID, _ALL = 180, 445
 """Characters of what columns are, and of that with what to do, from which on the rest is left for
 later: a message is read, and what it says to paste is seen whole."""
 _AND = ", and "
-_LONGEST = 20
+_LONGEST, _PASTED = 20, 40
+"""Characters of a value that are shown, and up to which one is worth an option to paste."""
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 
 
@@ -168,8 +169,8 @@ def _is_misspelt(column: ColumnLook) -> bool:
 def _taken_for_none(columns: Sequence[ColumnLook], *, has_missing: bool) -> str:
     """Say how a column is kept whose few other values are no numbers."""
     values = list(dict.fromkeys(value for column in columns for value in column.examples))
-    said = f"correct {listed(values)}"
-    if any("," in value for value in values):
+    said = f"correct {listed([shortened(value, _PASTED) for value in values])}"
+    if any("," in value or len(value) > _PASTED or not value.isprintable() for value in values):
         return said
     # The option replaces the usual spellings, of which the table may have any.
     usual = [text for text in MISSING if text] if has_missing else []

@@ -73,6 +73,18 @@ def test_a_bad_word_in_the_target_is_pasted_away_as_one_in_a_feature_is(run, tmp
     assert json.loads(done.output)["rows_dropped"] == 2
 
 
+@pytest.mark.parametrize("value", ["no such thing " * 400, "3" + 9 * "\0", "3\x1b[2J"])
+def test_a_value_that_nobody_types_is_no_option_to_paste(run, tmp_path, value):
+    table = tmp_path / "table.csv"
+    table.write_text(f"kind,y\na,3\n4,5\nb,{value}\n")
+    done = run("train-and-export", "--data", table, "--target", "y", "-o", tmp_path / "b")
+    assert done.status == 3
+    assert len(done.errors.replace(str(table), "")) < 400
+    assert "correct '" in done.errors
+    assert "--null-values" not in done.errors
+    assert done.errors.rstrip("\n").isprintable()
+
+
 def test_an_unknown_level_is_one_line_with_the_row_and_the_nearest(run, houses, tmp_path):
     options = ["--categorical", "kind", "--features", "kind,area", "--unknown"]
     command = ["train-and-export", "--data", houses, "--target", "price", "--quiet", *options]
