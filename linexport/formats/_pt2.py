@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, final
 
 from linexport.errors import ArtifactError
-from linexport.formats._format import Format, Runtime
+from linexport.formats._archive import Archive, extra_files, pack, unpack
+from linexport.formats._format import Runtime
 
 if TYPE_CHECKING:
     from linexport.model import LinearModel
@@ -21,18 +22,18 @@ _tracer = threading.Lock()
 
 
 @final
-class Pt2(Format):
+class Pt2(Archive):
     """What `torch.export.export` makes of the model's module."""
 
     name = "pt2"
     file_name = "model.pt2"
-    runs_code = True
+    loaded = "torch.export.load('model.pt2').module()"
 
     def write(self, model: "LinearModel", metadata: Mapping[str, str]) -> bytes:
         """Return the file; the same model and metadata give the same bytes."""
         import torch
 
-        from linexport.formats import _pytorch as pytorch
+        from linexport.formats._pytorch import to_module
 
         # Two rows: torch.export takes a batch of 0 or 1 in the example for a constant.
         example = torch.zeros(
@@ -42,28 +43,16 @@ class Pt2(Format):
         buffer = io.BytesIO()
         with _tracer:
             program = torch.export.export(
-                pytorch.to_module(model),
+                to_module(model),
                 (example,),
                 dynamic_shapes={"features": {0: batch}},
                 strict=False,
             )
             program.example_inputs = None  # they would be saved as a pickle
-            torch.export.save(program, buffer, extra_files=pytorch.extra_files(metadata))
-        records = pytorch.unpack(buffer.getvalue())
+            torch.export.save(program, buffer, extra_files=extra_files(metadata))
+        records = unpack(buffer.getvalue())
         records[_PROGRAM_RECORD] = _without_provenance(records[_PROGRAM_RECORD])
-        return pytorch.pack(records)
-
-    def is_ours(self, data: bytes, model: "LinearModel") -> bool:
-        """Tell whether the file can be written anew; it is not unpickled for that."""
-        from linexport.formats._pytorch import reproduces
-
-        return reproduces(self, data, model)
-
-    def metadata(self, data: bytes) -> Mapping[str, str]:
-        """Return what is in the extra file that `write` writes; it is read as a plain zip."""
-        from linexport.formats._pytorch import read_metadata
-
-        return read_metadata(data) or {}
+        return pack(records)
 
     def open(self, data: bytes, model: "LinearModel", *, ours: bool) -> Iterator[Runtime]:
         """Yield what `torch.export.load` makes of the file.
@@ -80,12 +69,6 @@ class Pt2(Format):
         except Exception as error:  # it tries several readers, the last of them pickle
             raise ArtifactError("PyTorch refuses the torch.export archive.") from error
         yield TorchRuntime("torch.export", model, module, stated=ours)
-
-    def example(self, model: "LinearModel") -> list[str]:
-        """Return lines of Python that load the file from the working directory and predict."""
-        from linexport.formats._pytorch import example
-
-        return example("torch.export.load('model.pt2').module()", model)
 
 
 def _without_provenance(program: bytes) -> bytes:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, final
 
 from linexport.errors import ArtifactError, ExportError
-from linexport.formats._format import Format, Runtime
+from linexport.formats._archive import Archive, extra_files, pack, unpack
+from linexport.formats._format import Runtime
 
 if TYPE_CHECKING:
     from linexport.model import LinearModel
@@ -23,12 +24,12 @@ _compiler = threading.Lock()
 
 
 @final
-class TorchScript(Format):
+class TorchScript(Archive):
     """What `torch.jit.script` makes of the model's module."""
 
     name = "torchscript"
     file_name = "model.pt"
-    runs_code = True
+    loaded = "torch.jit.load('model.pt')"
 
     def write(self, model: "LinearModel", metadata: Mapping[str, str]) -> bytes:
         """Return the file; the same model and metadata give the same bytes.
@@ -38,7 +39,7 @@ class TorchScript(Format):
         """
         from torch.jit import _recursive, _state
 
-        from linexport.formats import _pytorch as pytorch
+        from linexport.formats._pytorch import to_module
 
         if not _state._enabled:  # noqa: SLF001 - as torch.jit itself asks
             raise ExportError("PYTORCH_JIT=0 switches TorchScript off; unset it to write model.pt.")
@@ -46,22 +47,10 @@ class TorchScript(Format):
         # warnings.catch_warnings, which changes the filters of every thread.
         with _compiler:
             script = _recursive.create_script_module(  # type: ignore[no-untyped-call]
-                pytorch.to_module(model), _recursive.infer_methods_to_compile
+                to_module(model), _recursive.infer_methods_to_compile
             )
-        data = script.save_to_buffer(_extra_files=pytorch.extra_files(metadata))
-        return pytorch.pack(pytorch.unpack(data))
-
-    def is_ours(self, data: bytes, model: "LinearModel") -> bool:
-        """Tell whether the file can be written anew; it is not unpickled for that."""
-        from linexport.formats._pytorch import reproduces
-
-        return reproduces(self, data, model)
-
-    def metadata(self, data: bytes) -> Mapping[str, str]:
-        """Return what is in the extra file that `write` writes; it is read as a plain zip."""
-        from linexport.formats._pytorch import read_metadata
-
-        return read_metadata(data) or {}
+        data = script.save_to_buffer(_extra_files=extra_files(metadata))
+        return pack(unpack(data))
 
     def open(self, data: bytes, model: "LinearModel", *, ours: bool) -> Iterator[Runtime]:
         """Yield what `torch.jit.load` makes of the file.
@@ -83,9 +72,3 @@ class TorchScript(Format):
             reason = str(error).strip().splitlines()[-1]  # what comes before is its own traceback
             raise ArtifactError(f"PyTorch refuses the TorchScript archive: {reason}") from error
         yield TorchRuntime("torchscript", model, module, stated=ours)
-
-    def example(self, model: "LinearModel") -> list[str]:
-        """Return lines of Python that load the file from the working directory and predict."""
-        from linexport.formats._pytorch import example
-
-        return example("torch.jit.load('model.pt')", model)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from linexport.formats import FORMATS, _pytorch as pytorch, export
+from linexport.formats import FORMATS, export
+from linexport.formats._archive import read_metadata
 from linexport.model import LinearModel
 
 FILES = {"torchscript": "model.pt", "pt2": "model.pt2"}
@@ -79,8 +80,8 @@ def test_an_archive_with_another_record_is_not(format_name, data, model):
 
 def test_a_compressed_archive_is_not_even_unpacked(format_name, data, model):
     compressed = rewritten(data, {}, zipfile.ZIP_DEFLATED)
-    assert pytorch.read_metadata(data) == METADATA
-    assert pytorch.read_metadata(compressed) is None
+    assert read_metadata(data) == METADATA
+    assert read_metadata(compressed) is None
     assert not FORMATS[format_name].is_ours(compressed, model)
 
 

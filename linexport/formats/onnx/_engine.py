@@ -11,6 +11,7 @@ import numpy as np
 from linexport._arrays import FloatArray, FloatDType
 from linexport.formats import BoundRow
 from linexport.formats.onnx import wire as onnx_wire
+from linexport.formats.onnx._format import written_in
 from linexport.formats.onnx._runtime import OrtRuntime, Settings
 from linexport.model import LinearModel
 
@@ -104,7 +105,7 @@ class OrtEngine:
 
     def _open(self) -> tuple[OrtRuntime, OrtRuntime]:
         """Open a session for batches that lie by rows, and one for those that lie by columns."""
-        written = onnx_wire.stated(self._data)
+        written = written_in(self._data)
         stated = None if written is None else written.model
         by_rows, by_columns = onnx_wire.layouts(stated)
         return self._start(stated, by_rows), self._start(stated, by_columns)

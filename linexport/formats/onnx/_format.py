@@ -16,9 +16,10 @@ from linexport.formats._format import Engine, Format, Runtime, encoded, stated
 if TYPE_CHECKING:
     import onnx
 
+    from linexport.formats.onnx.wire import Written
     from linexport.model import LinearModel
 
-__all__ = ["Onnx", "OnnxSummary"]
+__all__ = ["Onnx", "OnnxSummary", "written_in"]
 
 
 @documented
@@ -217,8 +218,8 @@ class Onnx(Format):
         """
         from linexport.formats.onnx import wire
 
-        stated = wire.stated(data)
-        return None if stated is None else wire.named(*stated)
+        written = written_in(data)
+        return None if written is None else wire.named(*written)
 
     def engine(self, data: bytes, *, num_threads: int | None, provider: str = "cpu") -> Engine:
         """Open sessions on a file in whichever process predicts.
@@ -230,6 +231,30 @@ class Onnx(Format):
         from linexport.formats.onnx._engine import OrtEngine
 
         return OrtEngine(data, num_threads=num_threads, provider=provider)
+
+
+def written_in(data: bytes) -> "Written | None":
+    """Check a file that may be anything, and return what its graph states, if it is as ours are.
+
+    The onnx package is loaded for files only that `read` does not recognise.
+
+    Raises:
+        ArtifactError: As `graph.check`.
+    """
+    from linexport.formats.onnx import wire
+
+    written = wire.read(data)
+    if written is not None:
+        return written
+    from linexport.formats.onnx import graph
+    from linexport.formats.onnx._running import require_runnable
+
+    proto = graph.check(data)
+    model = graph.read(proto)
+    if model is None:
+        require_runnable(proto)  # it will be, or nothing is known of it
+        return None
+    return wire.Written(model, graph.read_metadata(proto))
 
 
 def _laid_out(data: bytes, num_threads: int | None) -> Iterator[Runtime]:

@@ -10,6 +10,7 @@ from typing import Any
 import onnx
 
 from linexport.errors import ArtifactError
+from linexport.formats.onnx.wire import read_varint
 
 __all__ = ["require_few"]
 
@@ -35,18 +36,18 @@ def require_few(data: bytes) -> None:
             kind, place, end = todo.pop()
             inside = _messages_in(kind)
             while place < end:
-                tag, place = _number(data, place)
+                tag, place = read_varint(data, place)
                 if tag < 8:
                     return
                 lies, fields = tag & 7, fields - 1
                 if lies == 2:
-                    size, place = _number(data, place)
+                    size, place = read_varint(data, place)
                     if (inner := inside.get(tag >> 3)) is not None:
                         messages -= 1
                         todo.append((inner, place, min(place + size, end)))
                     place += size
                 elif lies == 0:
-                    _, place = _number(data, place)
+                    _, place = read_varint(data, place)
                 elif lies in _FIXED:
                     place += _FIXED[lies]
                 else:
@@ -63,18 +64,3 @@ def require_few(data: bytes) -> None:
 def _messages_in(kind: Any) -> dict[int, Any]:
     """Return which fields of a message hold messages, and of what kind."""
     return {each.number: each.message_type for each in kind.fields if each.message_type}
-
-
-def _number(data: bytes, place: int) -> tuple[int, int]:
-    """Return a number, and where it ends; IndexError where it has more than 64 bits."""
-    byte = data[place]
-    place += 1
-    number, shift = byte & 0x7F, 0
-    while byte >= 0x80:
-        byte = data[place]
-        place += 1
-        shift += 7
-        if shift > 63:
-            raise IndexError
-        number |= (byte & 0x7F) << shift
-    return number, place

@@ -47,7 +47,7 @@ __all__ = [
     "layouts",
     "named",
     "read",
-    "stated",
+    "read_varint",
     "write",
 ]
 
@@ -79,8 +79,6 @@ Value = int | str | bytes
 _VARINT, _LENGTH = 0, 2
 _BITS = 7
 """Of a number in each byte of a varint."""
-_LONGEST_VARINT = 10
-"""Bytes, for 64 bits."""
 _MOST_FIELDS = 100
 """Of a message of ours, metadata included. A hostile file could have a billion of them."""
 
@@ -128,31 +126,9 @@ def read(data: bytes) -> Written | None:
         if not oldest <= ir_version <= _NEWEST_IR_VERSION:
             return None
         again = write(model, opset_version=opset_version, ir_version=ir_version, metadata=metadata)
-    except (KeyError, TypeError, ValueError):  # it is none of ours, wherever that shows
+    except (LookupError, TypeError, ValueError):  # it is none of ours, wherever that shows
         return None
     return Written(model, metadata) if again == data else None
-
-
-def stated(data: bytes) -> Written | None:
-    """Check a file that may be anything, and return what its graph states, if it is as ours are.
-
-    The onnx package is loaded for files only that `read` does not recognise.
-
-    Raises:
-        ArtifactError: As `graph.check`.
-    """
-    written = read(data)
-    if written is not None:
-        return written
-    from linexport.formats.onnx import graph
-    from linexport.formats.onnx._running import require_runnable
-
-    proto = graph.check(data)
-    model = graph.read(proto)
-    if model is None:
-        require_runnable(proto)  # it will be, or nothing is known of it
-        return None
-    return Written(model, graph.read_metadata(proto))
 
 
 def layouts(model: LinearModel | None) -> tuple[Layout | None, Layout | None]:
@@ -246,7 +222,7 @@ def _parse(data: bytes) -> tuple[LinearModel, int, int, dict[str, str]]:
     """Return what `write` was given if it wrote this, else anything.
 
     Raises:
-        KeyError, TypeError, ValueError: If something is not where `write` puts it.
+        LookupError, TypeError, ValueError: If something is not where `write` puts it.
     """
     proto = list(fields(memoryview(data)))
     singles = dict(proto)
@@ -301,14 +277,14 @@ def fields(data: memoryview) -> Iterator[tuple[int, Any]]:
     """Yield the number and the value of each field: an integer, or a view of bytes.
 
     Raises:
-        ValueError: If this is no message, or has other kinds of fields or more of them than ours.
+        LookupError, ValueError: If this is no message, or has other or more fields than ours.
     """
     place = 0
     for _ in range(_MOST_FIELDS):
         if place == len(data):
             return
-        tag, place = _read_varint(data, place)
-        value, place = _read_varint(data, place)
+        tag, place = read_varint(data, place)
+        value, place = read_varint(data, place)
         if tag & 7 == _VARINT:
             yield tag >> 3, value
         elif tag & 7 == _LENGTH and value <= len(data) - place:
@@ -319,11 +295,16 @@ def fields(data: memoryview) -> Iterator[tuple[int, Any]]:
     raise ValueError("This is no message of ours.")
 
 
-def _read_varint(data: memoryview, place: int) -> tuple[int, int]:
-    """Return the number that begins at a place, and where it ends."""
-    number = 0
-    for position, byte in enumerate(data[place : place + _LONGEST_VARINT]):
-        number |= (byte & 0x7F) << _BITS * position
-        if byte < 0x80:
-            return number, place + position + 1
-    raise ValueError("This is no message of ours.")
+def read_varint(data: bytes | memoryview, place: int) -> tuple[int, int]:
+    """Return a number, and where it ends; IndexError where it has more than 64 bits."""
+    byte = data[place]
+    place += 1
+    number, shift = byte & 0x7F, 0
+    while byte >= 0x80:
+        byte = data[place]
+        place += 1
+        shift += 7
+        if shift > 63:
+            raise IndexError
+        number |= (byte & 0x7F) << shift
+    return number, place
