@@ -20,6 +20,7 @@ from linexport.sources._arithmetic import (
 )
 from linexport.sources._aten_values import Call, Value, array_of
 from linexport.sources._budget import Refused
+from linexport.sources._onnx_products import convolution
 from linexport.sources._tensors import Operand, Tensor
 
 __all__ = ["COMPUTES"]
@@ -42,8 +43,8 @@ def _times(call: Call, value: Value, factor: float) -> Operand:
     return call.operand(torch.as_tensor(value).to(call.dtype) * factor)
 
 
-def _multiplied(call: Call, left: Value, right: Value) -> Tensor:
-    return multiplied(call.operand(left), call.operand(right))
+def _of_two(compute: Callable[[Operand, Operand], Tensor]) -> Callable[..., Tensor]:
+    return lambda call, left, right: compute(call.operand(left), call.operand(right))
 
 
 def _divided(call: Call, left: Value, right: Value, *, rounding_mode: str | None = None) -> Tensor:
@@ -52,15 +53,11 @@ def _divided(call: Call, left: Value, right: Value, *, rounding_mode: str | None
     return divided(call.operand(left), call.operand(right))
 
 
-def _product(call: Call, left: Value, right: Value) -> Tensor:
-    return product(call.operand(left), call.operand(right))
-
-
 def _added_product(
     call: Call, term: Value, left: Value, right: Value, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """Beta * term + alpha * left @ right."""
-    total = multiplied(_product(call, left, right), call.operand(alpha))
+    total = multiplied(product(call.operand(left), call.operand(right)), call.operand(alpha))
     return added(total, _times(call, term, beta)) if beta else total
 
 
@@ -99,23 +96,19 @@ def _convolved(
     call: Call, x: Value, weight: Value, bias: Value, stride: Sequence[int],
     padding: Sequence[int], dilation: Sequence[int], transposed: bool, _: Any, groups: int,
 ) -> Tensor:  # fmt: skip
-    """Multiply each window by the same weights."""
     if not isinstance(x, Tensor):
         raise Refused("has weights that depend on the input, which is not linear")
-    if transposed or groups != 1:
-        raise Refused("is transposed or in groups, which is not known here")
-    kernel = numbers_of(call.operand(weight))
-    axes = range(2, x.rank)
-    x = x.padded([(0, 0), (0, 0), *((p, p) for p in padding)], np.zeros(()))
-    for axis, size, step, gap in zip(axes, kernel.shape[2:], stride, dilation, strict=True):
-        starts = np.arange(0, x.shape[2 * axis - 2] - gap * (size - 1), step)
-        x = x.taken(starts[:, None] + gap * np.arange(size), 2 * axis - 2)
-    windows, inside = [10 + axis for axis in axes], [20 + axis for axis in axes]
-    pairs = [name for pair in zip(windows, inside, strict=True) for name in pair]
-    result = contracted(x, [0, 1, *pairs], kernel, [2, 1, *inside], [0, 2, *windows])
-    if bias is None:
-        return result
-    return added(result, numbers_of(call.operand(bias)).reshape(-1, *[1] * len(windows)))
+    if transposed:
+        raise Refused("is transposed, which is not known here")
+    return convolution(
+        x,
+        numbers_of(call.operand(weight)),
+        None if bias is None else numbers_of(call.operand(bias)),
+        pads=[(amount, amount) for amount in padding],
+        strides=stride,
+        dilations=dilation,
+        groups=groups,
+    )
 
 
 COMPUTES: Mapping[str, Callable[..., Value]] = {
@@ -124,15 +117,15 @@ COMPUTES: Mapping[str, Callable[..., Value]] = {
     "addmm": _added_product,
     "addmv": _added_product,
     "baddbmm": _added_product,
-    "bmm": _product,
+    "bmm": _of_two(product),
     "convolution": _convolved,
     "cumsum": _running_total,
     "div": _divided,
-    "dot": _product,
+    "dot": _of_two(product),
     "mean": _mean,
-    "mm": _product,
-    "mul": _multiplied,
-    "mv": _product,
+    "mm": _of_two(product),
+    "mul": _of_two(multiplied),
+    "mv": _of_two(product),
     "neg": lambda _, x: negative(x),
     "rsub": lambda call, left, right, alpha=1: _subtracted(call, right, left, alpha=alpha),
     "sub": _subtracted,

@@ -13,10 +13,6 @@ from linexport.sources._tensors import BATCH, Operand, Tensor, concatenated
 __all__ = ["MOVING"]
 
 
-def _same(node: Node) -> Tensor:
-    return node.tensor
-
-
 def _dropout(node: Node) -> Tensor:
     training = node.constants(2, "its mode")
     node.require(training is None or not training.any(), "drops values: export for inference")
@@ -90,18 +86,6 @@ def _split(node: Node) -> list[Tensor]:
     return [tensor.sliced(slice(*ends[part : part + 2]), axis) for part in range(count)]
 
 
-def _squeeze(node: Node) -> Tensor:
-    return node.tensor.squeezed(node.integers(1, "axes", "its axes"))
-
-
-def _unsqueeze(node: Node) -> Tensor:
-    return node.tensor.unsqueezed(node.integers(1, "axes", "its axes") or [])
-
-
-def _concatenate(node: Node) -> Tensor:
-    return concatenated(node.operands, node.get("axis", 1))
-
-
 def _vectorize(node: Node) -> Tensor:
     parts = [cast(each, FLOAT32) for each in node.operands if isinstance(each, Tensor)]
     tables = all(part.rank == 2 and part.batch == 0 for part in parts)
@@ -110,10 +94,6 @@ def _vectorize(node: Node) -> Tensor:
     own = [part.places.shape[1] for part in parts]
     node.require(widths is None or list(widths) == own, "cuts its inputs")
     return concatenated(parts, 1)
-
-
-def _expand(node: Node) -> Tensor:
-    return node.tensor.expanded(node.sizes(1, "shape", "its shape"))
 
 
 def _tile(node: Node) -> Tensor:
@@ -158,21 +138,21 @@ def _shape(node: Node) -> Operand:
 
 MOVING: dict[str, Callable[[Node], Operand | Sequence[Operand]]] = {
     "ArrayFeatureExtractor": _gather,
-    "Concat": _concatenate,
+    "Concat": lambda node: concatenated(node.operands, node.get("axis", 1)),
     "Dropout": _dropout,
-    "Expand": _expand,
+    "Expand": lambda node: node.tensor.expanded(node.sizes(1, "shape", "its shape")),
     "FeatureVectorizer": _vectorize,
     "Flatten": _flatten,
     "Gather": _gather,
-    "Identity": _same,
+    "Identity": lambda node: node.tensor,
     "Pad": _pad,
     "Reshape": _reshape,
     "Shape": _shape,
     "Slice": _slice,
     "Split": _split,
-    "Squeeze": _squeeze,
+    "Squeeze": lambda node: node.tensor.squeezed(node.integers(1, "axes", "its axes")),
     "Tile": _tile,
     "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
+    "Unsqueeze": lambda node: node.tensor.unsqueezed(node.integers(1, "axes", "its axes") or []),
     "Where": _where,
 }

@@ -88,24 +88,8 @@ def _mean(node: Node) -> Tensor:
     return divided(_add(node), np.array(float(len(node.operands))))
 
 
-def _subtract(node: Node) -> Tensor:
-    return subtracted(node.operand(0), node.operand(1))
-
-
-def _multiply(node: Node) -> Tensor:
-    return multiplied(node.operand(0), node.operand(1))
-
-
-def _divide(node: Node) -> Tensor:
-    return divided(node.operand(0), node.operand(1))
-
-
-def _negate(node: Node) -> Tensor:
-    return negative(node.tensor)
-
-
-def _matmul(node: Node) -> Tensor:
-    return product(node.operand(0), node.operand(1))
+def _of_two(compute: Callable[[Operand, Operand], Tensor]) -> Callable[[Node], Tensor]:
+    return lambda node: compute(node.operand(0), node.operand(1))
 
 
 def _gemm(node: Node) -> Tensor:
@@ -131,24 +115,13 @@ def _turned(operand: Operand) -> Operand:
     return operand.transposed([1, 0]) if isinstance(operand, Tensor) else operand.T
 
 
-def _reduce_sum(node: Node) -> Tensor:
-    return _reduced(node, mean=False)
-
-
-def _reduce_mean(node: Node) -> Tensor:
-    return _reduced(node, mean=True)
-
-
-def _reduced(node: Node, *, mean: bool) -> Tensor:
+def _reduced(node: Node) -> Tensor:
     axes = node.integers(1, "axes", "its axes")
     if not axes and node.get("noop_with_empty_axes", 0):
         return node.tensor
     axes = axes or list(range(node.tensor.rank))
-    return totalled(node.tensor, axes, keep=bool(node.get("keepdims", 1)), mean=mean)
-
-
-def _global_average(node: Node) -> Tensor:
-    return totalled(node.tensor, range(2, node.tensor.rank), keep=True, mean=True)
+    is_mean = node.operator == "ReduceMean"
+    return totalled(node.tensor, axes, keep=bool(node.get("keepdims", 1)), mean=is_mean)
 
 
 def _cast(node: Node) -> Tensor:
@@ -210,18 +183,20 @@ COMPUTING: dict[str, Callable[[Node], Tensor]] = {
     "BatchNormalization": _batch_normalization,
     "Cast": _cast,
     "Conv": convolved,
-    "Div": _divide,
+    "Div": _of_two(divided),
     "Einsum": einsum,
     "Gemm": _gemm,
-    "GlobalAveragePool": _global_average,
+    "GlobalAveragePool": lambda node: totalled(
+        node.tensor, range(2, node.tensor.rank), keep=True, mean=True
+    ),
     "LinearRegressor": _linear_regressor,
-    "MatMul": _matmul,
+    "MatMul": _of_two(product),
     "Mean": _mean,
-    "Mul": _multiply,
-    "Neg": _negate,
-    "ReduceMean": _reduce_mean,
-    "ReduceSum": _reduce_sum,
+    "Mul": _of_two(multiplied),
+    "Neg": lambda node: negative(node.tensor),
+    "ReduceMean": _reduced,
+    "ReduceSum": _reduced,
     "Scaler": _scaler,
-    "Sub": _subtract,
+    "Sub": _of_two(subtracted),
     "Sum": _add,
 }

@@ -1,15 +1,17 @@
-"""ONNX operators that are products with constants: Einsum and Conv."""
+"""Products with constants that ONNX and PyTorch write in ways of their own: einsum, convolution."""
 
+from collections.abc import Sequence
 from string import ascii_letters
 
 import numpy as np
 
+from linexport._arrays import Float64Array
 from linexport.sources._arithmetic import added, contracted, numbers_of
 from linexport.sources._budget import Refused
 from linexport.sources._onnx_node import Node
 from linexport.sources._tensors import Operand, Tensor, concatenated
 
-__all__ = ["convolved", "einsum"]
+__all__ = ["convolution", "convolved", "einsum"]
 
 
 def einsum(node: Node) -> Tensor:
@@ -65,47 +67,49 @@ def _numbers(term: str, hidden: int) -> list[int]:
 
 def convolved(node: Node) -> Tensor:
     """Multiply what lies under a kernel of constants, at each of its positions."""
-    tensor, weight = node.tensor, numbers_of(node.operand(1))
-    num_axes, groups = tensor.rank - 2, node.get("group", 1)
-    plain = node.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID") and groups > 0
-    fits = num_axes > 0 and weight.ndim == tensor.rank and tensor.batch == 0
-    node.require(plain and fits, "has a padding, or ranks, that are not understood")
-    channels, outputs = tensor.places.shape[1], weight.shape[0]
-    fits = channels == groups * weight.shape[1] and outputs % groups == 0
-    node.require(fits, "has a kernel for another number of channels")
-    under = _patches(node, tensor, weight.shape[2:])
-    kernel = weight.reshape(outputs, weight.shape[1], -1)
-    axes = list(range(3, 3 + num_axes))
-    parts = []
-    for group in range(groups):
-        own = under.sliced(slice(group * weight.shape[1], (group + 1) * weight.shape[1]), 1)
-        of_group = kernel[group * outputs // groups : (group + 1) * outputs // groups]
-        parts.append(contracted(own, [0, 1, 2, *axes], of_group, [-1, 1, 2], [0, -1, *axes]))
-    result = parts[0] if groups == 1 else concatenated(parts, 1)
-    bias = node.given(2)
-    if bias is None:
-        return result
-    return added(result, numbers_of(bias).reshape(-1, *[1] * num_axes))
-
-
-def _patches(node: Node, tensor: Tensor, kernel: tuple[int, ...]) -> Tensor:
-    """Return [batch, channels, places in the kernel, positions...]."""
-    num_axes = len(kernel)
+    plain = node.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
+    node.require(plain, "has a padding that is not understood")
+    num_axes, bias = node.tensor.rank - 2, node.given(2)
     pads = node.get("pads", [0] * 2 * num_axes)
-    strides, dilations = (node.get(n, [1] * num_axes) for n in ("strides", "dilations"))
-    lists = len(pads) == 2 * num_axes and len(strides) == len(dilations) == num_axes
-    node.require(lists and min([*strides, *dilations], default=1) > 0, "has not one stride an axis")
-    if any(pads):
-        amounts = [(0, 0), (0, 0), *zip(pads[:num_axes], pads[num_axes:], strict=True)]
-        tensor = tensor.padded(amounts, np.zeros((), np.float32))
+    return convolution(
+        node.tensor,
+        numbers_of(node.operand(1)),
+        None if bias is None else numbers_of(bias),
+        pads=list(zip(pads[:num_axes], pads[num_axes:], strict=False)),
+        strides=node.get("strides", [1] * num_axes),
+        dilations=node.get("dilations", [1] * num_axes),
+        groups=node.get("group", 1),
+    )
+
+
+def convolution(
+    tensor: Tensor,
+    kernel: Float64Array,
+    bias: Float64Array | None,
+    *,
+    pads: Sequence[tuple[int, int]],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    groups: int,
+) -> Tensor:
+    """Multiply windows of [batch, channels, ...] by a kernel [outputs, channels / groups, ...]."""
+    num_axes, channels = kernel.ndim - 2, kernel.shape[1]
+    fits = len(pads) == len(strides) == len(dilations) == num_axes == tensor.rank - 2 > 0
+    fits = fits and tensor.batch == 0 and min([*strides, *dilations, groups]) > 0
+    if not fits or len(kernel) % groups or tensor.places.shape[1] != groups * channels:
+        raise Refused("has strides, groups or a kernel that do not fit what it is laid on")
+    if any(map(any, pads)):
+        tensor = tensor.padded([(0, 0), (0, 0), *pads], np.zeros((), np.float32))
+    axes = range(2, 2 + 2 * num_axes, 2)  # each becomes two: where a window is, and what is in it
+    for axis, size, step, gap in zip(axes, kernel.shape[2:], strides, dilations, strict=True):
+        starts = np.arange(0, tensor.places.shape[axis] - (size - 1) * gap, step)
+        if not starts.size:
+            raise Refused("has a kernel that is larger than what it is laid on")
+        tensor = tensor.taken(starts[:, None] + gap * np.arange(size), axis)
+    names, inside = range(2 + 2 * num_axes), [axis + 1 for axis in axes]
     parts = []
-    for place in np.ndindex(*kernel):
-        part = tensor
-        for axis, (offset, size, step, gap) in enumerate(
-            zip(place, kernel, strides, dilations, strict=True), start=2
-        ):
-            last = tensor.places.shape[axis] - (size - 1) * gap
-            node.require(last > 0, "has a kernel that is larger than what it is laid on")
-            part = part.sliced(slice(offset * gap, offset * gap + last, step), axis)
-        parts.append(part.unsqueezed([2]))
-    return concatenated(parts, 2) if len(parts) > 1 else parts[0]
+    for group, own in enumerate(np.split(kernel, groups)):
+        under = tensor.sliced(slice(group * channels, (group + 1) * channels), 1)
+        parts.append(contracted(under, names, own, [-1, 1, *inside], [0, -1, *axes]))
+    result = parts[0] if groups == 1 else concatenated(parts, 1)
+    return result if bias is None else added(result, bias.reshape(-1, *[1] * num_axes))

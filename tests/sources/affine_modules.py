@@ -170,7 +170,8 @@ def affine() -> dict[str, nn.Module]:
         "in float64 within": Net(lambda s, x: s.fc(x).double() * 3, **linear()),
         "without gradients": Net(quiet, **linear()),
         "a convolution": Net(
-            lambda s, x: s.fc(s.conv(x[:, None]).flatten(1)), conv=nn.Conv1d(1, 2, 2, padding=1),
+            lambda s, x: s.fc(s.by(s.conv(x[:, None])).flatten(1)),
+            conv=nn.Conv1d(1, 2, 2, padding=1), by=nn.Conv1d(2, 2, 1, groups=2),
             fc=nn.Linear(8, 1), known=torch.empty(3),
         ),
         "a dictionary": Net(lambda s, x: {"predictions": s.fc(x)}, **linear()),
