@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
 from linexport.errors import shortened
@@ -40,7 +39,7 @@ from linexport.serving._request import (
     require_supported,
 )
 from linexport.serving._settings import Limits
-from linexport.serving._tensors import any_features
+from linexport.serving._tensors import any_features, read
 
 _COMMON = ("FP32", "FP64")
 """Of one tensor, which is read at once."""
@@ -149,36 +148,10 @@ def _features(tensor: InferInput, binary: bytes, model: ServedModel, limits: Lim
     """Return the input as (N, D)."""
     require_shape(tensor.shape, model)
     require_rows(tensor.shape[0], model, limits)
-    size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
-    if size is not None:
-        return _from_binary(tensor, binary, size)
-    if binary:
-        raise Refusal(
-            f"{len(binary)} bytes follow the JSON object, but '{INPUT}' has no parameter "
-            "binary_data_size.",
-        )
+    if binary or (tensor.parameters and "binary_data_size" in tensor.parameters):
+        ((_, values),) = read([tensor], binary)
+        return values.reshape(tensor.shape)
     return _from_json(tensor)
-
-
-def _from_binary(tensor: InferInput, binary: bytes, size: object) -> NDArray[Any]:
-    dtype = FLOATS[tensor.datatype]
-    num_rows, num_features = tensor.shape
-    expected = num_rows * num_features * dtype.itemsize
-    if tensor.data is not msgspec.UNSET:
-        raise Refusal(f"'{INPUT}' has both data and binary_data_size; send one of them.")
-    if type(size) is not int or size != expected:
-        raise Refusal(
-            f"binary_data_size of '{INPUT}' must be {expected} for {tensor.datatype} of shape "
-            f"{list(tensor.shape)}, got {shortened(repr(size))}.",
-        )
-    if len(binary) != expected:
-        fault = "truncated" if len(binary) < expected else "followed by more"
-        raise Refusal(
-            f"The binary data are {fault}: {len(binary)} bytes follow the JSON object, and "
-            f"'{INPUT}' needs {expected}.",
-        )
-    values: NDArray[Any] = np.frombuffer(binary, dtype).reshape(tensor.shape)
-    return values
 
 
 def _from_json(tensor: InferInput) -> FloatArray:

@@ -6,6 +6,7 @@ Text (BYTES) is for columns that an encoding takes.
 Source: the protocol's tensor data types (kserve/open-inference-protocol, inference_rest.md).
 """
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ from linexport.serving._request import (
     WHOLE,
     AnyInput,
     AnyRequest,
+    InferInput,
     listed,
     require_address,
     require_rows,
@@ -81,7 +83,7 @@ def _features_of(tensors: Sequence[AnyInput], binary: bytes, model: ServedModel)
         Refusal: 400 if a tensor is not as it should be.
         DataError: If a value is not what its column holds.
     """
-    values = dict(_read(tensors, binary))
+    values = dict(read(tensors, binary))
     predictor = model.predictor
     if values.keys() == {INPUT}:
         return _numbers(values[INPUT], INPUT).reshape(tensors[0].shape)
@@ -112,32 +114,49 @@ def _num_rows(tensors: Sequence[AnyInput]) -> int:
     return counts.pop()
 
 
-def _read(tensors: Sequence[AnyInput], binary: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
+def read(
+    tensors: Sequence[InferInput | AnyInput], binary: bytes
+) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield each tensor's values, flat; binary data lie in the order of the tensors."""
+    sizes = [_binary_size(tensor) for tensor in tensors]
+    if sum(filter(None, sizes)) != len(binary):
+        raise Refusal(
+            f"{len(binary)} bytes follow the JSON object, and binary_data_size of its tensors adds "
+            "up to another number."
+        )
     start = 0
-    for tensor in tensors:
-        size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
+    for tensor, size in zip(tensors, sizes, strict=True):
         if size is None:
             yield tensor.name, _from_json(tensor)
-            continue
-        if type(size) is not int or not 0 <= size <= len(binary) - start:
-            raise Refusal(
-                f"binary_data_size of '{tensor.name}' is {shortened(repr(size))}, where "
-                f"{len(binary) - start} bytes are left."
-            )
-        yield tensor.name, _from_binary(tensor, binary[start : start + size])
-        start += size
-    if start != len(binary):
-        raise Refusal(f"{len(binary) - start} bytes follow those of the last tensor.")
+        else:
+            yield tensor.name, _from_binary(tensor, binary[start : start + size])
+            start += size
 
 
-def _count(tensor: AnyInput) -> int:
+def _binary_size(tensor: InferInput | AnyInput) -> int | None:
+    """Return how many bytes a tensor has behind the JSON object; None if its values are within."""
+    size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
+    if size is None:
+        return None
+    if tensor.data is not msgspec.UNSET:
+        raise Refusal(f"'{tensor.name}' has both data and binary_data_size; send one of them.")
+    dtype = BINARY.get(tensor.datatype)
+    expected = "a number of bytes" if dtype is None else _count(tensor) * dtype.itemsize
+    if type(size) is not int or size < 0 or (dtype is not None and size != expected):
+        raise Refusal(
+            f"binary_data_size of '{tensor.name}' must be {expected} for {tensor.datatype} of "
+            f"shape {list(tensor.shape)}, got {shortened(repr(size))}."
+        )
+    return size
+
+
+def _count(tensor: InferInput | AnyInput) -> int:
     if any(size < 0 for size in tensor.shape):
         raise Refusal(f"The shape of '{tensor.name}' has a size below 0.")
-    return int(np.prod(tensor.shape, dtype=object))
+    return math.prod(tensor.shape)
 
 
-def _from_json(tensor: AnyInput) -> NDArray[Any]:
+def _from_json(tensor: InferInput | AnyInput) -> NDArray[Any]:
     if tensor.data is msgspec.UNSET:
         raise Refusal(f"'{tensor.name}' has neither data nor the parameter binary_data_size.")
     flat = [x for part in tensor.data for x in (part if isinstance(part, list) else (part,))]
@@ -168,21 +187,16 @@ def _fits(value: Any, datatype: str) -> bool:
     return isinstance(value, int) and limits.min <= value <= limits.max
 
 
-def _from_binary(tensor: AnyInput, data: bytes) -> NDArray[Any]:
-    if tensor.datatype == "BYTES":
-        texts = np.array(list(_texts(tensor.name, data)), object)
-        size, expected, unit = len(texts), _count(tensor), "texts"
-        values: NDArray[Any] = texts
-    else:
-        dtype = BINARY[tensor.datatype]
-        size, expected, unit = len(data), _count(tensor) * dtype.itemsize, "bytes"
-        values = np.frombuffer(data[: size - size % dtype.itemsize], dtype)
-    if size != expected or tensor.data is not msgspec.UNSET:
+def _from_binary(tensor: InferInput | AnyInput, data: bytes) -> NDArray[Any]:
+    if tensor.datatype != "BYTES":
+        return np.frombuffer(data, BINARY[tensor.datatype])
+    texts = np.array(list(_texts(tensor.name, data)), object)
+    if len(texts) != _count(tensor):
         raise Refusal(
-            f"'{tensor.name}' needs {expected} {unit} for {tensor.datatype} of shape "
-            f"{list(tensor.shape)} and no data beside them; got {size}."
+            f"'{tensor.name}' holds {len(texts)} texts, but its shape {list(tensor.shape)} means "
+            f"{_count(tensor)}."
         )
-    return values
+    return texts
 
 
 def _texts(name: str, data: bytes) -> Iterator[str]:

@@ -115,8 +115,8 @@ def test_text_in_binary_data_has_its_length_before_it(encoded_client):  # noqa: 
     assert predictions(answer) == [1208.0, 50.0]
     cut = json.dumps({"inputs": [kind | {"parameters": {"binary_data_size": 7}}, *COLUMNS[1:]]})
     for body, size, said in (
-        (document + data[:-1], len(document), "where 16 bytes are left"),
-        (document + data + b"x", len(document), "1 bytes follow those of the last tensor"),
+        (document + data[:-1], len(document), "16 bytes follow the JSON object, and"),
+        (document + data + b"x", len(document), "18 bytes follow the JSON object, and"),
         (cut.encode() + data[:7], len(cut), "end within one of them"),
     ):
         refused = encoded_client.post(INFER, body, (LENGTH, size))
