@@ -24,7 +24,7 @@ class Answer(ABC):
     weight: DoubleDouble
     """w, shape (features, targets)."""
     residual_squares: Float64Array
-    """Sums of squared residuals, shape (K,); 0 where they cannot be told from it."""
+    """Sums of squared residuals, shape (K,); 0 where the data fit exactly."""
     residual_squares_error: Float64Array
     """Shape (K,)."""
     distance: Float64Array

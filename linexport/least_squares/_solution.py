@@ -17,7 +17,7 @@ At w = 0 the sums tell g, with d = e e_y; a step from there adds e (e'|step|) to
 grow with y, but with what is left of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,8 +170,41 @@ def solve(equations: NormalEquations, factor: InverseFactor) -> Solution:
 
 
 def refined(solution: Solution, start: Point) -> Solution:
-    """Solve the same again, from what is known at another point."""
-    return _solved(solution.equations, solution.factor, solution.uncertainty, start)
+    """Solve the same again, from what the rows tell where the solution is.
+
+    Where columns are nearly dependent, what a gradient of float64 is off by may move w further than
+    w is from the optimum: a target whose bound a step does not lower stays where it is.
+    """
+    again = _solved(solution.equations, solution.factor, solution.uncertainty, start)
+    stays = solution.distance < again.distance
+    if not stays.any():
+        return again
+    equations, error = solution.equations, start.squares_error.copy()
+    error += _off_optimum(equations, start.squares.high, solution.distance)
+    squares, error = _told(equations, start.weight, start.squares.high, error)
+    point = _chosen(stays, start, again.point)
+    return replace(
+        again,
+        point=point,
+        weight=point.weight,
+        residual_squares=np.where(stays, squares, again.residual_squares),
+        residual_squares_error=np.where(stays, error, again.residual_squares_error),
+        distance=np.where(stays, solution.distance, again.distance),
+    )
+
+
+def _chosen(first: NDArray[np.bool_], one: Point, other: Point) -> Point:
+    """Return one point for some targets, shape (K,), and the other for the rest."""
+
+    def of(field: str) -> DoubleDouble | Float64Array:
+        here, there = getattr(one, field), getattr(other, field)
+        if isinstance(here, DoubleDouble):
+            return DoubleDouble(
+                *(np.where(first, *parts) for parts in zip(here, there, strict=True))
+            )
+        return np.where(first, here, there)
+
+    return Point(**{field.name: of(field.name) for field in fields(Point)})
 
 
 def _solved(
@@ -262,9 +295,24 @@ def _squares(
     error = start.squares_error + 2 * (size * start.gradient_error).sum(axis=0)
     error += (equations.error[features] @ size) ** 2
     error += roundings * (start.squares.high + np.abs(products.high).sum(axis=0))
-    along = 2 * np.sqrt(np.maximum(squares.high, 0.0)) if ridge.high.any() else 0.0
-    error += (along + distance) * distance
-    told = squares.high > error
+    error += _off_optimum(equations, squares.high, distance)
+    told, error = _told(equations, weight, squares.high, error)
+    return dd.exact(told), error
+
+
+def _off_optimum(
+    equations: NormalEquations, squares: Float64Array, distance: Float64Array
+) -> Float64Array:
+    """Return how far sums of squared residuals may be off the optimum's, at such a distance."""
+    has_ridge = equations.ridge[equations.features].any()
+    along = 2 * np.sqrt(np.maximum(squares, 0.0)) if has_ridge else 0.0
+    return np.asarray((along + distance) * distance)
+
+
+def _told(
+    equations: NormalEquations, weight: DoubleDouble, squares: Float64Array, error: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Return sums of squared residuals and their errors: both 0 where the data fit exactly."""
     explained = NEGLIGIBLE * _magnitude(equations, weight, equations.rounding)
-    exact = ~told & (np.sqrt(error) <= explained)
-    return dd.exact(np.where(told, squares.high, 0.0)), np.where(exact, 0.0, error)
+    exact = (squares <= error) & (np.sqrt(error) <= explained)
+    return np.where(exact, 0.0, np.maximum(squares, 0.0)), np.where(exact, 0.0, error)

@@ -170,6 +170,29 @@ def test_residuals_of_an_exact_fit_are_0(thirds):
     assert ours.features["a"].standard_error == 0
 
 
+@pytest.mark.parametrize("apart", [2.0**-37, 2.0**-40, 2.0**-43, 2.0**-46])
+@pytest.mark.parametrize("l2", [0.0, 1e-26])
+def test_residuals_of_nearly_dependent_columns_are_told_or_not_given(apart, l2):
+    """Where the rows cannot lower the bound, what the sums told stands: no fit of R2 1."""
+    generator = np.random.default_rng(11)
+    features = generator.normal(size=(25, 3))
+    target = features @ [1.0, 2.0, 3.0] + 0.1 * generator.normal(size=25)
+    features[:, 1] = features[:, 0] + apart * features[:, 1]
+    targets = np.column_stack([target, np.ldexp(np.rint(target * 8), -3)])
+    best = optimum(InMemory(features, targets), l2=l2)
+    statistics = fit_statistics(best, feature_names=NAMES, target_names=["y", "z"])
+    for k, ours in enumerate(statistics.targets.values()):
+        exact = solve_exactly(features, targets[:, k], l2=l2)
+        residual = float(exact.residual_sum_of_squares)
+        assert ours.r2 == pytest.approx(1 - residual / ours.total_sum_of_squares, abs=1e-5)
+        assert best.loss[k] == pytest.approx(residual / 25, rel=1e-3)
+        if apart >= 2.0**-40 and not l2:
+            assert ours.residual_sum_of_squares == pytest.approx(residual, rel=NEGLIGIBLE)
+        if ours.features["c"].standard_error is not None and not l2:
+            expected = exact.standard_errors()[3]
+            assert ours.features["c"].standard_error == pytest.approx(expected, rel=NEGLIGIBLE)
+
+
 def test_residuals_that_rounding_hides_in_rows_read_once_are_not_given():
     for size in (0, 1):
         rows = InMemory(*near_fit(size))
