@@ -2,17 +2,17 @@
 
 import copy
 import functools
-import itertools
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
 
 from linexport.columns import require_unique
 from linexport.errors import DataError
+from linexport.tables._arrow_footer import record_batches
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import FAULTS, FrameBatch, Kind, require_numbers, text_numbers
 from linexport.tables._parquet_footer import PARQUET_MAGIC, row_group_rows
@@ -25,16 +25,25 @@ _BYTES_PER_WIDE_READ = 72 << 20  # of rows: polars loads all of a column's row g
 _BYTES_LOADED, _FEWEST_COLUMNS = 16 << 20, 16  # so columns are taken by the few
 _FREE_READ, _READ_PER_BYTE = 256 << 20, 16  # bytes that a file of so many makes in one read
 _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
-_ROWS_PER_PIECE = 1 << 18  # of Arrow IPC, in which pieces of any size can be read
 _FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
+_MOST_ROWS_OF_FILE = 2**32 - 2
+
+
+class RowGroup(NamedTuple):
+    """Rows that a file holds together; a record batch of Arrow IPC is one too."""
+
+    start: int
+    stop: int
+    num_bytes: int
+    """Of memory that they take at most; 0 where nothing says that."""
 
 
 class Frame:
     """A lazy frame, evaluated a batch at a time.
 
-    Memory grows with the largest row group of a Parquet file, not with the file. Those of many
-    columns, which are as long as others and so much larger, are read in parts, and so are those
-    that make far more than their file holds.
+    Memory grows with the largest row group of Parquet or record batch of Arrow IPC, not with the
+    file. Row groups of many columns, which are as long as others and so much larger, are read in
+    parts, and so are those that make far more than their file holds.
     """
 
     def __init__(
@@ -42,7 +51,7 @@ class Frame:
         frame: pl.LazyFrame,
         source: str,
         *,
-        row_groups: Callable[[], list[int]] | None = None,
+        row_groups: Callable[[], list[RowGroup]] | None = None,
         file_bytes: int = 0,
         path: Path | None = None,
         dialect: Dialect | None = None,
@@ -84,13 +93,13 @@ class Frame:
     def num_bytes(self) -> float:
         if self._row_groups is None or self._share is None:
             return self._file_bytes
-        bounds = self._bounds(self._row_groups())
-        return (bounds[-1] - bounds[0]) * self._bytes_per_row()
+        num_rows = sum(group.stop - group.start for group in self._shared(self._row_groups()))
+        return num_rows * self._bytes_per_row()
 
     @property
     def size(self) -> int:
         if self._row_groups is not None:
-            return sum(self._row_groups())
+            return max((group.stop for group in self._row_groups()), default=0)
         return int(self._frame.select(pl.len()).collect().item())
 
     def cut(self, start: int, stop: int) -> "Frame":
@@ -166,26 +175,29 @@ class Frame:
         bytes_per_row = sum(4 if self._schema[name] in _NARROW else 8 for name in names)
         most, wide = max(_BYTES_PER_READ // bytes_per_row, num_rows), len(names) > _WIDE
         worth = _FREE_READ + _READ_PER_BYTE * self._file_bytes  # of nulls, a byte may hold millions
-        for start, stop in _joined(self._bounds(self._row_groups()), most):
-            if not wide and (stop - start) * bytes_per_row <= worth:
+        for start, stop, loaded in _joined(self._shared(self._row_groups()), most, worth):
+            if not wide and (loaded or (stop - start) * bytes_per_row <= worth):
                 rows = self._frame.slice(start, stop - start)
                 yield start + 1, _selected(rows, names).collect()
                 continue
             # Of whole batches: to add up the sums of a few rows takes as long as of many.
             step = max(_BYTES_PER_WIDE_READ // (bytes_per_row * num_rows), 1) * num_rows
+            if loaded:  # for any of its rows
+                step = stop - start
             num_columns = max(_BYTES_LOADED // (8 * (stop - start)), _FEWEST_COLUMNS)
             for first in range(start, stop, step):
                 rows = self._frame.slice(first, min(step, stop - first))
                 yield first + 1, _collected(rows, names, num_columns)
 
-    def _bounds(self, row_groups: list[int]) -> list[int]:
-        """Return where the row groups of the share begin, and where the last one ends."""
-        bounds = list(itertools.accumulate(row_groups, initial=0))
+    def _shared(self, row_groups: list[RowGroup]) -> list[RowGroup]:
+        """Return those of the share."""
         if self._share is None:
-            return bounds
-        doubled = [start + stop for start, stop in itertools.pairwise(bounds)]  # twice the middles
-        first, last = (bisect_left(doubled, 2 * end) for end in self._share)
-        return bounds[first : last + 1]
+            return row_groups
+        first, last = (
+            bisect_left(row_groups, 2 * end, key=lambda group: group.start + group.stop)
+            for end in self._share
+        )
+        return row_groups[first:last]
 
 
 def _selected(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
@@ -221,14 +233,39 @@ def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame({name: frame.get_column(name) for name in names})
 
 
-def _joined(bounds: list[int], most: int) -> Iterator[tuple[int, int]]:
-    """Yield spans of whole row groups: as many together as have at most so many rows, or one."""
-    start = bounds[0] if bounds else 0
-    for stop, following in itertools.zip_longest(bounds[1:], bounds[2:]):
-        if following is None or following - start > most:
-            if stop > start:
-                yield start, stop
-            start = stop
+def _joined(row_groups: list[RowGroup], most_rows: int, most_bytes: int) -> Iterator[RowGroup]:
+    """Yield as many together as have at most so much, or one."""
+    joined: RowGroup | None = None
+    for group in row_groups:
+        if joined is None:
+            joined = group
+            continue
+        both = RowGroup(joined.start, group.stop, joined.num_bytes + group.num_bytes)
+        if both.stop - both.start > most_rows or both.num_bytes > most_bytes:
+            yield joined
+            both = group
+        joined = both
+    if joined is not None:
+        yield joined
+
+
+def _row_groups(sizes: Iterable[tuple[int, int]], source: str) -> list[RowGroup]:
+    """Put them one after the other, by their rows and bytes, those of no rows left out.
+
+    Raises:
+        DataError: If there are more rows than polars counts to.
+    """
+    row_groups, start = [], 0
+    for num_rows, num_bytes in sizes:
+        if num_rows:
+            row_groups.append(RowGroup(start, start + num_rows, num_bytes))
+        start += num_rows
+    if start > _MOST_ROWS_OF_FILE:
+        raise DataError(
+            f"It has {start} rows; a file has {_MOST_ROWS_OF_FILE} at most: split it.",
+            source=source,
+        )
+    return row_groups
 
 
 def parquet_file(path: Path, source: str) -> Frame:
@@ -243,7 +280,9 @@ def parquet_file(path: Path, source: str) -> Frame:
     return Frame(
         pl.scan_parquet(path, glob=False, hive_partitioning=False),
         source,
-        row_groups=functools.cache(lambda: row_group_rows(path, source)),
+        row_groups=functools.cache(
+            lambda: _row_groups(((rows, 0) for rows in row_group_rows(path, source)), source)
+        ),
         file_bytes=path.stat().st_size,
         path=path,
     )
@@ -253,19 +292,11 @@ def arrow_file(path: Path, source: str) -> Frame:
     """Open an Arrow IPC file, as which Feather is written today.
 
     Raises:
-        DataError: If it is none, or is damaged.
+        DataError: If it is none, is damaged, or asks for too much.
     """
+    row_groups = _row_groups(record_batches(path, source), source)  # before polars looks
     frame = pl.scan_ipc(path, glob=False, hive_partitioning=False)
-
-    @functools.cache
-    def pieces() -> list[int]:  # polars skips record batches, but does not tell where they begin
-        try:
-            num_rows = int(frame.select(pl.len()).collect().item())
-        except FAULTS as error:
-            raise unreadable(error, source) from error
-        return [min(_ROWS_PER_PIECE, num_rows - row) for row in range(0, num_rows, _ROWS_PER_PIECE)]
-
-    return Frame(frame, source, row_groups=pieces, file_bytes=path.stat().st_size)
+    return Frame(frame, source, row_groups=lambda: row_groups, file_bytes=path.stat().st_size)
 
 
 def index_columns(metadata: str | bytes | None, names: Sequence[str]) -> tuple[str, ...]:

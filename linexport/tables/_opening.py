@@ -34,7 +34,6 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls"), "Excel"),
 }  # fmt: skip
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
-_ARROW_MAGIC = b"ARROW1"
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -53,13 +52,14 @@ class File(msgspec.Struct, frozen=True):
         known = _KINDS.get(self.name.suffix.lower())
         if known or not self.path.is_file():
             return known or "CSV"
-        from linexport.tables._parquet_footer import PARQUET_MAGIC  # most names do without
+        from linexport.tables._arrow_footer import ARROW_MAGIC  # most names do without
+        from linexport.tables._parquet_footer import PARQUET_MAGIC
 
         with self.path.open("rb") as file:
-            head = file.read(len(_ARROW_MAGIC))
+            head = file.read(len(ARROW_MAGIC))
         if head.startswith(PARQUET_MAGIC):
             return "Parquet"
-        return "Arrow IPC" if head == _ARROW_MAGIC else "CSV"
+        return "Arrow IPC" if head == ARROW_MAGIC else "CSV"
 
     @property
     def suffix(self) -> str:

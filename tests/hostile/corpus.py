@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from arrow_files import arrow_bombs
 from workbooks import workbook_bombs
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def bundles(directory: Path, good: Path) -> Iterator[Case]:
 def tables(directory: Path) -> Iterator[Case]:
     """Write tables that cannot be read."""
     dates = ("no-calendar.parquet", "out-of-range date|'2147483647' .Date. is not", _no_calendar())
-    for name, reason, data in (*_TABLES, dates, *workbook_bombs()):
+    for name, reason, data in (*_TABLES, dates, *workbook_bombs(), *arrow_bombs()):
         path = directory / name
         path.write_bytes(data)
         yield Case(path, reason)

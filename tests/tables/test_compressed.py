@@ -150,6 +150,16 @@ def test_memory_does_not_grow_with_a_row_group_of_next_to_nothing(tmp_path, valu
     assert peak_of(path) < 512
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
+def test_memory_is_one_record_batch(tmp_path):
+    """It has 192 MiB in one, and another one is not made of it."""
+    path = tmp_path / "t.arrow"
+    zeros = pl.Series("x", [0.0]).new_from_index(0, 24 << 20)
+    pl.DataFrame([zeros]).write_ipc(path, compression="zstd", record_batch_size=24 << 20)
+    assert path.stat().st_size < 2**16
+    assert peak_of(path) < 2 * 192
+
+
 def test_parts_of_a_directory_may_be_compressed(tmp_path):
     for number, kind in enumerate(COMPRESS):
         (tmp_path / f"{number}.csv.{kind}").write_bytes(COMPRESS[kind](TEXT.encode()))

@@ -50,25 +50,6 @@ def test_each_kind_of_file_holds_the_same_rows(tmp_path, name):
     assert np.concatenate(values).ravel().tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2, 5])
-def test_an_arrow_file_is_read_and_shared_in_pieces(tmp_path, monkeypatch, num_ranks):
-    monkeypatch.setattr("linexport.tables._frames._ROWS_PER_PIECE", 30)
-    monkeypatch.setattr("linexport.tables._frames._BYTES_PER_READ", 50)
-    monkeypatch.setattr("linexport.tables._frames._VALUES_PER_BATCH", 1)
-    monkeypatch.setattr("linexport.tables._frames._FEWEST_ROWS", 7)
-    path = tmp_path / "t.arrow"
-    pl.DataFrame({"x": np.arange(100.0)}).write_ipc(path, record_batch_size=40)
-    table = open_table(path)
-    shares = [table.share(rank, num_ranks) for rank in range(num_ranks)]
-    batches = [batch for share in shares for batch in share.batches(["x"])]
-    assert max(batch.num_rows for batch in batches) <= 7
-    assert np.concatenate([batch.numbers() for batch in batches]).ravel().tolist() == list(
-        range(100)
-    )
-    assert all(batch.numbers()[0] == batch.first_row - 1 for batch in batches if batch.num_rows)
-    assert sum(batch.num_bytes for batch in batches) == pytest.approx(path.stat().st_size)
-
-
 def test_columns_that_are_no_numbers_are_refused_in_each_kind(tmp_path):
     for name, write in WRITERS.items():
         write(FRAME, tmp_path / name)
@@ -118,12 +99,6 @@ def test_json_lines_may_be_compressed_and_hold_odd_quotes(write, block_bytes):
     lines = "".join(f'{{"x":{number},"t":"5\\" pipe"}}\n' for number in range(50))
     source = write(gzip.compress(lines.encode()), "t.jsonl.gz")
     assert numbers(source, ["x"]).ravel().tolist() == list(range(50))
-
-
-def test_what_is_named_arrow_and_is_none_is_refused(write):
-    for name in ("t.arrow", "t.feather"):
-        with pytest.raises(DataError, match=rf"^{name}: It cannot be read: "):
-            open_table(write("x,y\n1,2\n", name))
 
 
 SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
