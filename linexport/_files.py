@@ -32,8 +32,8 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def parsing(kind: type[ArtifactError] = ArtifactError) -> Iterator[None]:
-    """Make one of our errors of whatever a parser fails with on bytes that may be anything.
+def parsing() -> Iterator[None]:
+    """Make an ArtifactError of whatever a parser fails with on bytes that may be anything.
 
     Every door to a parser is within this: a library documents few of the errors that it raises.
     """
@@ -42,9 +42,11 @@ def parsing(kind: type[ArtifactError] = ArtifactError) -> Iterator[None]:
     except LinexportError:
         raise
     except MemoryError as error:
-        raise kind(f"{first_line(error)} to read it.") from error
+        raise ArtifactError(f"{first_line(error)} to read it.") from error
     except Exception as error:
-        raise kind(f"it is damaged, or not what its name says ({first_line(error)}).") from error
+        raise ArtifactError(
+            f"it is damaged, or not what its name says ({first_line(error)})."
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -23,6 +23,7 @@ from linexport.cli._options import (
 )
 from linexport.cli._printing import echo_exported
 from linexport.cli._terminal import warnings_said_later
+from linexport.columns import split_names
 from linexport.sources import source_files
 
 __all__ = ["command"]
@@ -82,8 +83,8 @@ def command(
             source,
             output,
             config=config,
-            features=_split(features),
-            targets=_split(target),
+            features=split_names(features, ()),
+            targets=split_names(target, ()),
             ranges=ranges,
             overwrite=overwrite,
             graph_output=graph_output,
@@ -92,7 +93,3 @@ def command(
 
 
 command.help = (command.help or "").format(files=source_files())
-
-
-def _split(values: tuple[str, ...]) -> list[str]:
-    return [name for value in values for name in value.split(",")]

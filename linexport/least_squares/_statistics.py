@@ -37,10 +37,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from linexport.errors import ConfigError
 from linexport.fit import CoefficientStatistics, FitStatistics, Leverage, TargetStatistics
 from linexport.least_squares._optimum import Optimum
 
+CONFIDENCE = 0.95
+"""Of the intervals of coefficients."""
 MOST_FEATURES = 500
 """Whose covariance is kept: more would be megabytes of a manifest that all who predict read."""
 
@@ -50,30 +51,16 @@ def fit_statistics(
     *,
     feature_names: Sequence[str],
     target_names: Sequence[str],
-    confidence: float = 0.95,
 ) -> FitStatistics:
-    """Return the statistics of a fit.
-
-    Args:
-        optimum: The fit.
-        feature_names: D names.
-        target_names: K names.
-        confidence: Of the intervals.
-
-    Raises:
-        ConfigError: If the confidence is not between 0 and 1.
-    """
-    if not 0 < confidence < 1:
-        raise ConfigError(f"confidence must be between 0 and 1, got {confidence}.")
+    """Return the statistics of a fit; names are D and K."""
     return FitStatistics(
         rows=optimum.num_rows,
         around_mean=optimum.around_mean,
         rank=optimum.rank,
-        confidence=confidence,
+        confidence=CONFIDENCE,
         condition_number=_finite(optimum.condition_number),
         targets={
-            name: _target(optimum, index, feature_names, confidence)
-            for index, name in enumerate(target_names)
+            name: _target(optimum, index, feature_names) for index, name in enumerate(target_names)
         },
         leverage=_leverage(optimum),
     )
@@ -96,9 +83,7 @@ def _leverage(optimum: Optimum) -> Leverage | None:
     )
 
 
-def _target(
-    optimum: Optimum, index: int, feature_names: Sequence[str], confidence: float
-) -> TargetStatistics:
+def _target(optimum: Optimum, index: int, feature_names: Sequence[str]) -> TargetStatistics:
     freedom, rows = optimum.degrees_of_freedom, optimum.num_rows
     residual = float(optimum.residual_sum_of_squares[index])
     total = float(optimum.total_sum_of_squares[index])
@@ -116,11 +101,11 @@ def _target(
     if optimum.intercept:
         estimate = float(optimum.bias[index])
         error = float(optimum.bias_standard_errors[index])
-        intercept = _coefficient(optimum, estimate, error, math.nan, confidence)
+        intercept = _coefficient(optimum, estimate, error, math.nan)
     return TargetStatistics(
         intercept=intercept,
         features={
-            name: _coefficient(optimum, estimate, error, inflation, confidence)
+            name: _coefficient(optimum, estimate, error, inflation)
             for name, estimate, error, inflation in zip(
                 feature_names,
                 optimum.weight[index].tolist(),
@@ -144,13 +129,13 @@ def _target(
 
 
 def _coefficient(
-    optimum: Optimum, estimate: float, error: float, inflation: float, confidence: float
+    optimum: Optimum, estimate: float, error: float, inflation: float
 ) -> CoefficientStatistics:
     known = math.isfinite(error)
     tested = known and not optimum.l2
     t = estimate / error if tested and error > 0 else None
     freedom = optimum.degrees_of_freedom
-    half_width = float(special.stdtrit(freedom, (1 + confidence) / 2)) * error if tested else 0.0
+    half_width = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error if tested else 0.0
     return CoefficientStatistics(
         estimate=estimate,
         standard_error=error if known else None,

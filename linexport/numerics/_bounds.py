@@ -188,18 +188,16 @@ def gamma(num_roundings: int, *, unit_roundoff: float) -> float:
     return product / (1 - product)
 
 
-def probabilistic_gamma(
-    num_roundings: int, *, unit_roundoff: float, failure_probability: float = 1e-6
-) -> float:
+def probabilistic_gamma(num_roundings: int, *, unit_roundoff: float) -> float:
     """Bound the relative error of m roundings that are independent with mean zero.
 
-    exp(lambda*sqrt(m)*u + m*u**2/(1 - u)) - 1, with lambda such that it fails with at most the
-    given probability, 2*m*exp(-(lambda*(1 - u))**2/2). A model of rounding, not a proof.
+    exp(lambda*sqrt(m)*u + m*u**2/(1 - u)) - 1, with lambda such that it fails with a probability of
+    at most 1e-6 = 2*m*exp(-(lambda*(1 - u))**2/2). A model of rounding, not a proof.
     Source: Higham and Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci.
     Comput. 41 (2019), theorems 2.4 and 3.1.
     """
     u = unit_roundoff
-    confidence = math.sqrt(2 * math.log(2 * num_roundings / failure_probability)) / (1 - u)
+    confidence = math.sqrt(2 * math.log(2 * num_roundings / 1e-6)) / (1 - u)
     exponent = confidence * math.sqrt(num_roundings) * u + num_roundings * u**2 / (1 - u)
     return math.expm1(exponent)
 
@@ -292,7 +290,7 @@ def rounded_once(
         high, low = two_sum(features, -affine.mean)
         rounded = features.astype(precision.name) - affine.mean.astype(precision.name)
         moved = (np.abs(high - rounded) + np.abs(low)) @ np.abs(affine.weight).T
-        moved *= own_slack(affine)
+        moved *= own_slack(affine.num_features + 16)
     largest = half_ulp(np.abs(exact) + moved, precision=precision)
     return np.asarray(largest + moved + precision.half_smallest_subnormal)
 
@@ -322,7 +320,7 @@ def _bound(
 ) -> Float64Array:
     # Products may underflow; sums and differences never do (Higham, section 2.1).
     underflow = affine.num_features * precision.half_smallest_subnormal * (1 + relative)
-    bound = (relative * magnitude + underflow) * own_slack(affine)
+    bound = (relative * magnitude + underflow) * own_slack(affine.num_features + 16)
     # Upwards once more: where the bound itself is subnormal, no relative slack makes up for it.
     return np.asarray(np.nextafter(bound, np.inf))
 
@@ -339,6 +337,6 @@ def _magnitude(features: Float64Array, affine: Affine, precision: Precision) -> 
     return np.where(fits[:, None] & (magnitude <= limit), magnitude, np.inf)
 
 
-def own_slack(affine: Affine) -> float:
-    """Make up for the roundings, in float64, of the bound itself: fewer than D + 16."""
-    return 1 / (1 - gamma(affine.num_features + 16, unit_roundoff=FLOAT64.unit_roundoff))
+def own_slack(num_roundings: int) -> float:
+    """Return the factor that makes up for so many roundings, in float64, of a bound itself."""
+    return 1 / (1 - gamma(num_roundings, unit_roundoff=FLOAT64.unit_roundoff))

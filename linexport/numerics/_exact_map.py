@@ -43,6 +43,14 @@ class ExactMap:
         """The map, rounded to float64."""
         return Affine(weight=self.weight.high, bias=self.bias.high, mean=self.mean)
 
+    def model(self, like: LinearModel) -> LinearModel:
+        """Return the map, rounded to float64, under the columns of a model."""
+        wide = self.affine
+        return LinearModel(
+            weight=wide.weight, bias=wide.bias, mean=wide.mean,
+            features=like.features, targets=like.targets,
+        )  # fmt: skip
+
     @property
     def is_float64(self) -> bool:
         """Whether float64 holds it."""

@@ -58,7 +58,8 @@ def flushed_to_zero(
         results = results @ np.abs(weight).T + 2 * affine.num_features * tiny
         # The shift is itself rounded, and changes the magnitude that the error bound goes with.
         relative = gamma(affine.num_roundings + 8, unit_roundoff=precision.unit_roundoff)
-        allowance = (results * (1 + relative) + 2 * relative * size) * own_slack(affine)
+        allowance = results * (1 + relative) + 2 * relative * size
+        allowance *= own_slack(affine.num_features + 16)
         if given is not precision:
             allowance += given.smallest_normal  # the result that is rounded once more
     return FlushedToZero(shift, allowance)

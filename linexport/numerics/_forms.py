@@ -23,6 +23,7 @@ from linexport.numerics._bounds import (
     Affine,
     gamma,
     half_ulp,
+    own_slack,
     precision_of,
     rounded_result,
     rounding_error_bound,
@@ -170,7 +171,7 @@ def largest_distance(fit: LinearModel, other: LinearModel) -> Float64Array:
     magnitude = sum(_magnitude_at_zero(model) for model in (fit, other))
     magnitude = magnitude + np.abs(terms.high).sum(axis=-1)
     relative = (3 * (fit.num_features - 1).bit_length() + 12) * u**2
-    slack = 1 / (1 - gamma(fit.num_features + 8, unit_roundoff=u))
+    slack = own_slack(fit.num_features + 8)
     return np.asarray((distance + relative * magnitude) * slack)
 
 
@@ -184,7 +185,7 @@ def input_rounding(fit: LinearModel, artifact: LinearModel) -> tuple[float, ...]
     # The moved inputs may leave the range, by which the two other distances grow in proportion.
     u = precision_of(artifact.accumulate).unit_roundoff
     growth = 1 + gamma(affine.num_roundings + 1, unit_roundoff=u)
-    slack = 1 / (1 - gamma(artifact.num_features + 8, unit_roundoff=FLOAT64.unit_roundoff))
+    slack = own_slack(artifact.num_features + 8)
     with np.errstate(invalid="ignore"):  # infinity times 0
         return tuple((np.abs(affine.weight) @ moved * growth * slack).tolist())
 
@@ -218,7 +219,7 @@ def _largest_prediction(fit: LinearModel, artifact: LinearModel) -> Float64Array
     reach = np.maximum(upper - middle[0], middle[0] - lower) + _largest_input_rounding(
         fit, artifact
     )
-    slack = 1 / (1 - gamma(fit.num_features + 8, unit_roundoff=FLOAT64.unit_roundoff))
+    slack = own_slack(fit.num_features + 8)
     with np.errstate(over="ignore", invalid="ignore"):  # then there is no bound
         at_middle = np.abs(affine.evaluate(middle))[0]
         at_middle += rounding_error_bound(middle, affine, precision=FLOAT64)[0]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array, FloatArray
-from linexport.numerics._bounds import FLOAT32, FLOAT64, Affine, gamma
+from linexport.numerics._bounds import FLOAT32, FLOAT64, Affine, gamma, own_slack
 from linexport.numerics.double_double import DoubleDouble, exact, two_product, two_sum
 
 __all__ = ["CorrectRounding"]
@@ -51,7 +51,7 @@ class CorrectRounding:
         num_features = affine.weight.shape[1]
         # 2 for the rounding of sum - E and sum + E; the slack for that of E itself.
         relative = gamma(affine.num_roundings + 2, unit_roundoff=FLOAT64.unit_roundoff)
-        slack = 1 / (1 - gamma(num_features + 16, unit_roundoff=FLOAT64.unit_roundoff))
+        slack = own_slack(num_features + 16)
         # Of four times the magnitude, which is infinity where a sum may overflow on its way.
         self._relative = relative * slack / 4
         with np.errstate(over="ignore"):
@@ -142,7 +142,7 @@ class CorrectRounding:
             terms += two_product(inputs.low, weight)
         high, lost = _sum(np.concatenate(terms, axis=1))
         low, lost = _sum(lost)
-        slack = 1 / (1 - gamma(lost.shape[1], unit_roundoff=FLOAT64.unit_roundoff))
+        slack = own_slack(lost.shape[1])
         return high, low, np.abs(lost).sum(axis=1) * slack
 
     @cached_property

@@ -86,6 +86,13 @@ class DataConfig(EncodingConfig):
         "how often it occurred. Coefficients are the same; p-values and intervals are not.",
     )
 
+    def require_weights(self, weights: str | None) -> None:
+        """Refuse a kind of weights where there are none."""
+        if weights is None and self.weights_kind != "precision":
+            raise ConfigError(
+                f"The weights' kind is given, but no weights: pass {asked(weights=...)} too."
+            )
+
 
 @settings
 class FitConfig:

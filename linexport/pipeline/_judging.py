@@ -192,11 +192,7 @@ def _readings(reference: Imported) -> Iterator[Reading]:
 
 def source_of(reference: Imported) -> LinearModel:
     """Return the exact function, rounded to float64."""
-    affine, model = exact_function(reference).affine, reference.model
-    return LinearModel(
-        weight=affine.weight, bias=affine.bias, mean=affine.mean,
-        features=model.features, targets=model.targets,
-    )  # fmt: skip
+    return exact_function(reference).model(reference.model)
 
 
 def _readings_of(model: LinearModel) -> Iterator[Reading]:

@@ -42,10 +42,7 @@ def add_up(
     config = config or DataConfig()
     if not targets:
         raise ConfigError(f"Name the column to predict with {asked(targets=...)}.")
-    if weights is None and config.weights_kind != "precision":
-        raise ConfigError(
-            f"The weights' kind is given, but no weights: pass {asked(weights=...)} too."
-        )
+    config.require_weights(weights)
     if config.reference or config.unknown != "error":
         raise ConfigError(
             f"Give {asked(reference=...)} and {asked(unknown=...)} to the fit of all states, whose "

@@ -96,10 +96,7 @@ def read_data(
         date=said_of_columns(date),
         weights_kind=weights_kind,
     )
-    if weights is None and weights_kind != "precision":
-        raise ConfigError(
-            f"The weights' kind is given, but no weights: pass {asked(weights=...)} too."
-        )
+    config.require_weights(weights)
     if source is None:
         if targets or features or exclude or weights or dialect or config.encodes:
             raise ConfigError(f"Columns are named, but no table: pass {asked(source=...)} too.")

@@ -276,12 +276,8 @@ def _told(found: Bundle) -> StatementResult:
         return told
     # What it was made from is as far from its numbers as the error budget says, or the bundle is of
     # two models; 2**-30 covers that sums may be taken in another order.
-    whole = LinearModel(
-        weight=origin.weight.high, bias=origin.bias.high, mean=origin.mean,
-        features=model.features, targets=model.targets,
-    )  # fmt: skip
-    failure = None
-    for target, distance in zip(model.target_names, largest_distance(whole, model), strict=True):
+    failure, apart = None, largest_distance(origin.model(model), model)
+    for target, distance in zip(model.target_names, apart, strict=True):
         budget = manifest.error_budget.get(target)
         if budget is not None and distance > budget.export * (1 + 2.0**-30):
             failure = (

@@ -74,9 +74,9 @@ def _of_each_row(node: Node, given: Tensor) -> Operand:
     if node.operator not in ("ConstantOfShape", "Expand"):
         raise Refused("computes with the number of rows, which is not known")
     if node.operator == "Expand":
-        array, shape = np.asarray(node.operand(0)), node.sizes(1, "shape", "its shape")
+        array, shape = np.asarray(node.operand(0)), node.shape(1)
     else:
-        array, shape = _value(node), node.sizes(0, "shape", "its shape")
+        array, shape = _value(node), node.shape(0)
     batch = shape.index(BATCH)
     single = [1 if axis == batch else size for axis, size in enumerate(shape)]
     rank = max(array.ndim, len(single))

@@ -25,7 +25,7 @@ def _transpose(node: Node) -> Tensor:
 
 
 def _reshape(node: Node) -> Tensor:
-    tensor, shape = node.tensor, node.sizes(1, "shape", "its shape")
+    tensor, shape = node.tensor, node.shape(1)
     own = tensor.shape
     if not node.get("allowzero", 0):
         node.require(
@@ -140,7 +140,7 @@ MOVING: dict[str, Callable[[Node], Operand | Sequence[Operand]]] = {
     "ArrayFeatureExtractor": _gather,
     "Concat": lambda node: concatenated(node.operands, node.get("axis", 1)),
     "Dropout": _dropout,
-    "Expand": lambda node: node.tensor.expanded(node.sizes(1, "shape", "its shape")),
+    "Expand": lambda node: node.tensor.expanded(node.shape(1)),
     "FeatureVectorizer": _vectorize,
     "Flatten": _flatten,
     "Gather": _gather,

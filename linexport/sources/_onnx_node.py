@@ -90,13 +90,13 @@ class Node:
             raise Refused(f"takes {what} from what are no whole numbers")
         return [int(number) for number in array.ravel()]
 
-    def sizes(self, place: int, name: str, what: str) -> list[int]:
+    def shape(self, place: int) -> list[int]:
         """Return a shape, in which `BATCH` may stand for the number of rows.
 
         Raises:
             Refused: If it is not stated, or states a negative size.
         """
-        stated = self.integers(place, name, what)
+        stated = self.integers(place, "shape", "its shape")
         if stated is None or any(size < -1 and size != BATCH for size in stated):
-            raise Refused(f"does not state {what}")
+            raise Refused("does not state its shape")
         return stated

@@ -134,9 +134,8 @@ SOURCES = [
     Source(f"{_ROOM}._onnx", _is_of_onnx, (".onnx",), has_outputs=True),
     Source(f"{_ROOM}._statsmodels", made_by("statsmodels")),
     Source(f"{_ROOM}._xgboost", made_by("xgboost")),
-    Source(f"{_ROOM}._lightgbm", made_by("lightgbm")),
     # Their estimators are derived from scikit-learn's.
-    Source(f"{_ROOM}._scikit_learn", made_by("sklearn")),
+    Source(f"{_ROOM}._scikit_learn", made_by("lightgbm", "sklearn")),
     Source(f"{_ROOM}._reading", made_by("linexport")),
 ]
 """In the order in which they are asked."""

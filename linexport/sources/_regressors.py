@@ -12,7 +12,7 @@ import numpy as np
 
 from linexport.errors import ModelError
 from linexport.numerics import Mixed, Values, beside
-from linexport.sources import _lightgbm, _xgboost
+from linexport.sources import _xgboost
 from linexport.sources._cells import Cells, numbers_of
 from linexport.sources._estimators import (
     bases_of,
@@ -202,7 +202,6 @@ _OWN: dict[str, Callable[[Any, Values], Mixed]] = {
     "CCA": _centred,
     "DummyRegressor": _constant,
     "KernelRidge": _kernelled,
-    "LGBMRegressor": lambda estimator, _: _lightgbm.read(estimator),
     "LinearRegressor": _fitted_here,
     "NuSVR": _supported,
     "PLSCanonical": _centred,
@@ -216,6 +215,12 @@ _OWN: dict[str, Callable[[Any, Values], Mixed]] = {
 def _refusal(estimator: Any, kind: str) -> str:
     if kind in LINKED:
         return _exponential(kind)
+    if type(estimator).__module__.startswith("lightgbm."):
+        return (
+            f"LightGBM's {kind} predicts with trees, which are not affine; also with linear_tree, "
+            "where each leaf has a linear model of its own. Fit a linear model, such as "
+            "scikit-learn's Ridge."
+        )
     bases = bases_of(estimator)
     if "ClassifierMixin" in bases:
         return (

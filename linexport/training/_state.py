@@ -144,7 +144,7 @@ class State:
         Raises:
             DataError: If one of its parts is not among these, or held other rows.
         """
-        return _state(self._closed().minus(other._closed(), ""))  # noqa: SLF001 - likewise
+        return _state(self._closed().minus(other._closed()))  # noqa: SLF001 - likewise
 
     @property
     def parts(self) -> tuple[str, ...]:

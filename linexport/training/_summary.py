@@ -81,7 +81,7 @@ class Summary:
         )
         return Summary(parts=parts, counted=_without_empty(counted))
 
-    def minus(self, other: "Summary", source: str) -> "Summary":
+    def minus(self, other: "Summary") -> "Summary":
         """Return what would be known without the other's parts.
 
         Raises:
@@ -89,16 +89,13 @@ class Summary:
         """
         for name, part in other.parts.items():
             if name not in self.parts:
-                raise DataError(f"The part '{name}' is not in it, so cannot go.", source=source)
+                raise DataError(f"The part '{name}' is not in it, so cannot go.")
             if part != self.parts[name]:
-                raise DataError(
-                    f"The part '{name}' holds other rows than the one that was merged.",
-                    source=source,
-                )
+                raise DataError(f"The part '{name}' holds other rows than the one that was merged.")
         parts = {name: part for name, part in self.parts.items() if name not in other.parts}
         if self.counted is None or other.counted is None:
             return Summary(parts=parts, counted=self.counted)
-        first, second = _alike(self.counted, other.counted, source)
+        first, second = _alike(self.counted, other.counted, "")
         sums = first.sums - second.sums
         if not sums.num_rows:
             return Summary(parts=parts)

@@ -9,7 +9,6 @@ import statsmodels.api as sm
 from exact_least_squares import InMemory, ridge_uncertainty, solve_exactly, square_root
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 
-from linexport.errors import ConfigError
 from linexport.fit import FitStatistics
 from linexport.least_squares._solver import optimum
 from linexport.least_squares._statistics import fit_statistics
@@ -29,10 +28,10 @@ def table(num_rows=120, seed=0):
     return features, target, generator.uniform(0.1, 3, size=num_rows)
 
 
-def statistics_of(features, target, weights=None, *, kind="precision", confidence=0.95, **settings):
+def statistics_of(features, target, weights=None, *, kind="precision", **settings):
     best = optimum(InMemory(features, target, weights, kind=kind), **settings)
     names = NAMES[: features.shape[1]]
-    return fit_statistics(best, feature_names=names, target_names=["y"], confidence=confidence)
+    return fit_statistics(best, feature_names=names, target_names=["y"])
 
 
 @pytest.mark.parametrize("intercept", [True, False])
@@ -223,16 +222,6 @@ def test_the_condition_number_is_that_of_the_standardized_features():
     standardized = (features - features.mean(axis=0)) / features.std(axis=0)
     expected = np.linalg.cond(standardized)
     assert statistics_of(features, target).condition_number == pytest.approx(expected, rel=1e-10)
-
-
-def test_intervals_have_the_confidence_asked_for():
-    features, target, _ = table()
-    ours = statistics_of(features, target, confidence=0.8).targets["y"].features["c"]
-    reference = sm.OLS(target, sm.add_constant(features)).fit().conf_int(alpha=0.2)[3]
-    assert (ours.lower, ours.upper) == pytest.approx(tuple(reference), rel=DIGITS)
-    for confidence in (0.0, 1.0, float("nan")):
-        with pytest.raises(ConfigError, match="confidence"):
-            statistics_of(features, target, confidence=confidence)
 
 
 def test_p_values_far_below_rounding_keep_their_digits():
