@@ -18,6 +18,7 @@ grow with y, but with what is left of it.
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,7 +197,7 @@ def refined(solution: Solution, start: Point) -> Solution:
 def _chosen(first: NDArray[np.bool_], one: Point, other: Point) -> Point:
     """Return one point for some targets, shape (K,), and the other for the rest."""
 
-    def of(field: str) -> DoubleDouble | Float64Array:
+    def of(field: str) -> Any:
         here, there = getattr(one, field), getattr(other, field)
         if isinstance(here, DoubleDouble):
             return DoubleDouble(
