@@ -23,6 +23,8 @@ from hostile.trying import Tally, processor_time
 ROOT = Path(__file__).parents[2]
 _TOLD = 3000
 """Bytes of what a process says of a fault."""
+_LONGEST = 120.0
+"""Seconds of one process: atheris itself keeps 2 kB of memory for each input."""
 _HEADER = "reader             inputs   accepted    refused   CPU s    ms/KiB  bytes/byte  most MiB"
 
 
@@ -60,21 +62,20 @@ def _status(code: int) -> str:
 
 
 def led(reader: str, seconds: float, corpus: Path) -> tuple[Found, int]:
-    """Try what atheris makes, and begin anew where a library ends the process as it is known to.
+    """Try what atheris makes, in one process after the other.
 
     Returns:
-        What came of it all, and how often it began anew.
+        What came of it all, and how often a library ended the process as it is known to.
     """
     ends, total, times = processor_time() + seconds, Tally(reader), 0
     while True:
         left = max(ends - processor_time(), 1.0)
-        found = tried(reader, "--seconds", left, "--corpus", corpus)
+        found = tried(reader, "--seconds", min(left, _LONGEST), "--corpus", corpus)
         total = total.plus(found.tally)
-        if reader not in ENDS or ENDS[reader] not in found.fault:
+        if reader in ENDS and ENDS[reader] in found.fault:
+            found, times = found._replace(fault=""), times + 1
+        if found.fault or processor_time() >= ends:
             return found._replace(tally=total), times
-        times += 1
-        if processor_time() > ends:
-            return found._replace(tally=total, fault=""), times
 
 
 def row(tally: Tally) -> str:

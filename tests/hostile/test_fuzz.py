@@ -1,6 +1,7 @@
 """Changes of good bytes, the same on every run, at every reader; `make fuzz` looks for more."""
 
 import random
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -77,18 +78,26 @@ def test_changes_are_the_same_for_a_seed():
     assert first == again != other
 
 
-def test_a_process_that_a_library_ends_as_it_does_is_begun_anew(monkeypatch, tmp_path):
-    """Its inputs count together; another end is a fault."""
+def test_one_process_follows_the_other_until_the_time_is_over_or_there_is_a_fault(
+    monkeypatch, tmp_path
+):
+    """Their inputs count together; what a library is known to do is no fault."""
 
     def tried(reader, *how):
         said = ends.pop(0)
         return fuzz.Found(trying.Tally(reader, inputs=5, accepted=1), said, b"")
 
+    def led(seconds, *said):
+        ends.extend(said)
+        clock = count()
+        monkeypatch.setattr(fuzz, "processor_time", lambda: next(clock))
+        found, times = fuzz.led("parquet", seconds, tmp_path)
+        return found.tally.inputs, found.tally.accepted, found.fault, times
+
+    ends = []
     monkeypatch.setattr(fuzz, "tried", tried)
     monkeypatch.setattr(fuzz, "ENDS", {"parquet": "out of memory"})
-    ends = ["ended by SIGABRT\nout of memory", ""]
-    found, times = fuzz.led("parquet", 60, tmp_path)
-    assert (found.tally.inputs, found.tally.accepted, found.fault, times) == (10, 2, "", 1)
-    ends = ["ended by SIGABRT\nout of memory", "ended by SIGSEGV"]
-    found, times = fuzz.led("parquet", 60, tmp_path)
-    assert (found.fault, times) == ("ended by SIGSEGV", 1)
+    aborted = "ended by SIGABRT\nout of memory"
+    assert led(5, aborted, "", "") == (15, 3, "", 1)
+    assert led(4, "", aborted) == (10, 2, "", 1)
+    assert led(9, aborted, "ended by SIGSEGV") == (10, 2, "ended by SIGSEGV", 1)
