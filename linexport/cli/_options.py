@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from linexport._settings import Setting, stated
-from linexport.cli._completion import columns_of
-from linexport.errors import ConfigError
+from linexport.errors import ConfigError, LinexportError
 
 if TYPE_CHECKING:
     from linexport.tables import Dialect
@@ -184,6 +183,31 @@ def dialect_given(values: Mapping[str, Any]) -> "Dialect | None":
     from linexport.tables import Dialect
 
     return made(Dialect, values) if given(Dialect, values) else None
+
+
+def columns_of(table: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return what completes the name of a column, or the last of several with commas.
+
+    Args:
+        table: The parameter that names the table. Where it is not given before, or cannot be read,
+            nothing is offered.
+    """
+
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        # Arguments are not told apart while the option lacks its value: a model is the first.
+        given = ctx.params.get(table) or tuple(ctx.args[1:])
+        if not given or given in ("-", ("-",)):  # standard input is the shell's
+            return []
+        from linexport import tables
+
+        try:
+            names = tables.open_table(given, dialect=dialect_given(ctx.params)).names
+        except (LinexportError, OSError):
+            return []
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
+
+    return complete
 
 
 def _units(

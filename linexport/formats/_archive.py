@@ -55,7 +55,6 @@ class Archive(Format):
         return read_metadata(data) or {}
 
     def example(self, model: "LinearModel") -> list[str]:
-        """Return lines of Python that load the file from the working directory and predict."""
         zeros = f"torch.zeros((1, {model.num_features}), dtype=torch.{model.dtype})"
         return ["import torch", "", f"module = {self.loaded}", f"prediction = module({zeros})"]
 

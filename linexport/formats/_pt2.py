@@ -30,7 +30,6 @@ class Pt2(Archive):
     loaded = "torch.export.load('model.pt2').module()"
 
     def write(self, model: "LinearModel", metadata: Mapping[str, str]) -> bytes:
-        """Return the file; the same model and metadata give the same bytes."""
         import torch
 
         from linexport.formats._pytorch import to_module

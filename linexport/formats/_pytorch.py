@@ -98,12 +98,10 @@ class TorchRuntime:
 
     @property
     def dtype(self) -> FloatDType:
-        """Of features and predictions."""
         return self._model.dtype
 
     @property
     def structure(self) -> LinearModel | None:
-        """The model that it is known to hold."""
         return self._model if self.stated else None
 
     def predict(self, features: FloatArray) -> FloatArray:

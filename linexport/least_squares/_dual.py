@@ -61,7 +61,6 @@ class DualAnswer(Answer):
     """The ridge."""
 
     def degrees_of_freedom(self, available: int) -> float:
-        """Return those of the residuals, of those that were there before a weight was fitted."""
         return available - self.num_independent + self.freedom
 
     @property

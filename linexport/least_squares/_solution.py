@@ -81,7 +81,6 @@ class Solution(Answer):
         return np.asarray(coefficients > rows[:, None] * rounding)
 
     def degrees_of_freedom(self, available: int) -> float:
-        """Return those of the residuals, of those that were there before a weight was fitted."""
         return available - self.uncertainty.degrees_of_freedom
 
     def variance_inflation(self, made_of: NDArray[np.bool_]) -> Float64Array:
@@ -95,7 +94,6 @@ class Solution(Answer):
         return np.asarray(inflation)
 
     def extreme_eigenvalues(self) -> tuple[float, float]:
-        """Return the smallest that is not 0, and the largest, of the correlation matrix."""
         return extreme_eigenvalues(self.equations, self.factor)
 
     def is_resolved(self) -> bool:

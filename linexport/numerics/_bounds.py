@@ -71,38 +71,23 @@ class Precision:
     """Largest absolute error of one operation whose result underflows gradually."""
 
 
-FLOAT32 = Precision(
-    name="float32",
-    digits=24,
-    unit_roundoff=2.0**-24,
-    largest=float(np.finfo(np.float32).max),
-    smallest_normal=2.0**-126,
-    half_smallest_subnormal=2.0**-150,
-)
-FLOAT64 = Precision(
-    name="float64",
-    digits=53,
-    unit_roundoff=2.0**-53,
-    largest=float(np.finfo(np.float64).max),
-    smallest_normal=2.0**-1022,
-    half_smallest_subnormal=2.0**-1074,  # its half is no float64: rounded up
-)
-FLOAT16 = Precision(
-    name="float16",
-    digits=11,
-    unit_roundoff=2.0**-11,
-    largest=65504.0,
-    smallest_normal=2.0**-14,
-    half_smallest_subnormal=2.0**-25,
-)
-BFLOAT16 = Precision(
-    name="bfloat16",
-    digits=8,
-    unit_roundoff=2.0**-8,
-    largest=(2 - 2.0**-7) * 2.0**127,
-    smallest_normal=2.0**-126,
-    half_smallest_subnormal=2.0**-134,
-)
+def _binary(name: str, digits: int, least: int) -> Precision:
+    """Return the format of so many digits whose normal numbers are from 2**least on."""
+    return Precision(
+        name=name,
+        digits=digits,
+        unit_roundoff=2.0**-digits,
+        largest=(2 - 2.0 ** (1 - digits)) * 2.0 ** (1 - least),
+        smallest_normal=2.0**least,
+        # Of float64, half the smallest subnormal number is no float64: rounded up.
+        half_smallest_subnormal=max(2.0 ** (least - digits), 2.0**-1074),
+    )
+
+
+FLOAT32 = _binary("float32", 24, -126)
+FLOAT64 = _binary("float64", 53, -1022)
+FLOAT16 = _binary("float16", 11, -14)
+BFLOAT16 = _binary("bfloat16", 8, -126)
 
 
 class Idle(NamedTuple):

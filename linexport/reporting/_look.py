@@ -1,6 +1,7 @@
 """What `describe` says of a table, as text for a terminal."""
 
 from linexport.columns import listed
+from linexport.errors import shortened
 from linexport.reporting._table import Block, Table, number
 from linexport.tables import MOST_LEVELS, ColumnLook, TableLook
 
@@ -60,4 +61,4 @@ def _quoted(examples: tuple[str, ...]) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+    return shortened(text, _LONGEST)

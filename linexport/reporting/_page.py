@@ -20,7 +20,7 @@ from linexport.reporting._drawings import (
     figures_of_fit,
     figures_of_proof,
 )
-from linexport.reporting._fit import constant_guess, constant_rmse
+from linexport.reporting._fit import constant_guess, constant_rmse, named
 from linexport.reporting._table import number, p_value, with_unit
 
 MOST_TERMS = 12
@@ -136,10 +136,8 @@ def _coefficient_tables(manifest: Manifest) -> Iterator[dict[str, Any]]:
 def _coefficient_rows(manifest: Manifest, target: str, found: Coefficients) -> list[list[str]]:
     statistics = manifest.record.statistics
     if statistics is None or target not in statistics.targets:
-        named = {"(intercept)": found.intercept, **found.features}
-        return [[name, f"{value:.9g}", "-", "-", "-", "-"] for name, value in named.items()]
-    tested = statistics.targets[target]
-    first = {} if tested.intercept is None else {"(intercept)": tested.intercept}
+        values = {"(intercept)": found.intercept, **found.features}
+        return [[name, f"{value:.9g}", "-", "-", "-", "-"] for name, value in values.items()]
     return [
         [
             name,
@@ -149,7 +147,7 @@ def _coefficient_rows(manifest: Manifest, target: str, found: Coefficients) -> l
             number(each.lower),
             number(each.upper),
         ]
-        for name, each in (first | tested.features).items()
+        for name, each in named(statistics.targets[target]).items()
     ]
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from linexport.columns import is_number
+
 __all__ = ["Block", "Table", "cut", "number", "p_value", "plain_lines", "ratio", "with_unit"]
 
 MOST_ROWS = 50
@@ -25,13 +27,13 @@ class Table:
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.header)
         return [all(map(_is_number, column)) for column in columns]
 
-    def lines(self, *, indent: int = 2) -> list[str]:
+    def lines(self) -> list[str]:
         """Return the table as plain text, its columns two blanks apart."""
         columns = zip(self.header, *self.rows, strict=True)
         widths = [max(map(len, column)) for column in columns]
         right = self.numeric
         return [
-            " " * indent + "  ".join(map(_justified, row, widths, right)).rstrip()
+            "  " + "  ".join(map(_justified, row, widths, right)).rstrip()
             for row in (self.header, *self.rows)
         ]
 
@@ -82,8 +84,4 @@ def _justified(cell: str, width: int, right: bool) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        float(cell.removesuffix(" %").removeprefix("< "))
-    except ValueError:
-        return cell in ("", "-")
-    return True
+    return cell in ("", "-") or is_number(cell.removesuffix(" %").removeprefix("< "))

@@ -1,11 +1,13 @@
 """Rows as named values, as a person writes them: {"area": 54, "floor": 2}, or a list of such."""
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
 from linexport.errors import shortened
@@ -104,13 +106,7 @@ def row_bytes(model: ServedModel) -> int:
 
 
 def _response(model: ServedModel, prediction: FloatArray) -> Answer:
-    targets = model.predictor.target_names
-    answer = {
-        "model_name": model.name,
-        "model_version": model.version,
-        "rows": [dict(zip(targets, row, strict=True)) for row in prediction.tolist()],
-    }
-    return Answer(200, encode_json(answer), rows=len(prediction))
+    return _named_rows(model, model.predictor.target_names, prediction)
 
 
 def _with_intervals(
@@ -119,13 +115,16 @@ def _with_intervals(
     """Answer with each prediction and, beside it, the ends of its interval."""
     names = Outputs(names=model.predictor.target_names, interval=level).columns
     found = np.stack(interval_around(model, prediction, features, level), axis=2)
-    rows = found.reshape(len(prediction), len(names)).tolist()
+    return _named_rows(model, names, found.reshape(len(prediction), len(names)))
+
+
+def _named_rows(model: ServedModel, names: Sequence[str], values: NDArray[Any]) -> Answer:
     answer = {
         "model_name": model.name,
         "model_version": model.version,
-        "rows": [dict(zip(names, row, strict=True)) for row in rows],
+        "rows": [dict(zip(names, row, strict=True)) for row in values.tolist()],
     }
-    return Answer(200, encode_json(answer), rows=len(prediction))
+    return Answer(200, encode_json(answer), rows=len(values))
 
 
 def _explain(document: Any, model: ServedModel) -> None:

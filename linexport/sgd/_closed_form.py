@@ -137,7 +137,6 @@ class ClosedForm:
         """Whether steps are composed."""
 
     def run(self) -> None:
-        """Step through one epoch."""
         self._theta[:-1], self._theta[-1] = self._weight.T, self._bias
         with threads_for(self._rows.values_in_stack(self._pace.batch_size)):
             for stack in self._rows.epoch(self._pace.batch_size):
@@ -148,11 +147,9 @@ class ClosedForm:
         self._weight[:], self._bias[:] = self._theta[:-1].T, self._theta[-1]
 
     def gradients(self) -> dict[str, Tensor]:
-        """Return the last minibatch's, by parameter name."""
         return {"weight": self._gradient[:-1].T.contiguous(), "bias": self._gradient[-1]}
 
     def last_batch(self) -> tuple[int, int]:
-        """Return the last minibatch's place in its epoch, counted from 1, and its rows."""
         number = self._rows.num_batches(self._pace.batch_size)
         return number, len(self._rows.rows) - (number - 1) * self._pace.batch_size
 

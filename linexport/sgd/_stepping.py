@@ -150,7 +150,6 @@ class Autograd:
         self._last_batch = 0, 0
 
     def run(self) -> None:
-        """Step through one epoch."""
         with threads_for(self._pace.batch_size * self._module.in_features):
             batches = self._batches.epoch(self._pace.batch_size)
             for number, (features, targets) in enumerate(batches, start=1):
@@ -167,12 +166,10 @@ class Autograd:
                 self._last_batch = number, num_rows
 
     def gradients(self) -> dict[str, Tensor]:
-        """Return the last minibatch's, by parameter name."""
         named = self._module.named_parameters()
         return {name: gradient_of(parameter).clone() for name, parameter in named}
 
     def last_batch(self) -> tuple[int, int]:
-        """Return the last minibatch's place in its epoch, counted from 1, and its rows."""
         return self._last_batch
 
     def _average(self, num_rows: int) -> int:

@@ -21,7 +21,7 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from linexport.errors import ModelError
+from linexport.errors import ModelError, shortened
 from linexport.sources._torch_program import fixed_size
 
 __all__ = ["exported"]
@@ -139,8 +139,7 @@ def _quiet() -> Iterator[None]:
 
 def _first_sentence(error: Exception) -> str:
     plain = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip() or type(error).__name__
-    said = plain.splitlines()[0].rstrip(".")
-    return said if len(said) <= _MOST_SHOWN else f"{said[:_MOST_SHOWN]}..."
+    return shortened(plain.splitlines()[0].rstrip("."), _MOST_SHOWN)
 
 
 def _place(error: Exception) -> str:

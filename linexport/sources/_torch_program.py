@@ -16,7 +16,7 @@ from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, OutputKind
 
-from linexport.errors import ModelError
+from linexport.errors import ModelError, shortened
 from linexport.sources._aten import apply, converted
 from linexport.sources._aten_values import Call, Value
 from linexport.sources._budget import Budget, Refused
@@ -178,6 +178,5 @@ def _place(node: fx.Node) -> str:
     own = [frame for frame in frames if "/torch/nn/" not in frame[0].replace("\\", "/")]
     if own:
         file, line, code = own[-1]
-        code = code if len(code) <= _MOST_SHOWN else f"{code[:_MOST_SHOWN]}..."
-        said.append(f"{PurePath(file).name} line {line}: `{code}`")
+        said.append(f"{PurePath(file).name} line {line}: `{shortened(code, _MOST_SHOWN)}`")
     return f" ({'; '.join(said)})" if said else ""

@@ -103,7 +103,6 @@ class PlainBatch(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def num_rows(self) -> int:
-        """How many there are."""
         return len(self.fields)
 
     @property
@@ -151,7 +150,6 @@ class PlainRows(msgspec.Struct, frozen=True):
 
     @property
     def height(self) -> int:
-        """How many there are."""
         return len(self.values)
 
     def write_csv(self, file: BinaryIO, *, include_header: bool, separator: str) -> None:

@@ -1,5 +1,6 @@
 """How a table of text is written, where it is not as most are."""
 
+import codecs
 from typing import Literal, TypeAlias
 
 from linexport._settings import setting, settings
@@ -89,7 +90,7 @@ class Dialect:
     @property
     def is_utf8(self) -> bool:
         """Whether bytes are text as they are."""
-        return _canonical(self.encoding) == "utf-8"
+        return codecs.lookup(self.encoding).name == "utf-8"
 
     @property
     def has_plain_lines(self) -> bool:
@@ -105,17 +106,9 @@ class Dialect:
 
 
 def _check_encoding(name: str) -> None:
-    import codecs  # which Python has loaded
-
     try:
         is_text = codecs.lookup(name)._is_text_encoding  # noqa: SLF001
     except (LookupError, ValueError):
         is_text = False
     if not is_text:
         raise ConfigError(f"encoding must be one that Python knows, such as cp1252, got {name!r}.")
-
-
-def _canonical(encoding: str) -> str:
-    import codecs
-
-    return codecs.lookup(encoding).name

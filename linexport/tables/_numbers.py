@@ -43,22 +43,18 @@ class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def num_rows(self) -> int:
-        """How many there are."""
         return self.frame.height if self.frame.width else self.kept.height
 
     @property
     def held_bytes(self) -> float:
-        """How much memory they take."""
         return self.frame.estimated_size() + self.kept.estimated_size()
 
     @property
     def number_types(self) -> list[str]:
-        """Of the numbers as they came."""
         return [str(dtype) for dtype in self.frame.dtypes]
 
     @property
     def kept_types(self) -> list[str]:
-        """Of the columns to hand on."""
         return [str(dtype) for dtype in self.kept.dtypes]
 
     def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":

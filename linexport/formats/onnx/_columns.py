@@ -79,7 +79,6 @@ class OnnxColumns(Format):
         yield from open_columns(data, proto, columns.read(proto, said, self._encoding))
 
     def example(self, model: "LinearModel") -> list[str]:
-        """Return lines of Python that load the file from the working directory and predict."""
         cells = []
         for column in self._of(model).columns:
             if isinstance(column, CategoryColumn):

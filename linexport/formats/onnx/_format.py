@@ -144,7 +144,6 @@ class Onnx(Format):
         yield OnnxReferenceRuntime.open(data)
 
     def example(self, model: "LinearModel") -> list[str]:
-        """Return lines of Python that load the file from the working directory and predict."""
         return [
             "import numpy, onnxruntime",
             "",
