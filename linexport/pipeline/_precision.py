@@ -192,8 +192,9 @@ def _error_budgets(
             total=(fit_error or 0.0) + export_error + input_error + runtime_error,
         )
         if not math.isfinite(budgets[target].total):
+            wider = "" if model.dtype == np.float64 else f"{asked(dtype='float64')}, or "
             raise ModelError(
                 f"Predictions of '{target}' may overflow {model.dtype} within the training range: "
-                f"use {asked(dtype='float64')}, or other units."
+                f"use {wider}other units."
             )
     return budgets

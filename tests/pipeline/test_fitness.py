@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 import linexport
 from linexport import AssumedRangeWarning, CoarseWarning, Column, ExportConfig, LinearModel
-from linexport.errors import ParityError
+from linexport.errors import ModelError, ParityError
 from linexport.pipeline import _serve
 from linexport.serving import ServeConfig
 from linexport.serving._routes import _metadata
@@ -59,6 +59,17 @@ def test_a_scaler_around_a_large_mean_is_predicted_in_float64(tmp_path):
     assert precision(done) == ("float64", "float64")
     predicted = linexport.load(done.path).predict(features).ravel()
     assert np.abs(predicted - model.predict(features)).max() < 1e-5
+
+
+def test_what_overflows_is_told_of_float64_only_where_that_helps(tmp_path):
+    def refusal(weight, **settings):
+        with pytest.raises(ModelError) as told:
+            exported({"weight": np.array([[weight]])}, tmp_path / "b", **settings)
+        return str(told.value).partition("range: ")[2]
+
+    assert refusal(1.7e308) == "use other units."
+    narrow = refusal(1e38, dtype="float32")
+    assert narrow == "use config=ExportConfig(dtype='float64'), or other units."
 
 
 @pytest.mark.parametrize("spacing", [1_000, 60_000_000_000])
