@@ -146,8 +146,9 @@ def _written(
     because: str,
 ) -> Written:
     dtype, accumulate = map(np.dtype, pair)
-    model = artifact_model(origin.model, dtype, config.form, accumulate=accumulate)
-    budgets = _error_budgets(origin, model, record)
+    with np.errstate(over="ignore", invalid="ignore"):  # the budgets say what is beyond float64
+        model = artifact_model(origin.model, dtype, config.form, accumulate=accumulate)
+        budgets = _error_budgets(origin, model, record)
     found = fitness_of(model, record, budgets)
     asked = ", as asked" if len(_pairs(config)) == 1 else ""
     worst = max(found, key=lambda target: found[target].fraction)

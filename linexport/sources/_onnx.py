@@ -65,7 +65,7 @@ def decode(data: bytes, output: str | None = None) -> Imported:
         ConfigError: If it has several outputs, or none that is called so.
         ModelError: If its graph is not linear, or is beyond what is understood.
     """
-    proto = onnx_graph.check(data, encoders=True)
+    proto = onnx_graph.check(data)
     said = stated(onnx_graph.read_metadata(proto))
     ours = onnx_graph.read_named(proto) or onnx_columns.read(proto, said, said.encoding)
     if ours is not None and output in (None, proto.graph.output[0].name):

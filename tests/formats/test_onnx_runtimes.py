@@ -62,6 +62,21 @@ def _encoder(proto):
     proto.opset_import.add(domain="ai.onnx.ml", version=3)
 
 
+def _imputer(proto):
+    nan, mean = np.float32("nan"), [0.5] * whole_model().num_features
+    proto.graph.node[0].CopyFrom(
+        helper.make_node(
+            "Imputer",
+            ["features"],
+            ["prediction"],
+            domain="ai.onnx.ml",
+            imputed_value_floats=mean,
+            replaced_value_float=nan,
+        )
+    )
+    proto.opset_import.add(domain="ai.onnx.ml", version=3)
+
+
 def _subgraph(operator):
     def change(proto):
         body = helper.make_graph([], "body", [], [])
@@ -81,6 +96,7 @@ HOSTILE = {
     "infinity": (_infinity, "'bias' holds NaN or infinity"),
     "a custom operator": (_custom_domain, "operator Gemm of .*, which is not run here"),
     "an encoder of columns": (_encoder, "which is not run here: .*`linexport export FILE"),
+    "an imputer of columns": (_imputer, "operator Imputer .* not run here: .*`linexport export"),
     "a loop": (_subgraph("Loop"), "has subgraphs"),
     "a branch": (_subgraph("If"), "has subgraphs"),
     "a graph within a known operator": (_subgraph("Gemm"), "has subgraphs"),

@@ -105,7 +105,7 @@ class Onnx(Format):
         """
         from linexport.formats.onnx import _files, graph
 
-        proto = graph.check(data, encoders=True)
+        proto = graph.check(data)
         chosen = _files.selected(proto, output)
         same = len(chosen.graph.node) == len(proto.graph.node)
         return (

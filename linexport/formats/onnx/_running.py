@@ -3,6 +3,8 @@
 None of the operators loops, calls out or reads a file.
 """
 
+import math
+
 import onnx
 
 from linexport.errors import NotCheckedError
@@ -40,12 +42,22 @@ def require_runnable(proto: onnx.ModelProto) -> onnx.ModelProto:
         NotCheckedError: If it has operators beyond those known, or makes too much of a row.
     """
     for node in proto.graph.node:
-        if node.op_type not in _KNOWN_OPERATORS.get(node.domain, ()):
+        encodes = node.op_type == "OneHotEncoder" or _fills(node)
+        if encodes or node.op_type not in _KNOWN_OPERATORS.get(node.domain, ()):
             domain = f" of {node.domain}" if node.domain else ""
-            remedy = _OF_COLUMNS if node.op_type == "OneHotEncoder" else ""
+            remedy = _OF_COLUMNS if encodes else ""
             raise NotCheckedError(
                 f"the ONNX file has the operator {node.op_type}{domain}, which is not run here"
                 f"{remedy}."
             )
     require_small(proto)
     return proto
+
+
+def _fills(node: onnx.NodeProto) -> bool:
+    """Tell whether it puts numbers for NaN, which a linear model predicts as NaN."""
+    return node.op_type == "Imputer" and any(
+        math.isnan(attribute.f)
+        for attribute in node.attribute
+        if attribute.name == "replaced_value_float"
+    )

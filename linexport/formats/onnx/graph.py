@@ -118,12 +118,8 @@ def _require_text(message: Any) -> None:
                 _require_text(part)
 
 
-def check(data: bytes, *, encoders: bool = False) -> onnx.ModelProto:
+def check(data: bytes) -> onnx.ModelProto:
     """Parse a file and refuse what no linear model needs, before anything else sees it.
-
-    Args:
-        data: The file.
-        encoders: Take NaN as what an encoder of a table's columns replaces.
 
     Raises:
         ArtifactError: If the file is no valid ONNX, is of versions that are not known here, refers
@@ -135,7 +131,7 @@ def check(data: bytes, *, encoders: bool = False) -> onnx.ModelProto:
             "The ONNX file has functions, sparse or training parts; none is needed."
         )
     check_versions_of(proto)
-    for tensor in _tensors(proto, may_be_nan=("replaced_value_float",) if encoders else ()):
+    for tensor in _tensors(proto):
         _check_tensor(tensor)
     try:
         # Its shapes are looked at by whoever needs them: some files that run state wrong ones.
@@ -271,21 +267,16 @@ def _only_input(proto: onnx.ModelProto) -> tuple[str, FloatDType, int]:
     return inputs[0].name, _DTYPES[tensor.elem_type], shape[1].dim_value
 
 
-def _tensors(proto: onnx.ModelProto, may_be_nan: Sequence[str]) -> Sequence[TensorProto]:
-    """Return every constant; refuse graphs within the graph and constants of other kinds.
-
-    Args:
-        proto: A file.
-        may_be_nan: Names of attributes, besides, that may be so.
-    """
+def _tensors(proto: onnx.ModelProto) -> Sequence[TensorProto]:
+    """Return every constant; refuse graphs within the graph and constants of other kinds."""
     attributes = [attribute for node in proto.graph.node for attribute in node.attribute]
     for attribute in attributes:
         if attribute.HasField("g") or attribute.graphs:
             raise ArtifactError("The ONNX file has subgraphs; no linear model needs them.")
         if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
             raise ArtifactError("The ONNX file has sparse tensors; no linear model needs them.")
-        told = np.isnan(attribute.f) and attribute.name in may_be_nan
-        if not told and not np.isfinite([attribute.f, *attribute.floats]).all():
+        replaced = np.isnan(attribute.f) and attribute.name == "replaced_value_float"
+        if not replaced and not np.isfinite([attribute.f, *attribute.floats]).all():
             raise ArtifactError(f"The ONNX file's attribute '{attribute.name}' is not finite.")
     return [
         *proto.graph.initializer,
