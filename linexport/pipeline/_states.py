@@ -94,8 +94,9 @@ def fit_states(
     bundle.check_destination(output, overwrite=overwrite)
     total = State().merge()
     for path in paths:
+        data = read_artifact(path)
         with naming(path):
-            state = State.from_bytes(read_artifact(path))
+            state = State.from_bytes(data)
         try:
             total = total.merge(state)
         except DataError as error:

@@ -163,6 +163,8 @@ def _what_else(array: NDArray[Any]) -> str:
     """Name what an array holds that are no numbers, and say how they become some."""
     if array.dtype.kind != "O":
         return str(array.dtype)
+    if array.ndim == 0 and hasattr(array.item(), "toarray"):
+        return f"a sparse {type(array.item()).__name__}; make it dense with its .toarray()"
     if any(isinstance(value, Mapping) for value in array.flat):
         return "mappings; of rows by name make a table: pandas.DataFrame(rows)"
     return "object; numpy.asarray(values, dtype=float) makes numbers of them, and NaN of None"

@@ -7,6 +7,7 @@ from linexport._documented import documented
 from linexport._settings import stated
 from linexport.errors import ConfigError
 from linexport.least_squares import LeastSquaresConfig
+from linexport.rows import EncodingConfig
 from linexport.sgd import SGDConfig
 
 if TYPE_CHECKING:
@@ -60,6 +61,13 @@ def default_solver(*, textbook: bool) -> str:
     return SGDConfig.name if textbook else LeastSquaresConfig.name
 
 
+_OF_TABLES = {
+    "dialect", "exclude", "features", "targets", "units", "weights", "weights_kind",
+    *(each.name for each in stated(EncodingConfig)),
+}  # fmt: skip
+"""What `read_data` takes; `test` says what would be missing."""
+
+
 def solver_of(chosen: Any, rows: "Rows") -> Solver:
     """Return the settings of the solver that was chosen: by name, by its settings or not at all.
 
@@ -88,6 +96,12 @@ def where_to_say(unknown: Iterable[str]) -> Exception:
                 f"{' and '.join(sorted(names))} of solver '{solver.name}': write "
                 f"train(..., solver=linexport.{solver.__name__}({given}))."
             )
+    if names <= _OF_TABLES:
+        given = ", ".join(f"{name}=..." for name in sorted({*names, "targets"}))
+        return ConfigError(
+            f"{' and '.join(sorted(names))} of a table: write "
+            f"train(linexport.read_data(table, {given}))."
+        )
     known = ", ".join(solver.__name__ for solver in SOLVERS.values())
     return TypeError(
         f"train() takes no {' and '.join(sorted(names))}; a solver's settings are given as "

@@ -103,6 +103,11 @@ def test_what_all_rows_decide_is_left_to_the_fit(run, tmp_path):
     assert ours.columns[0].fill == 4.5
 
 
+def test_a_state_that_is_not_there_is_named_once(run, tmp_path):
+    refused = run("fit", tmp_path / "none.state", "-o", tmp_path / "b")
+    assert refused.only_error == f"error: {tmp_path / 'none.state'}: No such file or directory."
+
+
 def test_state_says_what_it_wrote(run, lake, tmp_path):
     path = tmp_path / "a.state"
     command = ("state", lake / "part-1.parquet", lake / "part-2.parquet", *COLUMNS, "-o", path)

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse
 import torch
 
 from linexport.errors import ConfigError, DataError
@@ -78,6 +79,13 @@ def test_columns_are_named_by_data_frames_or_by_number():
             {},
             "the arrays, features: It must hold real numbers, got object; "
             "numpy.asarray(values, dtype=float) makes numbers of them, and NaN of None.",
+        ),
+        (
+            scipy.sparse.csr_matrix(X),
+            Y,
+            {},
+            "the arrays, features: It must hold real numbers, got a sparse csr_matrix; make it "
+            "dense with its .toarray().",
         ),
         (X + 1j, Y, {}, "the arrays, features: It must hold real numbers, got complex128."),
         ([[1, 2], [3]], Y, {}, "the arrays, features: Its rows differ in length."),

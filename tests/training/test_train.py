@@ -1,5 +1,7 @@
 """What train() takes, and what it returns."""
 
+import inspect
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ import torch
 from reading import DROPPING
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
+import linexport
 from linexport.errors import ConfigError, DataError, TrainingError
 from linexport.numerics._forms import raw_coefficients
 from linexport.rows._dataset import split, write_dataset
@@ -288,3 +291,18 @@ def test_a_solvers_setting_given_to_train_is_told_where_it_belongs(arrays):
         train(*arrays, l2=1.0)
     with pytest.raises(TypeError, match=r"takes no colour; .* LeastSquaresConfig, SGDConfig"):
         train(*arrays, colour="red")
+
+
+def test_what_is_said_of_a_table_is_told_where_it_belongs(arrays):
+    """A message about a table names such arguments, whoever read it."""
+    of_both = {"source", "seed", "stream", "on_read", "ranks"}
+    for name in inspect.signature(linexport.read_data).parameters.keys() - of_both:
+        with pytest.raises(ConfigError, match=rf"read_data\(table, .*{name}=\.\.\."):
+            train(*arrays, **{name: None})
+    table = {"kind": ["a", "b", "a", "b"], "x": [1, 2, 4, 8], "y": [1.0, 3.0, 3.0, 9.0]}
+    with pytest.raises(DataError, match=r"take categories with categorical=\['kind'\]"):
+        train(table, "y")
+    with pytest.raises(ConfigError, match=r"read_data\(table, categorical=\.\.\., targets"):
+        train(table, "y", categorical=["kind"])
+    rows = linexport.read_data(table, categorical=["kind"], targets="y")
+    assert set(train(rows).coefficients["y"].features) == {"kind[b]", "x"}
