@@ -12,8 +12,9 @@ division is a multiplication by the reciprocal, in double-double too. Each value
 steps by which it is computed, from which `OwnForm` bounds what rounding does to them.
 """
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,30 @@ CHUNK = 2**16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Scaled:
+class _Made(ABC):
+    """Values that are made in steps."""
+
+    steps: Steps
+    """How they are computed."""
+
+    def times(self, factor: Float64Array) -> Self:
+        """Multiply each; of as many, or of shape ()."""
+        return self._times(dd.exact(np.asarray(factor)), Times(factor))
+
+    def over(self, divisor: Float64Array) -> Self:
+        """Divide each; of as many, or of shape ()."""
+        return self._times(*_reciprocal(divisor))
+
+    def cast(self, precision: Precision) -> Self:
+        """Go on in another precision."""
+        return replace(self, steps=self.steps.then(Cast(precision)))
+
+    @abstractmethod
+    def _times(self, factor: DoubleDouble, step: Step) -> Self: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scaled(_Made):
     """C values, each made of one column of the input."""
 
     columns: NDArray[np.int64]
@@ -44,8 +68,6 @@ class Scaled:
     """Shape (C,)."""
     first_factor: Float64Array
     """Shape (C,): of the gain; 1 where there is none. A scaler's is 1 over the deviation."""
-    steps: Steps
-    """How it is computed."""
 
     @property
     def width(self) -> int:
@@ -64,16 +86,8 @@ class Scaled:
         mean = np.subtract(0.0, np.broadcast_to(term, self.mean.shape))
         return replace(self, mean=mean, steps=steps)
 
-    def times(self, factor: Float64Array) -> "Scaled":
-        """Multiply each value; shape (C,) or ()."""
-        return self._times(dd.exact(np.asarray(factor)), Times(factor))
-
-    def over(self, divisor: Float64Array) -> "Scaled":
-        """Divide each value; shape (C,) or ()."""
-        return self._times(*_reciprocal(divisor))
-
     def _times(self, factor: DoubleDouble, step: Step) -> "Scaled":
-        exact = DoubleDouble(*(np.broadcast_to(part, self.mean.shape) for part in factor))
+        exact = dd.spread(factor, self.mean.shape)
         return replace(
             self,
             steps=self.steps.then(step),
@@ -98,10 +112,6 @@ class Scaled:
             first_factor=self.first_factor[places],
             steps=self.steps.then(Columns(places)),
         )
-
-    def cast(self, precision: Precision) -> "Scaled":
-        """Go on in another precision."""
-        return replace(self, steps=self.steps.then(Cast(precision)))
 
     def mixed(self) -> "Mixed":
         """Return the values as combinations of themselves, which computes nothing."""
@@ -128,7 +138,7 @@ class Scaled:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Mixed:
+class Mixed(_Made):
     """K combinations of C scaled columns."""
 
     inputs: Scaled
@@ -136,8 +146,6 @@ class Mixed:
     """Shape (K, C)."""
     bias: DoubleDouble
     """Shape (K,)."""
-    steps: Steps
-    """How it is computed."""
 
     @property
     def width(self) -> int:
@@ -149,18 +157,9 @@ class Mixed:
         steps = self.steps.then(Plus(term))
         return replace(self, bias=dd.add_float(self.bias, term), steps=steps)
 
-    def times(self, factor: Float64Array) -> "Mixed":
-        """Multiply each combination; shape (K,) or ()."""
-        return self._times(dd.exact(np.asarray(factor)), Times(factor))
-
-    def over(self, divisor: Float64Array) -> "Mixed":
-        """Divide each combination; shape (K,) or ()."""
-        return self._times(*_reciprocal(divisor))
-
     def _times(self, factor: DoubleDouble, step: Step) -> "Mixed":
-        column = DoubleDouble(*(np.broadcast_to(part, self.bias.high.shape) for part in factor))
-        shape = self.weight.high.shape
-        rows = DoubleDouble(*(np.broadcast_to(part[:, None], shape) for part in column))
+        column = dd.spread(factor, self.bias.high.shape)
+        rows = dd.spread(dd.part(column, np.s_[:, None]), self.weight.high.shape)
         return replace(
             self,
             weight=product(self.weight, rows),
@@ -177,13 +176,9 @@ class Mixed:
             steps=self.steps.then(Columns(places)),
         )
 
-    def cast(self, precision: Precision) -> "Mixed":
-        """Go on in another precision."""
-        return replace(self, steps=self.steps.then(Cast(precision)))
-
     def through(self, weight: Float64Array) -> "Mixed":
         """Combine the combinations; weight has shape (K', K)."""
-        bias = DoubleDouble(*(part[:, None] for part in self.bias))
+        bias = dd.part(self.bias, np.s_[:, None])
         return replace(
             self,
             weight=_combined(self.weight, weight),
@@ -270,29 +265,20 @@ def _reciprocal(divisor: Float64Array) -> tuple[DoubleDouble, Step]:
     return exact, Times(exact.high, num_roundings=2)
 
 
-def side_by_side(parts: Sequence[DoubleDouble]) -> DoubleDouble:
-    """Return arrays behind each other, along their first axis."""
-    return DoubleDouble(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-def rows_of(values: DoubleDouble, count: int) -> DoubleDouble:
-    return DoubleDouble(*(np.broadcast_to(part, (count, part.size)) for part in values))
-
-
 def _combined(rows: DoubleDouble, weight: Float64Array) -> DoubleDouble:
     """Return weight @ rows, shapes (K', K) and (K, C); what a weight of zero leaves out is free.
 
     Raises:
         ModelError: As `sum_of_products`.
     """
-    columns = DoubleDouble(*(np.ascontiguousarray(part.T) for part in rows))  # (C, K)
+    columns = dd.transposed(rows)  # (C, K)
     num_terms = max(int((weight != 0).sum(axis=1).max(initial=0)), 1)
     count = max(1, CHUNK // max(num_terms * len(columns.high), 1))
     parts = [
         _combined_some(columns, weight[start : start + count], num_terms)
         for start in range(0, len(weight), count)
     ]
-    return side_by_side(parts)
+    return dd.behind(parts)
 
 
 def _combined_some(columns: DoubleDouble, weight: Float64Array, num_terms: int) -> DoubleDouble:

@@ -66,7 +66,7 @@ class ExactMap:
         step = max(1, CHUNK // self.weight.high.size)
         starts = range(0, max(len(features), 1), step)
         parts = [self._evaluated(features[start : start + step]) for start in starts]
-        return DoubleDouble(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        return dd.behind(parts)
 
     def same_as(self, other: "ExactMap") -> bool:
         """Tell whether both are one function, to 90 bits."""
@@ -98,9 +98,7 @@ class ExactMap:
         rows = DoubleDouble(inputs.high[:, None, :], inputs.low[:, None, :])
         terms = dd.multiply(rows, DoubleDouble(self.weight.high[None], self.weight.low[None]))
         total = dd.total(terms)
-        return dd.add(
-            total, DoubleDouble(*(np.broadcast_to(b, total.high.shape) for b in self.bias))
-        )
+        return dd.add(total, dd.spread(self.bias, total.high.shape))
 
     def at_zero(self) -> tuple[DoubleDouble, Float64Array]:
         """Return the predictions where every feature is 0, and the size of their terms."""

@@ -20,8 +20,6 @@ from linexport.numerics._affine import (
     Values,
     input_columns,
     product,
-    rows_of,
-    side_by_side,
     sum_of_products,
 )
 from linexport.numerics._bounds import Precision
@@ -63,16 +61,16 @@ def beside(parts: Sequence[Values]) -> Values:
         return Scaled(
             columns=np.concatenate([part.columns for part in scaled]),
             mean=np.concatenate([part.mean for part in scaled]),
-            gain=side_by_side([part.gain for part in scaled]),
-            shift=side_by_side([part.shift for part in scaled]),
+            gain=dd.behind([part.gain for part in scaled]),
+            shift=dd.behind([part.shift for part in scaled]),
             first_factor=np.concatenate([part.first_factor for part in scaled]),
             steps=steps,
         )
     mixed = _on_same_inputs(parts)
     return replace(
         mixed[0],
-        weight=side_by_side([part.weight for part in mixed]),
-        bias=side_by_side([part.bias for part in mixed]),
+        weight=dd.behind([part.weight for part in mixed]),
+        bias=dd.behind([part.bias for part in mixed]),
         steps=steps,
     )
 
@@ -165,11 +163,12 @@ def combined_of(mixed: Mixed, inputs: Scaled) -> Mixed:
     """
     own = mixed.inputs.centred()
     places = np.searchsorted(inputs.columns, own.columns)
-    weight = product(mixed.weight, rows_of(own.gain, mixed.width))
-    bias = sum_of_products(mixed.weight, rows_of(own.shift, mixed.width), mixed.bias)
+    shape = (mixed.width, own.width)
+    weight = product(mixed.weight, dd.spread(own.gain, shape))
+    bias = sum_of_products(mixed.weight, dd.spread(own.shift, shape), mixed.bias)
     moved = dd.two_sum(inputs.mean[places], -own.mean)
     if np.any(moved.high):
-        bias = sum_of_products(weight, rows_of(moved, mixed.width), bias)
+        bias = sum_of_products(weight, dd.spread(moved, shape), bias)
     whole = dd.zeros((mixed.width, inputs.width))
     kept, parts = _merged(places, weight)
     for target, part in zip(whole, parts, strict=True):

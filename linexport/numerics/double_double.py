@@ -21,7 +21,7 @@ Louvet, Muller, Picot and Rideau, Accurate calculation of Euclidean norms using 
 arithmetic, ACM TOMS 49 (2023), for the root.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +34,7 @@ __all__ = [
     "add",
     "add_float",
     "add_in_place",
+    "behind",
     "blocks",
     "divide",
     "exact",
@@ -43,6 +44,7 @@ __all__ = [
     "root",
     "scale_by_power_of_two",
     "scale_in_place",
+    "spread",
     "square_root",
     "subtract",
     "total",
@@ -164,6 +166,16 @@ def scale_in_place(a: DoubleDouble, exponent: NDArray[np.int32]) -> None:
 def part(a: DoubleDouble, place: Any) -> DoubleDouble:
     """Return a[place], which may be anything that NumPy takes as an index."""
     return DoubleDouble(a.high[place], a.low[place])
+
+
+def spread(a: DoubleDouble, shape: tuple[int, ...]) -> DoubleDouble:
+    """Return a as NumPy broadcasts it to a shape; it cannot be written to."""
+    return DoubleDouble(*(np.broadcast_to(values, shape) for values in a))
+
+
+def behind(parts: Sequence[DoubleDouble]) -> DoubleDouble:
+    """Return arrays behind each other, along their first axis."""
+    return DoubleDouble(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def transposed(a: DoubleDouble) -> DoubleDouble:
