@@ -72,13 +72,14 @@ def unusable(
     more = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
     what = "; ".join(said) + more
     mixed = _under_units(found)
+    read_so = [column for column in found if found_in.readings and column.readings]
     lacking = [
         column.name
         for column in found_in.columns
         if column.name in refused
         and (
             (_is_misspelt(column) and column not in mixed)
-            or (column.missing and (column.is_usable or column.readings))
+            or (column.missing and (column.is_usable or column in read_so))
         )
     ]
     levels = [  # a row of units lacks them, and is to be left out
@@ -131,7 +132,7 @@ def _remedies(
     if numbers:
         yield f"read {listed(numbers)} with {' or '.join(readings)}"
     if mixed := _under_units(found):
-        units = listed([column.examples[0] for column in mixed])
+        units = listed([column.first for column in mixed])
         how = asked(skip_rows_after_header=1)
         yield f"if the first row says units ({units}) leave it out with {how}"
         others = [column for column in others if column not in mixed or column.others > 1]
@@ -155,8 +156,8 @@ def _remedies(
 
 
 def _under_units(found: Sequence[ColumnLook]) -> list[ColumnLook]:
-    """Return the columns of numbers that have others too, if there are two at least."""
-    mixed = [c for c in found if c.kind.startswith("number") and c.others and not c.readings]
+    """Return the columns of numbers that begin with none, if there are two at least."""
+    mixed = [c for c in found if c.kind.startswith("number") and c.first and not c.readings]
     return mixed if len(mixed) > 1 else []
 
 

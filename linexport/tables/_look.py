@@ -76,6 +76,8 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
     """Rows by value, the most frequent first; None where there are more than MOST_LEVELS."""
     others: int = 0
     """Rows with a value that is not of the kind."""
+    first: str = ""
+    """That of the first row, if it is one of these others: a unit, perhaps."""
     examples: tuple[str, ...] = ()
     """Some of these others if there are, else of the values."""
     readings: tuple[str, ...] = ()
@@ -170,18 +172,21 @@ class _Seen:
         self.rows = self.missing = 0
         self.counts: dict[Kind, int] = {}
         self.examples: dict[Kind, list[str]] = {}
+        self.first: str | None = None
         self.ends: list[Any] = []
         """The smallest and the largest number."""
         self.levels: dict[str, int] | None = {}
 
     def add(self, values: pl.Series) -> None:
-        self.rows += len(values)
         text = values
         if values.dtype in (pl.String, pl.Categorical, pl.Enum):
             text = present(canonical(values.cast(pl.String)), self._dialect)
         elif values.dtype.is_numeric():
             text = present_numbers(values, self._dialect)
             text = text.fill_nan(None) if text.dtype.is_float() else text
+        if not self.rows and len(text) and text.dtype == pl.String:
+            self.first = text[0]
+        self.rows += len(values)
         found = text.drop_nulls()
         self.missing += len(values) - len(found)
         for kind, part in self._kinds(found):
@@ -244,6 +249,9 @@ class _Seen:
             maximum=maximum,
             levels=levels,
             others=sum(self.counts[other] for other in others),
+            first=next(
+                (text for other in others if (text := self.examples[other][0]) == self.first), ""
+            ),
             examples=tuple((examples or self.examples.get(kind, []))[:_EXAMPLES]),
             readings=self.readings.options() if {*self.counts} - {"number", "boolean"} else (),
         )

@@ -85,6 +85,42 @@ def test_a_value_that_nobody_types_is_no_option_to_paste(run, tmp_path, value):
     assert done.errors.rstrip("\n").isprintable()
 
 
+def test_bad_words_of_several_columns_are_units_in_the_first_row_only(run, tmp_path):
+    """Elsewhere each column is kept, the targets among them, by what is pasted once."""
+    table, bundle = tmp_path / "t.csv", tmp_path / "b"
+    words = {(3, "y"): "bad", (5, "z"): "bad", (7, "x"): "12 (est)"}
+    sizes = {"x": 7, "y": 11, "z": 13}
+    rows = [
+        ",".join(words.get((n, name), str(n * n % size)) for name, size in sizes.items())
+        + f",{'ab'[n % 2]}"
+        for n in range(40)
+    ]
+    table.write_text("\n".join(["x,y,z,kind", *rows]))
+    command = ["train-and-export", "--data", table, "--target", "y,z", "-o", bundle]
+    (line,) = run(*command).errors.splitlines()
+    assert "units" not in line
+    pasted = [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
+    done = run(*command, *pasted, "--json")
+    assert done.status == 0, done.errors
+    assert json.loads(done.output)["rows_dropped"] == 2
+
+
+def test_text_among_weights_is_not_told_to_be_excluded(run, tmp_path):
+    (tmp_path / "t.csv").write_text("x,w,y\n1,1,2\n2,two,3\n3,1,5\n")
+    options = ["--target", "y", "--weights", "w", "-o", tmp_path / "b"]
+    refused = run("train-and-export", "--data", tmp_path / "t.csv", *options)
+    assert "row 2: 'two' is not a number; correct it, or choose other weights." in refused.errors
+
+
+def test_a_column_that_is_to_be_left_out_is_not_to_be_filled_in(run, tmp_path):
+    rows = [{"x": f"{n}.5", "s": f"{n},5", "y": n} for n in range(20)]
+    rows[4] = {"x": "4.5", "y": 4}
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    command = ["train-and-export", "--data", tmp_path / "t.jsonl", "--target", "y"]
+    (line,) = run(*command, "-o", tmp_path / "b").errors.splitlines()
+    assert ("--exclude s" in line, "--missing" in line) == (True, False)
+
+
 def test_an_unknown_level_is_one_line_with_the_row_and_the_nearest(run, houses, tmp_path):
     options = ["--categorical", "kind", "--features", "kind,area", "--unknown"]
     command = ["train-and-export", "--data", houses, "--target", "price", "--quiet", *options]
