@@ -31,7 +31,6 @@ from linexport._shown import Shown
 from linexport.encoding import Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.predicting._config import Missing
-from linexport.predicting._policy import check_missing
 from linexport.predicting._predictor import Predictor
 from linexport.tables import Table
 
@@ -111,9 +110,7 @@ def predicted_with_truth(
 
     Raises:
         DataError: If a column is unknown or not numeric, or a row cannot be predicted.
-        ConfigError: If missing is neither.
     """
-    check_missing(missing)
     encoding = predictor.encoding
     columns = (
         tuple(NumberColumn(name=name) for name in predictor.feature_names)

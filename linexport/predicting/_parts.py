@@ -17,7 +17,6 @@ import msgspec
 from linexport.errors import ConfigError, DataError
 from linexport.predicting._config import Missing
 from linexport.predicting._outputs import outputs_of
-from linexport.predicting._policy import check_missing
 from linexport.predicting._predictor import Predictor
 from linexport.predicting._stream import (
     Predicted,
@@ -96,7 +95,6 @@ def write_parts(
     Raises:
         DataError, ConfigError: As `write_predictions`. Parts before the one at fault are done then.
     """
-    check_missing(missing)
     outputs = outputs_of(predictor, keep, names=names, interval=interval, source=table.source)
     plans = _plan(
         table,

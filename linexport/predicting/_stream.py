@@ -13,7 +13,7 @@ from linexport._documented import documented
 from linexport.errors import ConfigError
 from linexport.predicting._config import Missing
 from linexport.predicting._outputs import Outputs, outputs_of
-from linexport.predicting._policy import OutsideRange, check_missing, warn
+from linexport.predicting._policy import OutsideRange, warn
 from linexport.predicting._predictor import Predictor
 from linexport.tables import (
     Batch,
@@ -83,10 +83,8 @@ def write_predictions(
         DataError: If a column is unknown, or has the name of another that is written; at the first
             row that is malformed or cannot be predicted; or if the output cannot be written.
         ModelError: If there are no intervals.
-        ConfigError: If the output's name or missing is none of these, or the output is a file of
-            the table.
+        ConfigError: If the output's name is none of these, or the output is a file of the table.
     """
-    check_missing(missing)
     outputs = outputs_of(predictor, keep, names=names, interval=interval, source=table.source)
     check_output(output)
     if str(output) != "-":
