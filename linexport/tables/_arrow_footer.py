@@ -6,8 +6,10 @@ format/File.fbs, Message.fbs and Schema.fbs have them. Any number of tables may 
 so that a thousand bytes stand for 20**8 columns. polars makes all of them, so they are counted.
 """
 
+import io
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -17,7 +19,7 @@ ARROW_MAGIC = b"ARROW1"
 _FREE_MEMORY, _MEMORY_PER_BYTE = 2**28, 64
 """Bytes for any file, and more of them for each of its bytes: numbers are compressed to a half or a
 tenth, and a column that takes a field in the footer gets 8 KiB."""
-_PER_FIELD, _PER_TEXT = 1 << 10, 1 << 6
+_PER_FIELD, _PER_TEXT = 1 << 12, 1 << 6
 _DEEPEST = 32  # lists within lists; polars follows 10,000 to the end of its stack
 _TAIL = 10  # the footer's length in 4 bytes, little endian, and the magic number
 _SCHEMA, _DICTIONARIES, _RECORD_BATCHES = 1, 2, 3  # fields of Footer
@@ -53,16 +55,29 @@ def record_batches(path: Path, source: str) -> list[RecordBatch]:
         DataError: If they cannot be understood, or one takes more memory than a file of this size
             is allowed.
     """
-    with path.open("rb") as file:
-        try:
-            return list(_Reader(file, source).batches())
-        except DataError:
-            raise
-        except (struct.error, KeyError, ValueError) as error:
-            raise DataError(
-                "It cannot be read: its footer or a message is damaged; write the file anew.",
-                source=source,
-            ) from error
+    with path.open("rb") as file, _understood(source):
+        return list(_Reader(file, source).batches())
+
+
+def require_small_schema(message: bytes, source: str) -> None:
+    """Raise DataError at a schema, as Parquet keeps it, that takes more memory than it should."""
+    with _understood(source):
+        message = message[8:] if message[:4] == b"\xff" * 4 else message
+        schema = _present(_table(message, 0).table(_HEADER))
+        _Reader(io.BytesIO(message), source).columns(schema)
+
+
+@contextmanager
+def _understood(source: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except (struct.error, KeyError, ValueError) as error:
+        raise DataError(
+            "It cannot be read: its footer or a message is damaged; write the file anew.",
+            source=source,
+        ) from error
 
 
 class _Table(NamedTuple):
@@ -126,9 +141,7 @@ class _Reader:
 
     def batches(self) -> Iterator[RecordBatch]:
         footer = self._footer()
-        schema = _present(footer.table(_SCHEMA))
-        self._hold_texts(schema, _METADATA_OF_SCHEMA)
-        nodes = self._nodes(schema, _FIELDS)
+        nodes = self.columns(_present(footer.table(_SCHEMA)))
         dictionaries, batches = (
             list(footer.structs(kind, "<qi4xq")) for kind in (_DICTIONARIES, _RECORD_BATCHES)
         )
@@ -143,8 +156,19 @@ class _Reader:
             batch = self._message(*block[:2])
             num_rows = batch.integer(_LENGTH, "<q")
             num_bytes = self._memory(batch, nodes, block)
-            self._require_allowed(num_bytes, f"A record batch of {num_rows} rows")
+            if self._held + num_bytes > self._allowed:
+                raise DataError(
+                    f"A record batch of {num_rows} rows takes more than the {self._allowed >> 20} "
+                    f"MiB of memory that a file of {self._size} bytes is allowed: write smaller "
+                    "ones, as by polars.scan_ipc(FILE).sink_ipc(NEW, compression='zstd').",
+                    source=self._source,
+                )
             yield RecordBatch(num_rows, num_bytes)
+
+    def columns(self, schema: _Table) -> list[int]:
+        """Return what is added to each row of the columns, and of what is within them."""
+        self._hold_texts(schema, _METADATA_OF_SCHEMA)
+        return self._nodes(schema, _FIELDS)
 
     def _footer(self) -> _Table:
         tail = self._read(self._size - _TAIL, _TAIL)
@@ -223,7 +247,12 @@ class _Reader:
 
     def _hold(self, num_bytes: int) -> None:
         self._held += num_bytes
-        self._require_allowed(0, "What its footer and its dictionaries hold")
+        if self._held > self._allowed:
+            raise DataError(
+                "What its footer and its dictionaries hold takes more than the "
+                f"{self._allowed >> 20} MiB of memory that it is allowed; write the file anew.",
+                source=self._source,
+            )
 
     def _unknown(self, field: _Table) -> DataError:
         return DataError(
@@ -231,15 +260,6 @@ class _Reader:
             source=self._source,
             column=field.text(_NAME),
         )
-
-    def _require_allowed(self, num_bytes: int, what: str) -> None:
-        if self._held + num_bytes > self._allowed:
-            raise DataError(
-                f"{what} takes more than the {self._allowed >> 20} MiB of memory that a file of "
-                f"{self._size} bytes is allowed: write smaller record batches, as by "
-                "polars.scan_ipc(FILE).sink_ipc(NEW, compression='zstd').",
-                source=self._source,
-            )
 
 
 def _present(table: _Table | None) -> _Table:

@@ -15,7 +15,8 @@ from linexport.errors import DataError
 from linexport.tables._arrow_footer import record_batches
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import FAULTS, FrameBatch, Kind, require_numbers, text_numbers
-from linexport.tables._parquet_footer import PARQUET_MAGIC, row_group_rows
+from linexport.tables._parquet_footer import PARQUET_MAGIC, read_footer
+from linexport.tables._parquet_pages import memory_of
 from linexport.tables._tables import Selection, unreadable
 
 _VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
@@ -34,8 +35,8 @@ class RowGroup(NamedTuple):
 
     start: int
     stop: int
-    num_bytes: int
-    """Of memory that they take at most; 0 where nothing says that."""
+    place: int
+    """Which one of the file it is."""
 
 
 class Frame:
@@ -51,7 +52,8 @@ class Frame:
         frame: pl.LazyFrame,
         source: str,
         *,
-        row_groups: Callable[[], list[RowGroup]] | None = None,
+        row_groups: list[RowGroup] | None = None,
+        memory_of: Callable[[int], int] = lambda _: 0,
         file_bytes: int = 0,
         path: Path | None = None,
         dialect: Dialect | None = None,
@@ -67,7 +69,7 @@ class Frame:
         self._frame = frame
         self.source = source
         self._file_bytes = file_bytes
-        self._row_groups = row_groups
+        self._row_groups, self._memory_of = row_groups, memory_of
         self._share: tuple[int, int] | None = None
         try:
             self._schema = frame.collect_schema()
@@ -93,13 +95,13 @@ class Frame:
     def num_bytes(self) -> float:
         if self._row_groups is None or self._share is None:
             return self._file_bytes
-        num_rows = sum(group.stop - group.start for group in self._shared(self._row_groups()))
+        num_rows = sum(group.stop - group.start for group in self._shared(self._row_groups))
         return num_rows * self._bytes_per_row()
 
     @property
     def size(self) -> int:
         if self._row_groups is not None:
-            return max((group.stop for group in self._row_groups()), default=0)
+            return max((group.stop for group in self._row_groups), default=0)
         return int(self._frame.select(pl.len()).collect().item())
 
     def cut(self, start: int, stop: int) -> "Frame":
@@ -175,15 +177,16 @@ class Frame:
         bytes_per_row = sum(4 if self._schema[name] in _NARROW else 8 for name in names)
         most, wide = max(_BYTES_PER_READ // bytes_per_row, num_rows), len(names) > _WIDE
         worth = _FREE_READ + _READ_PER_BYTE * self._file_bytes  # of nulls, a byte may hold millions
-        for start, stop, loaded in _joined(self._shared(self._row_groups()), most, worth):
-            if not wide and (loaded or (stop - start) * bytes_per_row <= worth):
+        is_loaded = self._path is None  # all of a record batch, for any of its rows
+        row_groups = self._shared(self._row_groups)
+        for start, stop in _joined(row_groups, self._memory_of, most, worth):
+            if not wide and (is_loaded or (stop - start) * bytes_per_row <= worth):
                 rows = self._frame.slice(start, stop - start)
                 yield start + 1, _selected(rows, names).collect()
                 continue
             # Of whole batches: to add up the sums of a few rows takes as long as of many.
             step = max(_BYTES_PER_WIDE_READ // (bytes_per_row * num_rows), 1) * num_rows
-            if loaded:  # for any of its rows
-                step = stop - start
+            step = stop - start if is_loaded else step
             num_columns = max(_BYTES_LOADED // (8 * (stop - start)), _FEWEST_COLUMNS)
             for first in range(start, stop, step):
                 rows = self._frame.slice(first, min(step, stop - first))
@@ -233,32 +236,33 @@ def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame({name: frame.get_column(name) for name in names})
 
 
-def _joined(row_groups: list[RowGroup], most_rows: int, most_bytes: int) -> Iterator[RowGroup]:
-    """Yield as many together as have at most so much, or one."""
-    joined: RowGroup | None = None
+def _joined(
+    row_groups: list[RowGroup], memory_of: Callable[[int], int], most_rows: int, most_bytes: int
+) -> Iterator[tuple[int, int]]:
+    """Yield spans of as many together as have at most so many rows, and take so much, or of one."""
+    start = stop = held = 0
     for group in row_groups:
-        if joined is None:
-            joined = group
-            continue
-        both = RowGroup(joined.start, group.stop, joined.num_bytes + group.num_bytes)
-        if both.stop - both.start > most_rows or both.num_bytes > most_bytes:
-            yield joined
-            both = group
-        joined = both
-    if joined is not None:
-        yield joined
+        num_bytes = memory_of(group.place)
+        is_more = group.stop - start > most_rows or held + num_bytes > most_bytes
+        if stop > start and is_more:
+            yield start, stop
+        if stop == start or is_more:
+            start, held = group.start, 0
+        stop, held = group.stop, held + num_bytes
+    if stop > start:
+        yield start, stop
 
 
-def _row_groups(sizes: Iterable[tuple[int, int]], source: str) -> list[RowGroup]:
-    """Put them one after the other, by their rows and bytes, those of no rows left out.
+def _row_groups(sizes: Iterable[int], source: str) -> list[RowGroup]:
+    """Put them one after the other, by their rows, those of no rows left out.
 
     Raises:
         DataError: If there are more rows than polars counts to.
     """
     row_groups, start = [], 0
-    for num_rows, num_bytes in sizes:
+    for place, num_rows in enumerate(sizes):
         if num_rows:
-            row_groups.append(RowGroup(start, start + num_rows, num_bytes))
+            row_groups.append(RowGroup(start, start + num_rows, place))
         start += num_rows
     if start > _MOST_ROWS_OF_FILE:
         raise DataError(
@@ -277,12 +281,12 @@ def parquet_file(path: Path, source: str) -> Frame:
     with path.open("rb") as file:
         if file.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
             raise DataError("This is not a Parquet file, though it is named so.", source=source)
+    groups = read_footer(path, source)  # before polars looks
     return Frame(
         pl.scan_parquet(path, glob=False, hive_partitioning=False),
         source,
-        row_groups=functools.cache(
-            lambda: _row_groups(((rows, 0) for rows in row_group_rows(path, source)), source)
-        ),
+        row_groups=_row_groups((group.num_rows for group in groups), source),
+        memory_of=functools.cache(lambda place: memory_of(groups[place], path, source)),
         file_bytes=path.stat().st_size,
         path=path,
     )
@@ -294,9 +298,14 @@ def arrow_file(path: Path, source: str) -> Frame:
     Raises:
         DataError: If it is none, is damaged, or asks for too much.
     """
-    row_groups = _row_groups(record_batches(path, source), source)  # before polars looks
-    frame = pl.scan_ipc(path, glob=False, hive_partitioning=False)
-    return Frame(frame, source, row_groups=lambda: row_groups, file_bytes=path.stat().st_size)
+    batches = record_batches(path, source)  # before polars looks
+    return Frame(
+        pl.scan_ipc(path, glob=False, hive_partitioning=False),
+        source,
+        row_groups=_row_groups((batch.num_rows for batch in batches), source),
+        memory_of=lambda place: batches[place].num_bytes,
+        file_bytes=path.stat().st_size,
+    )
 
 
 def index_columns(metadata: str | bytes | None, names: Sequence[str]) -> tuple[str, ...]:

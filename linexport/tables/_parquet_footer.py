@@ -1,14 +1,16 @@
-"""How many rows each row group of a Parquet file holds.
+"""What the footer of a Parquet file tells: row groups, and where the pages of each lie.
 
 polars reads a slice of rows without touching the row groups outside it, but does not tell where
 they begin. The file's footer does: FileMetaData of parquet-format's parquet.thrift, in the compact
 protocol of Apache Thrift (thrift-compact-protocol.md), of which this reads as much as it takes.
 """
 
+import base64
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from linexport.errors import DataError
+from linexport.tables._arrow_footer import require_small_schema
 
 PARQUET_MAGIC = b"PAR1"
 _TAIL = 8  # the footer's length in 4 bytes, little endian, and the magic number
@@ -19,15 +21,41 @@ _INTEGERS = (4, 5, 6)
 _SIZES = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}
 """Bytes of a field of a type that is not looked at."""
 _DEEPEST = 32  # parquet.thrift nests a quarter as deep; a hostile file could nest without end
-_DEPTH_OF_ROW_GROUPS = 2  # within a list within FileMetaData
-_ROW_GROUPS, _NUM_ROWS = 4, 3  # fields of FileMetaData; RowGroup has the second too
+_DEPTH_OF_TEXTS, _DEPTH_OF_CHUNKS = 3, 4  # of what is kept; there is much below
+_SCHEMA, _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES = 2, 3, 4, 5  # fields of FileMetaData
+_NUM_CHILDREN = 5  # of SchemaElement
+_CHUNKS = 1  # of RowGroup, which has _NUM_ROWS too
+_META_DATA = 3  # of ColumnChunk
+_TYPE, _LENGTH, _START, _DICTIONARY = _OF_CHUNK = 1, 7, 9, 11  # of ColumnMetaData
+
+
+class Chunk(NamedTuple):
+    """The pages of a column in a row group."""
+
+    start: int
+    length: int
+    kind: int
+    """Of its values, as parquet.thrift numbers them."""
+
+
+class PagesOfRows(NamedTuple):
+    """A row group."""
+
+    num_rows: int
+    chunks: list[Chunk]
 
 
 def row_group_rows(path: Path, source: str) -> list[int]:
-    """Return the number of rows of each row group, in the order of the file.
+    """Return the number of rows of each row group; errors are those of `read_footer`."""
+    return [group.num_rows for group in read_footer(path, source)]
+
+
+def read_footer(path: Path, source: str) -> list[PagesOfRows]:
+    """Return the row groups, in the order of the file.
 
     Raises:
-        DataError: If the footer cannot be understood, or contradicts itself.
+        DataError: If the footer cannot be understood, contradicts itself, or has a schema that
+            polars would not get to the end of.
     """
     with path.open("rb") as file:
         size = file.seek(0, 2)
@@ -37,13 +65,19 @@ def row_group_rows(path: Path, source: str) -> list[int]:
         if tail[4:] != PARQUET_MAGIC or length > size - _TAIL:
             raise _unreadable(source)
         file.seek(size - _TAIL - length)
-        reader = _CompactReader(file.read(length))
+        reader = CompactReader(file.read(length))
     try:
         fields = reader.struct()
-        total, rows = fields[_NUM_ROWS], [group[_NUM_ROWS] for group in fields[_ROW_GROUPS]]
+        _require_shallow(fields[_SCHEMA])
+        total, groups = fields[_NUM_ROWS], [_group(group) for group in fields[_ROW_GROUPS]]
+        arrow = [pair[2] for pair in fields.get(_KEY_VALUES, ()) if pair[1] == b"ARROW:schema"]
+        schemas = [base64.b64decode(schema) for schema in arrow]
+        rows = [group.num_rows for group in groups]
+        if sum(chunk.length for group in groups for chunk in group.chunks) > size:
+            raise _unreadable(source)  # some pages are those of several columns
         if not all(isinstance(count, int) and count >= 0 for count in (total, *rows)):
             raise _unreadable(source)
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(source) from error
     if sum(rows) != total:
         raise DataError(
@@ -51,29 +85,55 @@ def row_group_rows(path: Path, source: str) -> list[int]:
             "the file anew.",
             source=source,
         )
-    return rows
+    for schema in schemas:
+        require_small_schema(schema, source)
+    return groups
+
+
+def _group(fields: dict[int, Any]) -> PagesOfRows:
+    return PagesOfRows(fields[_NUM_ROWS], [_chunk(chunk) for chunk in fields[_CHUNKS]])
+
+
+def _chunk(fields: dict[int, Any]) -> Chunk:
+    pages = fields[_META_DATA]
+    if min(pages[_START], pages[_LENGTH]) < 0:
+        raise ValueError("pages before the file")
+    return Chunk(pages.get(_DICTIONARY, pages[_START]), pages[_LENGTH], pages[_TYPE])
+
+
+def _require_shallow(elements: list[dict[int, int]]) -> None:
+    """Raise ValueError where groups of columns nest deeper than polars' stack may be."""
+    left: list[int] = []  # how many elements each group around still has
+    for element in elements:
+        while left and left[-1] == 0:
+            left.pop()
+        if left:
+            left[-1] -= 1
+        left.append(element.get(_NUM_CHILDREN, 0))
+        if len(left) > _DEEPEST:
+            raise ValueError("nested too deeply")
 
 
 def _unreadable(source: str) -> DataError:
     return DataError("Its footer cannot be read; write the file anew.", source=source)
 
 
-class _CompactReader:
+class CompactReader:
     """Reads one message of Thrift's compact protocol; IndexError where it ends too early."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._position = 0
+        self.position = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        """Return the integers, lists and structures among a structure's fields, by number."""
+        """Return a structure's fields by number, as far as they are kept."""
         fields = {}
         number = 0
         while (header := self._byte()) != _STOP:
             delta, kind = header >> 4, header & 15
             number = number + delta if delta else self._integer()
             value = self._value(kind, depth + 1)
-            if depth <= _DEPTH_OF_ROW_GROUPS:  # there is much below
+            if depth <= _DEPTH_OF_CHUNKS or (depth == _DEPTH_OF_CHUNKS + 1 and number in _OF_CHUNK):
                 fields[number] = value
         return fields
 
@@ -90,10 +150,11 @@ class _CompactReader:
         if kind == _MAP:
             self._skip_map(depth + 1)
         elif kind == _BINARY:
-            length = self._varint()
-            self._position += length
+            length, start = self._varint(), self.position
+            self.position += length
+            return self._data[start : self.position] if depth <= _DEPTH_OF_TEXTS else None
         elif kind in _SIZES:
-            self._position += _SIZES[kind]
+            self.position += _SIZES[kind]
         else:
             raise ValueError(f"unknown type {kind}")
         return None
@@ -103,7 +164,7 @@ class _CompactReader:
         return self._value(_BYTE if kind in (_TRUE, _FALSE) else kind, depth)
 
     def _skip_map(self, depth: int) -> None:
-        size = self._varint()
+        size = self._counted(self._varint())
         kinds = self._byte() if size else 0
         for _ in range(size):
             self._element(kinds >> 4, depth)
@@ -113,7 +174,12 @@ class _CompactReader:
         """Return the number of elements and their type."""
         header = self._byte()
         size = header >> 4
-        return (self._varint() if size == 15 else size), header & 15
+        return self._counted(self._varint() if size == 15 else size), header & 15
+
+    def _counted(self, size: int) -> int:
+        if size > len(self._data):  # each takes a byte at least
+            raise IndexError
+        return size
 
     def _integer(self) -> int:
         zigzag = self._varint()
@@ -129,5 +195,5 @@ class _CompactReader:
             shift += 7
 
     def _byte(self) -> int:
-        self._position += 1
-        return self._data[self._position - 1]
+        self.position += 1
+        return self._data[self.position - 1]

@@ -35,14 +35,19 @@ def arrow_bombs() -> Iterator[tuple[str, str, bytes]]:
     lists = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int8()), a_list)
     yield "lists.arrow", "Values of its type cannot be read", _file(lists, "zstd")
     yield "unions.arrow", "Values of its type cannot be read", _file(_union())
-    yield "fields.arrow", footer, _Footer().of_fields_within_fields(20, 8)  # 20**8
+    yield "fields.arrow", footer, _Footer().file_of_fields(20, 8)  # 20**8
     yield (
         "deep.arrow",
         "footer or a message is damaged",
-        _Footer().of_fields_within_fields(1, 10_000),
+        _Footer().file_of_fields(1, 10_000),
     )
     yield "words.arrow", footer, _Footer().of_long_words(2**19, 1000)  # 512 MiB
     yield "negative.arrow", "footer or a message", few.replace(_number(8000), _number(-2))
+
+
+def shared_schema(width: int, depth: int) -> bytes:
+    """Return a schema, as Parquet keeps it, of fields within fields, of which one is all."""
+    return _Footer().schema_of_fields(width, depth)
 
 
 def _number(value: int) -> bytes:
@@ -75,13 +80,21 @@ class _Footer:
 
         self._builder = flatbuffers.Builder(0)
 
-    def of_fields_within_fields(self, width: int, depth: int) -> bytes:
+    def file_of_fields(self, width: int, depth: int) -> bytes:
+        return self._file([self._nested(width, depth)])
+
+    def schema_of_fields(self, width: int, depth: int) -> bytes:
+        schema = self._table({1: self._list([self._nested(width, depth)])})
+        self._builder.Finish(self._table({2: schema}, header=1))
+        return bytes(self._builder.Output())
+
+    def _nested(self, width: int, depth: int) -> int:
         field = self._field("a")
         for _ in range(depth):
             field = self._table(
                 {0: self._text("a"), 3: self._table(), 5: self._list([field] * width)}, _STRUCT
             )
-        return self._file([field])
+        return field
 
     def of_long_words(self, length: int, count: int) -> bytes:
         pair = self._table({0: self._text("key"), 1: self._text("v" * length)})
@@ -93,10 +106,11 @@ class _Footer:
         kind = self._builder.EndObject()
         return self._table({0: self._text(name), 3: kind, 5: self._list([])}, _FLOATING_POINT)
 
-    def _table(self, slots: dict[int, int] | None = None, kind: int = 0) -> int:
+    def _table(self, slots: dict[int, int] | None = None, kind: int = 0, header: int = 0) -> int:
         self._builder.StartObject(7)
         for slot, place in (slots or {}).items():
             self._builder.PrependUOffsetTRelativeSlot(slot, place, 0)
+        self._builder.PrependUint8Slot(1, header, 0)
         self._builder.PrependUint8Slot(2, kind, 0)
         return self._builder.EndObject()
 

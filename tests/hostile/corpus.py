@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from arrow_files import arrow_bombs
+from parquet_files import parquet_bombs
 from workbooks import workbook_bombs
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def bundles(directory: Path, good: Path) -> Iterator[Case]:
 def tables(directory: Path) -> Iterator[Case]:
     """Write tables that cannot be read."""
     dates = ("no-calendar.parquet", "out-of-range date|'2147483647' .Date. is not", _no_calendar())
-    for name, reason, data in (*_TABLES, dates, *workbook_bombs(), *arrow_bombs()):
+    bombs = (*workbook_bombs(), *arrow_bombs(), *parquet_bombs())
+    for name, reason, data in (*_TABLES, dates, *bombs):
         path = directory / name
         path.write_bytes(data)
         yield Case(path, reason)

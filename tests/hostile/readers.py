@@ -443,4 +443,4 @@ READERS: dict[str, Callable[[Path], Reader]] = {
 
 ENDS = {"parquet": "memory allocation of"}
 """What a library says as it ends the process, of bytes that only it can look at: polars aborts
-where the levels of a page claim more values than memory holds. SECURITY.md says so."""
+where it makes more of a page than memory holds, beyond what headers and footers tell."""

@@ -420,7 +420,7 @@ def test_files_of_other_columns_are_named(write):
         ("empty", "empty: There is no CSV or Parquet file."),
         ("both", "both: There are CSV and Parquet files; name those of one format."),
         ("fake.parquet", "fake.parquet: This is not a Parquet file, though it is named so."),
-        ("cut.parquet", "cut.parquet: It cannot be read: parquet: File out of specification"),
+        ("cut.parquet", "cut.parquet: Its footer cannot be read; write the file anew"),
         ("real.csv", "real.csv: This is a Parquet file; save it under a name that ends in"),
         ("t.csv/x", "t.csv/x: It cannot be read: Not a directory."),
         ("x" * 300, "x" * 300 + ": It cannot be read: File name too long."),

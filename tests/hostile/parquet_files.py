@@ -1,0 +1,173 @@
+"""Parquet files of a few hundred bytes that take gigabytes where they are read as they say."""
+
+import base64
+import struct
+import sys
+from collections.abc import Iterator
+
+from arrow_files import shared_schema
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_MOST = 2**31 - 1
+_I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12
+_OPTIONAL, _REPEATED = 1, 2
+_DOUBLE, _TEXT, _LISTS = 5, 6, 3
+_ZSTD = 6
+_NAMES = ("x1", "x2", "y")
+
+
+def parquet_bombs() -> Iterator[tuple[str, str, bytes]]:
+    """Yield names, what must be said, and files that ask for too much."""
+    group = r"A row group of \d+ rows takes more"
+    leaves = [_element(name, _OPTIONAL, kind=_DOUBLE) for name in _NAMES]
+    lists = [
+        element
+        for name in _NAMES
+        for element in (
+            _element(name, _OPTIONAL, children=1, converted=_LISTS),
+            _element("list", _REPEATED, children=1),
+            _element("element", _OPTIONAL, kind=_DOUBLE),
+        )
+    ]
+    in_one = _page(_MOST, _levels((1, 0), (_MOST - 1, 1)) + _levels((_MOST, 2)))
+    yield "one-list.parquet", group, _file(lists, 1, in_one, ["list", "element"])
+    in_each = _page(_MOST, _levels((_MOST, 0)) + _levels((_MOST, 1)))
+    yield "empty-lists.parquet", group, _file(lists, _MOST, in_each, ["list", "element"])
+    yield "nulls.parquet", group, _file(leaves, _MOST, _page(_MOST, _levels((_MOST, 0))))
+    numbers = _levels((1000, 1)) + bytes(8000)
+    few = _page(1000, numbers)
+    texts = [_element(name, _OPTIONAL, kind=_TEXT) for name in _NAMES]
+    yield "texts.parquet", group, _file(texts, 1, _page_of_text(), kind=_TEXT, codec=_ZSTD)
+    footer = "Its footer cannot be read"
+    nested = [*[_element("x1", _OPTIONAL, children=1)] * 20_000, leaves[0]]
+    yield "deep.parquet", footer, _file(nested, 1000, few, children=1)
+    yield (
+        "same-pages.parquet",
+        footer,
+        _file(leaves, 1000, few, same=True),
+    )
+    for name, width, depth in (("fields", 20, 8), ("deep-fields", 1, 10_000)):
+        reason = "its footer and its dictionaries|its footer or a message"
+        yield f"{name}.parquet", reason, _file(leaves, 1000, few, arrow=shared_schema(width, depth))
+
+
+def _file(
+    elements: list[bytes],
+    num_rows: int,
+    pages: bytes,
+    below: list[str] | None = None,
+    *,
+    kind: int = _DOUBLE,
+    codec: int = 0,
+    children: int = 3,
+    arrow: bytes = b"",
+    same: bool = False,
+) -> bytes:
+    """Return a file of one row group, whose three columns have the same pages."""
+    chunks = []
+    for place, name in enumerate(_NAMES):
+        path = [_text(part) for part in (name, *(below or []))]
+        start = 4 + (0 if same else place * len(pages))
+        meta = _fields(
+            (1, _I32, _zigzag(kind)), (2, _LIST, _list(_I32, [_zigzag(0), _zigzag(3)])),
+            (3, _LIST, _list(_BINARY, path)), (4, _I32, _zigzag(codec)),
+            (5, _I64, _zigzag(num_rows)),
+            (6, _I64, _zigzag(len(pages))), (7, _I64, _zigzag(len(pages))),
+            (9, _I64, _zigzag(start)),
+        )  # fmt: skip
+        chunks.append(_fields((2, _I64, _zigzag(start)), (3, _STRUCT, meta)))
+    group = _fields(
+        (1, _LIST, _list(_STRUCT, chunks)), (2, _I64, _zigzag(3)), (3, _I64, _zigzag(num_rows))
+    )
+    root = _fields((4, _BINARY, _text("schema")), (5, _I32, _zigzag(children)))
+    value = _text(base64.b64encode(arrow))
+    pair = _fields((1, _BINARY, _text("ARROW:schema")), (2, _BINARY, value))
+    footer = _fields(
+        (1, _I32, _zigzag(1)), (2, _LIST, _list(_STRUCT, [root, *elements])),
+        (3, _I64, _zigzag(num_rows)), (4, _LIST, _list(_STRUCT, [group])),
+        *([(5, _LIST, _list(_STRUCT, [pair]))] if arrow else []),
+    )  # fmt: skip
+    body = pages if same else pages * 3
+    return b"PAR1" + body + footer + struct.pack("<I", len(footer)) + b"PAR1"
+
+
+def _element(
+    name: str, repetition: int, *, kind: int | None = None, children: int = 0, converted: int = 0
+) -> bytes:
+    said = [(1, kind), (3, repetition), (4, name), (5, children or None), (6, converted or None)]
+    return _fields(
+        *(
+            (number, _BINARY, _text(value))
+            if isinstance(value, str)
+            else (number, _I32, _zigzag(value))
+            for number, value in said
+            if value is not None
+        )
+    )
+
+
+def _page(num_values: int, body: bytes, unpacked: int | None = None) -> bytes:
+    """Return a page of plain values, and what precedes it."""
+    of_data = _fields(
+        (1, _I32, _zigzag(num_values)), (2, _I32, _zigzag(0)),
+        (3, _I32, _zigzag(3)), (4, _I32, _zigzag(3)),
+    )  # fmt: skip
+    return (
+        _fields(
+            (1, _I32, _zigzag(0)), (2, _I32, _zigzag(unpacked or len(body))),
+            (3, _I32, _zigzag(len(body))), (5, _STRUCT, of_data),
+        )
+        + body
+    )  # fmt: skip
+
+
+def _page_of_text() -> bytes:
+    """Return a page of one text of 256 MiB."""
+    pack, head = zstd.ZstdCompressor(), _levels((1, 1)) + struct.pack("<I", 2**28)
+    parts = [pack.compress(head), *(pack.compress(bytes(2**20)) for _ in range(2**8)), pack.flush()]
+    return _page(1, b"".join(parts), unpacked=len(head) + 2**28)
+
+
+def _levels(*runs: tuple[int, int]) -> bytes:
+    """Return runs of one level each, as RLE has them."""
+    packed = b"".join(_varint(length << 1) + bytes([level]) for length, level in runs)
+    return struct.pack("<I", len(packed)) + packed
+
+
+def _fields(*fields: tuple[int, int, bytes]) -> bytes:
+    """Return a structure of Thrift's compact protocol."""
+    numbers = [0, *(number for number, _, _ in fields)]
+    return (
+        b"".join(
+            bytes([(number - before) << 4 | kind]) + value
+            for before, (number, kind, value) in zip(numbers, fields, strict=False)
+        )
+        + b"\0"
+    )
+
+
+def _list(kind: int, values: list[bytes]) -> bytes:
+    few = min(len(values), 15)
+    size = _varint(len(values)) if few == 15 else b""
+    return bytes([few << 4 | kind]) + size + b"".join(values)
+
+
+def _text(text: str | bytes) -> bytes:
+    data = text.encode() if isinstance(text, str) else text
+    return _varint(len(data)) + data
+
+
+def _zigzag(number: int) -> bytes:
+    return _varint(number << 1)
+
+
+def _varint(number: int) -> bytes:
+    parts = []
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*parts, number])
