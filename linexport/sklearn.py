@@ -21,8 +21,12 @@ from sklearn.utils.validation import (
 import linexport
 from linexport._arrays import Float64Array
 from linexport.columns import Column, default_columns
+from linexport.errors import ConfigError
 
 __all__ = ["LinearRegressor"]
+
+_OURS = {"l2": "alpha", "intercept": "fit_intercept"}
+"""What scikit-learn calls settings."""
 
 
 class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -143,11 +147,15 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         return tags
 
     def _settings(self) -> "linexport.LeastSquaresConfig":
-        return linexport.LeastSquaresConfig(
-            l2=self.alpha,
-            intercept=self.fit_intercept,
-            rank_deficient=self.rank_deficient,  # type: ignore[arg-type]  # checked there
-        )
+        try:
+            return linexport.LeastSquaresConfig(
+                l2=self.alpha,
+                intercept=self.fit_intercept,
+                rank_deficient=self.rank_deficient,  # type: ignore[arg-type]  # checked there
+            )
+        except ConfigError as error:
+            name, _, problem = str(error).partition(" ")
+            raise ConfigError(f"{_OURS.get(name, name)} {problem}") from error
 
     def _rows(
         self,

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import linexport
+from linexport.errors import ConfigError
 from linexport.sklearn import LinearRegressor
 
 
@@ -31,6 +32,12 @@ def table() -> pd.DataFrame:
 
 FEATURES = ["area", "age", "floor"]
 ONNX = linexport.ExportConfig(formats=("onnx",))
+
+
+@pytest.mark.parametrize("given", [{"alpha": -1}, {"fit_intercept": "no"}, {"rank_deficient": "x"}])
+def test_a_setting_that_cannot_be_is_told_by_the_name_it_has_here(table, given):
+    with pytest.raises(ConfigError, match=rf"^{next(iter(given))} must be "):
+        LinearRegressor(**given).fit(table[FEATURES], table["price"])
 
 
 @pytest.mark.parametrize("alpha", [0.0, 2.5])
