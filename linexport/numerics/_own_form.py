@@ -15,6 +15,7 @@ from linexport.numerics._bounds import Precision
 from linexport.numerics._own_steps import (
     Assumed,
     Beside,
+    Columns,
     Normalize,
     Numbers,
     Running,
@@ -129,5 +130,9 @@ class OwnForm:
     @property
     def mixes_once(self) -> bool:
         """Whether values are known to be combined once: no infinity meets another unseen."""
-        combining = [s.step for s in self.steps.in_order() if isinstance(s.step, _COMBINING)]
+        steps = [each.step for each in self.steps.in_order()]
+        places = [step.places.tolist() for step in steps if isinstance(step, Columns)]
+        if any(len(set(taken)) < len(taken) for taken in places):
+            return False  # a value beside itself may meet itself
+        combining = [step for step in steps if isinstance(step, _COMBINING)]
         return not any(isinstance(step, Assumed) for step in combining) and len(combining) <= 1

@@ -93,6 +93,10 @@ def _value(node: Node) -> Constants:
     return np.zeros((), np.float32) if value is None else numpy_helper.to_array(value).reshape(())
 
 
+_KNOWN_FROM = {"DequantizeLinear": 19}
+"""The first version that onnx evaluates; what the ones before it take, means the same in it."""
+
+
 def _evaluated(node: Node, model: onnx.ModelProto) -> Sequence[Constants]:
     names = [name for name in node.proto.input if name]
     graph = helper.make_graph(
@@ -105,7 +109,12 @@ def _evaluated(node: Node, model: onnx.ModelProto) -> Sequence[Constants]:
             for name, value in dict(zip(names, node.operands, strict=True)).items()
         ],
     )
-    alone = helper.make_model(graph, ir_version=model.ir_version, opset_imports=model.opset_import)
+    versions = {
+        each.domain: max(each.version, _KNOWN_FROM.get(node.operator, 0))
+        for each in model.opset_import
+    }
+    opsets = [helper.make_opsetid(*each) for each in versions.items()]
+    alone = helper.make_model(graph, ir_version=model.ir_version, opset_imports=opsets)
     with np.errstate(all="ignore"):
         results: Any = ReferenceEvaluator(alone).run(None, {})
     return list(results)

@@ -51,6 +51,59 @@ def test_a_file_of_skl2onnx_agrees_with_what_was_made_of_it(pipeline, dtype, tmp
     )
 
 
+def graph_file(path, nodes, numbers):
+    """A float32 file from x (batch, 3) to y, of opset 13."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [value("x", TensorProto.FLOAT, ["batch", 3])],
+        [value("y", TensorProto.FLOAT, ["batch", 1])],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in numbers.items()],
+    )
+    opset = [helper.make_opsetid("", 13)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return path
+
+
+REPEATING = {
+    "Gather": (helper.make_node("Gather", ["x", "places"], ["z"], axis=1), [0, 0, 1, 1, 2, 2]),
+    "Tile": (helper.make_node("Tile", ["x", "places"], ["z"]), [1, 2]),
+    "Concat": (helper.make_node("Concat", ["x", "x"], ["z"], axis=1), [0]),
+}
+
+
+@pytest.mark.parametrize("operator", REPEATING)
+def test_an_infinity_that_meets_itself_is_no_disagreement(operator, tmp_path):
+    """The file answers NaN, of inf - inf, where the function has one weight for the column."""
+    node, places = REPEATING[operator]
+    nodes = [node, helper.make_node("MatMul", ["z", "weight"], ["y"])]
+    weight = np.array([[2], [-3], [5], [-4], [7], [1]], np.float32)
+    path = graph_file(tmp_path / "a.onnx", nodes, {"places": places, "weight": weight})
+    exported = linexport.export(path, tmp_path / "bundle", config=CONFIG)
+    assert checked(path, exported.path).verdict == "consistent"
+    weight[1] += 2e-6
+    graph_file(path, nodes, {"places": places, "weight": weight})
+    assert checked(path, exported.path).verdict == "disagrees"
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_weights_of_8_bits_are_read_and_run_where_onnx_does_not_evaluate_them(axis, tmp_path):
+    """Its reference knows DequantizeLinear from opset 19 on; files of opset 13 are common."""
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["weight"], axis=axis),
+        helper.make_node("MatMul", ["x", "weight"], ["y"]),
+    ]
+    size = (3, 1)[axis]
+    scale, zero = np.full(size, 0.25, np.float32), np.full(size, 3, np.int8)
+    numbers = {"q": np.array([[103], [-5], [4]], np.int8), "scale": scale, "zero": zero}
+    path = graph_file(tmp_path / "a.onnx", nodes, numbers)
+    assert linexport.read_model(path).model.weight.tolist() == [[25.0, -2.0, 0.25]]
+    exported = linexport.export(path, tmp_path / "bundle", config=CONFIG)
+    if axis == 0:  # else onnxruntime's optimizer computes below float32, which is told
+        assert checked(path, exported.path).verdict == "consistent"
+
+
 def with_coefficients(proto, change):
     """The file, its LinearRegressor's coefficients changed."""
     proto = onnx.ModelProto.FromString(proto.SerializeToString())
