@@ -40,7 +40,9 @@ def explained(
     """
     if error.column is None or table.num_bytes is None:
         return error
-    found, is_file = look(table), bool(table.files)
+    wanted = {*features, *targets}  # what is left out need not be readable beside it
+    found = look(table, [name for name in table.names if name in wanted])
+    is_file = bool(table.files)
     return (
         unusable(found, features, targets, refused=refused, to_fill=to_fill, is_file=is_file)
         or error

@@ -105,6 +105,23 @@ def test_bad_words_of_several_columns_are_units_in_the_first_row_only(run, tmp_p
     assert json.loads(done.output)["rows_dropped"] == 2
 
 
+def test_a_column_that_is_left_out_leaves_how_to_read_the_others(run, tmp_path):
+    rows = [f"{n * n % 7};$4,{200 + n}.50;{n},25" for n in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["x;price;y", *rows]))
+    command = [
+        "train-and-export",
+        "--data",
+        tmp_path / "t.csv",
+        "--target",
+        "y",
+        "-o",
+        tmp_path / "b",
+    ]
+    (line,) = run(*command, "--exclude", "price").errors.splitlines()
+    assert "read 'y' with --decimal ','" in line
+    assert run(*command, "--exclude", "price", "--decimal", ",").status == 0
+
+
 def test_text_among_weights_is_not_told_to_be_excluded(run, tmp_path):
     (tmp_path / "t.csv").write_text("x,w,y\n1,1,2\n2,two,3\n3,1,5\n")
     options = ["--target", "y", "--weights", "w", "-o", tmp_path / "b"]
