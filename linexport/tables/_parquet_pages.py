@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from linexport.errors import DataError
-from linexport.tables._parquet_footer import (
-    Chunk,
-    CompactReader,
-    PagesOfRows,
-)
+from linexport.tables._parquet_footer import Chunk, CompactReader, PagesOfRows
 
 _FREE_MEMORY, _MEMORY_PER_BYTE = 2**28, 64
 """Bytes for any row group, and more of them for each of the file's bytes, as for other files."""
@@ -57,7 +53,7 @@ def _memory(file: BinaryIO, group: PagesOfRows) -> int:
         num_values = 0
         for header in _headers(file, chunk):
             data = header.get(_DATA) or header.get(_DATA_2) or {}
-            num_values += data.get(_NUM_VALUES, 0)
+            num_values += max(data.get(_NUM_VALUES, 0), 0)
             largest = max(largest, header[_UNPACKED])
             texts += header[_UNPACKED] if chunk.kind == _BYTE_ARRAY else 0
         values += max(num_values - group.num_rows, 0) * _PER_VALUE + num_values // 8

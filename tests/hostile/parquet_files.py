@@ -40,6 +40,8 @@ def parquet_bombs() -> Iterator[tuple[str, str, bytes]]:
     yield "nulls.parquet", group, _file(leaves, _MOST, _page(_MOST, _levels((_MOST, 0))))
     numbers = _levels((1000, 1)) + bytes(8000)
     few = _page(1000, numbers)
+    less = _page(-_MOST, b"")  # of which values are taken off, in a sum
+    yield "less-lists.parquet", group, _file(lists, 1, in_one + less, ["list", "element"])
     texts = [_element(name, _OPTIONAL, kind=_TEXT) for name in _NAMES]
     yield "texts.parquet", group, _file(texts, 1, _page_of_text(), kind=_TEXT, codec=_ZSTD)
     footer = "Its footer cannot be read"
@@ -162,7 +164,7 @@ def _text(text: str | bytes) -> bytes:
 
 
 def _zigzag(number: int) -> bytes:
-    return _varint(number << 1)
+    return _varint((number << 1) ^ (number >> 63))
 
 
 def _varint(number: int) -> bytes:
