@@ -22,6 +22,8 @@ PART_OF_RESIDUALS = 1 / 100
 PART_OF_SPREAD = 1 / 10_000
 """A hundredth of the residuals of a model that explains 99 % of the variance, rounded down: a tenth
 of a standard deviation, of which +-4 make up the spread, a hundredth of it 1/8,000."""
+_SMALLEST = 2.0**-1074
+"""Number of float64 that is more than nothing."""
 
 
 def fitness(
@@ -44,11 +46,12 @@ def fitness(
     judged = {}
     limit_of: LimitOf
     for index, target in enumerate(artifact.target_names):
-        limit, limit_of = PART_OF_SPREAD * float(spread[index]), "spread"
+        # Even of the smallest spread, a part is more than nothing.
+        limit, limit_of = max(PART_OF_SPREAD * float(spread[index]), _SMALLEST), "spread"
         residuals = _residuals(record, target)
         if residuals * PART_OF_RESIDUALS > noise[index]:
             limit, limit_of = PART_OF_RESIDUALS * residuals, "residuals"
-        elif limit == 0:  # a constant has no spread; one that is 0, no size either
+        elif spread[index] == 0:  # a constant has no spread; one that is 0, no size either
             size = abs(float(raw_coefficients(artifact)[1][index])) or 1.0
             limit, limit_of = PART_OF_SPREAD * size, "size"
         judged[target] = Fitness(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from linexport._documented import documented
 from linexport.columns import require_known
-from linexport.errors import DataError
+from linexport.errors import ConfigError, DataError
 from linexport.predicting._config import Missing
 from linexport.predicting._outputs import Outputs, outputs_of
 from linexport.predicting._policy import check_missing
@@ -84,9 +84,12 @@ def record_batch_predictor(
 
     Raises:
         DataError: If a column is kept twice, or has the name of another.
-        ConfigError: If missing is neither, or names or interval cannot be.
+        ConfigError: If predictor is none, missing is neither, or names or interval cannot be.
         ModelError: If the fit does not know its uncertainty.
     """
+    if not isinstance(predictor, Predictor):
+        given = type(predictor).__name__
+        raise ConfigError(f"predictor must be what linexport.load(...) returns, got {given}.")
     check_missing(missing)
     kept = (keep,) if isinstance(keep, str) else tuple(keep)
     named = (names,) if isinstance(names, str) else tuple(names)

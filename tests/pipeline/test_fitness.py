@@ -153,6 +153,17 @@ def test_an_exact_fit_is_judged_by_its_spread(tmp_path):
     assert done.manifest.fitness["y"].limit_of == "spread"
 
 
+@pytest.mark.parametrize(
+    ("slope", "chosen"), [(1e-46, "float64"), (5e-324, "float64"), (0.0, "float32")]
+)
+def test_what_is_nearly_nothing_is_not_taken_for_nothing(tmp_path, slope, chosen):
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"intercept": 0, "coefficients": {"x": slope}}))
+    with pytest.warns(AssumedRangeWarning):
+        done = linexport.export(linexport.read_model(path), tmp_path / "b")
+    assert precision(done)[0] == chosen
+
+
 def test_what_is_forced_and_too_coarse_is_written_only_if_accepted(clock, tmp_path):
     done = exported(clock, tmp_path / "b", dtype="float32", accumulate="float32")
     assert (done.certificate.verdict, done.path, list(tmp_path.iterdir())) == (

@@ -44,6 +44,11 @@ def test_a_slice_is_predicted_as_the_rows_that_it_shows(predictor):
     assert found.to_pydict() == {name: values[1:] for name, values in EXPECTED.items()}
 
 
+def test_a_path_is_no_predictor():
+    with pytest.raises(ConfigError, match=r"what linexport\.load\(\.\.\.\) returns, got str"):
+        record_batch_predictor("models/textbook")
+
+
 def test_rows_without_a_value_are_an_error_or_predicted_as_nan(predictor):
     rows = pa.record_batch({"a": [1.0, None], "b": [2, 4]})
     with pytest.raises(DataError, match=r"RecordBatch, column 'a', row 2: There is no value"):
