@@ -98,7 +98,10 @@ def _chunk(fields: dict[int, Any]) -> Chunk:
     pages = fields[_META_DATA]
     if min(pages[_START], pages[_LENGTH]) < 0:
         raise ValueError("pages before the file")
-    return Chunk(pages.get(_DICTIONARY, pages[_START]), pages[_LENGTH], pages[_TYPE])
+    # The dictionary stands first; older writers say 0 where there is none.
+    dictionary = pages.get(_DICTIONARY, 0)
+    start = dictionary if 0 < dictionary < pages[_START] else pages[_START]
+    return Chunk(start, pages[_LENGTH], pages[_TYPE])
 
 
 def _require_shallow(elements: list[dict[int, int]]) -> None:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from linexport.errors import DataError
-from linexport.tables._parquet_footer import read_footer
+from linexport.tables._parquet_footer import _chunk, read_footer
 from linexport.tables._parquet_pages import memory_of
 
 NUM_ROWS = 50_000
@@ -69,3 +69,10 @@ def test_a_header_that_is_none_is_refused(tmp_path):
     (group,) = read_footer(path, "t")
     with pytest.raises(DataError, match="t: The headers of its pages cannot be read; write the"):
         memory_of(group, path, "t")
+
+
+@pytest.mark.parametrize(("stated", "start"), [({}, 100), ({11: 0}, 100), ({11: 40}, 40)])
+def test_pages_begin_with_the_dictionary_where_there_is_one(stated, start):
+    """Some writers say that it is at 0."""
+    kind, length, data = {1: 5}, {7: 10}, {9: 100}
+    assert _chunk({3: kind | length | data | stated}).start == start
