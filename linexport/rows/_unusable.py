@@ -88,7 +88,7 @@ def unusable(
         column.name for column in found if column.is_category and column.missing > bool(mixed)
     ]
     has_missing = any(
-        column.missing and column.kind == "number"
+        column.missing and column.kind.startswith("number")
         for column in found_in.columns
         if column.name in wanted
     )
@@ -134,10 +134,11 @@ def _remedies(
     if numbers:
         yield f"read {listed(numbers)} with {' or '.join(readings)}"
     if mixed := _under_units(found):
-        units = listed([column.first for column in mixed])
+        said = listed([column.first for column in mixed])
         how = asked(skip_rows_after_header=1)
-        yield f"if the first row says units ({units}) leave it out with {how}"
-        others = [column for column in others if column not in mixed or column.others > 1]
+        yield f"if the first row says units ({said}) leave it out with {how}"
+    units = [column for column in mixed if column.others == 1]
+    others = [column for column in others if column not in units]
     is_target = [c for c in others if c.name in targets and not _is_misspelt(c)]
     if is_target:
         yield f"choose another target than '{is_target[0].name}'"
@@ -146,7 +147,7 @@ def _remedies(
         yield f"take categories with {asked(categorical=categories)}"
     if dates := [said for column in others if (said := _as_days(column))]:
         yield f"take dates as days with {asked(date=dates)}"
-    if misspelt := [column for column in others if _is_misspelt(column)]:
+    if misspelt := [column for column in found if _is_misspelt(column) and column not in units]:
         yield _taken_for_none(misspelt, has_missing=has_missing)
     excluded = [
         column.name
@@ -159,14 +160,15 @@ def _remedies(
 
 def _under_units(found: Sequence[ColumnLook]) -> list[ColumnLook]:
     """Return the columns of numbers that begin with none, if there are two at least."""
-    mixed = [c for c in found if c.kind.startswith("number") and c.first and not c.readings]
+    mixed = [c for c in found if c.kind.startswith("number") and c.first]
     return mixed if len(mixed) > 1 else []
 
 
 def _is_misspelt(column: ColumnLook) -> bool:
     """Tell numbers but for a few values, or for one that is repeated."""
     is_one = column.others <= len(column.examples) or len(set(column.examples)) == 1
-    return column.kind == "number" and column.others > 0 and not column.readings and is_one
+    is_number = column.kind == "number" or bool(column.readings)
+    return is_number and column.others > 0 and is_one
 
 
 def _taken_for_none(columns: Sequence[ColumnLook], *, has_missing: bool) -> str:
@@ -209,12 +211,12 @@ def _as_days(column: ColumnLook) -> str:
 def _what(column: ColumnLook) -> str:
     example = column.examples[0] if column.examples else ""
     shown = f"'{shortened(example, _LONGEST)}'"
-    if len(column.readings) > 1:
-        return f"may have decimal commas or thousands separators ({shown})"
-    if column.readings and not column.others and column.kind == "number with a comma":
-        return f"has decimal commas ({shown})"
     if column.others:
         return f"is a {column.kind} but for {column.others} of its values ({shown})"
+    if len(column.readings) > 1:
+        return f"may have decimal commas or thousands separators ({shown})"
+    if column.readings and column.kind == "number with a comma":
+        return f"has decimal commas ({shown})"
     match column.kind:
         case "empty":
             return "is empty"

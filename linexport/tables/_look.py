@@ -81,7 +81,8 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[str, ...] = ()
     """Some of these others if there are, else of the values."""
     readings: tuple[str, ...] = ()
-    """What makes numbers of all its values, as `--decimal ','`; several where that is open."""
+    """What makes numbers of all its values but the others, as `--decimal ','`; several where that
+    is open."""
 
     @property
     def is_usable(self) -> bool:
@@ -150,7 +151,11 @@ def look(
             except VALUE_FAULTS as error:
                 raise unreadable(error, table.source, column.name) from error
     columns = tuple(column.look() for column in seen)
-    readings = [column.readings for column in seen if column.readings.found()]
+    readings = [
+        each.readings
+        for each, column in zip(seen, columns, strict=True)
+        if column.kind.startswith("number") and each.readings.found()
+    ]
     return TableLook(
         source=table.source,
         rows=columns[0].rows,
@@ -201,10 +206,12 @@ class _Seen:
         numbers = as_numbers(found, self._dialect)
         is_plain = self._dialect.has_plain_numbers
         yield "number", found.filter(numbers.is_not_null()) if is_plain else numbers.drop_nulls()
-        others = found.filter(numbers.is_null())
-        if len(others) or found.str.contains(".", literal=True).any():
-            self.readings.add(found)
-        yield from _kinds_of_text(others)
+        others = [*_kinds_of_text(found.filter(numbers.is_null()))]
+        marked = [part for kind, part in others if kind.startswith("number with ")]
+        plain = found.filter(numbers.is_not_null())
+        if any(len(part) for part in marked) or plain.str.contains(".", literal=True).any():
+            self.readings.add(pl.concat([plain, *marked]))
+        yield from others
 
     def _count(self, kind: Kind, part: pl.Series) -> None:
         if not len(part):
@@ -231,10 +238,11 @@ class _Seen:
 
     def look(self) -> ColumnLook:
         kind: Kind = max(self.counts, key=lambda kind: self.counts[kind], default="empty")
-        others = [other for other in self.counts if other != kind]
+        numbers = [kind] if kind in self.counts else []
         marked = [other for other in self.counts if other.startswith("number with ")]
-        if marked and {*self.counts} <= {*marked, "number"}:  # "5" beside "3,14"
-            kind, others = max(marked, key=lambda kind: self.counts[kind]), []
+        if marked and kind.startswith("number"):  # "5" beside "3,14"
+            kind, numbers = max(marked, key=lambda kind: self.counts[kind]), ["number", *marked]
+        others = [other for other in self.counts if other not in numbers]
         examples = [text for other in others for text in self.examples[other]]
         minimum, maximum = self.ends if self.ends and kind == "number" else (None, None)
         levels = self.levels
@@ -253,7 +261,7 @@ class _Seen:
                 (text for other in others if (text := self.examples[other][0]) == self.first), ""
             ),
             examples=tuple((examples or self.examples.get(kind, []))[:_EXAMPLES]),
-            readings=self.readings.options() if {*self.counts} - {"number", "boolean"} else (),
+            readings=self.readings.options() if kind.startswith("number with ") else (),
         )
 
 

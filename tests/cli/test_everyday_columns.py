@@ -73,6 +73,21 @@ def test_a_bad_word_in_the_target_is_pasted_away_as_one_in_a_feature_is(run, tmp
     assert json.loads(done.output)["rows_dropped"] == 2
 
 
+def test_words_among_decimal_commas_are_told_with_how_to_read_the_commas(run, tmp_path):
+    words = {7: ("k.A.", "1,5"), 9: ("2,5", "storniert"), 11: ("3,5", "storniert")}
+    rows = [";".join(words.get(n, (f"{n % 9},5", f"{100 + 3 * n},25"))) for n in range(40)]
+    table = tmp_path / "sales.csv"
+    table.write_text("\n".join(["weight;price", *rows]))
+    command = ["train-and-export", "--data", table, "--target", "price", "-o", tmp_path / "b"]
+    (line,) = run(*command).errors.splitlines()
+    assert "'price' is a number with a comma but for 2 of its values ('storniert')" in line
+    pasted = [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
+    assert pasted[:4] == ["--decimal", ",", "--null-values", "k.A.,storniert"]
+    done = run(*command, *pasted, "--json")
+    assert done.status == 0, done.errors
+    assert json.loads(done.output)["rows_dropped"] == 2
+
+
 @pytest.mark.parametrize("value", ["no such thing " * 400, "3" + 9 * "\0", "3\x1b[2J"])
 def test_a_value_that_nobody_types_is_no_option_to_paste(run, tmp_path, value):
     table = tmp_path / "table.csv"
