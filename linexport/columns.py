@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from linexport._asked import asked
 from linexport._documented import documented
-from linexport.errors import DataError, ModelError
+from linexport.errors import DataError, ModelError, shortened
 
 __all__ = [
     "Column",
@@ -40,7 +40,9 @@ class Column:
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.isprintable():
-            raise ModelError(f"A column name must be printable text, got {self.name!r}.")
+            raise ModelError(
+                f"A column name must be printable text, got {shortened(repr(self.name))}."
+            )
         if not (self.unit == "" or self.unit.isprintable()):
             raise ModelError(f"The unit of '{self.name}' must be printable text.")
         if (self.minimum is None) != (self.maximum is None):
@@ -106,7 +108,8 @@ def named_columns(names: Sequence[str], source: str) -> tuple[Column, ...]:
             )
         if not name.isprintable():
             raise DataError(
-                f"The column name {name!r} is not printable text; rename it.", source=source
+                f"The column name {shortened(repr(name))} is not printable text; rename it.",
+                source=source,
             )
     return tuple(Column(name=name) for name in names)
 

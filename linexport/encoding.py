@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from linexport._documented import documented
-from linexport.errors import ModelError
+from linexport.errors import ModelError, shortened
 
 __all__ = [
     "BOOLEANS",
@@ -89,7 +89,8 @@ class CategoryColumn(msgspec.Struct, frozen=True, kw_only=True, tag="category", 
             raise ModelError(f"The levels of '{self.name}' must be there, and each of them once.")
         for level in self.levels:
             if not level or level != level.strip() or not level.isprintable():
-                raise ModelError(f"A level of '{self.name}' must be printable text, got {level!r}.")
+                got = shortened(repr(level))
+                raise ModelError(f"A level of '{self.name}' must be printable text, got {got}.")
         if self.reference is not None and self.reference not in self.levels:
             raise ModelError(f"'{self.reference}' is no level of '{self.name}'.")
 

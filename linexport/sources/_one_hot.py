@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from linexport.encoding import CategoryColumn, MissingLevel
-from linexport.errors import ModelError
+from linexport.errors import ModelError, shortened
 from linexport.numerics import Values
 from linexport.sources._cells import Cells, fills, is_missing, require_cells
 from linexport.sources._estimators import fitted
@@ -124,15 +124,17 @@ def _text(name: str, level: Any) -> str:
         return "true" if level else "false"
     if isinstance(level, str):
         if unicodedata.normalize("NFC", level) != level:
-            raise ModelError(f"The level {level!r} of '{name}' is not in Unicode's form NFC.")
+            raise ModelError(
+                f"The level {shortened(repr(level))} of '{name}' is not in Unicode's form NFC."
+            )
         return str(level)
     if isinstance(level, int | float | np.integer | np.floating):
         number = float(level)
         if number.is_integer() and abs(number) <= _MOST_WHOLE:
             return str(int(number))
     raise ModelError(
-        f"The level {level!r} of '{name}' is neither text nor a whole number nor a truth value: "
-        "make it text."
+        f"The level {shortened(repr(level))} of '{name}' is neither text nor a whole number nor a "
+        "truth value: make it text."
     )
 
 

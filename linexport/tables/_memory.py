@@ -12,7 +12,7 @@ import polars as pl
 
 from linexport._arrays import tensor_to_numpy
 from linexport.columns import require_unique
-from linexport.errors import DataError
+from linexport.errors import DataError, shortened
 from linexport.tables._frames import Frame, index_columns
 from linexport.tables._tables import Batch, Part, Selection, Table, unreadable
 
@@ -120,7 +120,9 @@ def _mapping(columns: Mapping[str, Any], source: str) -> Columns:
     """
     for name in columns:
         if not isinstance(name, str):
-            raise DataError(f"A column name must be text, got {name!r}.", source=source)
+            raise DataError(
+                f"A column name must be text, got {shortened(repr(name))}.", source=source
+            )
     lengths = {name: 1 if _is_scalar(values) else len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"'{name}' {length}" for name, length in lengths.items())

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 
-from linexport.errors import ConfigError, DataError
+from linexport.errors import ConfigError, DataError, shortened
 
 _LONGEST = 200
 _MOST_SHOWN = 12
@@ -20,7 +20,9 @@ def named_part(name: str | None) -> str | None:
     if name is None:
         return name
     if not (0 < len(name) <= _LONGEST and name.isprintable()):
-        raise ConfigError(f"A part's name must be printable, up to {_LONGEST} letters: {name!r}.")
+        raise ConfigError(
+            f"A part's name must be printable, up to {_LONGEST} letters: {shortened(repr(name))}."
+        )
     found = _NUMBERED.fullmatch(name)
     if found and not 1 <= int(found[2]) <= int(found[3]):
         raise ConfigError(f"There is no part '{name}': parts are numbered from 1, as 1/{found[3]}.")

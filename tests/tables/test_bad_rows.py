@@ -137,6 +137,10 @@ ROWS = {
         '"x\n1",y\n1,2\n',
         "t.csv: The column name 'x\\n1' is not printable text; rename it.",
     ),
+    "a name of ten thousand": (
+        '"x' + "\n" * 10_000 + '",y\n1,2\n',
+        "t.csv: The column name 'x" + "\\n" * 49 + "... is not printable text; rename it.",
+    ),
     "a short line": (
         "x,y\n1,2\n2\n3,5\n",
         "t.csv, row 2: The header names 2 columns, but this row has 1; complete it.",
