@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from linexport.errors import DataError
+from linexport.tables._allowance import memory_allowed
 
 ARROW_MAGIC = b"ARROW1"
-_FREE_MEMORY, _MEMORY_PER_BYTE = 2**28, 64
-"""Bytes for any file, and more of them for each of its bytes: numbers are compressed to a half or a
-tenth, and a column that takes a field in the footer gets 8 KiB."""
 _PER_FIELD, _PER_TEXT = 1 << 12, 1 << 6
 _DEEPEST = 32  # lists within lists; polars follows 10,000 to the end of its stack
 _TAIL = 10  # the footer's length in 4 bytes, little endian, and the magic number
@@ -135,7 +133,7 @@ class _Reader:
     def __init__(self, file: BinaryIO, source: str) -> None:
         self._file, self._source = file, source
         self._size = file.seek(0, 2)
-        self._allowed = _FREE_MEMORY + _MEMORY_PER_BYTE * self._size
+        self._allowed = memory_allowed(self._size)
         self._held = 0  # by the schema and the dictionaries, whichever batch is read
         self._values: dict[int, int] = {}  # bytes that are added to each value of a dictionary
 

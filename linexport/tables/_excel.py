@@ -21,13 +21,11 @@ from linexport._asked import asked
 from linexport._files import first_line
 from linexport.columns import listed
 from linexport.errors import DataError, UnavailableError
+from linexport.tables._allowance import memory_allowed
 from linexport.tables._dialect import Dialect
 from linexport.tables._frames import Frame
 from linexport.tables._tables import unreadable
 
-_FREE_MEMORY, _MEMORY_PER_BYTE = 2**28, 64
-"""Bytes for any workbook, and more of them for each of its bytes: a cell of a usual sheet has 6
-bytes or more in the file, and takes 70."""
 _FREE_SECONDS, _BYTES_PER_SECOND = 20, 2**16
 """Of processor time: a usual sheet of so many bytes takes a twentieth of that."""
 
@@ -66,7 +64,7 @@ def excel_file(path: Path, source: str, dialect: Dialect) -> Frame:
 def _asked_of_process(path: Path, source: str, sheet: str | None) -> tuple[_Told, bytes]:
     """Return what is said of a workbook, and the rows of its sheet, if it has that."""
     size = path.stat().st_size
-    memory = _FREE_MEMORY + _MEMORY_PER_BYTE * size
+    memory = memory_allowed(size)
     seconds = _FREE_SECONDS + size // _BYTES_PER_SECOND
     # With one thread nothing is set aside for others, whose stacks count too.
     settings = {"POLARS_MAX_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from linexport.errors import DataError
+from linexport.tables._allowance import memory_allowed
 from linexport.tables._parquet_footer import Chunk, CompactReader, PagesOfRows
 
-_FREE_MEMORY, _MEMORY_PER_BYTE = 2**28, 64
-"""Bytes for any row group, and more of them for each of the file's bytes, as for other files."""
 _PER_VALUE = 16  # of lists, beyond one for each row; rows themselves are read in parts
 _BYTE_ARRAY = 6  # a kind of values; polars keeps the pages that texts are in
 _HEADERS = (1 << 9, 1 << 20)  # bytes, of nearly all and of any
@@ -29,7 +28,7 @@ def memory_of(group: PagesOfRows, path: Path, source: str) -> int:
             allowed.
     """
     size = path.stat().st_size
-    allowed = _FREE_MEMORY + _MEMORY_PER_BYTE * size
+    allowed = memory_allowed(size)
     with path.open("rb", buffering=0) as file:
         try:
             num_bytes = _memory(file, group)
