@@ -22,8 +22,6 @@ PART_OF_RESIDUALS = 1 / 100
 PART_OF_SPREAD = 1 / 10_000
 """A hundredth of the residuals of a model that explains 99 % of the variance, rounded down: a tenth
 of a standard deviation, of which +-4 make up the spread, a hundredth of it 1/8,000."""
-_SMALLEST = 2.0**-1074
-"""Number of float64 that is more than nothing."""
 
 
 def fitness(
@@ -47,7 +45,8 @@ def fitness(
     limit_of: LimitOf
     for index, target in enumerate(artifact.target_names):
         # Even of the smallest spread, a part is more than nothing.
-        limit, limit_of = max(PART_OF_SPREAD * float(spread[index]), _SMALLEST), "spread"
+        part = max(PART_OF_SPREAD * float(spread[index]), FLOAT64.half_smallest_subnormal)
+        limit, limit_of = part, "spread"
         residuals = _residuals(record, target)
         if residuals * PART_OF_RESIDUALS > noise[index]:
             limit, limit_of = PART_OF_RESIDUALS * residuals, "residuals"

@@ -93,7 +93,8 @@ def unusable(
         if column.name in wanted
     )
     remedies = [
-        *_remedies(found, found_in.readings, targets, has_missing=has_missing),
+        *_read_as_numbers(read_so, mixed, found_in.readings),
+        *_remedies(found, read_so, mixed, targets, has_missing=has_missing),
         *_filled([name for name in lacking if name not in targets], levels, to_fill),
         *_left_out([name for name in lacking if name in targets]),
     ]
@@ -121,24 +122,29 @@ def _is_one_of_numbers(found: Sequence[ColumnLook]) -> bool:
     )
 
 
+def _read_as_numbers(
+    read_so: Sequence[ColumnLook], mixed: Sequence[ColumnLook], readings: Sequence[str]
+) -> Iterator[str]:
+    """Yield how columns become numbers by another dialect."""
+    if read_so:
+        yield f"read {listed([column.name for column in read_so])} with {' or '.join(readings)}"
+    if mixed:
+        said = listed([column.first for column in mixed])
+        how = asked(skip_rows_after_header=1)
+        yield f"if the first row says units ({said}) leave it out with {how}"
+
+
 def _remedies(
     found: Sequence[ColumnLook],
-    readings: Sequence[str],
+    read_so: Sequence[ColumnLook],
+    mixed: Sequence[ColumnLook],
     targets: Sequence[str],
     *,
     has_missing: bool,
 ) -> Iterator[str]:
-    """Yield what to do about columns: how all can be read that can be, and what else."""
-    numbers = [column.name for column in found if readings and column.readings]
-    others = [column for column in found if column.name not in numbers]
-    if numbers:
-        yield f"read {listed(numbers)} with {' or '.join(readings)}"
-    if mixed := _under_units(found):
-        said = listed([column.first for column in mixed])
-        how = asked(skip_rows_after_header=1)
-        yield f"if the first row says units ({said}) leave it out with {how}"
+    """Yield what to do about the values and columns that no dialect makes numbers of."""
     units = [column for column in mixed if column.others == 1]
-    others = [column for column in others if column not in units]
+    others = [column for column in found if column not in (*read_so, *units)]
     is_target = [c for c in others if c.name in targets and not _is_misspelt(c)]
     if is_target:
         yield f"choose another target than '{is_target[0].name}'"

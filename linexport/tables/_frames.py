@@ -184,9 +184,10 @@ class Frame:
                 rows = self._frame.slice(start, stop - start)
                 yield start + 1, _selected(rows, names).collect()
                 continue
-            # Of whole batches: to add up the sums of a few rows takes as long as of many.
-            step = max(_BYTES_PER_WIDE_READ // (bytes_per_row * num_rows), 1) * num_rows
-            step = stop - start if is_loaded else step
+            step = stop - start
+            if not is_loaded:
+                # Of whole batches: to add up the sums of a few rows takes as long as of many.
+                step = max(_BYTES_PER_WIDE_READ // (bytes_per_row * num_rows), 1) * num_rows
             num_columns = max(_BYTES_LOADED // (8 * (stop - start)), _FEWEST_COLUMNS)
             for first in range(start, stop, step):
                 rows = self._frame.slice(first, min(step, stop - first))

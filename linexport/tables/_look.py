@@ -238,7 +238,7 @@ class _Seen:
 
     def look(self) -> ColumnLook:
         kind: Kind = max(self.counts, key=lambda kind: self.counts[kind], default="empty")
-        numbers = [kind] if kind in self.counts else []
+        numbers = [kind]
         marked = [other for other in self.counts if other.startswith("number with ")]
         if marked and kind.startswith("number"):  # "5" beside "3,14"
             kind, numbers = max(marked, key=lambda kind: self.counts[kind]), ["number", *marked]
