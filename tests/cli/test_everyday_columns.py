@@ -12,6 +12,11 @@ NUM_ROWS = 120
 OPTIONS = re.compile(r"--[a-z-]+ (?:'[^']*'|[^\s;,]+(?:,[^\s;,]+)*)")
 
 
+def options_in(line):
+    """Return what somebody pastes from a message."""
+    return [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
+
+
 @pytest.fixture
 def houses(tmp_path):
     random = np.random.default_rng(5)
@@ -43,7 +48,7 @@ def test_what_the_error_says_trains_when_it_is_pasted(run, houses, tmp_path):
     refused = run(*command)
     assert refused.status == 3
     (line,) = refused.errors.splitlines()
-    pasted = [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
+    pasted = options_in(line)
     assert pasted[::2] == ["--categorical", "--date", "--exclude", "--missing", "--missing"]
     done = run(*command, *pasted)
     assert done.status == 0, done.errors
@@ -66,7 +71,7 @@ def test_a_bad_word_in_the_target_is_pasted_away_as_one_in_a_feature_is(run, tmp
     table.write_text("\n".join([names, *rows]))
     command = ["train-and-export", "--data", table, "--target", "rides", "-o", bundle]
     (line,) = run(*command).errors.splitlines()
-    pasted = [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
+    pasted = options_in(line)
     assert pasted[-4:] == ["--null-values", "closed", "--missing", "rides=drop"]
     done = run(*command, *pasted, "--json")
     assert done.status == 0, done.errors
@@ -81,7 +86,7 @@ def test_words_among_decimal_commas_are_told_with_how_to_read_the_commas(run, tm
     command = ["train-and-export", "--data", table, "--target", "price", "-o", tmp_path / "b"]
     (line,) = run(*command).errors.splitlines()
     assert "'price' is a number with a comma but for 2 of its values ('storniert')" in line
-    pasted = [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
+    pasted = options_in(line)
     assert pasted[:4] == ["--decimal", ",", "--null-values", "k.A.,storniert"]
     done = run(*command, *pasted, "--json")
     assert done.status == 0, done.errors
@@ -114,7 +119,7 @@ def test_bad_words_of_several_columns_are_units_in_the_first_row_only(run, tmp_p
     command = ["train-and-export", "--data", table, "--target", "y,z", "-o", bundle]
     (line,) = run(*command).errors.splitlines()
     assert "units" not in line
-    pasted = [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
+    pasted = options_in(line)
     done = run(*command, *pasted, "--json")
     assert done.status == 0, done.errors
     assert json.loads(done.output)["rows_dropped"] == 2
