@@ -1,9 +1,10 @@
 """Looks for bytes on which a reader of ours does anything but read them or say why not.
 
 Usage: python -m hostile.fuzz [--seconds S] [--reader NAME]... [--work DIRECTORY]
-Each reader is led by its coverage for S seconds of processor time, in a process of its own, and
-goes on from where it was in the directory. Prints what came of it, and the most time and memory of
-one input; exits with 1 where there is a fault, of which the input is kept.
+Each reader is led by its coverage for S seconds of processor time, in processes of its own, and
+goes on from where it was in the directory, which also counts what it has had there in all. Prints
+that, and the most time and memory of one input; exits with 1 where there is a fault, of which the
+input is kept.
 """
 
 import argparse
@@ -61,20 +62,28 @@ def _status(code: int) -> str:
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
 
 
-def led(reader: str, seconds: float, corpus: Path) -> tuple[Found, int]:
+def led(reader: str, seconds: float, work: Path) -> tuple[Found, int]:
     """Try what atheris makes, in one process after the other.
 
     Returns:
-        What came of it all, and how often a library ended the process as it is known to.
+        What came of it all in this directory, and how often a library ended the process as it is
+        known to.
     """
-    ends, total, times = processor_time() + seconds, Tally(reader), 0
+    corpus, kept = work / "corpus" / reader, work / "tally" / f"{reader}.json"
+    for directory in (corpus, kept.parent):
+        directory.mkdir(parents=True, exist_ok=True)
+    now = processor_time()
+    ends, times = now + seconds, 0
+    total = msgspec.json.decode(kept.read_bytes(), type=Tally) if kept.exists() else Tally(reader)
     while True:
-        left = max(ends - processor_time(), 1.0)
-        found = tried(reader, "--seconds", min(left, _LONGEST), "--corpus", corpus)
-        total = total.plus(found.tally)
+        began = now
+        found = tried(reader, "--seconds", min(ends - began, _LONGEST), "--corpus", corpus)
+        now = processor_time()
+        total = total.plus(found.tally, seconds=now - began)
+        kept.write_bytes(msgspec.json.encode(total))
         if reader in ENDS and ENDS[reader] in found.fault:
             found, times = found._replace(fault=""), times + 1
-        if found.fault or processor_time() >= ends:
+        if found.fault or now >= ends:
             return found._replace(tally=total), times
 
 
@@ -112,9 +121,7 @@ def main() -> None:
     has_faults = False
     _say(_HEADER)
     for name in options.reader or READERS:
-        corpus = options.work / "corpus" / name
-        corpus.mkdir(parents=True, exist_ok=True)
-        found, times = led(name, options.seconds, corpus)
+        found, times = led(name, options.seconds, options.work)
         _say(row(found.tally) + (f"  ended {times} times: {ENDS[name]}" if times else ""))
         if found.fault:
             has_faults = True

@@ -1,5 +1,6 @@
 """Changes of good bytes, the same on every run, at every reader; `make fuzz` looks for more."""
 
+import json
 import random
 from itertools import count
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_changes_are_the_same_for_a_seed():
 def test_one_process_follows_the_other_until_the_time_is_over_or_there_is_a_fault(
     monkeypatch, tmp_path
 ):
-    """Their inputs count together; what a library is known to do is no fault."""
+    """Their inputs count together, for the directory; what a library is known to do is no fault."""
 
     def tried(reader, *how):
         said = ends.pop(0)
@@ -98,6 +99,8 @@ def test_one_process_follows_the_other_until_the_time_is_over_or_there_is_a_faul
     monkeypatch.setattr(fuzz, "tried", tried)
     monkeypatch.setattr(fuzz, "ENDS", {"parquet": "out of memory"})
     aborted = "ended by SIGABRT\nout of memory"
-    assert led(5, aborted, "", "") == (15, 3, "", 1)
-    assert led(4, "", aborted) == (10, 2, "", 1)
-    assert led(9, aborted, "ended by SIGSEGV") == (10, 2, "ended by SIGSEGV", 1)
+    assert led(3, aborted, "", "") == (15, 3, "", 1)
+    assert led(2, "", aborted) == (25, 5, "", 1)
+    assert led(9, aborted, "ended by SIGSEGV") == (35, 7, "ended by SIGSEGV", 1)
+    (kept,) = (tmp_path / "tally").iterdir()
+    assert json.loads(kept.read_bytes()).items() >= {"inputs": 35, "seconds": 7.0}.items()

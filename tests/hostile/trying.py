@@ -54,7 +54,7 @@ class Tally(msgspec.Struct):
     inputs: int = 0
     accepted: int = 0
     seconds: float = 0.0
-    """Of processor time, of all inputs."""
+    """Of processor time that the reader had, with what leads it."""
     seconds_per_kb: float = 0.0
     """Of processor time; the most of one input."""
     memory_per_byte: float = 0.0
@@ -66,13 +66,13 @@ class Tally(msgspec.Struct):
     def refused(self) -> int:
         return self.inputs - self.accepted
 
-    def plus(self, other: "Tally") -> "Tally":
-        """Return that of both."""
+    def plus(self, other: "Tally", seconds: float) -> "Tally":
+        """Return that of both, of which the other took so many seconds."""
         return Tally(
             reader=self.reader,
             inputs=self.inputs + other.inputs,
             accepted=self.accepted + other.accepted,
-            seconds=self.seconds + other.seconds,
+            seconds=self.seconds + seconds,
             seconds_per_kb=max(self.seconds_per_kb, other.seconds_per_kb),
             memory_per_byte=max(self.memory_per_byte, other.memory_per_byte),
             most_memory=max(self.most_memory, other.most_memory),
@@ -126,7 +126,6 @@ class Trial:
         tally.inputs += 1
         if tally.inputs % _WRITTEN_EACH == 0:
             self.write()
-        tally.seconds += seconds
         tally.seconds_per_kb = max(tally.seconds_per_kb, 1024 * seconds / counted)
         tally.memory_per_byte = max(tally.memory_per_byte, memory / counted)
         tally.most_memory = max(tally.most_memory, memory)
