@@ -102,7 +102,7 @@ class Setting(NamedTuple):
             return f"{_NOUNS[self.kind]} {of}{self.bounds}".rstrip()
         *others, last = self.choices()
         if self.several:
-            return f"a tuple of {', '.join((*others, last))}"
+            return f"a tuple of {', '.join((*others, last))}, such as ('{last}',)"
         return f"{', '.join(others)} or {last}" if others else last
 
 

@@ -65,7 +65,10 @@ class Cake:
         ({"form": "oval"}, "form must be round or square, got 'oval'."),
         ({"form": ["round"]}, "form must be round or square"),
         ({"glaze": 1}, "glaze must be True or False, got 1."),
-        ({"layers": "round"}, "layers must be a tuple of round, got 'round'."),
+        (
+            {"layers": "round"},
+            r"a tuple of round, such as \('round',\), got 'round'\.",
+        ),
         ({"layers": ()}, "layers must be a tuple"),
         ({"layers": ("round", "flat")}, r"got \('round', 'flat'\)"),
         ({"name": 3}, "name must be text, got 3."),

@@ -21,7 +21,7 @@ import msgspec
 from linexport._documented import documented
 from linexport._files import first_line, parsing, read_plain
 from linexport.bundle._sizes import largest_manifest, require_proportion, size_of
-from linexport.columns import Column
+from linexport.columns import Column, listed
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, BundleError
 from linexport.fit import Fitness, FitRecord
@@ -313,10 +313,22 @@ def read_manifest(descriptor: int) -> Manifest:
     Raises:
         BundleError: If it is missing, not a bundle's, or has more than its numbers are worth.
     """
+    if not _has(descriptor, MANIFEST_FILE):
+        names = sorted(os.listdir(descriptor))
+        inside = [name for name in names if _has(descriptor, f"{name}/{MANIFEST_FILE}")]
+        raise BundleError(
+            f"there is no bundle here; name one that is in it: {listed(inside)}."
+            if inside
+            else f"there is no bundle here: {MANIFEST_FILE} is missing."
+        )
     weights_bytes = size_of(descriptor, WEIGHTS_FILE)
     data = read_file(descriptor, MANIFEST_FILE, largest_manifest(weights_bytes))
     require_proportion(MANIFEST_FILE, data, weights_bytes)
     return decode_manifest(data)
+
+
+def _has(descriptor: int, name: str) -> bool:
+    return os.access(name, os.F_OK, dir_fd=descriptor)
 
 
 def read_file(descriptor: int, name: str, limit: int) -> bytes:

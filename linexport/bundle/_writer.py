@@ -261,7 +261,8 @@ def _check_replaceable(path: Path, names: set[str]) -> None:
             manifest = read_manifest(descriptor)
     except BundleError as error:
         raise BundleError(
-            f"{path}: this directory is neither empty nor a bundle, so it is not replaced: {error}"
+            f"{path}: this directory is neither empty nor a bundle, so it is not replaced; name a "
+            f"new one, as {path / 'NAME'} ({str(error).rstrip('.')})."
         ) from error
     strangers = names - {MANIFEST_FILE, *manifest.files}
     if strangers:

@@ -15,7 +15,7 @@ from linexport._asked import asked
 from linexport._documented import documented
 from linexport._shown import Result
 from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
-from linexport.columns import Column
+from linexport.columns import Column, listed
 from linexport.errors import AssumedRangeWarning, ConfigError, DataError
 from linexport.fit import Fit, FitRecord
 from linexport.model import LinearModel
@@ -29,6 +29,7 @@ from linexport.parity import Certificate, DoubleReference, encode_certificate
 from linexport.pipeline._config import ExportConfig, chosen_formats
 from linexport.pipeline._precision import advice, to_write
 from linexport.pipeline._verify import open_written, prove, told_by
+from linexport.rows import as_array
 from linexport.sources import Imported
 
 __all__ = ["Exported", "export"]
@@ -83,8 +84,8 @@ def export(
     output: str | Path,
     *,
     config: ExportConfig | None = None,
-    features: Sequence[Column | str] = (),
-    targets: Sequence[Column | str] = (),
+    features: str | Sequence[Column | str] = (),
+    targets: str | Sequence[Column | str] = (),
     ranges: Any = None,
     overwrite: bool = False,
     graph_output: str | None = None,
@@ -99,8 +100,9 @@ def export(
         features: Names in the order of the input, where the source has none; a Column states a
             unit or a range too.
         targets: Likewise, in the order of the output.
-        ranges: A table with the features, such as the training data, over whose range the error
-            budget of a model from elsewhere is to hold; without it a range may have to be assumed.
+        ranges: The training data, or a table with the features, over whose range the error budget
+            of a model from elsewhere is to hold; without it a range may have to be assumed. An
+            array (N, D) has the features in their order.
         overwrite: Replace a bundle that is there.
         graph_output: Which output of an ONNX graph that has several.
 
@@ -116,7 +118,7 @@ def export(
     config = config or ExportConfig()
     given = source.fit if isinstance(source, Exported) else source
     fit = given if isinstance(given, Fit) else None
-    if isinstance(source, Fit) and (features or targets or ranges is not None):
+    if isinstance(source, Fit) and (len(features) or len(targets) or ranges is not None):
         raise ConfigError("What train returned has its names and ranges; leave them out.")
     origin = sources.read_model(
         source, features=features, targets=targets, graph_output=graph_output
@@ -195,7 +197,8 @@ def _with_ranges(origin: Imported, source: Any) -> LinearModel:
     Raises:
         DataError: If the table cannot be read, lacks a feature, or has no value of one.
     """
-    table, model = tables.open_table(source), origin.model
+    model = origin.model
+    table = tables.open_table(_by_name(source, model.feature_names))
     lower, upper = (np.full(model.num_features, end) for end in (np.inf, -np.inf))
     for batch in table.batches(origin.encoding or model.feature_names):
         values = batch.numbers()
@@ -211,6 +214,16 @@ def _with_ranges(origin: Imported, source: Any) -> LinearModel:
         for column, low, high in zip(model.features, lower.tolist(), upper.tolist(), strict=True)
     )
     return model.with_columns(features, model.targets)
+
+
+def _by_name(source: Any, names: Sequence[str]) -> Any:
+    """Return an array or tensor (N, D) as columns by name, anything else as it is."""
+    if getattr(source, "ndim", None) != 2 or hasattr(source, "__arrow_c_stream__"):
+        return source
+    array = as_array(source, "ranges")
+    if array.shape[1] != len(names):
+        raise DataError(f"ranges has {array.shape[1]} columns; the features are {listed(names)}.")
+    return dict(zip(names, array.T, strict=True))
 
 
 def _imported(origin: Imported) -> FitRecord:
@@ -233,7 +246,7 @@ def _assumption(assumed: Mapping[str, tuple[float, float]]) -> str:
         ranges, them = "The range of {} is assumed, as it is", "it"
     return (
         f"{ranges.format(named)} not known. The error budget and the choice of a dtype rest on "
-        f"{them}: give {them} with {asked(ranges=...)}, a table."
+        f"{them}: {asked(ranges=...)} takes {them} from the training data."
     )
 
 

@@ -228,7 +228,8 @@ def _used(given: Any) -> _Used:
         )
     path, kind, data = found
     if not kind.predicts:
-        raise ArtifactError(f"{path}: predicting needs a bundle or an ONNX file.")
+        its = f", as {path.parent}," if (path.parent / bundle.MANIFEST_FILE).exists() else ""
+        raise ArtifactError(f"{path}: predicting needs a bundle{its} or an ONNX file.")
     with naming(path):
         model = kind.read(data)
     if model is None:

@@ -87,9 +87,9 @@ class _Source:
             ParityError: If it disagrees.
         """
         opened = bundle.read_bundle(self.path)
+        kind, artifact = predicting_artifact(opened)
         with naming(self.path):
             _require_certificate(opened)
-            kind, artifact = predicting_artifact(opened)
             runtime = kind.engine(artifact, num_threads=1)  # requests run beside each other
             _require_structure(opened, runtime)
             _require_parity(opened, runtime)

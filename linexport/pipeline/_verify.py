@@ -313,9 +313,12 @@ def _reference(found: Artifact, given: Any) -> Imported:
         ConfigError: If that is not given, or is the artifact itself.
     """
     if given is None:
+        parent = found.path.parent
+        how = f"{asked(reference=...)} with a bundle or a file of its numbers"
+        if (parent / bundle.MANIFEST_FILE).exists():
+            how = f"{asked(reference=str(parent))}, its bundle"
         raise ConfigError(
-            f"{found.path}: a single artifact needs the model to compare it with: pass "
-            f"{asked(reference=...)} with a bundle or a file of its numbers."
+            f"{found.path}: a single artifact needs the model to compare it with: pass {how}."
         )
     if isinstance(given, str | os.PathLike) and Path(given) == found.path:
         raise ConfigError(

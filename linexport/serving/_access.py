@@ -4,6 +4,7 @@ import hmac
 import itertools
 import re
 import secrets
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,14 +87,15 @@ def read_token(path: str) -> str:
     Raises:
         ConfigError: If there is none, or it is too short to be a secret.
     """
+    how = f"make one with: openssl rand -hex 32 > {shlex.quote(path)}"
     try:
         text = Path(path).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         told = error.strerror if isinstance(error, OSError) else "it is not ASCII"
-        raise ConfigError(f"{path}: the token cannot be read ({told}).") from error
+        raise ConfigError(f"{path}: the token cannot be read ({told}); {how}") from error
     if len(text) < _SHORTEST_TOKEN or not text.isprintable() or " " in text:
         raise ConfigError(
             f"{path}: a token is one line of at least {_SHORTEST_TOKEN} characters without blanks; "
-            f"make one with: openssl rand -hex 32 > {path}"
+            f"{how}"
         )
     return text

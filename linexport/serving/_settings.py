@@ -1,6 +1,7 @@
 """How a server is started: its settings, its limits, its port, its certificate, its files."""
 
 import os
+import re
 import resource
 import socket
 import ssl
@@ -10,13 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from linexport._asked import asked
 from linexport._settings import setting, settings
-from linexport.errors import ConfigError, UnavailableError
+from linexport.errors import ConfigError, UnavailableError, shortened
 from linexport.predicting import CheckRange, Missing
 
 FILES_OF_ITS_OWN = 64
 """That a process may have open beside its connections: 30 once it serves, and those of bundles
 while they are loaded."""
+
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+")
+"""As browsers send it: a scheme, a host, a port; null from a page that is a file."""
 
 
 @settings
@@ -77,22 +82,35 @@ class ServeConfig:
         if (self.tls_cert is None) != (self.tls_key is None) or (
             self.tls_client_ca is not None and self.tls_cert is None
         ):
-            raise ConfigError("HTTPS takes a certificate and its key: both tls_cert and tls_key.")
+            both = asked(tls_cert="cert.pem", tls_key="key.pem")
+            raise ConfigError(f"HTTPS takes a certificate and its key: {both}.")
+        for origin in () if self.cors_origin is None else self.cors_origin.split(","):
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigError(
+                    "An origin is a scheme and a host, without a path, as https://example.org, got "
+                    f"{shortened(repr(origin))}."
+                )
         if self.tls_cert is not None:
             self._require_certificate(self.tls_cert)
 
     def _require_certificate(self, certificate: str) -> None:
         """Say before anything is loaded what is wrong with the files."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        files = certificate, self.tls_key, self.tls_client_ca
+        files = [file for file in (certificate, self.tls_key, self.tls_client_ca) if file]
+        for file in files:
+            if not Path(file).is_file():
+                raise ConfigError(f"{file}: There is no such file.")
         try:
             context.load_cert_chain(certificate, self.tls_key, password="")
             if self.tls_client_ca is not None:
                 context.load_verify_locations(self.tls_client_ca)
         except OSError as error:  # as which ssl's errors count too
-            told = error.strerror if error.errno and not isinstance(error, ssl.SSLError) else "PEM"
+            told = f"{error.strerror}"
+            if isinstance(error, ssl.SSLError):
+                is_other = error.reason == "KEY_VALUES_MISMATCH"
+                told = "the key is another certificate's" if is_other else "they are not in PEM"
             raise ConfigError(
-                f"{', '.join(filter(None, files))}: these are no certificate and its key ({told})."
+                f"{', '.join(files)}: these are no certificate and its key ({told})."
             ) from error
 
 
@@ -191,7 +209,10 @@ def holding_socket(path: str) -> Iterator[Address]:
         try:
             asking.connect(path)
         except FileNotFoundError:
-            pass
+            if not os.access(place.parent, os.W_OK):
+                raise UnavailableError(
+                    f"{path}: {place.parent} is no directory that this user may write to."
+                ) from None
         except ConnectionRefusedError:  # a server that is gone left it
             place.unlink(missing_ok=True)
         except OSError as error:

@@ -11,7 +11,7 @@ import numpy as np
 from linexport import bundle
 from linexport._documented import documented
 from linexport._files import naming, parsing, read_artifact
-from linexport.columns import Column, listed
+from linexport.columns import Column, listed, split_names
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, ConfigError, ModelError
 from linexport.fit import Fit, FitRecord
@@ -115,8 +115,8 @@ def exact_function(found: Imported) -> ExactMap:
 def read_model(
     source: Any,
     *,
-    features: Sequence[Column | str] = (),
-    targets: Sequence[Column | str] = (),
+    features: str | Sequence[Column | str] = (),
+    targets: str | Sequence[Column | str] = (),
     graph_output: str | None = None,
 ) -> Imported:
     """Read a linear model from anywhere.
@@ -136,7 +136,13 @@ def read_model(
         ModelError: If it is no linear model, or cannot be told to be one.
         ArtifactError: If it is a file that cannot be used.
     """
-    return _read(source, graph_output, len(features)).named(features, targets)
+    names, predicted = _given(features), _given(targets)
+    return _read(source, graph_output, len(names)).named(names, predicted)
+
+
+def _given(names: str | Sequence[Column | str]) -> Sequence[Column | str]:
+    """Return names as a sequence that is empty or true: a frame's columns are neither."""
+    return split_names(names, ()) if isinstance(names, str) else tuple(names)
 
 
 def read_reference(source: Any) -> Imported:
@@ -252,7 +258,11 @@ def _columns(
     if not given:
         return columns
     if len(given) != len(columns):
-        raise ModelError(f"The model has {len(columns)} {what}, but {len(given)} names are given.")
+        shown = listed([part if isinstance(part, str) else part.name for part in given])
+        raise ModelError(
+            f"Give as many names as the model has {what}: {len(columns)}, not {len(given)} "
+            f"({shown})."
+        )
     # A name leaves what is known of the column, such as its range; a Column states all of it.
     renamed = tuple(
         replace(column, name=part) if isinstance(part, str) else part

@@ -419,7 +419,11 @@ def foreign_onnx():
 @pytest.mark.parametrize(
     ("options", "said", "status"),
     [
-        (["bundle/model.pt", "rows.csv"], "predicting needs a bundle or an ONNX file", 3),
+        (
+            ["bundle/model.pt", "rows.csv"],
+            "needs a bundle, as bundle, or an ONNX file",
+            3,
+        ),
         (["bundle/weights.safetensors", "rows.csv"], "neither a bundle's directory nor a file", 3),
         (["no-onnx", "rows.csv"], "no-onnx: the bundle has no model.onnx", 3),
         (["foreign.onnx", "rows.csv"], "not a graph that linexport writes", 3),

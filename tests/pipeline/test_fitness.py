@@ -3,14 +3,16 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import linexport
 from linexport import AssumedRangeWarning, CoarseWarning, Column, ExportConfig, LinearModel
-from linexport.errors import ModelError, ParityError
+from linexport.errors import DataError, ModelError, ParityError
 from linexport.pipeline import _serve
 from linexport.serving import ServeConfig
 from linexport.serving._routes import _metadata
@@ -186,6 +188,22 @@ def test_what_is_forced_and_too_coarse_is_written_only_if_accepted(clock, tmp_pa
     assert linexport.verify(done.path, probe_rows=16).passed is False
     again = linexport.verify(done.path, probe_rows=16, accept_coarse=True)
     assert (again.verdict, again.passed) == ("too coarse", True)
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor", "frame"])
+def test_the_rows_trained_on_take_the_place_of_ranges_that_are_assumed(tmp_path, kind):
+    """Arrays and tensors are of the features in their order; a frame has them by name."""
+    rows = np.array([[1.0, 20.0], [3.0, -5.0], [2.0, 0.0]])
+    frame = pd.DataFrame(rows, columns=["x1", "x2"])
+    seen = {"array": rows, "tensor": torch.tensor(rows), "frame": frame}[kind]
+    source = {"weight": [[2.0, -3.4]], "bias": [4.2]}
+    with pytest.warns(AssumedRangeWarning, match=r"ranges=\.\.\. takes them from the training"):
+        linexport.export(source, tmp_path / "assumed")
+    done = linexport.export(source, tmp_path / "known", ranges=seen)
+    assert [(c.minimum, c.maximum) for c in done.manifest.features] == [(1.0, 3.0), (-5.0, 20.0)]
+    assert done.warnings == ()
+    with pytest.raises(DataError, match=r"ranges has 1 columns; the features are 'x1', 'x2'\."):
+        linexport.export(source, tmp_path / "few", ranges=rows[:, :1])
 
 
 def test_a_range_that_is_assumed_is_said_to_be(clock, tmp_path):

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import socket
+import subprocess
 
 import numpy as np
 import pytest
@@ -102,8 +103,12 @@ def test_a_file_without_a_token_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ConfigError, match=str(path)):
         read_token(str(path))
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_token(str(tmp_path / "missing"))
+    missing = tmp_path / "missing"
+    with pytest.raises(ConfigError, match="cannot be read") as refused:
+        read_token(str(missing))
+    command = str(refused.value).partition("make one with: ")[2]
+    subprocess.run(["/bin/sh", "-c", command], check=True)
+    assert len(read_token(str(missing))) == 64
 
 
 def test_models_are_listed_as_tritons_and_kserves_clients_ask(make_client):
@@ -201,6 +206,12 @@ def test_what_tritons_client_asks_of_other_servers_is_refused_in_a_sentence(secu
         with pytest.raises(tritonclient.http.InferenceServerException, match=r"openapi\.json"):
             getattr(client, method)(*arguments, headers={"Authorization": f"Bearer {TOKEN}"})
     client.close()
+
+
+def test_a_socket_in_no_directory_is_refused_before_it_serves(tmp_path):
+    config = ServeConfig(unix_socket=str(tmp_path / "nowhere" / "socket"))
+    with pytest.raises(linexport.UnavailableError, match="nowhere is no directory that this user"):
+        linexport.serve([TEXTBOOK], config=config)
 
 
 def test_a_socket_in_the_file_system(tmp_path):

@@ -3,9 +3,11 @@
 import asyncio
 import gzip
 import json
+import shutil
 import threading
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from asking import NEVER, Exchange, scope_of
@@ -16,6 +18,7 @@ from linexport.serving import Limits, ServeConfig
 
 INFER, ROWS = "/v2/models/flats/infer", "/v2/models/flats/rows"
 ROW = json.dumps({"a": 1, "b": 2}).encode()
+CERTIFICATES = Path(__file__).parent / "certificates"
 
 
 def test_the_server_says_what_it_is(client):
@@ -332,14 +335,29 @@ def test_a_limit_is_positive(name, value):
         Limits(**{name: value})
 
 
-def test_files_that_are_no_certificate_are_refused_at_once(tmp_path):
-    (tmp_path / "no.pem").write_text("nothing")
-    for certificate in ("no.pem", "nowhere.pem"):
-        path = str(tmp_path / certificate)
-        with pytest.raises(ConfigError, match=f"{certificate}.*no certificate and its key"):
-            ServeConfig(tls_cert=path, tls_key=path)
-    with pytest.raises(ConfigError, match="both tls_cert and tls_key"):
-        ServeConfig(tls_client_ca="ca.pem")
+@pytest.mark.parametrize(
+    ("certificate", "key", "said"),
+    [
+        ("no.pem", "no.pem", "no certificate and its key (they are not in PEM)."),
+        ("server.pem", "client.key", "its key (the key is another certificate's)."),
+        ("nowhere.pem", "server.key", "nowhere.pem: There is no such file."),
+        ("server.pem", "nowhere.key", "nowhere.key: There is no such file."),
+        (None, "server.key", ": config=ServeConfig(tls_cert='cert.pem', tls_key='key.pem')."),
+    ],
+)  # fmt: skip
+def test_what_is_no_certificate_is_refused_at_once(tmp_path, monkeypatch, certificate, key, said):
+    monkeypatch.chdir(shutil.copytree(CERTIFICATES, tmp_path / "files"))
+    Path("no.pem").write_text("nothing")
+    with pytest.raises(ConfigError) as refused:
+        ServeConfig(tls_cert=certificate, tls_key=key)
+    assert str(refused.value).endswith(said)
+
+
+@pytest.mark.parametrize("origin", ["example.org", "https://a.org/", "https://a.org,b.org", ""])
+def test_an_origin_that_no_browser_sends_is_refused(origin):
+    with pytest.raises(ConfigError, match=r"as https://example\.org, got"):
+        ServeConfig(cors_origin=origin)
+    ServeConfig(cors_origin="https://example.org,http://localhost:8080,null,*")
 
 
 def test_a_model_that_is_too_coarse_is_logged_as_it_is_taken_up(make_client, make_model):

@@ -149,4 +149,4 @@ def test_a_certificate_without_its_key_is_misuse():
         [*command, CERTIFICATES / "server.pem"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "both tls_cert and tls_key" in done.stderr
+    assert "a certificate and its key: --tls-cert cert.pem --tls-key key.pem." in done.stderr

@@ -1,6 +1,7 @@
 """Plain arrays, by the names that people and state_dicts give them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from agreement import assert_agrees
@@ -97,14 +98,24 @@ def test_what_is_no_model_is_refused(source, said):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"features": ["a"]}, "has 2 features, but 1 names are given"),
-        ({"targets": ["a", "b"]}, "has 1 targets, but 2 names are given"),
+        ({"features": ["a"]}, r"as the model has features: 2, not 1 \('a'\)"),
+        ({"targets": ["a", "b"]}, r"as the model has targets: 1, not 2 \('a', 'b'\)"),
         ({"features": ["a", "a"]}, "Two features are named 'a'"),
     ],
 )
 def test_names_that_do_not_fit_are_refused(settings, said):
     with pytest.raises(ModelError, match=said):
         linexport.read_model({"weight": [1.0, 2.0]}, **settings)
+
+
+@pytest.mark.parametrize("names", ["age,size", "one", pd.Index(["age", "size"])], ids=str)
+def test_names_are_taken_however_they_are_listed(names):
+    """A string is a name or several, not its letters; an Index is neither true nor false."""
+    wanted = names.split(",") if isinstance(names, str) else list(names)
+    source = {"weight": np.ones((1, len(wanted)))}
+    assert linexport.read_model(source, features=names).model.feature_names == tuple(wanted)
+    source = {"weight": np.ones((len(wanted), 2))}
+    assert linexport.read_model(source, targets=names).model.target_names == tuple(wanted)
 
 
 def test_names_of_the_source_stand(tiny):
