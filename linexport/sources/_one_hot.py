@@ -123,19 +123,29 @@ def _text(name: str, level: Any) -> str:
     if isinstance(level, bool | np.bool_):
         return "true" if level else "false"
     if isinstance(level, str):
-        if unicodedata.normalize("NFC", level) != level:
-            raise ModelError(
-                f"The level {shortened(repr(level))} of '{name}' is not in Unicode's form NFC."
-            )
+        _require_printable(name, str(level))
         return str(level)
+    shown = shortened(str(level))
     if isinstance(level, int | float | np.integer | np.floating):
         number = float(level)
-        if number.is_integer() and abs(number) <= _MOST_WHOLE:
+        if abs(number) > _MOST_WHOLE:
+            raise ModelError(f"The level {shown} of '{name}' is beyond 10^15: make it text.")
+        if number.is_integer():
             return str(int(number))
     raise ModelError(
-        f"The level {shortened(repr(level))} of '{name}' is neither text nor a whole number nor a "
-        "truth value: make it text."
+        f"The level {shown} of '{name}' is neither text nor a whole number nor a truth value: make "
+        "it text."
     )
+
+
+def _require_printable(name: str, level: str) -> None:
+    """Check that a level is what an encoding makes of its own cells."""
+    if unicodedata.normalize("NFC", level).strip() != level or not level:
+        raise ModelError(
+            f"The level {shortened(repr(level))} of '{name}' is another cell to an encoding, in "
+            "which empty text is missing, white space around does not count, and Unicode is in "
+            "form NFC: clean the column so, and fit again."
+        )
 
 
 def _require_plain(encoder: Any) -> None:

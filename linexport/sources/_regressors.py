@@ -35,6 +35,7 @@ REGRESSORS = frozenset({
 })  # fmt: skip
 """They predict x @ coef_.T + intercept_."""
 INNER = {
+    "FrozenEstimator": "estimator",
     "GridSearchCV": "best_estimator_",
     "HalvingGridSearchCV": "best_estimator_",
     "HalvingRandomSearchCV": "best_estimator_",

@@ -16,7 +16,9 @@ from torch.export import ExportedProgram
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import ParametrizationList
 
 from linexport._arrays import Float64Array
 from linexport.errors import ModelError
@@ -31,6 +33,8 @@ from linexport.sources._torch_program import read_program
 __all__ = ["decode", "read"]
 
 _LAYERS = (nn.Linear, nn.BatchNorm1d, nn.Identity, nn.Dropout, nn.Flatten)
+_REMOVED = ("weight_norm", "spectral_norm")
+"""What torch.nn.utils puts on by a hook and takes off by a function called remove_..."""
 
 
 def read(thing: Any, *, num_features: int = 0) -> Imported:
@@ -95,23 +99,34 @@ def _usable(thing: Any) -> nn.Module:
             f"A torch {type(thing).__name__} is not a model: pass an nn.Module, a state_dict, or "
             "what torch.export.export or torch.onnx.export returned."
         )
-    # What torch.compile returned computes the same.
-    module: nn.Module = getattr(thing, "_orig_mod", thing)
+    module = _unwrapped(thing)
     for path, each in module.named_modules():
         _require_settled(each, f"layer {path} ({type(each).__name__})" if path else "the module")
     return module
 
 
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """Return what torch.compile or a data-parallel wrapper was given, which computes the same."""
+    while isinstance(module, DataParallel | DistributedDataParallel):
+        module = module.module
+    inner: nn.Module = getattr(module, "_orig_mod", module)
+    return module if inner is module else _unwrapped(inner)
+
+
 def _require_settled(module: nn.Module, name: str) -> None:
     if isinstance(module, LazyModuleMixin):
         raise ModelError(f"{name} is not initialised: call it on a batch, whose shape it takes.")
+    if type(module).__module__.startswith("torch.ao."):
+        raise ModelError(f"{name} is quantized, so it rounds: pass the module that it was made of.")
     hooks = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001 - no other way to ask
-    if hooks:
-        called = getattr(next(iter(hooks.values())), "__name__", "an object")
+    for hook in hooks.values():
+        called = getattr(hook, "__name__", type(hook).__name__)
         raise ModelError(
             f"{name} has a hook ({called}), which may change what it computes: take it off, with "
-            "remove() of what register_forward_hook returned."
+            f"{_remover(hook)}."
         )
+    if isinstance(module, ParametrizationList) and module.training and _may_change(module):
+        raise ModelError(f"{name} is in training mode, and may change at each call: call .eval().")
     if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
         raise ModelError(
             f"{name} normalises by the batch at hand, so that a row's prediction depends on its "
@@ -119,6 +134,21 @@ def _require_settled(module: nn.Module, name: str) -> None:
         )
     if isinstance(module, _DropoutNd) and module.training:
         raise ModelError(f"{name} is in training mode and drops values: call .eval() first.")
+
+
+def _remover(hook: Any) -> str:
+    """Say how a hook is taken off, which torch may have put there itself."""
+    module, _, room = type(hook).__module__.rpartition(".")
+    if module == "torch.nn.utils" and room == "prune":
+        return f"torch.nn.utils.prune.remove(layer, '{hook._tensor_name}')"  # noqa: SLF001 - as above
+    if module == "torch.nn.utils" and room in _REMOVED:
+        return f"torch.nn.utils.remove_{room}(layer, '{hook.name}')"
+    return "remove() of what register_forward_hook returned"
+
+
+def _may_change(parametrized: ParametrizationList) -> bool:
+    """Tell whether a weight may be another one next time, as that of spectral_norm in training."""
+    return any(True for _ in parametrized.buffers()) or not all(map(_is_of_torch, parametrized))
 
 
 def _layers(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
@@ -149,7 +179,8 @@ def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
 def _read_forward(module: nn.Module, num_features: int) -> Imported:
     """Read a module by the graph of its forward."""
     for name, tensor in module.state_dict().items():
-        if tensor.is_floating_point():
+        # A layer may keep anything beside its tensors, by get_extra_state.
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
             _float64(tensor, name)
     from linexport.sources._torch_export import exported  # takes a second to import
 
@@ -203,7 +234,9 @@ def _float64(tensor: Any, name: str) -> Float64Array:
         return arrays.as_float64(tensor, name)
     if is_lazy(tensor):
         raise ModelError(f"{name} is not initialised: call its module on a batch first.")
-    if not tensor.dtype.is_floating_point or tensor.layout != torch.strided or tensor.is_meta:
+    if tensor.is_meta:
+        raise ModelError(f"{name} is on the meta device, which holds no numbers: load them first.")
+    if not tensor.dtype.is_floating_point or tensor.layout != torch.strided:
         raise ModelError(f"{name} is {tensor.dtype}, {tensor.layout}: real numbers are needed.")
     # A view may repeat a few stored numbers without end.
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():

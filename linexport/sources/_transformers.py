@@ -168,6 +168,7 @@ TRANSFORMERS: dict[str, Callable[[Any, Values], Values]] = {
 _OF_CELLS: dict[str, Callable[[Any, Cells | Values], Cells | Values]] = {
     "ColumnTransformer": _by_columns,
     "FeatureUnion": _by_parts,
+    "FrozenEstimator": lambda frozen, values: transformed(frozen.estimator, values),
     "OneHotEncoder": one_hot,
     "Pipeline": _in_turn,
     "SimpleImputer": filled,

@@ -1,5 +1,6 @@
 """Pipelines that begin with a ColumnTransformer predict as they do from the table's own columns."""
 
+import re
 import warnings
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from agreement import magnitude
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -41,8 +43,9 @@ def frame():
     })  # fmt: skip
 
 
-def fitted(transformer, frame, regressor=None):
-    kinds, noise = frame["kind"].map({"flat": 1.0, "house": 5.0, "loft": -2.0}), frame["zone"] ** 2
+def fitted(transformer, frame, regressor=None, noise=None):
+    kinds = frame["kind"].map({"flat": 1.0, "house": 5.0, "loft": -2.0})
+    noise = frame["zone"] ** 2 if noise is None else noise
     target = 3 * frame["area"] + kinds + 0.7 * frame["age"].fillna(50) + noise
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -197,6 +200,29 @@ def test_fractions_are_no_levels(frame):
     frame["zone"] = frame["zone"] + 0.5
     with pytest.raises(ModelError, match="make it text"):
         linexport.read_model(fitted(ColumnTransformer([one_hot(["zone"])]), frame))
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        (2**53, "9007199254740992 of 'zone' is beyond 10^15"),
+        (" b", "' b' of 'zone' is another cell to an encoding"),
+        ("", "'' of 'zone' is another cell"),
+        ("e\u0301", "of 'zone' is another cell"),
+    ],
+    ids=["large", "space", "empty", "decomposed"],
+)
+def test_levels_that_are_other_cells_are_told_why(frame, level, said):
+    other = "b" if isinstance(level, str) else 0
+    frame["zone"] = pd.Series([level, other] * (ROWS // 2), dtype=None)
+    with pytest.raises(ModelError, match=re.escape(said)):
+        linexport.read_model(fitted(ColumnTransformer([one_hot(["zone"])]), frame, noise=0.0))
+
+
+def test_what_is_frozen_is_what_is_within(frame, tmp_path):
+    parts = ColumnTransformer([AREA, one_hot()]).fit(frame)
+    pipeline = fitted(make_pipeline(FrozenEstimator(parts), StandardScaler()), frame)
+    assert_same(FrozenEstimator(pipeline), frame, tmp_path / "bundle")
 
 
 def test_an_encoding_without_names_is_refused(frame):

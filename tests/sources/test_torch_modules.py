@@ -1,10 +1,13 @@
 """Modules and state_dicts of PyTorch: what is taken, and what could compute anything."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from agreement import assert_agrees, export
 from torch import nn
+from torch.nn.utils import prune
 
 import linexport
 from linexport import LinearModel
@@ -89,6 +92,27 @@ def test_a_parametrized_weight_is_what_it_computes():
     assert np.array_equal(model.weight, module.weight.detach().numpy())
 
 
+def test_a_wrapper_is_what_it_was_given():
+    module = linear()
+    wrapped = nn.DataParallel(nn.DataParallel(module))
+    assert linexport.read_model(wrapped).model.same_numbers(linexport.read_model(module).model)
+
+
+def test_a_weight_that_training_changes_is_taken_in_evaluation_alone():
+    module = nn.utils.parametrizations.spectral_norm(linear())
+    assert not torch.equal(module.weight, module.weight)
+    with pytest.raises(ModelError, match=r"may change at each call: call \.eval\(\)"):
+        linexport.read_model(module)
+    model = linexport.read_model(module.eval()).model
+    assert np.array_equal(model.weight, module.weight.detach().numpy())
+
+
+def test_a_layer_may_keep_more_than_tensors(rows):
+    module = Remembering().eval()
+    model = linexport.read_model(module).model
+    assert np.array_equal(model.weight, module.head.weight.detach().numpy())
+
+
 def test_two_linear_layers_are_one(tmp_path):
     first, second = nn.Linear(3, 4), nn.Linear(4, 2)
     with torch.no_grad():
@@ -142,6 +166,28 @@ class Net(nn.Module):
         return self.head(x)
 
 
+class Remembering(Net):
+    def get_extra_state(self):
+        return {"epoch": 3}
+
+
+def pruned():
+    module = nn.Linear(3, 1)
+    return prune.l1_unstructured(module, "weight", amount=1)
+
+
+def normalized():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return nn.utils.weight_norm(nn.Linear(3, 1))
+
+
+def quantized():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch moves these elsewhere
+        return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(3, 1)))
+
+
 def hooked(module):
     module.register_forward_hook(lambda *_: None)
     return module
@@ -177,6 +223,9 @@ def replaced(module):
         (nn.Sequential(nn.LazyLinear(1)), r"layer 0 \(LazyLinear\) is not initialised"),
         (hooked(nn.Linear(3, 1)), r"the module has a hook \(<lambda>\)"),
         (nn.Sequential(hooked(Net())).eval(), r"layer 0 \(Net\) has a hook"),
+        (pruned(), r"with torch\.nn\.utils\.prune\.remove\(layer, 'weight'\)"),
+        (normalized(), r"\(WeightNorm\), .*utils\.remove_weight_norm\(layer, 'weight'\)"),
+        (quantized(), r"layer 0 \(Linear\) is quantized, so it rounds"),
         (nn.Sequential(replaced(nn.Linear(3, 1))), "does not tell how many features"),
         (torch.zeros(3), "A torch Tensor is not a model"),
     ],
@@ -201,7 +250,7 @@ def test_a_scripted_module_is_a_program():
         (nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1)).state_dict(), "one weight, with or"),
         (nn.Conv1d(3, 1, 1).state_dict(), r"must have shape \(targets, features\)"),
         ({"weight": torch.ones(1, 2, dtype=torch.int64)}, "real numbers are needed"),
-        ({"weight": torch.ones(1, 2, device="meta")}, "real numbers are needed"),
+        ({"weight": torch.ones(1, 2, device="meta")}, "meta device, which holds no numbers"),
         ({"weight": torch.ones(1, 1).expand(1, 10**12)}, "a view that repeats"),
         ({"weight": torch.full((1, 2), float("nan"))}, "it must be finite"),
         ({"weight": torch.ones(1, 2), "variance": torch.ones(2)}, "Found variance, weight"),
