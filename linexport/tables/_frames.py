@@ -17,16 +17,15 @@ from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import FAULTS, FrameBatch, Kind, require_numbers, text_numbers
 from linexport.tables._parquet_footer import PARQUET_MAGIC, read_footer
 from linexport.tables._parquet_pages import memory_of
+from linexport.tables._spans import rows_per_batch, spans
 from linexport.tables._tables import Selection, unreadable
 
-_VALUES_PER_BATCH = 1 << 20  # 8 MiB of float64
 _BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 3 to 5 ms by itself
 _WIDE = 512  # columns; with more of them, row groups are read in parts
 _BYTES_PER_WIDE_READ = 72 << 20  # of rows: polars loads all of a column's row group for some of it,
 _BYTES_LOADED, _FEWEST_COLUMNS = 16 << 20, 16  # so columns are taken by the few
 _FREE_READ, _READ_PER_BYTE = 256 << 20, 16  # bytes that a file of so many makes in one read
 _NARROW = (pl.Float32, pl.Int32, pl.UInt32)  # 4 bytes each; others are taken for 8
-_FEWEST_ROWS, _MOST_ROWS = 1 << 10, 1 << 16
 _MOST_ROWS_OF_FILE = 2**32 - 2
 
 
@@ -111,24 +110,23 @@ class Frame:
 
     def batches(self, selection: Selection) -> Iterator[FrameBatch]:
         names = list(dict.fromkeys(selection.numbers + selection.kept))
-        num_rows = min(max(_VALUES_PER_BATCH // len(names), _FEWEST_ROWS), _MOST_ROWS)
+        num_rows = rows_per_batch(len(names))
         bytes_per_row = self._bytes_per_row()
         kinds: dict[str, Kind | None] = {}
         for first_row, frame in self._numbered(names, num_rows):
-            numbers = _columns(frame, selection.numbers)
+            numbers, kept = (_columns(frame, each) for each in (selection.numbers, selection.kept))
             if self._dialect is None:
                 require_numbers(numbers, self.source, first_row, selection.text_remedy)
-            else:
-                numbers = self._parsed(numbers, kinds, first_row, selection)
-            kept = _columns(frame, selection.kept)
-            for start in range(0, max(frame.height, 1), num_rows):
-                rows = numbers.slice(start, num_rows)
+            for start, stop in spans(frame, num_rows):
+                rows = numbers.slice(start, stop - start)
+                if self._dialect is not None:
+                    rows = self._parsed(rows, kinds, first_row + start, selection)
                 yield FrameBatch(
                     frame=rows,
-                    kept=kept.slice(start, num_rows),
+                    kept=kept.slice(start, stop - start),
                     source=self.source,
                     first_row=first_row + start,
-                    num_bytes=rows.height * bytes_per_row,
+                    num_bytes=(stop - start) * bytes_per_row,
                 )
             del frame, numbers, kept, rows  # their memory is needed for the next ones
 

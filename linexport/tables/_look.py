@@ -183,54 +183,69 @@ class _Seen:
         self.levels: dict[str, int] | None = {}
 
     def add(self, values: pl.Series) -> None:
-        text = values
-        if values.dtype in (pl.String, pl.Categorical, pl.Enum):
-            text = present(canonical(values.cast(pl.String)), self._dialect)
-        elif values.dtype.is_numeric():
-            text = present_numbers(values, self._dialect)
-            text = text.fill_nan(None) if text.dtype.is_float() else text
-        if not self.rows and len(text) and text.dtype == pl.String:
-            self.first = text[0]
+        if not self.rows and len(values) and values.dtype == pl.String:
+            self.first = self._present(values.head(1))[0]
         self.rows += len(values)
-        found = text.drop_nulls()
-        self.missing += len(values) - len(found)
+        found = self._counted(values).drop_nulls("values")
+        self.missing += len(values) - int(found["rows"].sum())
         for kind, part in self._kinds(found):
             self._count(kind, part)
         self._add_levels(found)
 
-    def _kinds(self, found: pl.Series) -> Iterator[tuple[Kind, pl.Series]]:
+    def _counted(self, values: pl.Series) -> pl.DataFrame:
+        """Return values, null where there is none, and the rows of each; of text, each value once.
+
+        To look at a text costs more than to find it again, and a dictionary may give a long one to
+        many rows.
+        """
+        if values.dtype in (pl.String, pl.Categorical, pl.Enum):
+            each = values.to_frame().group_by("values", maintain_order=True).len("rows")
+            return each.with_columns(self._present(each["values"]))
+        if values.dtype.is_numeric():
+            values = present_numbers(values, self._dialect)
+            values = values.fill_nan(None) if values.dtype.is_float() else values
+        return values.to_frame().with_columns(rows=pl.lit(1, pl.UInt32))
+
+    def _present(self, text: pl.Series) -> pl.Series:
+        return present(canonical(text.cast(pl.String)), self._dialect)
+
+    def _kinds(self, found: pl.DataFrame) -> Iterator[tuple[Kind, pl.DataFrame]]:
         """Yield values that are present by what they are; of text, numbers as float64."""
-        if found.dtype != pl.String:
-            yield _kind(found.dtype), found
+        values = found["values"]
+        if values.dtype != pl.String:
+            yield _kind(values.dtype), found
             return
-        numbers = as_numbers(found, self._dialect)
+        numbers = as_numbers(values, self._dialect)
         is_plain = self._dialect.has_plain_numbers
-        yield "number", found.filter(numbers.is_not_null()) if is_plain else numbers.drop_nulls()
-        others = [*_kinds_of_text(found.filter(numbers.is_null()))]
-        marked = [part for kind, part in others if kind.startswith("number with ")]
         plain = found.filter(numbers.is_not_null())
-        if any(len(part) for part in marked) or plain.str.contains(".", literal=True).any():
-            self.readings.add(pl.concat([plain, *marked]))
+        yield "number", plain if is_plain else plain.with_columns(numbers.drop_nulls())
+        others = [*_kinds_of_text(found.filter(numbers.is_null()))]
+        marked = [part["values"] for kind, part in others if kind.startswith("number with ")]
+        text = plain["values"]
+        if any(len(part) for part in marked) or text.str.contains(".", literal=True).any():
+            self.readings.add(pl.concat([text, *marked]))
         yield from others
 
-    def _count(self, kind: Kind, part: pl.Series) -> None:
-        if not len(part):
+    def _count(self, kind: Kind, part: pl.DataFrame) -> None:
+        if not part.height:
             return
-        self.counts[kind] = self.counts.get(kind, 0) + len(part)
+        values = part["values"]
+        self.counts[kind] = self.counts.get(kind, 0) + int(part["rows"].sum())
         examples = self.examples.setdefault(kind, [])
-        examples += map(str, part.head(_EXAMPLES - len(examples)).to_list())
+        examples += map(str, values.head(_EXAMPLES - len(examples)).to_list())
         if kind == "number":
-            numbers = part.cast(pl.Float64).drop_nans().append(pl.Series(self.ends))
+            numbers = values.cast(pl.Float64).drop_nans().append(pl.Series(self.ends))
             self.ends = [numbers.min(), numbers.max()] if len(numbers) else []
 
-    def _add_levels(self, found: pl.Series) -> None:
-        if self.levels is None or found.dtype.is_nested() or found.dtype in _WITHOUT_TEXT:
+    def _add_levels(self, found: pl.DataFrame) -> None:
+        dtype = found["values"].dtype
+        if self.levels is None or dtype.is_nested() or dtype in _WITHOUT_TEXT:
             self.levels = None
             return
-        text = found.cast(pl.String)
-        if found.dtype.is_float():  # 7.0 is the level 7, as a column of whole numbers has it
+        text = found["values"].cast(pl.String)
+        if dtype.is_float():  # 7.0 is the level 7, as a column of whole numbers has it
             text = text.str.strip_suffix(".0")
-        counts = text.value_counts()
+        counts = found.with_columns(text).group_by("values").agg(pl.col("rows").sum())
         for value, count in counts.head(self._most_levels + 1).iter_rows():
             self.levels[value] = self.levels.get(value, 0) + count
         if len(self.levels) > self._most_levels:
@@ -273,16 +288,16 @@ def _kind(dtype: pl.DataType) -> Kind:
     return "boolean" if dtype == pl.Boolean else "number"
 
 
-def _kinds_of_text(text: pl.Series) -> Iterator[tuple[Kind, pl.Series]]:
+def _kinds_of_text(found: pl.DataFrame) -> Iterator[tuple[Kind, pl.DataFrame]]:
     """Yield text that is no number by what it is."""
-    is_boolean = text.is_in(list(BOOLEANS))
-    yield "boolean", text.filter(is_boolean)
-    text = text.filter(~is_boolean)
-    is_date = as_dates(text).is_not_null()
-    yield "date", text.filter(is_date)
-    text = text.filter(~is_date)
+    is_boolean = found["values"].is_in(list(BOOLEANS))
+    yield "boolean", found.filter(is_boolean)
+    found = found.filter(~is_boolean)
+    is_date = as_dates(found["values"]).is_not_null()
+    yield "date", found.filter(is_date)
+    found = found.filter(~is_date)
     for kind, pattern in _PATTERNS.items():
-        matches = text.str.contains(f"^(?:{pattern})$")
-        yield kind, text.filter(matches)
-        text = text.filter(~matches)
-    yield "text", text
+        matches = found["values"].str.contains(f"^(?:{pattern})$")
+        yield kind, found.filter(matches)
+        found = found.filter(~matches)
+    yield "text", found

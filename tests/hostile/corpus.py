@@ -1,6 +1,6 @@
 """Files that are made to do harm, each with the reason it must be refused; no bytes by chance.
 
-Usage: corpus.py DIRECTORY writes all of them, to be tried by hand.
+Usage: python -m hostile.corpus DIRECTORY, which writes all of them, to try by hand.
 """
 
 import hashlib
@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from arrow_files import arrow_bombs
-from parquet_files import parquet_bombs
-from workbooks import workbook_bombs
+from hostile.arrow_files import arrow_bombs
+from hostile.binary_workbooks import binary_bombs
+from hostile.parquet_files import parquet_bombs
+from hostile.workbooks import workbook_bombs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +73,7 @@ def bundles(directory: Path, good: Path) -> Iterator[Case]:
 def tables(directory: Path) -> Iterator[Case]:
     """Write tables that cannot be read."""
     dates = ("no-calendar.parquet", "out-of-range date|'2147483647' .Date. is not", _no_calendar())
-    bombs = (*workbook_bombs(), *arrow_bombs(), *parquet_bombs())
+    bombs = (*workbook_bombs(), *binary_bombs(), *arrow_bombs(), *parquet_bombs())
     for name, reason, data in (*_TABLES, dates, *bombs):
         path = directory / name
         path.write_bytes(data)

@@ -5,7 +5,7 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from arrow_files import shared_schema
+from hostile.arrow_files import shared_schema
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hostile.binary_workbooks import xls, xlsb
 from hostile.workbooks import small_workbooks
 
 TESTS = Path(__file__).parents[1]
@@ -304,6 +305,27 @@ def _encodings(directory: Path) -> Reader:
     )
 
 
+_WORKBOOKS = (".xlsx", ".xls", ".xlsb")
+
+
+def _workbooks(directory: Path) -> Reader:
+    """Workbooks of a kind that the first byte chooses."""
+
+    def read(data: bytes) -> object:
+        suffix = _WORKBOOKS[data[0] % len(_WORKBOOKS)] if data else ".xlsx"
+        return _table(directory / f"table{suffix}")(data[1:])
+
+    cells = [(row, column, row + column / 2) for row in (1, 2, 3) for column in (0, 1)]
+    return Reader(
+        read,
+        [
+            *(b"\0" + each for each in small_workbooks()),
+            b"\1" + xls(cells),
+            b"\2" + xlsb(cells),
+        ],
+    )
+
+
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
 
@@ -432,7 +454,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "encodings": _encodings,
     "compressed": _compressed,
     "json-lines": _tables(".jsonl", _json_lines_seeds),
-    "excel": _tables(".xlsx", small_workbooks),
+    "excel": _workbooks,
     "parquet": _tables(".parquet", lambda: _frames("write_parquet")),
     "arrow": _tables(
         ".arrow", lambda: _frames("write_ipc") + _frames("write_ipc", compression="lz4")

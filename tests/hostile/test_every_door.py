@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
-import corpus
 import pytest
+from hostile import corpus
 
 import linexport
 from linexport.errors import LinexportError

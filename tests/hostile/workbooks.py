@@ -8,7 +8,7 @@ _SHEET = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _WHERE = f'<Relationships xmlns="{_PACKAGE}/relationships">'
-_PARTS = {
+PARTS = {
     "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types"/>',
     "_rels/.rels": f'{_WHERE}<Relationship Id="a" Type="{_OFFICE}/officeDocument" '
     'Target="xl/workbook.xml"/></Relationships>',
@@ -30,7 +30,7 @@ def workbook(rows: str, *, texts: str = "", before: str = "") -> bytes:
         before: What stands above the sheet.
     """
     sheet = f"{before}<worksheet {_SHEET}>{_HEAD}{rows}</sheetData></worksheet>"
-    parts = _PARTS | {
+    parts = PARTS | {
         "xl/worksheets/sheet1.xml": sheet,
         "xl/sharedStrings.xml": f"<sst {_SHEET}>{texts}</sst>",
     }

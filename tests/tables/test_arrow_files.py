@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from linexport.errors import DataError
-from linexport.tables import _frames, open_table
+from linexport.tables import _frames, _spans, open_table
 from linexport.tables._arrow_footer import record_batches
 
 NUM_ROWS = 1000
@@ -63,8 +63,8 @@ def test_polars_own_files_are_told_alike(tmp_path, compression):
 @pytest.mark.parametrize("num_ranks", [1, 2, 5])
 def test_record_batches_are_shared_and_cut(tmp_path, monkeypatch, num_ranks):
     monkeypatch.setattr(_frames, "_BYTES_PER_READ", 50)
-    monkeypatch.setattr(_frames, "_VALUES_PER_BATCH", 1)
-    monkeypatch.setattr(_frames, "_FEWEST_ROWS", 7)
+    monkeypatch.setattr(_spans, "_VALUES_PER_BATCH", 1)
+    monkeypatch.setattr(_spans, "_FEWEST_ROWS", 7)
     path = tmp_path / "t.arrow"
     pl.DataFrame({"x": np.arange(100.0)}).write_ipc(path, record_batch_size=40)
     table = open_table(path)
@@ -94,8 +94,8 @@ def reads(monkeypatch):
 @pytest.mark.parametrize(("most", "expected"), [(50, [40, 40, 20]), (1 << 20, [100])])
 def test_each_record_batch_is_read_once(tmp_path, monkeypatch, reads, most, expected):
     monkeypatch.setattr(_frames, "_BYTES_PER_READ", most)
-    monkeypatch.setattr(_frames, "_VALUES_PER_BATCH", 1)
-    monkeypatch.setattr(_frames, "_FEWEST_ROWS", 7)
+    monkeypatch.setattr(_spans, "_VALUES_PER_BATCH", 1)
+    monkeypatch.setattr(_spans, "_FEWEST_ROWS", 7)
     path = tmp_path / "t.arrow"
     pl.DataFrame({"x": np.arange(100.0)}).write_ipc(path, record_batch_size=40, compression="zstd")
     assert len(list(open_table(path).batches(["x"]))) > 10

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import polars as pl
 import pytest
+from hostile.binary_workbooks import xls, xlsb
 
 from linexport.errors import ConfigError, DataError, UnavailableError
 from linexport.tables import Dialect, look, open_table
@@ -152,6 +153,13 @@ def test_the_first_sheet_of_a_workbook_is_a_table(tmp_path):
     (tmp_path / "t.xlsx").write_text("x,y\n")
     with pytest.raises(DataError, match="It cannot be read"):
         open_table(path)
+
+
+@pytest.mark.parametrize(("name", "made"), [("t.xls", xls), ("t.xlsb", xlsb)])
+def test_a_binary_workbook_is_a_table_too(tmp_path, name, made):
+    pytest.importorskip("fastexcel")
+    (tmp_path / name).write_bytes(made([(1, 0, 1.5), (1, 1, 2), (2, 0, -3), (2, 1, 0.25)]))
+    assert numbers(tmp_path / name, ["x1", "y"]).tolist() == [[1.5, 2], [-3, 0.25]]
 
 
 def test_another_sheet_is_named(tmp_path):
