@@ -221,7 +221,8 @@ class _Date:
         whole = cells.to_physical().cast(pl.Int64)
         if isinstance(cells.dtype, pl.Datetime):
             unit = _DAY[cells.dtype.time_unit]
-            return ((whole - self._days * unit).cast(pl.Float64) / unit).to_numpy()
+            # NumPy's division is to the nearest; that of polars multiplies by the reciprocal.
+            return (whole - self._days * unit).cast(pl.Float64).to_numpy() / unit
         return (whole - self._days).cast(pl.Float64).to_numpy()
 
     def _parsed(self, text: pl.Series, place: Place) -> pl.Series:

@@ -1,6 +1,7 @@
 """An encoding applied to tables: every kind of column and cell, from every kind of table."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -143,12 +144,40 @@ def test_times_are_fractions_of_days_and_other_orders_are_refused() -> None:
     column = DateColumn(name="day", origin="2020-01-01")
     cells = ["2020-01-01 06:00", "2020-01-01T12:00:00", "2020-01-03 00:00:00.000", "NA"]
     np.testing.assert_array_equal(features(column, {"day": cells})[:, 0], [0.25, 0.5, 2, NAN])
-    for other in ("03/04/2020", "1/5/24", "10-5-24", "10-5-24 06:00", "+2020-01-01", "2020-02-30"):
+    slashes = ["2020/01/01 06:00", "2020/1/1T12:00:00", "2020/01/03 00:00:00.000", "2020/01/01"]
+    np.testing.assert_array_equal(features(column, {"day": slashes})[:, 0], [0.25, 0.5, 2, 0])
+    for other in (
+        "2020/01-02",
+        "2020-01-01T06:00+25:00",
+        "2020-01-01Z",
+        "03/04/2020",
+        "1/5/24",
+        "10-5-24",
+        "10-5-24 06:00",
+        "+2020-01-01",
+        "2020-02-30",
+    ):
         said = f"'{re.escape(other)}' is no date that is plain; write year-month-day"
         with pytest.raises(DataError, match=said):
             features(column, {"day": ["2020-01-01", other]})
     with pytest.raises(DataError, match="It holds Int64, not dates"):
         features(column, {"day": [1]})
+
+
+def test_a_time_with_an_offset_is_that_of_utc() -> None:
+    """As Python's own reader has it, whatever stands beside it."""
+    column = DateColumn(name="day", origin="2020-01-01")
+    cells = ["2020-03-01T01:30:00Z", "2020-03-01T01:30:00.250+02:00", "2020-03-01 01:30-0330"]
+    cells += ["2020-03-01T01:30+05", "2020-03-01 01:30:00 UTC", "2020-03-01 01:30:00+00:00"]
+    origin = datetime(2020, 1, 1, tzinfo=UTC)
+    exact = [
+        (datetime.fromisoformat(cell.replace(" UTC", "Z")) - origin) / timedelta(days=1)
+        for cell in cells
+    ]
+    np.testing.assert_array_equal(features(column, {"day": [*cells, "2020-03-01"]})[:-1, 0], exact)
+    typed = pl.Series(cells).str.replace(" UTC", "Z")
+    typed = pl.Series([datetime.fromisoformat(cell) for cell in typed])
+    np.testing.assert_array_equal(features(column, {"day": typed})[:, 0], exact)
 
 
 def test_what_has_no_levels_is_refused() -> None:
