@@ -20,6 +20,7 @@ def look_blocks(look: TableLook) -> list[Block]:
         f"{look.source}: {look.rows} rows, {len(look.columns)} columns",
         Table(["column", "kind", "missing", "values"], rows),
         *_readings(look),
+        *_conflict(look),
     ]
 
 
@@ -29,6 +30,13 @@ def _readings(look: TableLook) -> list[str]:
         return []
     names = listed([column.name for column in look.columns if column.readings])
     return [f"Numbers, if read with {' or '.join(look.readings)}: {names}"]
+
+
+def _conflict(look: TableLook) -> list[str]:
+    """Two numbers that are not written in one way."""
+    if not look.conflict:
+        return []
+    return [f"Numbers are not written in one way: {' and '.join(look.conflict)}"]
 
 
 def _holding(column: ColumnLook) -> str:

@@ -94,6 +94,7 @@ def unusable(
     )
     remedies = [
         *_read_as_numbers(read_so, mixed, found_in.readings),
+        *_rewritten(found, read_so, found_in.conflict),
         *_remedies(found, read_so, mixed, targets, has_missing=has_missing),
         *_filled([name for name in lacking if name not in targets], levels, to_fill),
         *_left_out([name for name in lacking if name in targets]),
@@ -134,6 +135,22 @@ def _read_as_numbers(
         yield f"if the first row says units ({said}) leave it out with {how}"
 
 
+def _rewritten(
+    found: Sequence[ColumnLook], read_so: Sequence[ColumnLook], conflict: Sequence[str]
+) -> Iterator[str]:
+    """Yield what to do about numbers that no dialect reads."""
+    marked = [column.name for column in found if _is_marked(column) and column not in read_so]
+    if marked and conflict:
+        yield f"write numbers in one way, not as {' and '.join(conflict)}"
+    elif marked:
+        yield f"make plain numbers of {listed(marked)}, as 1.5"
+
+
+def _is_marked(column: ColumnLook) -> bool:
+    """Tell numbers with what a dialect says of them."""
+    return column.kind.startswith("number with ")
+
+
 def _remedies(
     found: Sequence[ColumnLook],
     read_so: Sequence[ColumnLook],
@@ -144,7 +161,7 @@ def _remedies(
 ) -> Iterator[str]:
     """Yield what to do about the values and columns that no dialect makes numbers of."""
     units = [column for column in mixed if column.others == 1]
-    others = [column for column in found if column not in (*read_so, *units)]
+    others = [c for c in found if c not in (*read_so, *units) and not _is_marked(c)]
     is_target = [c for c in others if c.name in targets and not _is_misspelt(c)]
     if is_target:
         yield f"choose another target than '{is_target[0].name}'"
@@ -173,7 +190,7 @@ def _under_units(found: Sequence[ColumnLook]) -> list[ColumnLook]:
 def _is_misspelt(column: ColumnLook) -> bool:
     """Tell numbers but for a few values, or for one that is repeated."""
     is_one = column.others <= len(column.examples) or len(set(column.examples)) == 1
-    is_number = column.kind == "number" or bool(column.readings)
+    is_number = column.kind == "number" or _is_marked(column)
     return is_number and column.others > 0 and is_one
 
 

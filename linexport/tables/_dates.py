@@ -32,7 +32,7 @@ def as_dates(text: pl.Series) -> pl.Series:
     return found
 
 
-def _type(form: str) -> pl.DataType:
+def _type(form: str) -> pl.Date | pl.Datetime:
     if form not in _TIMES:
         return pl.Date()
     return pl.Datetime("us", "UTC" if _ZONE in form else None)

@@ -4,7 +4,7 @@ A column of text is told by what its values have in common; each value counts fo
 patterns that it has.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -21,7 +21,7 @@ from linexport.tables._dialect import Dialect
 from linexport.tables._encoded import kept_frame
 from linexport.tables._numbers import VALUE_FAULTS, as_numbers, nameless, present, present_numbers
 from linexport.tables._readings import Readings
-from linexport.tables._tables import Table, unreadable
+from linexport.tables._tables import Batch, Table, unreadable
 
 __all__ = ["MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
 
@@ -119,6 +119,9 @@ class TableLook(Shown, msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[ColumnLook, ...]
     readings: tuple[str, ...] = ()
     """As a column's, but for all columns together that have any."""
+    conflict: tuple[str, ...] = ()
+    """Two numbers that are written so differently that nothing reads both, each with its row, its
+    column and, where there are several, its file."""
 
 
 def look(
@@ -140,22 +143,23 @@ def look(
     names = table.names if names is None else names
     if not names:
         raise DataError("It has no columns.", source=table.source)
-    seen = [_Seen(name, table.dialect, most_levels.get(name, MOST_LEVELS)) for name in names]
+    seen = [_Seen(name, table, most_levels.get(name, MOST_LEVELS)) for name in names]
     for batch in table.batches_and_ends((), kept=names):
         if batch is None:
             continue
         frame = kept_frame(batch)
         for column in seen:
             try:
-                column.add(nameless(frame.get_column(column.name)))
+                column.add(nameless(frame.get_column(column.name)), batch)
             except VALUE_FAULTS as error:
                 raise unreadable(error, table.source, column.name) from error
     columns = tuple(column.look() for column in seen)
-    readings = [
+    of_numbers = [
         each.readings
         for each, column in zip(seen, columns, strict=True)
-        if column.kind.startswith("number") and each.readings.found()
+        if column.kind.startswith("number")
     ]
+    readings = [each for each in of_numbers if each.found()]
     return TableLook(
         source=table.source,
         rows=columns[0].rows,
@@ -163,17 +167,19 @@ def look(
         readings=Readings.together(readings, table.dialect).options()
         if any(column.readings for column in columns)
         else (),
+        conflict=Readings.together(of_numbers, table.dialect).conflict(),
     )
 
 
 class _Seen:
     """What was seen of one column so far."""
 
-    def __init__(self, name: str, dialect: Dialect | None, most_levels: int) -> None:
+    def __init__(self, name: str, table: Table, most_levels: int) -> None:
         self.name = name
+        self._source = table.source
         self._most_levels = most_levels
-        self._dialect = dialect or Dialect()
-        self.readings = Readings(dialect)
+        self._dialect = table.dialect or Dialect()
+        self.readings = Readings(table.dialect)
         self.rows = self.missing = 0
         self.counts: dict[Kind, int] = {}
         self.examples: dict[Kind, list[str]] = {}
@@ -182,13 +188,19 @@ class _Seen:
         """The smallest and the largest number."""
         self.levels: dict[str, int] | None = {}
 
-    def add(self, values: pl.Series) -> None:
+    def add(self, values: pl.Series, batch: Batch) -> None:
         if not self.rows and len(values) and values.dtype == pl.String:
             self.first = self._present(values.head(1))[0]
         self.rows += len(values)
         found = self._counted(values).drop_nulls("values")
         self.missing += len(values) - int(found["rows"].sum())
-        for kind, part in self._kinds(found):
+
+        def where(value: str) -> str:
+            row = batch.first_row + int((self._present(values) == value).arg_true()[0])
+            file = f" in {batch.source}" if batch.source != self._source else ""
+            return f"row {row} of '{self.name}'{file}"
+
+        for kind, part in self._kinds(found, where):
             self._count(kind, part)
         self._add_levels(found)
 
@@ -209,7 +221,9 @@ class _Seen:
     def _present(self, text: pl.Series) -> pl.Series:
         return present(canonical(text.cast(pl.String)), self._dialect)
 
-    def _kinds(self, found: pl.DataFrame) -> Iterator[tuple[Kind, pl.DataFrame]]:
+    def _kinds(
+        self, found: pl.DataFrame, where: Callable[[str], str]
+    ) -> Iterator[tuple[Kind, pl.DataFrame]]:
         """Yield values that are present by what they are; of text, numbers as float64."""
         values = found["values"]
         if values.dtype != pl.String:
@@ -223,7 +237,7 @@ class _Seen:
         marked = [part["values"] for kind, part in others if kind.startswith("number with ")]
         text = plain["values"]
         if any(len(part) for part in marked) or text.str.contains(".", literal=True).any():
-            self.readings.add(pl.concat([text, *marked]))
+            self.readings.add(pl.concat([text, *marked]), where)
         yield from others
 
     def _count(self, kind: Kind, part: pl.DataFrame) -> None:

@@ -115,6 +115,8 @@ def not_a_number(
     seen = shown(value) + ("" if column.dtype == pl.String else f" ({column.dtype})")
     what = "neither true nor false, as values before it" if kind == "boolean" else "not a number"
     remedy = text_remedy(column.name)
+    if dialect is None and column.dtype == pl.String and is_plain(pl.Series([value]), Dialect()):
+        what, remedy = "text", "give the column as numbers"
     if dialect is not None and kind != "boolean":
         from linexport.tables._readings import advice, readings  # only where they are needed
 

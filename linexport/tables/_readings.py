@@ -1,13 +1,14 @@
 """Which dialects make numbers of text that is none: what is ambiguous is asked for, not guessed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import polars as pl
 
 from linexport._asked import asked
 from linexport.tables._dialect import Decimal, Dialect, Thousands
-from linexport.tables._numbers import as_numbers
+from linexport.tables._numbers import as_numbers, shown
 
 _WRITTEN: tuple[tuple[Decimal, Thousands | None], ...] = (
     (".", None),
@@ -35,9 +36,16 @@ class Readings:
         self._signs: set[str] = set()
         self._left = dict.fromkeys(_WRITTEN, 0) if dialect else {}
         """Each with a digest of the numbers that it makes."""
+        self._lost: dict[tuple[Decimal, Thousands | None], tuple[str, str]] = {}
+        """The others, each with the first value seen that it makes none of, and where that is."""
 
-    def add(self, text: pl.Series) -> None:
-        """Heed some more text, null where there is no value."""
+    def add(self, text: pl.Series, where: Callable[[str], str] = str) -> None:
+        """Heed some more text, null where there is no value.
+
+        Args:
+            text: Without spaces around it.
+            where: Says where in it a value stands.
+        """
         self._is_empty = False
         if not self._left:
             return
@@ -49,6 +57,8 @@ class Readings:
             if numbers.count() == text.count():
                 self._left[written] = hash((digest, numbers.hash().sum()))
             else:
+                value = text.filter(numbers.is_null() & text.is_not_null())[0]
+                self._lost[written] = value, where(value)
                 del self._left[written]
 
     def found(self) -> list[Dialect]:
@@ -67,6 +77,16 @@ class Readings:
         """Return what asks for each that is found."""
         return tuple(options(found, self._dialect) for found in self.found())
 
+    def conflict(self) -> tuple[str, ...]:
+        """Return two values of which no dialect makes numbers, each with where it stands.
+
+        None where there is a dialect, or no such two.
+        """
+        for two in combinations(self._lost.values(), 2) if not self._left else ():
+            if not readings(pl.Series([value for value, _ in two]), self._dialect):
+                return tuple(f"{shown(value)} ({where})" for value, where in two)
+        return ()
+
     @staticmethod
     def together(others: "Sequence[Readings]", dialect: Dialect | None) -> "Readings":
         """Return the dialects that the text of all can be read in."""
@@ -75,6 +95,7 @@ class Readings:
             together._is_empty = False
             together._signs |= other._signs  # noqa: SLF001 - its own class
             left = other._left  # noqa: SLF001
+            together._lost = other._lost | together._lost  # noqa: SLF001
             together._left = {
                 written: hash((digest, left[written]))
                 for written, digest in together._left.items()

@@ -39,6 +39,18 @@ def test_each_column_gets_a_line(run, houses):
     assert (outcome.status, outcome.output, outcome.errors) == (0, SEEN, "")
 
 
+def test_numbers_that_are_not_written_in_one_way_are_shown_with_their_rows(run, tmp_path):
+    """In the file that they are in; a value that is missing is no row less."""
+    for name, rows in (("a", "1,5;1\n;2\n"), ("b", "3;4\n;8\n2.5;16\n")):
+        (tmp_path / f"{name}.csv").write_text(f"x;y\n{rows}")
+    (*_, line) = run("describe", tmp_path).output.splitlines()
+    a, b = (tmp_path / name for name in ("a.csv", "b.csv"))
+    assert line == (
+        f"Numbers are not written in one way: '1,5' (row 1 of 'x' in {a}) and "
+        f"'2.5' (row 3 of 'x' in {b})"
+    )
+
+
 def test_json_says_the_same(run, houses):
     document = json.loads(run("describe", houses, "--json").output)
     assert (document["source"], document["rows"]) == ("houses.csv", 4)

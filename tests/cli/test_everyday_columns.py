@@ -150,7 +150,7 @@ def test_text_among_weights_is_not_told_to_be_excluded(run, tmp_path):
 
 
 def test_a_column_that_is_to_be_left_out_is_not_to_be_filled_in(run, tmp_path):
-    rows = [{"x": f"{n}.5", "s": f"{n},5", "y": n} for n in range(20)]
+    rows = [{"x": f"{n}.5", "s": f"no. {n}", "y": n} for n in range(20)]
     rows[4] = {"x": "4.5", "y": 4}
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
     command = ["train-and-export", "--data", tmp_path / "t.jsonl", "--target", "y"]

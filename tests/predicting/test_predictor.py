@@ -190,7 +190,7 @@ MESSAGES = {
     ),
     "text in a table": (
         pl.DataFrame({"a": [1, 2], "b": ["3", "4"]}),
-        "polars.DataFrame, column 'b', row 1: '3' is not a number; correct it.",
+        "polars.DataFrame, column 'b', row 1: '3' is text; give the column as numbers.",
     ),
     "a missing value": (
         pd.DataFrame({"a": [1, 2], "b": [3, None]}),
@@ -215,7 +215,7 @@ MESSAGES = {
         "features, row 2: The prediction of 'y' is beyond the range of float32; correct the "
         "features, or use a float64 model.",
     ),
-    "text in a row": ({"a": 1, "b": "2"}, "dict, column 'b', row 1: '2' is not a number"),
+    "text in a row": ({"a": 1, "b": "2"}, "dict, column 'b', row 1: '2' is text"),
     "a row that lacks a value": ({"a": 1, "b": None}, "dict, column 'b', row 1: There is no value"),
     "a row beyond float32": ({"a": 1, "b": 1e39}, "dict, column 'b', row 1: 1e+39 is beyond"),
     "a row with an unknown name": ({"a": 1, "B": 2}, "There is no column 'b'; did you mean 'B'?"),

@@ -40,6 +40,23 @@ ROWS = {
         "t.csv: 'day' is a date but for 1 of its values ('2/1/2024'): leave out what is no "
         f"feature with --exclude day; {DESCRIBE}",
     ),
+    "decimal points and decimal commas in one column": (
+        'x,y\n1,"1,5"\n2,7\n3,2.5\n4,x\n',
+        "t.csv: 'y' is a number with a comma but for 1 of its values ('x'): write numbers in one "
+        "way, not as '1,5' (row 1 of 'y') and '2.5' (row 3 of 'y'), and correct 'x' or take it for "
+        "no value with --null-values x, and leave out rows without 'y' with --missing y=drop; "
+        f"{DESCRIBE}",
+    ),
+    "decimal points in one column and decimal commas in another": (
+        'x,y\n"1,5",2.5\n"2,5",3\n4,1.5\n',
+        "t.csv: 'x' has decimal commas ('1,5'): write numbers in one way, not as '2.5' (row 1 of "
+        f"'y') and '1,5' (row 1 of 'x'); {DESCRIBE}",
+    ),
+    "groups of thousands in two ways": (
+        "x;y\n1.234,5;1\n2,345.5;2\n3;5\n",
+        "t.csv: 'x' has thousands separators ('1.234,5'): write numbers in one way, not as "
+        f"'1.234,5' (row 1 of 'x') and '2,345.5' (row 2 of 'x'); {DESCRIBE}",
+    ),
     "dates in another order": (
         "day,x,y\n1/5/24,1,2\n2/1/24,2,3\n",
         "t.csv: 'day' holds dates that are not year-month-day ('1/5/24'): leave out what is no "
@@ -292,7 +309,7 @@ def test_columns_that_cannot_be_chosen_are_refused_in_one_line(write, case):
 
 EXCLUDE = "leave out what is no feature with --exclude x; linexport describe t.parquet says"
 PARQUET = {
-    "text": (["1", "2", "3"], f"column 'x', row 1: '1' is not a number; {TEXT.format('x')}"),
+    "text": (["1", "2", "3"], "column 'x', row 1: '1' is text; give the column as numbers."),
     "text after nulls": ([None, None, "a"], f"'x' is text with 1 level: {EXCLUDE}"),
     "dates": (
         pl.Series([1, 2, 3]).cast(pl.Date),

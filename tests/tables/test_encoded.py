@@ -183,7 +183,7 @@ def test_a_time_with_an_offset_is_that_of_utc() -> None:
 def test_what_has_no_levels_is_refused() -> None:
     with pytest.raises(DataError, match="no levels"):
         features(KIND, {"kind": [b"flat"]})
-    with pytest.raises(DataError, match="'5' is not a number"):
+    with pytest.raises(DataError, match="'5' is text; give the column as numbers"):
         features(ENCODING, FRAME.with_columns(area=pl.lit("5")))
     with pytest.raises(DataError, match="There is no column 'kind'"):
         features(KIND, {"kinds": ["flat"]})
