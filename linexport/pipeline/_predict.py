@@ -124,29 +124,23 @@ def predict_table(
         )
     rows = tables.open_table(table, dialect=dialect, on_read=on_read)
     kept = split_names(keep, rows.names)
-    if directory is None:
-        used, batches = _begun(given, rows, kept)
-        return predicting.write_predictions(
-            rows,
-            used.predictor(num_threads, check_range),
-            output,
-            keep=kept,
-            names=config.names or (),
-            interval=interval,
-            missing=missing,
-            batches=batches,
-        )
-    used = _used(given)
-    return predicting.write_parts(
-        rows,
-        used.predictor(num_threads, check_range),
-        directory,
-        artifact_sha256=digest_of(used.artifact, used.encoding),
-        suffix=part_format and f".{part_format}",
-        keep=kept,
+    used, batches = _begun(given, rows, kept) if directory is None else (_used(given), None)
+    outputs = predicting.Outputs(
+        predictor=used.predictor(num_threads, check_range),
+        source=rows.source,
+        keep=tuple(kept),
         names=config.names or (),
         interval=interval,
         missing=missing,
+    )
+    if directory is None:
+        return predicting.write_predictions(rows, outputs, output, batches=batches)
+    return predicting.write_parts(
+        rows,
+        outputs,
+        directory,
+        artifact_sha256=digest_of(used.artifact, used.encoding),
+        suffix=part_format and f".{part_format}",
         resume=resume,
     )
 

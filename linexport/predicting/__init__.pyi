@@ -17,13 +17,13 @@ from ._evaluation import (
     evaluated as evaluated,
     predicted_with_truth as predicted_with_truth,
 )
-from ._outputs import Outputs as Outputs
-from ._parts import (
-    write_parts as write_parts,
+from ._outputs import (
+    Outputs as Outputs,
+    side_by_side as side_by_side,
+    with_ends as with_ends,
 )
-from ._predictor import (
-    Predictor as Predictor,
-)
+from ._parts import write_parts as write_parts
+from ._predictor import Predictor as Predictor
 from ._spread import (
     Interval as Interval,
     Spread as Spread,

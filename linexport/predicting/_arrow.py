@@ -14,8 +14,7 @@ from linexport._documented import documented
 from linexport.columns import require_known
 from linexport.errors import ConfigError, DataError
 from linexport.predicting._config import Missing
-from linexport.predicting._outputs import Outputs, outputs_of
-from linexport.predicting._policy import check_missing
+from linexport.predicting._outputs import Outputs
 from linexport.predicting._predictor import Predictor
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
@@ -26,10 +25,7 @@ Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 class RecordBatchPredictor:
     """A function from record batch to record batch; see `record_batch_predictor`."""
 
-    predictor: Predictor
-    keep: tuple[str, ...]
     outputs: Outputs
-    missing: Missing
 
     def __call__(self, rows: Rows) -> Rows:
         """Return the kept columns and a prediction of every target, for every row in its order.
@@ -38,13 +34,12 @@ class RecordBatchPredictor:
             DataError: As `Predictor.predict`, rows being counted from 1 in these; if a kept column
                 is not there or one of two of that name; or if the rows are no pyarrow ones.
         """
-        _require_once(self.predictor.column_names + self.keep, rows)
-        values = self.outputs.of_table(
-            self.predictor, rows.select(self.predictor.column_names), missing=self.missing
-        )
-        columns = [rows.column(name) for name in self.keep]
+        inputs = self.outputs.predictor.column_names
+        _require_once(inputs + self.outputs.keep, rows)
+        values = self.outputs.of_table(rows.select(inputs))
+        columns = [rows.column(name) for name in self.outputs.keep]
         columns += [pa.array(column) for column in values.T]
-        return type(rows).from_arrays(columns, names=[*self.keep, *self.outputs.columns])
+        return type(rows).from_arrays(columns, names=[*self.outputs.keep, *self.outputs.columns])
 
 
 def _require_once(wanted: Sequence[str], rows: Any) -> None:
@@ -90,8 +85,13 @@ def record_batch_predictor(
     if not isinstance(predictor, Predictor):
         given = type(predictor).__name__
         raise ConfigError(f"predictor must be what linexport.load(...) returns, got {given}.")
-    check_missing(missing)
-    kept = (keep,) if isinstance(keep, str) else tuple(keep)
-    named = (names,) if isinstance(names, str) else tuple(names)
-    outputs = outputs_of(predictor, kept, names=named, interval=interval, source="keep")
-    return RecordBatchPredictor(predictor, kept, outputs, missing)
+    return RecordBatchPredictor(
+        Outputs(
+            predictor=predictor,
+            source="keep",
+            keep=(keep,) if isinstance(keep, str) else tuple(keep),
+            names=(names,) if isinstance(names, str) else tuple(names),
+            interval=interval,
+            missing=missing,
+        )
+    )

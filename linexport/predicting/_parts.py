@@ -10,14 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
 from linexport.errors import ConfigError, DataError
-from linexport.predicting._config import Missing
-from linexport.predicting._outputs import outputs_of
-from linexport.predicting._predictor import Predictor
+from linexport.predicting._outputs import Outputs
 from linexport.predicting._stream import (
     Predicted,
     PredictedPart,
@@ -66,68 +64,49 @@ class _Plan:
 
 def write_parts(
     table: Table,
-    predictor: Predictor,
+    outputs: Outputs,
     directory: Path,
     *,
     artifact_sha256: str,
     suffix: str | None = None,
-    keep: Sequence[str] = (),
-    names: Sequence[str] = (),
-    interval: float | None = None,
-    missing: Missing = "error",
     resume: bool = False,
 ) -> Predicted:
     """Write a part for each file of a table, by the same name, each all or nothing.
 
     Args:
         table: What `open_table` returns for files; features are found by name.
-        predictor: The model.
+        outputs: What is written of each row.
         directory: Made if it is not there. What else lies in it stays.
         artifact_sha256: Of the artifact that predicts and the encoding, in hexadecimal.
         suffix: .csv, .tsv or .parquet; that of each file if not given.
-        keep: As in `write_predictions`.
-        names: As in `write_predictions`.
-        interval: As in `write_predictions`.
-        missing: As in `write_predictions`.
         resume: Leave parts as they are that were made of the same file, by the same artifact, with
             the same settings and dialect, and have not been changed since.
 
     Raises:
         DataError, ConfigError: As `write_predictions`. Parts before the one at fault are done then.
     """
-    outputs = outputs_of(predictor, keep, names=names, interval=interval, source=table.source)
-    plans = _plan(
-        table,
-        directory,
-        suffix,
-        artifact_sha256=artifact_sha256,
-        keep=tuple(keep),
-        names=tuple(names),
-        interval=interval,
-        missing=missing,
-        check_range=predictor.check_range,
-        dialect=repr(table.dialect),
-    )
+    plans = _plan(table, outputs, directory, suffix, artifact_sha256)
     parts = {plan.file: part for plan in plans if resume and (part := _done_before(plan))}
     pending = [plan for plan in plans if plan.file not in parts]
     _make_directories(directory, pending)
     if pending:
         rest = table.only(plan.file for plan in pending)
-        with closing(rest.batches_and_ends(predictor.inputs, keep)) as batches:
+        with closing(rest.batches_and_ends(outputs.predictor.inputs, outputs.keep)) as batches:
             for plan in pending:
                 of_file = cast("Iterator[Batch]", iter(batches.__next__, None))  # up to its end
-                predicted = write_batches(of_file, predictor, plan.output, outputs, missing=missing)
+                predicted = write_batches(of_file, outputs, plan.output)
                 parts[plan.file] = _recorded(plan, predicted)
     return _together([parts[plan.file] for plan in plans])
 
 
 def _plan(
     table: Table,
+    outputs: Outputs,
     directory: Path,
     suffix: str | None,
-    **asked: Any,
+    artifact_sha256: str,
 ) -> list[_Plan]:
-    """Say what becomes of each file; what is asked of all of them goes into every origin."""
+    """Say what becomes of each file."""
     _require_apart(table, directory)
     plans: dict[PurePath, _Plan] = {}
     for file in table.files:
@@ -144,7 +123,15 @@ def _plan(
             output=directory / name,
             record=directory / _RECORDS / f"{name}.json",
             origin=_Origin(
-                input_bytes=status.st_size, input_modified_ns=status.st_mtime_ns, **asked
+                artifact_sha256=artifact_sha256,
+                input_bytes=status.st_size,
+                input_modified_ns=status.st_mtime_ns,
+                keep=outputs.keep,
+                names=outputs.names,
+                interval=outputs.interval,
+                missing=outputs.missing,
+                check_range=outputs.predictor.check_range,
+                dialect=repr(table.dialect),
             ),
         )
     require_no_input((plan.output for plan in plans.values()), table.files)

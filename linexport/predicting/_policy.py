@@ -6,6 +6,8 @@ N rows, D features, K targets.
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import Any, TypeAlias
 
 import msgspec
@@ -198,6 +200,12 @@ def check_mode(check_range: str) -> None:
 def warn(outside: OutsideRange) -> None:
     """Warn of rows outside the training range, as Python warns."""
     warnings.warn(str(outside), ExtrapolationWarning, stacklevel=3)
+
+
+def warn_once(outside: Sequence[OutsideRange]) -> None:
+    """Warn of what was reported batch by batch, if anything was."""
+    if outside:
+        warn(reduce(add, outside))
 
 
 def _first(found: NDArray[np.bool_]) -> tuple[int, int]:

@@ -3,11 +3,10 @@
 N rows, D features, K targets.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import add
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.formats import BoundRow, Engine
 from linexport.predicting._config import CheckRange, Missing
-from linexport.predicting._interval import interval_of
 from linexport.predicting._named import array_of, is_exact, is_table
 from linexport.predicting._policy import (
     Faults,
@@ -32,11 +30,14 @@ from linexport.predicting._policy import (
     check_missing,
     check_mode,
     warn,
+    warn_once,
 )
-from linexport.predicting._spread import Interval, Spread
+from linexport.predicting._spread import Interval, Spread, known_spread
 
 if TYPE_CHECKING:
     from linexport.tables import Batch
+
+T = TypeVar("T")
 
 
 @documented
@@ -151,7 +152,9 @@ class Predictor(Shown):
         if isinstance(features, Mapping) and (row := self._one_row(features)) is not None:
             return self.predict_array(row, missing=missing, source=type(features).__name__)
         if isinstance(features, Mapping) or is_table(features):
-            return self._predict_table(features, missing)
+            predict = partial(self.predict_batch, missing=missing)
+            found: FloatArray = np.concatenate(self._over_table(features, predict))
+            return found
         from linexport.rows import as_array
 
         return self.predict_array(as_array(features, "features"), missing=missing)
@@ -173,7 +176,18 @@ class Predictor(Shown):
             DataError, ConfigError: As `predict`.
             ModelError: If the fit does not know its uncertainty.
         """
-        return interval_of(self, features, level, missing)
+        check_missing(missing)
+        spread = known_spread(self.spread, level)
+        if isinstance(features, Mapping) or is_table(features):
+            found = self._over_table(
+                features, partial(self.batch_interval, level=level, missing=missing)
+            )
+            return Interval(*(np.concatenate(part) for part in zip(*found, strict=True)))
+        from linexport.rows import as_array
+
+        given = as_array(features, "features")
+        prediction = self.predict_array(given, missing=missing)
+        return spread.around(prediction, given.astype(np.float64), level)
 
     def predict_array(
         self,
@@ -251,29 +265,6 @@ class Predictor(Shown):
         """
         return self.runtime.bind()
 
-    def predict_batches(
-        self, batches: Iterable[Any], *, missing: Missing = "error"
-    ) -> Iterator[FloatArray]:
-        """Predict for one batch after the other, each only when it is asked for.
-
-        Args:
-            batches: Each is what `predict` takes, such as the chunks of a table; none is kept.
-            missing: As for `predict`.
-
-        Yields:
-            Shape (n, K) for each batch, in the runtime's dtype, target units.
-
-        Raises:
-            DataError: As `predict`; the message begins with the number of the batch, from 1.
-            ConfigError: If missing is neither.
-        """
-        for number, batch in enumerate(batches, start=1):
-            try:
-                prediction = self.predict(batch, missing=missing)
-            except DataError as error:
-                raise DataError(str(error), source=f"batch {number}") from error
-            yield prediction
-
     def predict_batch(
         self,
         batch: "Batch",
@@ -298,17 +289,23 @@ class Predictor(Shown):
         given = Given(rounded, batch.numbers, batch.source, batch.first_row)
         return self._judged(given, missing, report)
 
-    def _predict_table(self, table: Any, missing: Missing) -> FloatArray:
+    def batch_interval(
+        self, batch: "Batch", *, level: float, missing: Missing = "error", report: Report = warn
+    ) -> Interval:
+        """Predict for n rows of a table as `predict_batch` does, with intervals."""
+        prediction = self.predict_batch(batch, missing=missing, report=report)
+        features = batch.numbers().astype(np.float64, copy=False)
+        return known_spread(self.spread, level).around(prediction, features, level)
+
+    def _over_table(self, table: Any, of_batch: Callable[..., T]) -> list[T]:
+        """Predict batch by batch, and warn once of the rows outside the training range."""
         from linexport.tables import open_table  # with polars, which arrays do not need
 
         outside: list[OutsideRange] = []
         batches = open_table(table).batches(self.inputs)
-        predictions: FloatArray = np.concatenate(
-            [self.predict_batch(batch, missing=missing, report=outside.append) for batch in batches]
-        )
-        if outside:
-            warn(reduce(add, outside))
-        return predictions
+        found = [of_batch(batch, report=outside.append) for batch in batches]
+        warn_once(outside)
+        return found
 
     def _one_row(self, values: Mapping[Any, Any]) -> Float64Array | None:
         """Return (1, D) numbers; None where it takes a table to say what they are."""

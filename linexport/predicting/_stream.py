@@ -2,8 +2,6 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import reduce
-from operator import add
 from pathlib import Path
 
 import msgspec
@@ -11,10 +9,8 @@ import numpy as np
 
 from linexport._documented import documented
 from linexport.errors import ConfigError
-from linexport.predicting._config import Missing
-from linexport.predicting._outputs import Outputs, outputs_of
-from linexport.predicting._policy import OutsideRange, warn
-from linexport.predicting._predictor import Predictor
+from linexport.predicting._outputs import Outputs
+from linexport.predicting._policy import OutsideRange, warn_once
 from linexport.tables import (
     Batch,
     File,
@@ -52,13 +48,9 @@ class PredictedPart(Predicted, frozen=True, kw_only=True):
 
 def write_predictions(
     table: Table,
-    predictor: Predictor,
-    output: str | Path,
+    outputs: Outputs,
+    path: str | Path,
     *,
-    keep: Sequence[str] = (),
-    names: Sequence[str] = (),
-    interval: float | None = None,
-    missing: Missing = "error",
     batches: Generator[Batch, None, None] | None = None,
 ) -> Predicted:
     """Write one row of predictions for each row of a table, in its order.
@@ -68,29 +60,22 @@ def write_predictions(
 
     Args:
         table: What `open_table` returns; features are found by name.
-        predictor: The model.
-        output: A file ending in .csv, .tsv or .parquet, or `-` for CSV on standard output. A file
-            is replaced at the end, all or nothing.
-        keep: Columns to hand on before the predictions. From CSV they are text, and stay as they
-            are written there: 007 is 007.
-        names: Of the predictions' columns; as in `outputs_of` if not given.
-        interval: The probability with which the truth lies between two columns more, after each.
-        missing: Whether a missing feature is an error, or makes its row be predicted as NaN.
+        outputs: What is written of each row.
+        path: A file ending in .csv, .tsv or .parquet, or `-` for CSV on standard output. A file is
+            replaced at the end, all or nothing.
         batches: What `table.batches` returned for the features and kept columns, if reading has
             begun already.
 
     Raises:
-        DataError: If a column is unknown, or has the name of another that is written; at the first
-            row that is malformed or cannot be predicted; or if the output cannot be written.
-        ModelError: If there are no intervals.
+        DataError: If a column is unknown; at the first row that is malformed or cannot be
+            predicted; or if the output cannot be written.
         ConfigError: If the output's name is none of these, or the output is a file of the table.
     """
-    outputs = outputs_of(predictor, keep, names=names, interval=interval, source=table.source)
-    check_output(output)
-    if str(output) != "-":
-        require_no_input([Path(output)], table.files)
-    with closing(batches or table.batches(predictor.inputs, keep)) as rows:
-        return write_batches(rows, predictor, output, outputs, missing=missing)
+    check_output(path)
+    if str(path) != "-":
+        require_no_input([Path(path)], table.files)
+    with closing(batches or table.batches(outputs.predictor.inputs, outputs.keep)) as rows:
+        return write_batches(rows, outputs, path)
 
 
 def require_no_input(outputs: Iterable[Path], files: Sequence[File]) -> None:
@@ -106,14 +91,7 @@ def require_no_input(outputs: Iterable[Path], files: Sequence[File]) -> None:
             raise ConfigError(f"{output}: the output would replace the input; name another file.")
 
 
-def write_batches(
-    batches: Iterable[Batch],
-    predictor: Predictor,
-    output: str | Path,
-    outputs: Outputs,
-    *,
-    missing: Missing,
-) -> Predicted:
+def write_batches(batches: Iterable[Batch], outputs: Outputs, path: str | Path) -> Predicted:
     """Write one row of predictions for each row of some batches; see `write_predictions`."""
     num_rows = num_without = 0
     outside: list[OutsideRange] = []
@@ -121,15 +99,14 @@ def write_batches(
     def predicted() -> Iterator[WrittenRows]:
         nonlocal num_rows, num_without
         for batch in batches:
-            values = outputs.of_batch(predictor, batch, missing=missing, report=outside.append)
+            values = outputs.of_batch(batch, outside.append)
             num_rows += batch.num_rows
-            if missing == "nan":
+            if outputs.missing == "nan":
                 num_without += int(np.isnan(values).any(axis=1).sum())
             yield batch.kept_and(outputs.columns, values)
 
-    num_written = write_table(predicted(), output)
-    if outside:
-        warn(reduce(add, outside))
+    num_written = write_table(predicted(), path)
+    warn_once(outside)
     return Predicted(
         rows_read=num_rows,
         rows_written=num_written,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
 from linexport.errors import shortened
-from linexport.predicting import Outputs
+from linexport.predicting import side_by_side, with_ends
 from linexport.serving._http import (
     ANYTHING,
     Answer,
@@ -113,9 +113,8 @@ def _with_intervals(
     model: ServedModel, features: FloatArray, level: float, prediction: FloatArray
 ) -> Answer:
     """Answer with each prediction and, beside it, the ends of its interval."""
-    names = Outputs(names=model.predictor.target_names, interval=level).columns
-    found = np.stack(interval_around(model, prediction, features, level), axis=2)
-    return _named_rows(model, names, found.reshape(len(prediction), len(names)))
+    found = interval_around(model, prediction, features, level)
+    return _named_rows(model, with_ends(model.predictor.target_names), side_by_side(found))
 
 
 def _named_rows(model: ServedModel, names: Sequence[str], values: NDArray[Any]) -> Answer:

@@ -211,7 +211,7 @@ def test_every_door_takes_the_tables_own_columns(
     rows = predictor.from_rows(named, source="rows")
     np.testing.assert_array_equal(predictor.predict_array(rows), expected)
     np.testing.assert_allclose(predictor.predict(named[0])[0], expected[0], rtol=1e-15)
-    parts = list(predictor.predict_batches([table[:100], table[100:]]))
+    parts = [predictor.predict(part) for part in (table[:100], table[100:])]
     np.testing.assert_allclose(np.concatenate(parts), expected, rtol=1e-15)
 
 

@@ -114,6 +114,7 @@ def test_a_table_an_array_and_an_arrow_batch_give_the_same(bundle, new, tmp_path
     arrow = score(pa.table({"a": new[:, 0], "b": new[:, 1]}))
     assert arrow.column_names == ["b", "y", "y_lower", "y_upper"]
     assert arrow["y_lower"].to_pylist() == found.lower[:, 0].tolist()
+    assert score(arrow.rename_columns(["b", "a", *"cd"]).slice(0, 0)).num_rows == 0
     linexport.predict_table(bundle, table, tmp_path / "out.parquet", interval=0.95)
     written = pl.read_parquet(tmp_path / "out.parquet")
     assert written.columns == ["y", "y_lower", "y_upper"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from predicted import predict_into_parts
 
 from linexport.errors import ConfigError, DataError
-from linexport.predicting._parts import write_parts
 from linexport.tables import Dialect
 from linexport.tables._opening import open_table
 
@@ -34,7 +34,7 @@ def run(predictor):
 
     def score(source="lake", directory="out", artifact=ARTIFACT, dialect=None, **settings):
         table = open_table(source, dialect=dialect)
-        predicted = write_parts(
+        predicted = predict_into_parts(
             table, predictor, Path(directory), artifact_sha256=artifact, **settings
         )
         return [part.path.name for part in predicted.parts if not part.done_before]
@@ -51,7 +51,7 @@ def files(directory: str) -> list[str]:
 
 
 def test_every_file_has_a_part_of_its_name_and_rows(predictor, run):
-    predicted = write_parts(
+    predicted = predict_into_parts(
         open_table("lake"), predictor, Path("out"), artifact_sha256=ARTIFACT, keep=["id"]
     )
     assert [part.path for part in predicted.parts] == [Path(f"out/p{n}.csv") for n in (1, 2, 3)]
@@ -101,7 +101,7 @@ def test_nothing_is_done_twice_when_resumed(predictor, run):
     assert run() == ["p1.csv", "p2.csv", "p3.csv"]
     before = {name: Path("out", name).stat() for name in files("out")}
     asked = len(predictor.runtime.calls)
-    predicted = write_parts(
+    predicted = predict_into_parts(
         open_table("lake"), predictor, Path("out"), artifact_sha256=ARTIFACT, resume=True
     )
     assert [part.done_before for part in predicted.parts] == [True] * 3
@@ -185,7 +185,7 @@ def test_parts_whose_ranges_were_not_looked_at_are_done_again(predictor, run):
     with pytest.warns(UserWarning, match="states no training range"):
         looking = replace(predictor, check_range="warn")
     settings = {"artifact_sha256": ARTIFACT, "resume": True}
-    predicted = write_parts(open_table("lake"), looking, Path("out"), **settings)
+    predicted = predict_into_parts(open_table("lake"), looking, Path("out"), **settings)
     assert not any(part.done_before for part in predicted.parts)
 
 

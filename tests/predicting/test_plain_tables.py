@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from predicted import predict_into
 
 from linexport.errors import ConfigError, DataError
 from linexport.formats.onnx import OrtEngine, graph as onnx_graph
 from linexport.model import LinearModel
 from linexport.predicting._predictor import Predictor
-from linexport.predicting._stream import write_predictions
 from linexport.tables import Dialect
 from linexport.tables._csv import PlainFile
 from linexport.tables._csv_frames import CsvFile
@@ -52,9 +52,9 @@ def both(text, predictor, output="out.csv", keep=(), delimiter=None):
     assert isinstance(plain._parts[0], PlainFile)
     delimiter = "\t" if delimiter == "\\t" else delimiter
     general = through_polars(delimiter, on_read=told[1].append)
-    predicted = write_predictions(plain, predictor, output, keep=keep)
+    predicted = predict_into(plain, predictor, output, keep=keep)
     ours = Path(output).read_bytes()
-    assert write_predictions(general, predictor, output, keep=keep) == predicted
+    assert predict_into(general, predictor, output, keep=keep) == predicted
     assert told[0] == told[1]
     assert {path.name for path in Path().iterdir()} == {"in.csv", output}
     return ours, Path(output).read_bytes()
@@ -107,7 +107,7 @@ def test_standard_output_gets_the_same_bytes(capfdbinary):
     Path("in.csv").write_text(text)
     written = []
     for table in (open_table("in.csv"), through_polars()):
-        write_predictions(table, predictor, "-")
+        predict_into(table, predictor, "-")
         written.append(capfdbinary.readouterr().out)
     assert written[0] == written[1] != b""
 
@@ -135,10 +135,11 @@ def test_what_is_refused_is_refused_in_the_same_words(row, dtype, settings):
     model = LinearModel(weight=np.array([[2, 2]], dtype), bias=np.zeros(1, dtype))
     engine = OrtEngine(onnx_graph.write(model))
     predictor = Predictor(engine, model.features, model.targets)
+    path, keep = settings.get("output", "out.csv"), settings.get("keep", ())
     said = []
     for table in (open_table("in.csv"), through_polars()):
         with pytest.raises((DataError, ConfigError)) as caught:
-            write_predictions(table, predictor, **({"output": "out.csv"} | settings))
+            predict_into(table, predictor, path, keep=keep)
         said.append(str(caught.value))
     assert said[0] == said[1]
     assert not Path("out.csv").exists()
@@ -153,7 +154,7 @@ def test_an_output_that_cannot_be_written_leaves_the_old_one(monkeypatch):
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(DataError, match=r"^out.csv: It cannot be written: .*No space left"):
-        write_predictions(open_table("in.csv"), make_predictor(), "out.csv")
+        predict_into(open_table("in.csv"), make_predictor(), "out.csv")
     assert Path("out.csv").read_text() == "old"
     assert {path.name for path in Path().iterdir()} == {"in.csv", "out.csv"}
 
@@ -166,7 +167,7 @@ def test_a_reader_that_has_gone_is_nobodys_mistake(monkeypatch):
     Path("in.csv").write_text("x1,x2\n1,2\n")
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Gone()))
     with pytest.raises(BrokenPipeError):
-        write_predictions(open_table("in.csv"), make_predictor(), "-")
+        predict_into(open_table("in.csv"), make_predictor(), "-")
 
 
 COMMAND = """

@@ -92,28 +92,6 @@ print(predictor.predict({"x2": 3, "x1": 4}), {"torch", "polars"} & {*sys.modules
     assert fresh_python(code) == "[[7.]] set()"
 
 
-def test_batches_are_predicted_one_at_a_time(predictor):
-    asked = []
-
-    def batches():
-        for number, batch in enumerate([X, TABLES["polars"], {"a": 1, "b": 2}]):
-            asked.append(number)
-            yield batch
-
-    predictions = predictor.predict_batches(batches())
-    assert asked == []
-    assert next(predictions).tolist() == EXPECTED
-    assert asked == [0]
-    assert [prediction.tolist() for prediction in predictions] == [EXPECTED, EXPECTED[:1]]
-
-
-def test_a_batch_that_cannot_be_predicted_is_numbered(predictor):
-    predictions = predictor.predict_batches([X, np.ones((1, 3))])
-    next(predictions)
-    with pytest.raises(DataError, match=r"^batch 2: features must have shape \(rows, 2\)"):
-        next(predictions)
-
-
 def test_no_rows_give_no_predictions(predictor):
     for none in (np.empty((0, 2)), TABLES["polars"].clear(), {"a": [], "b": []}):
         prediction = predictor.predict(none)

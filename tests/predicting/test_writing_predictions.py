@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 from peak_memory import PEAK
+from predicted import predict_into
 
 from linexport.errors import ConfigError, DataError
-from linexport.predicting._stream import Predicted, write_predictions
+from linexport.predicting import Predicted
 from linexport.rows._dataset import write_dataset
 from linexport.rows._synthetic import synthesize
 from linexport.tables._opening import open_table
@@ -38,7 +39,7 @@ def files() -> list[str]:
 
 def test_predictions_stand_beside_what_is_kept(predictor):
     Path("in.csv").write_text(HOUSES)
-    predicted = write_predictions(open_table("in.csv"), predictor, "out.csv", keep=["note", "id"])
+    predicted = predict_into(open_table("in.csv"), predictor, "out.csv", keep=["note", "id"])
     assert predicted == Predicted(
         rows_read=3, rows_written=3, rows_without_prediction=0, rows_outside_range=0
     )
@@ -57,10 +58,7 @@ def test_csv_and_parquet_go_in_and_out(predictor, input_, output):
     random = np.random.default_rng(0)
     frame = pl.DataFrame(random.integers(-99, 99, (150_000, 3)), schema=["b", "id", "a"])
     frame.write_csv("in.csv") if input_.endswith("csv") else frame.write_parquet("in.parquet")
-    assert (
-        write_predictions(open_table(input_), predictor, output, keep=["id"]).rows_written
-        == 150_000
-    )
+    assert predict_into(open_table(input_), predictor, output, keep=["id"]).rows_written == 150_000
     if output == "out.parquet":
         found = pl.read_parquet(output)
         assert found.schema["y"] == pl.Float32
@@ -85,7 +83,7 @@ def test_columns_of_parquet_are_kept_with_their_types(predictor):
         }
     )
     frame.write_parquet("in.parquet")
-    write_predictions(
+    predict_into(
         open_table("in.parquet"), predictor, "out.parquet", keep=["day", "tags", "kind", "a"]
     )
     found = pl.read_parquet("out.parquet")
@@ -117,10 +115,7 @@ def test_what_is_written_reads_back_as_the_same_bits(tmp_path_factory, dtype, da
 def test_a_table_of_no_rows_gives_a_header(predictor):
     Path("in.csv").write_text("a,b,id\n")
     for output in ("out.csv", "out.parquet"):
-        assert (
-            write_predictions(open_table("in.csv"), predictor, output, keep=["id"]).rows_written
-            == 0
-        )
+        assert predict_into(open_table("in.csv"), predictor, output, keep=["id"]).rows_written == 0
     assert Path("out.csv").read_text() == "id,y,z\n"
     assert pl.read_parquet_schema("out.parquet") == {
         "id": pl.String,
@@ -131,7 +126,7 @@ def test_a_table_of_no_rows_gives_a_header(predictor):
 
 def test_standard_input_goes_to_standard_output(predictor, monkeypatch, capfdbinary):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"b;a\n2;1\n4;3\n")))
-    assert write_predictions(open_table("-"), predictor, "-").rows_written == 2
+    assert predict_into(open_table("-"), predictor, "-").rows_written == 2
     assert capfdbinary.readouterr().out == b"y,z\n-5.5,2.0\n-9.5,6.0\n"
 
 
@@ -139,7 +134,7 @@ def test_a_directory_of_parts_is_one_table(predictor):
     Path("parts").mkdir()
     for number in range(3):
         Path(f"parts/{number}.csv").write_text(f"a,b\n{number},0\n")
-    write_predictions(open_table("parts"), predictor, "out.csv")
+    predict_into(open_table("parts"), predictor, "out.csv")
     assert pl.read_csv("out.csv")["y"].to_list() == [0.5, 2.5, 4.5]
 
 
@@ -147,8 +142,8 @@ def test_rows_without_a_value_are_an_error_or_predicted_as_nan(predictor):
     Path("in.csv").write_text("a,b,id\n1,2,u\n,2,v\n3,4,w\n")
     table = open_table("in.csv")
     with pytest.raises(DataError, match=r"^in.csv, column 'a', row 2: There is no value; fill it "):
-        write_predictions(table, predictor, "out.csv")
-    predicted = write_predictions(table, predictor, "out.csv", keep=["id"], missing="nan")
+        predict_into(table, predictor, "out.csv")
+    predicted = predict_into(table, predictor, "out.csv", keep=["id"], missing="nan")
     assert predicted == Predicted(
         rows_read=3, rows_written=3, rows_without_prediction=1, rows_outside_range=0
     )
@@ -170,7 +165,7 @@ def test_rows_without_a_value_are_an_error_or_predicted_as_nan(predictor):
 def test_columns_that_cannot_be_kept_are_refused(predictor, keep, message):
     Path("in.csv").write_text("a,b,id,y,predicted_y\n1,2,3,4,5\n")
     with pytest.raises(DataError) as caught:
-        write_predictions(open_table("in.csv"), predictor, "out.csv", keep=keep)
+        predict_into(open_table("in.csv"), predictor, "out.csv", keep=keep)
     assert str(caught.value) == message
     assert files() == ["in.csv"]
 
@@ -178,7 +173,7 @@ def test_columns_that_cannot_be_kept_are_refused(predictor, keep, message):
 def test_a_missing_feature_is_named(predictor):
     Path("in.csv").write_text("a,bb\n1,2\n")
     with pytest.raises(DataError, match=r"^in.csv: There is no column 'b'; did you mean 'bb'\?$"):
-        write_predictions(open_table("in.csv"), predictor, "out.csv")
+        predict_into(open_table("in.csv"), predictor, "out.csv")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +193,7 @@ def test_outputs_that_cannot_be_are_refused_before_a_row_is_read(predictor, outp
     Path("null.csv").symlink_to(os.devnull)
     Path("loop.csv").symlink_to("loop.csv")
     with pytest.raises(error) as caught:
-        write_predictions(open_table("in.csv"), predictor, output)
+        predict_into(open_table("in.csv"), predictor, output)
     assert str(caught.value).startswith(message)
     assert predictor.runtime.calls == []
 
@@ -224,7 +219,7 @@ def test_a_late_bad_row_is_named_and_the_old_output_stays(
     Path("in.csv").write_text(rows_then(last))
     Path(output).write_text("old")
     with pytest.raises(DataError) as caught:
-        write_predictions(open_table("in.csv"), predictor, output)
+        predict_into(open_table("in.csv"), predictor, output)
     assert str(caught.value).startswith(message)
     assert len(predictor.runtime.calls) > 10  # it had begun
     assert Path(output).read_text() == "old"
@@ -244,7 +239,7 @@ def test_an_interrupt_leaves_nothing_half_written(predictor, monkeypatch, output
 
     predictor.runtime.predict = interrupted
     with pytest.raises(KeyboardInterrupt):
-        write_predictions(open_table("in.csv"), predictor, output)
+        predict_into(open_table("in.csv"), predictor, output)
     assert files() == ["in.csv"]
 
 
@@ -298,7 +293,7 @@ def test_an_output_is_replaced_in_one_step_also_behind_a_link(predictor):
     Path("real.csv").write_text("old")
     Path("link.csv").symlink_to("real.csv")
     with Path("real.csv").open() as reader:
-        write_predictions(open_table("in.csv"), predictor, "link.csv")
+        predict_into(open_table("in.csv"), predictor, "link.csv")
         assert reader.read() == "old"  # who had it open keeps the old file
     assert Path("link.csv").is_symlink()
     assert Path("real.csv").read_text() == "y,z\n-5.5,2.0\n"
@@ -308,7 +303,7 @@ def test_what_is_replaced_keeps_its_mode(predictor):
     Path("in.csv").write_text("a,b\n1,2\n")
     Path("out.csv").write_text("old")
     Path("out.csv").chmod(0o600)
-    write_predictions(open_table("in.csv"), predictor, "out.csv")
+    predict_into(open_table("in.csv"), predictor, "out.csv")
     assert Path("out.csv").stat().st_mode & 0o777 == 0o600
 
 
@@ -338,7 +333,7 @@ def test_what_a_killed_writer_left_is_taken_over(predictor, tmp_path, planted):
     elif planted == "another's name":
         left.unlink()
         left.hardlink_to("in.csv")
-    write_predictions(open_table("in.csv"), predictor, "out.csv")
+    predict_into(open_table("in.csv"), predictor, "out.csv")
     assert Path("out.csv").read_text() == "y,z\n-5.5,2.0\n"
     assert Path("in.csv").read_text() == "a,b\n1,2\n"
     stays = [] if planted == "killed" else [left]
@@ -365,7 +360,7 @@ def test_the_output_has_the_permissions_of_a_new_file(predictor):
     Path("in.csv").write_text("a,b\n1,2\n")
     umask = os.umask(0o027)
     try:
-        write_predictions(open_table("in.csv"), predictor, "out.csv")
+        predict_into(open_table("in.csv"), predictor, "out.csv")
     finally:
         os.umask(umask)
     assert stat.S_IMODE(Path("out.csv").stat().st_mode) == 0o640
@@ -374,7 +369,7 @@ def test_the_output_has_the_permissions_of_a_new_file(predictor):
 def test_columns_without_a_form_in_csv_are_named(predictor):
     pl.DataFrame({"a": [1], "b": [2], "tags": [["u"]]}).write_parquet("in.parquet")
     with pytest.raises(DataError, match=r"^out.csv: It cannot be written: CSV format does not sup"):
-        write_predictions(open_table("in.parquet"), predictor, "out.csv", keep=["tags"])
+        predict_into(open_table("in.parquet"), predictor, "out.csv", keep=["tags"])
     assert files() == ["in.parquet"]
 
 
@@ -382,11 +377,11 @@ def test_parts_that_differ_in_the_type_of_a_kept_column_are_named(predictor):
     pl.DataFrame({"a": [1], "b": [2], "id": [1]}).write_parquet("p0.parquet")
     pl.DataFrame({"a": [1.5], "b": [2], "id": ["u"]}).write_parquet("p1.parquet")
     table = open_table("p*.parquet")
-    assert write_predictions(table, predictor, "out.csv").rows_written == 2
+    assert predict_into(table, predictor, "out.csv").rows_written == 2
     with pytest.raises(
         DataError, match=r"^p1.parquet, column 'id': It holds String, but Int64 in the files before"
     ):
-        write_predictions(table, predictor, "out.csv", keep=["id"])
+        predict_into(table, predictor, "out.csv", keep=["id"])
 
 
 def test_a_dataset_is_written_as_it_is(here):
@@ -408,13 +403,15 @@ import numpy as np, polars as pl
 from linexport.tables import _tables as tables
 from linexport.tables import open_table
 from linexport.columns import Column
-from linexport.predicting import Predictor, write_predictions
+from linexport.predicting import Outputs, Predictor, write_predictions
 tables._BYTES_AHEAD = 1 << 20  # what may be held, whether or not the machine is busy
 class Runtime:
     name = version = provider = "numpy"; num_threads = 1; structure = None; dtype = np.dtype("f4")
     def predict(self, features): return features.sum(axis=1, keepdims=True)
 columns = tuple(Column(name=name) for name in "abcd")
-write_predictions(open_table(sys.argv[1]), Predictor(Runtime(), columns, columns[:1]), sys.argv[2])
+predictor = Predictor(Runtime(), columns, columns[:1])
+outputs = Outputs(predictor=predictor, source=sys.argv[1])
+write_predictions(open_table(sys.argv[1]), outputs, sys.argv[2])
 print(peak())
 """
 )
