@@ -26,8 +26,8 @@ from linexport.serving._request import (
     INPUT,
     WHOLE,
     AnyInput,
-    AnyRequest,
     InferInput,
+    InferRequest,
     listed,
     require_address,
     require_rows,
@@ -42,10 +42,10 @@ _LENGTH = struct.Struct("<I")
 """Before each text in binary data."""
 
 
-def any_features(
-    request: AnyRequest, binary: bytes, model: ServedModel, limits: Limits
+def features_of(
+    request: InferRequest, binary: bytes, model: ServedModel, limits: Limits
 ) -> FloatArray:
-    """Return the features (N, D) of tensors of any datatype, one for all or one for each column.
+    """Return the features (N, D) of a request, of one tensor for all or one for each column.
 
     Raises:
         Refusal: 400 if one is not as it should be, 413 if there are too many rows.
@@ -73,24 +73,14 @@ def any_features(
                 f"{shortened(str(list(tensor.shape)))}."
             )
     require_rows(_num_rows(request.inputs), model, limits)
-    return _features_of(request.inputs, binary, model)
-
-
-def _features_of(tensors: Sequence[AnyInput], binary: bytes, model: ServedModel) -> FloatArray:
-    """Return the features (N, D) of one tensor of that name, or of one tensor for each column.
-
-    Raises:
-        Refusal: 400 if a tensor is not as it should be.
-        DataError: If a value is not what its column holds.
-    """
-    values = dict(read(tensors, binary))
+    values = dict(_read(request.inputs, binary))
     predictor = model.predictor
     if values.keys() == {INPUT}:
-        return _numbers(values[INPUT], INPUT).reshape(tensors[0].shape)
+        return _numbers(values[INPUT], INPUT).reshape(request.inputs[0].shape)
     columns = {name: column.reshape(-1) for name, column in values.items()}
     if values.keys() == set(predictor.feature_names):
-        features = [_numbers(columns[name], name) for name in predictor.feature_names]
-        return np.column_stack(features)
+        parts = [_numbers(columns[name], name) for name in predictor.feature_names]
+        return np.stack(parts, axis=1, dtype=np.float64)
     if values.keys() != set(predictor.column_names):
         predictor.from_rows([dict.fromkeys(columns)], source="inputs")  # says which is amiss
     plain = map(_plain, columns.values())
@@ -98,7 +88,7 @@ def _features_of(tensors: Sequence[AnyInput], binary: bytes, model: ServedModel)
     return predictor.from_rows(rows, source="inputs")
 
 
-def _num_rows(tensors: Sequence[AnyInput]) -> int:
+def _num_rows(tensors: Sequence[InferInput | AnyInput]) -> int:
     """Return N.
 
     Raises:
@@ -114,7 +104,7 @@ def _num_rows(tensors: Sequence[AnyInput]) -> int:
     return counts.pop()
 
 
-def read(
+def _read(
     tensors: Sequence[InferInput | AnyInput], binary: bytes
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield each tensor's values, flat; binary data lie in the order of the tensors."""
@@ -159,12 +149,10 @@ def _count(tensor: InferInput | AnyInput) -> int:
 def _from_json(tensor: InferInput | AnyInput) -> NDArray[Any]:
     if tensor.data is msgspec.UNSET:
         raise Refusal(f"'{tensor.name}' has neither data nor the parameter binary_data_size.")
+    if isinstance(tensor, InferInput):
+        return _floats(tensor, tensor.data)
     flat = [x for part in tensor.data for x in (part if isinstance(part, list) else (part,))]
-    if len(flat) != _count(tensor):
-        raise Refusal(
-            f"data of '{tensor.name}' holds {len(flat)} values, but its shape "
-            f"{list(tensor.shape)} means {_count(tensor)}."
-        )
+    _require_as_many(len(flat), "values", tensor)
     for row, value in enumerate(flat, start=1):
         if not _fits(value, tensor.datatype):
             raise Refusal(
@@ -172,6 +160,32 @@ def _from_json(tensor: InferInput | AnyInput) -> NDArray[Any]:
                 f"{tensor.datatype}."
             )
     return np.array(flat, object)
+
+
+def _floats(tensor: InferInput, data: list[Any]) -> Float64Array:
+    """Return numbers that are floats or missing already, flat or row by row."""
+    width = tensor.shape[1] if len(tensor.shape) > 1 else 1
+    try:
+        values = np.array(data, np.float64)
+    except ValueError as error:
+        raise Refusal(
+            f"data of '{tensor.name}' must be numbers alone, or rows of {width} numbers each."
+        ) from error
+    if values.ndim > 1 and values.shape[1] != width:
+        raise Refusal(
+            f"data of '{tensor.name}' has rows of {values.shape[1]} numbers, not {width}."
+        )
+    _require_as_many(values.size, "numbers", tensor)
+    return values.reshape(-1)
+
+
+def _require_as_many(found: int, what: str, tensor: InferInput | AnyInput) -> None:
+    expected = _count(tensor)
+    if found != expected:
+        raise Refusal(
+            f"data of '{tensor.name}' holds {found} {what}, but its shape {list(tensor.shape)} "
+            f"means {expected}."
+        )
 
 
 def _fits(value: Any, datatype: str) -> bool:
@@ -191,11 +205,7 @@ def _from_binary(tensor: InferInput | AnyInput, data: bytes) -> NDArray[Any]:
     if tensor.datatype != "BYTES":
         return np.frombuffer(data, BINARY[tensor.datatype])
     texts = np.array(list(_texts(tensor.name, data)), object)
-    if len(texts) != _count(tensor):
-        raise Refusal(
-            f"'{tensor.name}' holds {len(texts)} texts, but its shape {list(tensor.shape)} means "
-            f"{_count(tensor)}."
-        )
+    _require_as_many(len(texts), "texts", tensor)
     return texts
 
 
@@ -214,8 +224,10 @@ def _texts(name: str, data: bytes) -> Iterator[str]:
         place = end
 
 
-def _numbers(values: NDArray[Any], name: str) -> Float64Array:
-    """Return numbers in float64, which must hold each exactly."""
+def _numbers(values: NDArray[Any], name: str) -> FloatArray:
+    """Return floats as they are, and other numbers in float64, which must hold each exactly."""
+    if values.dtype.kind == "f":
+        return values
     name = shortened(name)
     if values.dtype == object:  # of JSON, or text
         if any(isinstance(x, str) for x in values):
