@@ -17,5 +17,6 @@ from ._reader import (
 )
 from ._writer import (
     check_destination as check_destination,
+    manifest_of as manifest_of,
     write_bundle as write_bundle,
 )

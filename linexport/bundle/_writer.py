@@ -6,8 +6,9 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
+import msgspec
 import numpy as np
 from safetensors import numpy as safetensors_numpy
 
@@ -28,9 +29,8 @@ from linexport.bundle._manifest import (
 )
 from linexport.bundle._sizes import largest_manifest, largest_other, require_proportion
 from linexport.bundle._staging import exchange, remove_abandoned, staging
-from linexport.encoding import Encoding
 from linexport.errors import BundleError
-from linexport.fit import Fitness, FitRecord
+from linexport.fit import FitRecord
 from linexport.model import LinearModel
 from linexport.numerics import ExactMap
 
@@ -38,38 +38,56 @@ _TAKEN_MEANWHILE = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}
 """What a rename says if somebody else changed what the path names."""
 
 
-def write_bundle(
-    directory: str | os.PathLike[str],
-    *,
+def manifest_of(
     model: LinearModel,
     record: FitRecord,
-    error_budget: Mapping[str, ErrorBudget],
+    error_budget: dict[str, ErrorBudget],
+    *,
     origin: ExactMap | None = None,
-    fitness: Mapping[str, Fitness] = MappingProxyType({}),
-    assumed_ranges: Mapping[str, tuple[float, float]] = MappingProxyType({}),
-    versions: Mapping[str, str],
+    **told: Any,
+) -> Manifest:
+    """Return what the manifest says of a model, before there are files.
+
+    Args:
+        model: The reference numbers, in the artifacts' dtypes and form, with their columns.
+        record: How the model came about.
+        error_budget: By target name.
+        origin: What the model was made from; the model itself where it is not given.
+        told: Further fields of `Manifest`.
+    """
+    return Manifest(
+        dtype="float32" if model.dtype.name == "float32" else "float64",
+        accumulate="float32" if model.accumulate.name == "float32" else "float64",
+        form=model.form,
+        features=model.features,
+        targets=model.targets,
+        record=record,
+        error_budget=error_budget,
+        origin=None if origin is None else _origin_of(origin, model),
+        files={},
+        **told,
+    )
+
+
+def write_bundle(
+    directory: str | os.PathLike[str],
+    manifest: Manifest,
+    model: LinearModel,
     files: Mapping[str, bytes],
-    encoding: Encoding | None = None,
+    *,
     overwrite: bool = False,
 ) -> Manifest:
     """Write a bundle, all or nothing; its parent directories are made where they are missing.
 
     Args:
         directory: A path that names nothing, an empty directory or, to replace it, a bundle.
-        model: The reference numbers, in the artifacts' dtypes and form, with their columns.
-        record: How the model came about.
-        error_budget: By target name.
-        origin: What the model was made from; the model itself where it is not given.
-        fitness: Whether the numbers are good enough, by target name.
-        assumed_ranges: Of the features whose range is not known, by name.
-        versions: Of the packages that wrote the artifacts.
-        files: The artifacts, parity.json and README.md by name; the weights are written from the
-            model, and the manifest from all of this.
-        encoding: What makes the features of a table's columns, if they are not its columns.
+        manifest: What `manifest_of` says of the model.
+        model: The reference numbers, of which the weights' file is made.
+        files: The artifacts, parity.json and README.md by name.
         overwrite: Whether a bundle may be replaced.
 
     Returns:
-        The manifest as written.
+        The manifest as written, with the files.
 
     Raises:
         BundleError: If something is in the way, or the system refuses (full disk, no permission).
@@ -78,21 +96,8 @@ def write_bundle(
     if WEIGHTS_FILE in files:
         raise BundleError(f"{WEIGHTS_FILE} is written from the model; do not pass it.")
     contents = {**files, WEIGHTS_FILE: encode_weights(model)}
-    manifest = Manifest(
-        dtype="float32" if model.dtype.name == "float32" else "float64",
-        accumulate="float32" if model.accumulate.name == "float32" else "float64",
-        form=model.form,
-        features=model.features,
-        targets=model.targets,
-        encoding=encoding,
-        record=record,
-        error_budget=dict(error_budget),
-        origin=None if origin is None else _origin_of(origin, model),
-        fitness=dict(fitness),
-        assumed_ranges=dict(assumed_ranges),
-        versions=dict(versions),
-        files={name: _record(name, contents[name]) for name in sorted(contents)},
-    )
+    records = {name: _record(name, contents[name]) for name in sorted(contents)}
+    manifest = msgspec.structs.replace(manifest, files=records)
     contents[MANIFEST_FILE] = encode_manifest(manifest)
     _check_sizes(contents)
     path = Path(os.path.abspath(directory))  # noqa: PTH100 - resolve() would follow a link at its end

@@ -76,7 +76,7 @@ def echo_exported(
         click.echo(f"warning: {warning}", err=True)
     certificate = exported.certificate
     bundle = None if exported.path is None else str(exported.path)
-    found = (exported.record, exported.error_budget, certificate)
+    found = (exported.manifest, certificate)
     if as_json:
         document = reporting.training_document(
             bundle, *found, exported.precision, exported.warnings
@@ -86,14 +86,10 @@ def echo_exported(
         echo_blocks(certificate.failures)
         echo_verdict(certificate)
     else:
-        encoding = exported.origin.encoding
         if verbose:
-            blocks = reporting.training_blocks(
-                *found, exported.model, precision=exported.precision, encoding=encoding, truth=truth
-            )
-            blocks = [*before, *blocks]
+            blocks = [*before, *reporting.training_blocks(*found, exported.precision, truth)]
         else:
-            blocks = reporting.short_blocks(*found, exported.model, encoding=encoding, truth=truth)
+            blocks = reporting.short_blocks(*found, truth)
         echo_blocks(blocks)
         echo_verdict(certificate)
         echo_blocks(reporting.bundle_lines(bundle))

@@ -44,10 +44,8 @@ class Exported(Result):
 
     path: Path | None
     """Where it was written; None where parity failed, and nothing was."""
-    manifest: Manifest | None
-    record: FitRecord
-    """How the model came about."""
-    error_budget: dict[str, ErrorBudget]
+    manifest: Manifest
+    """What is said of it in manifest.json; of no files where none was written."""
     model: LinearModel
     """The artifacts' numbers."""
     precision: str
@@ -68,6 +66,16 @@ class Exported(Result):
         """
         self.certificate.require()
         return str(self.path)
+
+    @property
+    def record(self) -> FitRecord:
+        """How the model came about."""
+        return self.manifest.record
+
+    @property
+    def error_budget(self) -> dict[str, ErrorBudget]:
+        """By target name."""
+        return self.manifest.error_budget
 
     @property
     def losses(self) -> tuple[float, ...]:
@@ -128,7 +136,7 @@ def export(
     record = origin.record or _imported(origin)
     bundle.check_destination(output, overwrite=overwrite)
     written = to_write(origin, record, config)
-    model, budgets = written.model, written.budgets
+    model = written.model
     assumed = assumed_ranges(model)
     if assumed:
         warnings.warn(_assumption(assumed), AssumedRangeWarning, stacklevel=2)
@@ -138,34 +146,30 @@ def export(
         chosen_formats(config, origin.encoding),
         metadata=formats.artifact_metadata(model, record, versions, origin.encoding),
     )
-    told = told_by(record, budgets, model)
+    manifest = bundle.manifest_of(
+        model,
+        record,
+        written.budgets,
+        origin=sources.exact_function(origin),
+        fitness=written.fitness,
+        assumed_ranges=assumed,
+        versions=versions,
+        encoding=origin.encoding,
+    )
+    told = told_by(manifest, model)
     certificate = prove(
         DoubleReference(model), artifacts, config, opener=open_written, told=told,
         encoding=origin.encoding,
     )  # fmt: skip
     certificate = certificate.judged(written.fitness, accept_coarse=config.accept_coarse)
-    manifest = None
     if certificate.passed:
-        card = reporting.model_card(model, record, budgets, certificate, origin.encoding)
-        manifest = bundle.write_bundle(
-            output,
-            model=model,
-            record=record,
-            error_budget=budgets,
-            origin=sources.exact_function(origin),
-            fitness=written.fitness,
-            assumed_ranges=assumed,
-            versions=versions,
-            encoding=origin.encoding,
-            files={**artifacts, CERTIFICATE_FILE: encode_certificate(certificate), CARD_FILE: card},
-            overwrite=overwrite,
-        )
+        card = reporting.model_card(model, manifest, certificate)
+        files = {**artifacts, CERTIFICATE_FILE: encode_certificate(certificate), CARD_FILE: card}
+        manifest = bundle.write_bundle(output, manifest, model, files, overwrite=overwrite)
         bundle.read_bundle(output)  # what was proven is what is on the disk
     return Exported(
-        path=Path(output) if manifest else None,
+        path=Path(output) if certificate.passed else None,
         manifest=manifest,
-        record=record,
-        error_budget=budgets,
         model=model,
         precision=written.why,
         certificate=certificate,

@@ -13,7 +13,7 @@ import numpy as np
 from linexport import bundle, formats, parity, sources
 from linexport._asked import asked
 from linexport._files import naming, parsing
-from linexport.bundle import Bundle, ErrorBudget
+from linexport.bundle import Bundle, Manifest
 from linexport.columns import default_columns
 from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, ConfigError, NotCheckedError, PrecisionError
@@ -233,15 +233,13 @@ def prove(
     return replace(certificate, artifacts=digests)
 
 
-def told_by(
-    record: FitRecord, budgets: Mapping[str, ErrorBudget], model: LinearModel
-) -> StatementResult:
+def told_by(manifest: Manifest, model: LinearModel) -> StatementResult:
     """Compare the coefficients that a bundle's manifest states by name with its numbers."""
     return parity.compare_coefficients(
         bundle.MANIFEST_FILE,
-        record.coefficients,
+        manifest.record.coefficients,
         model,
-        export={target: budget.export for target, budget in budgets.items()},
+        export={target: budget.export for target, budget in manifest.error_budget.items()},
     )
 
 
@@ -270,7 +268,7 @@ def open_judged(kind: Format, data: bytes, model: LinearModel, *, trust: bool) -
 
 def _told(found: Bundle) -> StatementResult:
     manifest, model = found.manifest, found.model
-    told = told_by(manifest.record, manifest.error_budget, model)
+    told = told_by(manifest, model)
     origin = bundle.exact_origin(manifest)
     if told.failure or origin is None:
         return told

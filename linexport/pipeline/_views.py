@@ -37,14 +37,7 @@ def summarized(result: Fit | Exported) -> Text:
     """Return all that is known of a fit, or of what was exported."""
     if isinstance(result, Fit):
         return Text(reporting.fit_blocks(result.record, result.model.targets))
-    blocks = reporting.training_blocks(
-        result.record,
-        result.error_budget,
-        result.certificate,
-        result.model,
-        precision=result.precision,
-        encoding=result.origin.encoding,
-    )
+    blocks = reporting.training_blocks(result.manifest, result.certificate, result.precision)
     return Text([*blocks, *_end(result)])
 
 
@@ -86,14 +79,7 @@ def _r2(predicted: Any, truth: Any) -> list[float | None]:
 
 
 def _exported(value: Exported) -> list[Block]:
-    blocks = reporting.short_blocks(
-        value.record,
-        value.error_budget,
-        value.certificate,
-        value.model,
-        encoding=value.origin.encoding,
-    )
-    return [*blocks, *_end(value)]
+    return [*reporting.short_blocks(value.manifest, value.certificate), *_end(value)]
 
 
 def _end(value: Exported) -> list[str]:
@@ -106,7 +92,7 @@ def _end(value: Exported) -> list[str]:
 
 
 def _fit(value: Fit) -> list[Block]:
-    return reporting.short_fit_blocks(value.record, value.model.targets, encoding=value.encoding)
+    return reporting.short_fit_blocks(value.record, value.model.targets, value.encoding)
 
 
 def _certificate(value: Certificate) -> list[Block]:

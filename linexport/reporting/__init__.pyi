@@ -35,15 +35,15 @@ from ._page import (
     report_page as report_page,
     require_report_tools as require_report_tools,
 )
-from ._short import (
-    bundle_lines as bundle_lines,
-    short_blocks as short_blocks,
-    short_fit_blocks as short_fit_blocks,
-)
 from ._table import (
     Block as Block,
     Table as Table,
     plain_lines as plain_lines,
 )
 from ._text import Text as Text
-from ._training import training_blocks as training_blocks
+from ._training import (
+    bundle_lines as bundle_lines,
+    short_blocks as short_blocks,
+    short_fit_blocks as short_fit_blocks,
+    training_blocks as training_blocks,
+)

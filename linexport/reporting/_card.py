@@ -1,11 +1,10 @@
 """The bundle's README.md: a model card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from linexport.bundle import ErrorBudget
+from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.encoding import Encoding
-from linexport.fit import FitRecord
 from linexport.formats import FORMATS
 from linexport.model import LinearModel
 from linexport.parity import Certificate
@@ -28,16 +27,10 @@ _PRECISION = {
 """What undoes the proof in runtimes that were not asked, by the artifacts' dtype."""
 
 
-def model_card(
-    model: LinearModel,
-    fit: FitRecord,
-    budgets: Mapping[str, ErrorBudget],
-    certificate: Certificate,
-    encoding: Encoding | None = None,
-) -> bytes:
+def model_card(model: LinearModel, manifest: Manifest, certificate: Certificate) -> bytes:
     """Return the card as Markdown: what it predicts, from what, how well, and how it is loaded."""
-    features = ", ".join(f"`{name}`" for name in _names(model.features))
-    targets = ", ".join(f"`{name}`" for name in _names(model.targets))
+    features = ", ".join(f"`{name}`" for name in _names(manifest.features))
+    targets = ", ".join(f"`{name}`" for name in _names(manifest.targets))
     lines = [
         "# Linear model",
         "",
@@ -50,11 +43,11 @@ def model_card(
         "",
         *_PRECISION[certificate.dtype],
         "",
-        *_encoding(encoding),
-        *_by_columns(model, certificate, encoding),
+        *_encoding(manifest.encoding),
+        *_by_columns(model, certificate, manifest.encoding),
         "## Fit",
         "",
-        *_text(fit_blocks(fit, model.targets)),
+        *_text(fit_blocks(manifest.record, manifest.targets)),
         "",
         "## Parity",
         "",
@@ -62,7 +55,7 @@ def model_card(
         "",
         "## Error budget",
         "",
-        *_text(budget_blocks(budgets, fit, model.features, model.targets)),
+        *_text(budget_blocks(manifest)),
         "",
         "Check it again at any time with `linexport verify` on this directory.",
     ]

@@ -1,12 +1,11 @@
 """Results as one JSON document for programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from linexport.bundle import ErrorBudget, Manifest
-from linexport.fit import FitRecord
+from linexport.bundle import Manifest
 from linexport.parity import Certificate
 
 if TYPE_CHECKING:
@@ -26,8 +25,7 @@ __all__ = [
 
 def training_document(
     bundle: str | None,
-    fit: FitRecord,
-    budgets: Mapping[str, ErrorBudget],
+    manifest: Manifest,
     certificate: Certificate,
     precision: str,
     warnings: Sequence[str],
@@ -36,8 +34,8 @@ def training_document(
     return {
         "bundle": None if bundle is None else _unicode(bundle),
         **certificate_document(certificate),
-        **msgspec.to_builtins(fit),
-        "error_budget": msgspec.to_builtins(dict(budgets)),
+        **msgspec.to_builtins(manifest.record),
+        "error_budget": msgspec.to_builtins(manifest.error_budget),
         "precision": precision,
         "warnings": list(warnings),
     }

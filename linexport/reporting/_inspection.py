@@ -33,7 +33,7 @@ def bundle_blocks(manifest: Manifest, certificate: Certificate | None) -> list[B
         *column_blocks("target", manifest.targets),
         *encoding_blocks(manifest.encoding),
         *fit_blocks(manifest.record, manifest.targets),
-        *budget_blocks(manifest.error_budget, manifest.record, manifest.features, manifest.targets),
+        *budget_blocks(manifest),
         "Files, their sizes and digests checked",
         Table(["file", "format", "bytes", "SHA-256"], files),
         f"Written by {versions}",

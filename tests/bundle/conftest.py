@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from linexport.bundle._manifest import ErrorBudget
-from linexport.bundle._writer import write_bundle
+from linexport.bundle._manifest import ErrorBudget, Manifest
+from linexport.bundle._writer import manifest_of, write_bundle
 from linexport.columns import Column
 from linexport.fit import Coefficients, FitRecord
 from linexport.model import LinearModel
@@ -16,7 +16,7 @@ from linexport.model import LinearModel
 
 @dataclass(frozen=True)
 class Draft:
-    """The arguments of write_bundle; `number` tells one bundle from another."""
+    """A bundle to write; `number` tells one bundle from another."""
 
     number: int = 1
     dtype: str = "float32"
@@ -43,19 +43,22 @@ class Draft:
             "README.md": b"# A model\n",
         }
 
-    def arguments(self) -> dict[str, Any]:
+    def manifest(self, **options: Any) -> Manifest:
         coefficients = Coefficients(intercept=4.25, features={"area": 1.0, "age": -3.5})
         budget = ErrorBudget(fit=None, export=0.0, runtime=1e-6, total=1e-6)
-        return {
-            "model": self.model,
+        told = {
             "record": FitRecord(solver="sgd", rows=8, coefficients={"price": coefficients}),
             "error_budget": {"price": budget},
             "versions": {"linexport": "0.1.0"},
-            "files": self.files,
         }
+        return manifest_of(self.model, **(told | options))
 
-    def write(self, path: Path, **options: Any) -> None:
-        write_bundle(path, **(self.arguments() | options))
+    def write(
+        self, path: Path, *, files: Any = None, overwrite: bool = False, **options: Any
+    ) -> Manifest:
+        files = self.files if files is None else files
+        manifest = self.manifest(**options)
+        return write_bundle(path, manifest, self.model, files, overwrite=overwrite)
 
 
 @pytest.fixture

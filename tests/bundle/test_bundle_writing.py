@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from linexport.bundle._manifest import ErrorBudget
 from linexport.bundle._reader import read_bundle
-from linexport.bundle._writer import check_destination, write_bundle
+from linexport.bundle._writer import check_destination
 from linexport.errors import BundleError
 
 
@@ -19,7 +19,7 @@ from linexport.errors import BundleError
 @pytest.mark.parametrize("centred", [False, True])
 def test_what_was_written_is_read_back(tmp_path, draft, dtype, centred):
     written = draft(7, dtype, centred)
-    manifest = write_bundle(tmp_path / "b", **written.arguments())
+    manifest = written.write(tmp_path / "b")
     bundle = read_bundle(tmp_path / "b")
     assert bundle.manifest == manifest
     assert bundle.model.same_numbers(written.model)
@@ -27,7 +27,7 @@ def test_what_was_written_is_read_back(tmp_path, draft, dtype, centred):
     assert bundle.model.targets == written.model.targets
     assert {name: bundle.read(name) for name in written.files} == written.files
     assert (manifest.dtype, manifest.form == "centred") == (dtype, centred)
-    assert manifest.record == written.arguments()["record"]
+    assert manifest.record == written.manifest().record
 
 
 def test_the_manifest_lists_every_file_with_its_size_and_digest(bundle):
