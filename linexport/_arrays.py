@@ -85,3 +85,17 @@ def as_prediction(values: Any) -> FloatArray:
     """Return (N, K); some exporters drop the axis of a single target."""
     prediction = np.asarray(values)
     return prediction[:, None] if prediction.ndim == 1 else prediction
+
+
+def pair(values: object) -> tuple[Any, Any]:
+    """Return features and target of a tuple or list of the two.
+
+    Raises:
+        DataError: If it is anything else.
+    """
+    if not (isinstance(values, tuple | list) and len(values) == 2):
+        size = f" of {len(values)}" if isinstance(values, tuple | list) else ""
+        raise DataError(
+            f"Expected a pair, features and target, got a {type(values).__name__}{size}."
+        )
+    return values[0], values[1]

@@ -79,7 +79,7 @@ class Setting(NamedTuple):
                 return self.kind(value)
         elif isinstance(value, tuple | list) and value and all(map(self._is_one, value)):
             return tuple(map(self.kind, value))
-        raise ConfigError(f"{self.name} must be {self._allowed()}, got {value!r}.")
+        raise ConfigError(f"must be {self._allowed()}, got {value!r}.", setting=self.name)
 
     def _is_one(self, value: Any) -> bool:
         if self.choices is not None:

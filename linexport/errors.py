@@ -64,7 +64,17 @@ class LinexportError(Exception):
 
 
 class ConfigError(LinexportError, ValueError):
-    """A setting is outside what it may be."""
+    """A setting is outside what it may be.
+
+    Attributes:
+        setting: Its name, with which the message begins, if it is one.
+        problem: The rest of the message.
+    """
+
+    def __init__(self, problem: str, *, setting: str = "") -> None:
+        super().__init__(f"{setting} {problem}" if setting else problem)
+        self.setting = setting
+        self.problem = problem
 
 
 class DataError(LinexportError, ValueError):

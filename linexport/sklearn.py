@@ -154,8 +154,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
                 rank_deficient=self.rank_deficient,  # type: ignore[arg-type]  # checked there
             )
         except ConfigError as error:
-            name, _, problem = str(error).partition(" ")
-            raise ConfigError(f"{_OURS.get(name, name)} {problem}") from error
+            theirs = _OURS.get(error.setting, error.setting)
+            raise ConfigError(error.problem, setting=theirs) from error
 
     def _rows(
         self,

@@ -23,7 +23,7 @@ from linexport.encoding import (
     codes_of,
 )
 from linexport.model import LinearModel
-from linexport.parity._probes import MOST_NUMBERS, Probe, probes
+from linexport.parity._probes import MOST_NUMBERS, Probe, probes, rows_of
 
 __all__ = ["column_probes", "features_of", "unknown_cells"]
 
@@ -122,7 +122,7 @@ def _every_cell(encoding: Encoding, model: LinearModel) -> Iterator[Probe]:
     """One cell of one column in each row, between plain ones."""
     cells = {column.name: _cells(column, model.dtype) for column in encoding.columns}
     rows = [(name, cell) for name, own in cells.items() for cell in own]
-    step = max(64, MOST_NUMBERS // model.num_features)
+    step = rows_of(MOST_NUMBERS, model.num_features)
     for start in range(0, len(rows), step):
         chosen = rows[start : start + step]
         columns = {name: np.repeat(own[:1], len(chosen))[:, None] for name, own in cells.items()}

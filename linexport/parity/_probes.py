@@ -18,7 +18,7 @@ from linexport._arrays import Float64Array, FloatArray
 from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, Precision, precision_of
 
-__all__ = ["Probe", "probes"]
+__all__ = ["Probe", "probes", "rows_of"]
 
 MOST_NUMBERS = 2**21
 """In one batch: 16 MiB in float64; larger temporary arrays cost more than they hold."""
@@ -44,6 +44,11 @@ class Probe:
     def given(self) -> Any:
         """What a runtime is asked."""
         return self.features if self.columns is None else self.columns
+
+
+def rows_of(numbers: int, num_features: int) -> int:
+    """Return how many rows have so many numbers; few of very wide ones would take many calls."""
+    return max(64, numbers // num_features)
 
 
 def probes(model: LinearModel, *, num_rows: int, seed: int) -> Iterator[Probe]:
@@ -77,7 +82,7 @@ class _Maker:
         # that needed, as its roundings are far below the last one, of the result.
         self.has_exact_rows = model.accumulate == model.dtype
         self.random = np.random.default_rng(seed)
-        self.large = min(num_rows, max(64, MOST_NUMBERS // model.num_features))
+        self.large = min(num_rows, rows_of(MOST_NUMBERS, model.num_features))
         self.medium = min(64, self.large)
         self.weight = model.weight.astype(np.float64)
         self.bias = model.bias.astype(np.float64)
@@ -113,7 +118,7 @@ class _Maker:
         # Zeros and powers of two are exact, and the sum with the bias rounds once. Where overflow
         # does not let the mean be drowned, the difference and the product round, too.
         exact = np.abs(values - centre) == np.abs(step)
-        most_rows = max(64, MOST_OF_ONE_HOT // len(centre))
+        most_rows = rows_of(MOST_OF_ONE_HOT, len(centre))
         for num_roundings, kind in ((1, exact), (3, ~exact)):
             columns = np.flatnonzero(kind)
             for start in range(0, len(columns), most_rows):

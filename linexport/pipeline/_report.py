@@ -117,14 +117,11 @@ class _Kept:
 
     def __init__(self, num_features: int, most: int, record: "FitRecord") -> None:
         self.num_rows = 0
-        self._most = most
-        self._random = np.random.default_rng(0)
+        num_targets = len(record.coefficients)
         self._is_test = _test_mask(record)
-        self._squares = np.zeros((2, len(record.coefficients)))  # of training rows, of test rows
-        self._keys = np.empty(0)
-        self._places = np.empty(0, np.int64)
-        self._features = np.empty((0, num_features))
-        self.truth = self.prediction = np.empty((0, len(record.coefficients)))
+        self._squares = np.zeros((2, num_targets))  # of training rows, of test rows
+        self._sample = predicting.Sample(1 + num_features + 2 * num_targets, most)
+        self._ends = np.cumsum([1, num_features, num_targets])
         self._shift: Float64Array | None = None
 
     def add(self, features: Float64Array, truth: Float64Array, prediction: Float64Array) -> None:
@@ -139,13 +136,21 @@ class _Kept:
         squares = (truth - prediction) ** 2
         self._squares += [squares[~is_test].sum(axis=0), squares[is_test].sum(axis=0)]
         self._add_moments(features)
-        keys = np.concatenate([self._keys, self._random.random(len(truth))])
-        chosen = np.sort(np.argsort(keys)[: self._most])
-        self._keys = keys[chosen]
-        self._places = np.concatenate([self._places, places])[chosen]
-        self._features = np.vstack([self._features, features])[chosen]
-        self.truth = np.vstack([self.truth, truth])[chosen]
-        self.prediction = np.vstack([self.prediction, prediction])[chosen]
+        self._sample.add(np.column_stack([places, features, truth, prediction]))
+
+    def _kept(self) -> list[Float64Array]:
+        """Return the rows that are kept: places (n, 1), features, truth and prediction."""
+        return np.split(self._sample.rows, self._ends, axis=1)
+
+    @property
+    def truth(self) -> Float64Array:
+        """Of the rows that are kept, shape (n, K)."""
+        return self._kept()[2]
+
+    @property
+    def prediction(self) -> Float64Array:
+        """Likewise."""
+        return self._kept()[3]
 
     @property
     def _is_split(self) -> bool:
@@ -154,10 +159,11 @@ class _Kept:
 
     def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """Yield each part's name, and which of the rows kept are of it."""
+        places = self._kept()[0][:, 0].astype(np.int64)
         if not self._is_split:
-            yield "data", np.ones(len(self._places), np.bool_)
+            yield "data", np.ones(len(places), np.bool_)
             return
-        is_test = self._is_test[self._places]
+        is_test = self._is_test[places]
         yield "training", ~is_test
         yield "test", is_test
 
@@ -189,7 +195,7 @@ class _Kept:
             return None
         mean = self._total / self.num_rows
         spread = self._products - self.num_rows * np.outer(mean, mean)
-        apart = self._features - self._shift - mean
+        apart = self._kept()[1] - self._shift - mean
         within = np.einsum("nd,nd->n", apart @ np.linalg.pinv(spread, hermitian=True), apart)
         return np.asarray(1 / self.num_rows + within)
 

@@ -12,6 +12,7 @@ from ._evaluation import (
     Evaluation as Evaluation,
     Measured as Measured,
     Residuals as Residuals,
+    Sample as Sample,
     TargetEvaluation as TargetEvaluation,
     WithTruth as WithTruth,
     evaluated as evaluated,

@@ -162,6 +162,26 @@ def evaluated(
     )
 
 
+class Sample:
+    """Some rows of a stream in their order, each as likely as any other: those of least keys."""
+
+    def __init__(self, num_columns: int, most: int) -> None:
+        """Begin without any."""
+        self.rows: Float64Array = np.empty((0, num_columns))
+        """Those kept, shape (n, C)."""
+        self._most = most
+        self._random = np.random.default_rng(0)
+        self._keys = np.empty(0)
+
+    def add(self, rows: Float64Array) -> None:
+        """Take in rows, shape (n, C)."""
+        self.rows = np.concatenate([self.rows, rows])
+        self._keys = np.concatenate([self._keys, self._random.random(len(rows))])
+        if len(self._keys) > self._most:
+            chosen = np.sort(np.argpartition(self._keys, self._most)[: self._most])
+            self.rows, self._keys = self.rows[chosen], self._keys[chosen]
+
+
 class _Sums:
     """Of one target's rows: means and products of v, and a sample of residuals."""
 
@@ -170,8 +190,7 @@ class _Sums:
         self._mean = np.zeros(5)
         self._products = np.zeros((5, 5))
         self._origin = 0.0
-        self._random = np.random.default_rng(0)
-        self._keys, self._sample = np.empty(0), np.empty(0)
+        self._residuals = Sample(1, MOST_SAMPLED)
         self._least, self._most = math.inf, -math.inf
 
     def add(self, truth: Float64Array, prediction: Float64Array) -> None:
@@ -182,7 +201,9 @@ class _Sums:
             self._origin = float(truth.mean())
         errors, apart = prediction - truth, truth - self._origin
         self._merge(np.stack([errors, np.abs(errors), errors**2, apart, apart**2]))
-        self._keep(-errors)
+        self._least = min(self._least, float(-errors.max()))
+        self._most = max(self._most, float(-errors.min()))
+        self._residuals.add(-errors[:, None])
 
     def _merge(self, values: Float64Array) -> None:
         """Add columns of v, shape (5, n)."""
@@ -196,17 +217,6 @@ class _Sums:
         self._mean += step * (added / total)
         self.num_rows = total
 
-    def _keep(self, residuals: Float64Array) -> None:
-        """Keep each residual as likely as any other."""
-        self._least = min(self._least, float(residuals.min()))
-        self._most = max(self._most, float(residuals.max()))
-        keys = np.concatenate([self._keys, self._random.random(len(residuals))])
-        sample = np.concatenate([self._sample, residuals])
-        if len(keys) > MOST_SAMPLED:
-            chosen = np.argpartition(keys, MOST_SAMPLED)[:MOST_SAMPLED]
-            keys, sample = keys[chosen], sample[chosen]
-        self._keys, self._sample = keys, sample
-
     def evaluation(self) -> TargetEvaluation:
         mean = self._mean
         square, spread = float(mean[_SQUARE]), float(self._products[_Z, _Z]) / self.num_rows
@@ -218,7 +228,7 @@ class _Sums:
                 1 - square / spread,
                 {_SQUARE: by_square, _Z: -2 * mean[_Z] * by_spread, _Z_SQUARE: by_spread},
             )
-        lower, median, upper = np.quantile(self._sample, [0.25, 0.5, 0.75]).tolist()
+        lower, median, upper = np.quantile(self._residuals.rows, [0.25, 0.5, 0.75]).tolist()
         return TargetEvaluation(
             rows=self.num_rows,
             rmse=self._measured(rmse, {_SQUARE: 1 / (2 * rmse)} if rmse else {}),
@@ -232,7 +242,7 @@ class _Sums:
                 median=median,
                 upper_quartile=upper,
                 maximum=self._most,
-                rows_sampled=len(self._sample),
+                rows_sampled=len(self._residuals.rows),
             ),
         )
 

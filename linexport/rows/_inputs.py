@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from linexport._arrays import Float64Array, has_masked, tensor_to_numpy
+from linexport._arrays import Float64Array, has_masked, pair, tensor_to_numpy
 from linexport.columns import Column, default_columns, named_columns, require_unique
 from linexport.errors import ConfigError, DataError
 from linexport.numerics import unit_roundoffs
@@ -51,7 +51,8 @@ def training_data(data: Any, target: Any = None) -> Rows:
         if is_loader:
             from linexport.rows._loaders import read_loader  # it imports torch
 
-            return read_loader(data)
+            features, targets, minibatches = read_loader(data)
+            return as_dataset(features, targets, source="the DataLoader", minibatches=minibatches)
         data, target = pair(data.tensors if is_tensors else data)
     elif _is_torchs(data, "Dataset"):
         raise DataError(
@@ -216,20 +217,6 @@ def as_dataset(
         ),
         minibatches=minibatches,
     ).described()
-
-
-def pair(values: object) -> tuple[Any, Any]:
-    """Return features and target of a tuple or list of the two.
-
-    Raises:
-        DataError: If it is anything else.
-    """
-    if not (isinstance(values, tuple | list) and len(values) == 2):
-        size = f" of {len(values)}" if isinstance(values, tuple | list) else ""
-        raise DataError(
-            f"Expected a pair, features and target, got a {type(values).__name__}{size}."
-        )
-    return values[0], values[1]
 
 
 def _matrix(values: Any, what: str, source: str) -> Float64Array:

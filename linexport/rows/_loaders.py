@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from linexport._arrays import has_masked
+from linexport._arrays import has_masked, pair
 from linexport.errors import ConfigError, DataError
-from linexport.rows._dataset import Dataset
-from linexport.rows._inputs import as_dataset, pair
 
 
 def load_array(
@@ -52,8 +50,10 @@ class Minibatches:
         return map(_tensors, self._loader)
 
 
-def read_loader(loader: DataLoader[Any]) -> Dataset:
-    """Read a loader through once, and leave its random generator and PyTorch's as they were.
+def read_loader(loader: DataLoader[Any]) -> tuple[Tensor, Tensor, Minibatches]:
+    """Read a loader through once: all its features and targets, and its batches anew.
+
+    Its random generator and that of PyTorch are left as they were.
 
     The first epoch of training then comes in the order that it would have had without.
 
@@ -66,12 +66,7 @@ def read_loader(loader: DataLoader[Any]) -> Dataset:
         raise DataError("It brings no batch.", source="DataLoader")
     features, targets = (torch.cat(part) for part in zip(*batches, strict=True))
     largest = max(len(batch[0]) for batch in batches)
-    return as_dataset(
-        features,
-        targets,
-        source="the DataLoader",
-        minibatches=Minibatches(loader, largest=largest),
-    )
+    return features, targets, Minibatches(loader, largest=largest)
 
 
 def _tensors(batch: object) -> tuple[Tensor, Tensor]:
