@@ -76,7 +76,7 @@ def echo_exported(
         click.echo(f"warning: {warning}", err=True)
     certificate = exported.certificate
     bundle = None if exported.path is None else str(exported.path)
-    found = (exported.manifest, certificate)
+    found = (exported.stated, certificate)
     if as_json:
         document = reporting.training_document(
             bundle, *found, exported.precision, exported.warnings

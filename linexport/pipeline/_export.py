@@ -44,8 +44,8 @@ class Exported(Result):
 
     path: Path | None
     """Where it was written; None where parity failed, and nothing was."""
-    manifest: Manifest
-    """What is said of it in manifest.json; of no files where none was written."""
+    stated: Manifest
+    """What a manifest says of it; it lists no files where parity failed."""
     model: LinearModel
     """The artifacts' numbers."""
     precision: str
@@ -70,12 +70,17 @@ class Exported(Result):
     @property
     def record(self) -> FitRecord:
         """How the model came about."""
-        return self.manifest.record
+        return self.stated.record
 
     @property
     def error_budget(self) -> dict[str, ErrorBudget]:
         """By target name."""
-        return self.manifest.error_budget
+        return self.stated.error_budget
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """That of the bundle; None where parity failed."""
+        return None if self.path is None else self.stated
 
     @property
     def losses(self) -> tuple[float, ...]:
@@ -169,7 +174,7 @@ def export(
         bundle.read_bundle(output)  # what was proven is what is on the disk
     return Exported(
         path=Path(output) if certificate.passed else None,
-        manifest=manifest,
+        stated=manifest,
         model=model,
         precision=written.why,
         certificate=certificate,

@@ -37,7 +37,7 @@ def summarized(result: Fit | Exported) -> Text:
     """Return all that is known of a fit, or of what was exported."""
     if isinstance(result, Fit):
         return Text(reporting.fit_blocks(result.record, result.model.targets))
-    blocks = reporting.training_blocks(result.manifest, result.certificate, result.precision)
+    blocks = reporting.training_blocks(result.stated, result.certificate, result.precision)
     return Text([*blocks, *_end(result)])
 
 
@@ -79,7 +79,7 @@ def _r2(predicted: Any, truth: Any) -> list[float | None]:
 
 
 def _exported(value: Exported) -> list[Block]:
-    return [*reporting.short_blocks(value.manifest, value.certificate), *_end(value)]
+    return [*reporting.short_blocks(value.stated, value.certificate), *_end(value)]
 
 
 def _end(value: Exported) -> list[str]:
