@@ -27,7 +27,7 @@ from linexport.serving._access import Access, read_token
 from linexport.serving._application import Application
 from linexport.serving._log import Log, LogHandler, logging_to_stderr
 from linexport.serving._metrics import Metrics
-from linexport.serving._models import ModelSource, Reloader
+from linexport.serving._reloading import ModelSource, Reloader
 from linexport.serving._settings import (
     Address,
     Limits,

@@ -20,7 +20,7 @@ from linexport.sources._arithmetic import (
 )
 from linexport.sources._aten_values import Call, Value, array_of
 from linexport.sources._budget import Refused
-from linexport.sources._onnx_products import convolution
+from linexport.sources._products import convolution
 from linexport.sources._tensors import Operand, Tensor
 
 __all__ = ["COMPUTES"]

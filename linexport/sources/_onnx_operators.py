@@ -26,7 +26,7 @@ from linexport.sources._budget import Refused
 from linexport.sources._onnx_folding import folded
 from linexport.sources._onnx_moving import MOVING
 from linexport.sources._onnx_node import Node
-from linexport.sources._onnx_products import convolved, einsum
+from linexport.sources._products import convolution, einsum
 from linexport.sources._tensors import Operand, Tensor
 
 __all__ = ["apply"]
@@ -115,6 +115,27 @@ def _turned(operand: Operand) -> Operand:
     return operand.transposed([1, 0]) if isinstance(operand, Tensor) else operand.T
 
 
+def _einsum(node: Node) -> Tensor:
+    return einsum(node.get("equation", b"").decode(), node.operands)
+
+
+def _convolved(node: Node) -> Tensor:
+    """Multiply what lies under a kernel of constants, at each of its positions."""
+    plain = node.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
+    node.require(plain, "has a padding that is not understood")
+    num_axes, bias = node.tensor.rank - 2, node.given(2)
+    pads = node.get("pads", [0] * 2 * num_axes)
+    return convolution(
+        node.tensor,
+        numbers_of(node.operand(1)),
+        None if bias is None else numbers_of(bias),
+        pads=list(zip(pads[:num_axes], pads[num_axes:], strict=False)),
+        strides=node.get("strides", [1] * num_axes),
+        dilations=node.get("dilations", [1] * num_axes),
+        groups=node.get("group", 1),
+    )
+
+
 def _reduced(node: Node) -> Tensor:
     axes = node.integers(1, "axes", "its axes")
     if not axes and node.get("noop_with_empty_axes", 0):
@@ -182,9 +203,9 @@ COMPUTING: dict[str, Callable[[Node], Tensor]] = {
     "Add": _add,
     "BatchNormalization": _batch_normalization,
     "Cast": _cast,
-    "Conv": convolved,
+    "Conv": _convolved,
     "Div": _of_two(divided),
-    "Einsum": einsum,
+    "Einsum": _einsum,
     "Gemm": _gemm,
     "GlobalAveragePool": lambda node: totalled(
         node.tensor, range(2, node.tensor.rank), keep=True, mean=True

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from linexport.errors import BundleError
-from linexport.serving._models import Reloader
+from linexport.serving._reloading import Reloader
 
 
 class Source:

@@ -8,19 +8,17 @@ import numpy as np
 from linexport._arrays import Float64Array
 from linexport.sources._arithmetic import added, contracted, numbers_of
 from linexport.sources._budget import Refused
-from linexport.sources._onnx_node import Node
 from linexport.sources._tensors import Operand, Tensor, concatenated
 
-__all__ = ["convolution", "convolved", "einsum"]
+__all__ = ["convolution", "einsum"]
 
 
-def einsum(node: Node) -> Tensor:
+def einsum(equation: str, operands: list[Operand]) -> Tensor:
     """Multiply the one operand that depends on the input by the others, and add up."""
-    operands = node.operands
     tensors = [each for each in operands if isinstance(each, Tensor)]
     if len(tensors) != 1:
         raise Refused("multiplies values that depend on the input, which is not linear")
-    names, out = _named(node.get("equation", b"").decode(), operands)
+    names, out = _named(equation, operands)
     by_tensor = next(n for n, each in zip(names, operands, strict=True) if each is tensors[0])
     others = [
         (numbers_of(each), n)
@@ -63,23 +61,6 @@ def _numbers(term: str, hidden: int) -> list[int]:
     before, dots, after = term.partition("...")
     inner = list(range(-hidden, 0)) if dots else []
     return [*map(ord, before), *inner, *map(ord, after)]
-
-
-def convolved(node: Node) -> Tensor:
-    """Multiply what lies under a kernel of constants, at each of its positions."""
-    plain = node.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
-    node.require(plain, "has a padding that is not understood")
-    num_axes, bias = node.tensor.rank - 2, node.given(2)
-    pads = node.get("pads", [0] * 2 * num_axes)
-    return convolution(
-        node.tensor,
-        numbers_of(node.operand(1)),
-        None if bias is None else numbers_of(bias),
-        pads=list(zip(pads[:num_axes], pads[num_axes:], strict=False)),
-        strides=node.get("strides", [1] * num_axes),
-        dilations=node.get("dilations", [1] * num_axes),
-        groups=node.get("group", 1),
-    )
 
 
 def convolution(
