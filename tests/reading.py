@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from linexport.rows import Dataset, EncodingConfig, in_memory, training_rows
+from linexport.rows import DataConfig, Dataset, in_memory, training_rows
 from linexport.tables import Table
 
-DROPPING = EncodingConfig(missing=("drop",))
+DROPPING = DataConfig(missing=("drop",))
 
 
 def read_dataset(table: Table, **options: Any) -> Dataset:

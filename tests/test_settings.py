@@ -13,9 +13,9 @@ from linexport import ExportConfig, LeastSquaresConfig, SGDConfig
 from linexport._settings import setting, settings, stated
 from linexport.errors import ConfigError
 from linexport.parity import ProbeConfig
-from linexport.pipeline import DataConfig, FitConfig
+from linexport.pipeline import FitConfig
 from linexport.predicting import EvaluateConfig, PredictConfig
-from linexport.rows import SyntheticConfig
+from linexport.rows import DataConfig, SyntheticConfig
 from linexport.serving import Limits
 
 VERBS = [

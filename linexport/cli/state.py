@@ -22,6 +22,7 @@ from linexport.cli._options import (
 )
 from linexport.cli._ranks import joined_ranks
 from linexport.cli._terminal import ReadDisplay, echo
+from linexport.rows import DataConfig
 
 __all__ = ["command"]
 
@@ -29,7 +30,7 @@ __all__ = ["command"]
 @click.command(
     "state",
     cls=SettingsCommand,
-    sections=lambda: [Section(DATA, pipeline.DataConfig), *table_sections()],
+    sections=lambda: [Section(DATA, DataConfig), *table_sections()],
     example="linexport state day-1.parquet --target price --part 1/30 -o day-1.state",
 )
 @click.argument("tables", nargs=-1, required=True, metavar="TABLE...", type=click.Path())
@@ -76,7 +77,7 @@ def command(
                 exclude=exclude,
                 weights=weights,
                 part=part,
-                config=made(pipeline.DataConfig, values),
+                config=made(DataConfig, values),
                 dialect=dialect_given(values),
                 on_read=None if ranks.rank else reading,
                 ranks=ranks,

@@ -30,6 +30,7 @@ from linexport.cli._options import (
 from linexport.cli._printing import echo_exported
 from linexport.cli._ranks import joined_ranks
 from linexport.cli._terminal import EpochDisplay, ReadDisplay, echo
+from linexport.rows import DataConfig
 from linexport.training import SOLVERS, default_solver
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _data = option_under(DATA)
 
 
 def _sections() -> list[Section]:
-    data = [Section(DATA, pipeline.DataConfig), *table_sections()]
+    data = [Section(DATA, DataConfig), *table_sections()]
     solvers = [Section(f"With --solver {name}", cls) for name, cls in SOLVERS.items()]
     return [*data, Section("Fit", pipeline.FitConfig), *solvers, *export_sections()]
 
@@ -110,7 +111,7 @@ def command(
                 exclude=exclude,
                 weights=weights,
                 dialect=dialect_given(values),
-                **given(pipeline.DataConfig, values),
+                **given(DataConfig, values),
                 units=units,
                 seed=settings.seed,
                 ranks=ranks,

@@ -1,5 +1,4 @@
 from ._config import (
-    DataConfig as DataConfig,
     ExportConfig as ExportConfig,
     FitConfig as FitConfig,
 )

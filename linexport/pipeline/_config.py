@@ -1,4 +1,4 @@
-"""Settings of what is read and of what is written."""
+"""Settings of how rows are fitted, and of what is written."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -8,12 +8,10 @@ from linexport._asked import asked
 from linexport._settings import setting, settings
 from linexport.encoding import Encoding
 from linexport.errors import ConfigError
-from linexport.fit import WeightsKind
 from linexport.formats import Format
 from linexport.parity import ProbeConfig
-from linexport.rows import EncodingConfig
 
-__all__ = ["DataConfig", "ExportConfig", "FitConfig"]
+__all__ = ["ExportConfig", "FitConfig"]
 
 
 def _solvers() -> Iterable[str]:
@@ -74,24 +72,6 @@ def chosen_formats(config: ExportConfig, encoding: Encoding | None = None) -> li
         ir_version=config.ir_version,
         encoding=encoding,
     )
-
-
-@settings
-class DataConfig(EncodingConfig):
-    """What is done with the rows of a table; what `read_data` takes by these names."""
-
-    weights_kind: WeightsKind = setting(
-        default="precision",
-        help="What weights say of a row: precision, one over the variance of its error; frequency, "
-        "how often it occurred. Coefficients are the same; p-values and intervals are not.",
-    )
-
-    def require_weights(self, weights: str | None) -> None:
-        """Refuse a kind of weights where there are none."""
-        if weights is None and self.weights_kind != "precision":
-            raise ConfigError(
-                f"The weights' kind is given, but no weights: pass {asked(weights=...)} too."
-            )
 
 
 @settings

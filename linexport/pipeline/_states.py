@@ -9,9 +9,9 @@ from linexport._asked import asked
 from linexport._files import naming, read_artifact
 from linexport.encoding import Unknown
 from linexport.errors import ConfigError, DataError
-from linexport.pipeline._config import DataConfig, ExportConfig
+from linexport.pipeline._config import ExportConfig
 from linexport.pipeline._export import Exported, export
-from linexport.rows import ONE, Ranks
+from linexport.rows import ONE, DataConfig, Ranks
 from linexport.training import State
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from linexport._asked import asked
 from linexport.columns import split_names
 from linexport.errors import ConfigError
 from linexport.fit import Fit, OnEpoch
-from linexport.pipeline._config import DataConfig, ExportConfig, FitConfig
+from linexport.pipeline._config import ExportConfig, FitConfig
 from linexport.pipeline._export import Exported, export
 from linexport.rows import (
     ONE,
+    DataConfig,
     Dataset,
     Ranks,
     in_memory,
@@ -112,7 +113,6 @@ def read_data(
         features=split_names(features, table.names) or None,
         exclude=split_names(exclude, table.names),
         weights=weights,
-        weights_kind=weights_kind,
         config=config,
     )
     if ranks.size > 1:

@@ -1,5 +1,5 @@
 from ._config import (
-    EncodingConfig as EncodingConfig,
+    DataConfig as DataConfig,
     SyntheticConfig as SyntheticConfig,
 )
 from ._dataset import (

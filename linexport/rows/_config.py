@@ -1,10 +1,12 @@
-"""Settings of synthetic data, and of how columns of a table become features."""
+"""Settings of synthetic data, and of what becomes of the rows of a table."""
 
 from collections.abc import Iterable
 from typing import Literal
 
+from linexport._asked import asked
 from linexport._settings import setting, settings
 from linexport.errors import ConfigError
+from linexport.fit import WeightsKind
 
 FILLS = ("mean", "median", "zero")
 """What stands for a missing number."""
@@ -26,8 +28,11 @@ class SyntheticConfig:
 
 
 @settings
-class EncodingConfig:
-    """How columns become features; levels and fills are found in the rows, and then stay."""
+class DataConfig:
+    """What is done with the rows of a table; what `read_data` takes by these names.
+
+    Levels and fills are found in the rows, and then stay.
+    """
 
     categorical: tuple[str, ...] | None = setting(
         default=None,
@@ -59,6 +64,11 @@ class EncodingConfig:
         metavar="NAME=days-since:DATE",
         help="A column of dates, as the days since one, such as 2020-01-01.",
     )
+    weights_kind: WeightsKind = setting(
+        default="precision",
+        help="What weights say of a row: precision, one over the variance of its error; frequency, "
+        "how often it occurred. Coefficients are the same; p-values and intervals are not.",
+    )
 
     def __post_init__(self) -> None:
         for value in self.missing:
@@ -67,6 +77,13 @@ class EncodingConfig:
                 raise ConfigError(
                     f"missing must be {_either((*REFUSALS, *FILLS, *LEVELS))}, got {what!r}."
                 )
+
+    def require_weights(self, weights: str | None) -> None:
+        """Refuse a kind of weights where there are none."""
+        if weights is None and self.weights_kind != "precision":
+            raise ConfigError(
+                f"The weights' kind is given, but no weights: pass {asked(weights=...)} too."
+            )
 
     @property
     def encodes(self) -> bool:

@@ -22,7 +22,7 @@ from linexport.encoding import (
     Undecided,
 )
 from linexport.errors import ConfigError, DataError, ModelError
-from linexport.rows._config import EncodingConfig
+from linexport.rows._config import DataConfig
 from linexport.rows._dataset import require_rows
 from linexport.rows._fills import numbers_of, part_of_numbers
 from linexport.rows._missing import MissingRules, by_column
@@ -48,7 +48,7 @@ class Chosen(NamedTuple):
 def choose_encoding(
     table: Table,
     features: Sequence[str],
-    config: EncodingConfig,
+    config: DataConfig,
     rules: MissingRules,
 ) -> Chosen:
     """Say what becomes of each of the features, after a look at the categories and at the fills.
@@ -101,7 +101,7 @@ def _said(column: CategoryColumn) -> str:
     return f"'{column.name}' ({len(column.levels)} levels{against})"
 
 
-def _dates(config: EncodingConfig, features: Sequence[str], source: str) -> dict[str, DateColumn]:
+def _dates(config: DataConfig, features: Sequence[str], source: str) -> dict[str, DateColumn]:
     nameless, found = by_column(config.date or (), features, source)
     wrong = [*nameless, *(what for what in found.values() if not what.startswith(_DAYS))]
     if wrong:
@@ -118,7 +118,7 @@ def _dates(config: EncodingConfig, features: Sequence[str], source: str) -> dict
 def _categories(
     table: Table,
     features: Sequence[str],
-    config: EncodingConfig,
+    config: DataConfig,
     dates: dict[str, DateColumn],
     rules: MissingRules,
 ) -> tuple[dict[str, ColumnLook], list[str]]:
@@ -182,7 +182,7 @@ def _require_values(
 def _category(
     found: ColumnLook,
     reference: str | None,
-    config: EncodingConfig,
+    config: DataConfig,
     rules: MissingRules,
     source: str,
 ) -> CategoryColumn:

@@ -9,14 +9,14 @@ from linexport._arrays import Float64Array, FloatArray
 from linexport._asked import asked
 from linexport.encoding import NumberColumn
 from linexport.errors import DataError
-from linexport.rows._config import FILLS, EncodingConfig
+from linexport.rows._config import FILLS, DataConfig
 from linexport.rows._missing import MissingRules
 from linexport.rows._unusable import explained
 from linexport.tables import Batch, Table
 
 
 def numbers_of(
-    table: Table, names: Sequence[str], config: EncodingConfig, rules: MissingRules
+    table: Table, names: Sequence[str], config: DataConfig, rules: MissingRules
 ) -> dict[str, NumberColumn]:
     """Return the columns of numbers, with what stands for a missing value where one may.
 
@@ -40,7 +40,7 @@ def numbers_of(
 
 
 def part_of_numbers(
-    names: Sequence[str], config: EncodingConfig, rules: MissingRules
+    names: Sequence[str], config: DataConfig, rules: MissingRules
 ) -> dict[str, NumberColumn]:
     """Return the columns of numbers with 0 where a value is missing, which a mark tells."""
     what = {name: rules.of_number(name) for name in names}

@@ -12,9 +12,9 @@ from linexport._documented import documented
 from linexport.columns import Column, named_columns, require_known
 from linexport.encoding import CategoryColumn, DateColumn, Encoding, NumberColumn, Undecided
 from linexport.errors import DataError
-from linexport.fit import Weighting, WeightsKind
+from linexport.fit import Weighting
 from linexport.numerics import unit_roundoffs
-from linexport.rows._config import EncodingConfig
+from linexport.rows._config import DataConfig
 from linexport.rows._dataset import Dataset, NoRowsError, Rows, finite_rows, require_rows
 from linexport.rows._missing import MissingRules
 from linexport.rows._row_numbers import features_left
@@ -81,7 +81,7 @@ class TableRows:
         """Return the same rows under columns that say more of them; names stay as they are."""
         return replace(self, features=features, targets=targets)
 
-    def _encoded(self, config: EncodingConfig) -> "TableRows":
+    def _encoded(self, config: DataConfig) -> "TableRows":
         """Return the same rows with features made of the columns as asked.
 
         Raises:
@@ -228,8 +228,7 @@ def training_rows(
     features: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
     weights: str | None = None,
-    weights_kind: WeightsKind = "precision",
-    config: EncodingConfig | None = None,
+    config: DataConfig | None = None,
     of_part: bool = False,
 ) -> TableRows:
     """Choose the columns to fit, without reading a row.
@@ -241,8 +240,8 @@ def training_rows(
             neither a target nor excluded, in the table's order.
         exclude: Columns to leave out.
         weights: The column that weights the rows; least squares heeds it.
-        weights_kind: What the weights are.
-        config: What becomes of columns that are no numbers, and of missing values.
+        config: What becomes of columns that are no numbers, and of missing values; and what the
+            weights are.
         of_part: Whether there are more rows elsewhere, which decide too what these become.
 
     Raises:
@@ -250,7 +249,7 @@ def training_rows(
             column does not hold what it is said to.
         ConfigError: If what is asked for cannot be.
     """
-    config = config or EncodingConfig()
+    config = config or DataConfig()
     chosen_targets = [targets] if isinstance(targets, str) else list(targets)
     roles = {
         "target": chosen_targets,
@@ -274,7 +273,7 @@ def training_rows(
         features_named=features is not None,
         _rules=rules,
         _drop=frozenset(name for name in others if rules.of_other(name) == "drop"),
-        weighting=None if weights is None else Weighting(column=weights, kind=weights_kind),
+        weighting=None if weights is None else Weighting(column=weights, kind=config.weights_kind),
     )
     return rows._encoded(config)  # noqa: SLF001 - its own class
 

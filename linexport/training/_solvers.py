@@ -7,7 +7,7 @@ from linexport._documented import documented
 from linexport._settings import stated
 from linexport.errors import ConfigError
 from linexport.least_squares import LeastSquaresConfig
-from linexport.rows import EncodingConfig
+from linexport.rows import DataConfig
 from linexport.sgd import SGDConfig
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def default_solver(*, textbook: bool) -> str:
 
 
 _OF_TABLES = {
-    "dialect", "exclude", "features", "targets", "units", "weights", "weights_kind",
-    *(each.name for each in stated(EncodingConfig)),
+    "dialect", "exclude", "features", "targets", "units", "weights",
+    *(each.name for each in stated(DataConfig)),
 }  # fmt: skip
 """What `read_data` takes; `test` says what would be missing."""
 

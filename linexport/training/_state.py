@@ -15,7 +15,7 @@ from linexport.fit import Fit, WeightsKind
 from linexport.least_squares import LeastSquaresConfig
 from linexport.rows import (
     ONE,
-    EncodingConfig,
+    DataConfig,
     NoRowsError,
     Ranks,
     Rows,
@@ -82,9 +82,9 @@ class State:
         Raises:
             ConfigError: If what is asked for depends on all rows.
         """
-        self._weights, self._weights_kind = weights, weights_kind
+        self._weights = weights
         self._names = {"targets": targets, "features": features, "exclude": exclude}
-        self._config = _encoding_config(categorical, missing, missing_indicator, date)
+        self._config = _config(categorical, missing, missing_indicator, date, weights_kind)
         self._part = named_part(part)
         self._summary = Summary(parts={OPEN: Part(digest="")})
 
@@ -227,7 +227,6 @@ class State:
             features=names["features"] or None,
             exclude=names["exclude"],
             weights=self._weights,
-            weights_kind=self._weights_kind,
             config=self._config,
             of_part=True,
         )
@@ -256,13 +255,14 @@ def _state(summary: Summary) -> State:
     return state
 
 
-def _encoding_config(
+def _config(
     categorical: str | Sequence[str] | None,
     missing: str | Sequence[str] | Mapping[str, str],
     missing_indicator: bool,
     date: str | Sequence[str] | Mapping[str, str] | None,
-) -> EncodingConfig:
-    """Return how to encode a part, each level a feature.
+    weights_kind: WeightsKind,
+) -> DataConfig:
+    """Return how to read a part, each level a feature.
 
     Raises:
         ConfigError: If that depends on rows of other parts.
@@ -275,12 +275,13 @@ def _encoding_config(
             "A median takes all rows at once, and a state has sums only: fill with the mean "
             f"({instead}), or leave such rows out ({asked(missing='drop')})."
         )
-    return EncodingConfig(
+    return DataConfig(
         categorical=named,
         reference=("none",) if named else None,
         missing=whats,
         missing_indicator=missing_indicator,
         date=said_of_columns(date),
+        weights_kind=weights_kind,
     )
 
 
