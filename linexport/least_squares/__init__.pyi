@@ -1,12 +1,10 @@
 from ._config import LeastSquaresConfig as LeastSquaresConfig
+from ._distances import optimum_distances as optimum_distances
 from ._exact_sums import (
     ExactSums as ExactSums,
     gathered as gathered,
 )
-from ._solver import (
-    optimum as optimum,
-    optimum_distances as optimum_distances,
-)
+from ._solver import optimum as optimum
 from ._summed import SummedRows as SummedRows
 from ._summing import (
     OutOfRangeError as OutOfRangeError,

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport.columns import Column
 from linexport.least_squares._answer import Answer, Solved
 from linexport.least_squares._config import LeastSquaresConfig
 from linexport.least_squares._moments import Extent, Moments
 from linexport.least_squares._uncertainty import Uncertainty
+from linexport.model import LinearModel
 from linexport.numerics import FLOAT64, DoubleDouble, double_double as dd
 
 
@@ -88,6 +90,16 @@ class Optimum:
     def loss(self) -> Float64Array:
         """The mean squared residual as training's metrics have it, shape (K,)."""
         return self.residual_sum_of_squares / self.weight_sum
+
+    def model(self, features: tuple[Column, ...], targets: tuple[Column, ...]) -> LinearModel:
+        """Return it as rounded to float64, of which `distance_bound` speaks; centred if it can."""
+        return LinearModel(
+            weight=self.weight,
+            bias=self.level if self.intercept else self.bias,
+            mean=self.mean if self.intercept else None,
+            features=features,
+            targets=targets,
+        )
 
 
 def describe_optimum(fit: Solved, answer: Answer, config: LeastSquaresConfig) -> Optimum:
