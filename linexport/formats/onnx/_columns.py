@@ -72,7 +72,7 @@ class OnnxColumns(Format):
             ArtifactError: If the file is damaged or hostile, or the engine refuses it.
         """
         from linexport.formats.onnx import columns, graph
-        from linexport.formats.onnx._columns_runtime import open_columns
+        from linexport.formats.onnx._foreign import open_columns
 
         proto = graph.check(data)
         said = stated(graph.read_metadata(proto))

@@ -1,8 +1,8 @@
-"""ONNX files that other tools wrote, as they are: several inputs, whole numbers, any output."""
+"""Graphs as they are: several inputs, whole numbers, a table's columns, any output."""
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +14,22 @@ from linexport._files import first_line
 from linexport.errors import ArtifactError, NotCheckedError
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx._running import require_runnable
+from linexport.model import LinearModel
 
-__all__ = ["ForeignGraph", "ForeignRuntime", "Input", "graph_of", "inputs_of", "open_foreign"]
+__all__ = [
+    "ForeignGraph",
+    "GraphRuntime",
+    "Input",
+    "graph_of",
+    "inputs_of",
+    "open_columns",
+    "open_foreign",
+]
 
 _NUMBERS = (
     onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT32, onnx.TensorProto.INT64
 )  # fmt: skip
+_BY_COLUMNS = " from table columns"
 
 
 class Input(NamedTuple):
@@ -102,8 +112,8 @@ def graph_of(data: bytes) -> ForeignGraph:
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignRuntime:
-    """A graph that takes columns in some inputs."""
+class GraphRuntime:
+    """A graph as it is, in an engine."""
 
     name: str
     version: str
@@ -112,27 +122,31 @@ class ForeignRuntime:
     dtype: FloatDType
     """Of predictions; each input has its own."""
     inputs: tuple[Input, ...] = field(repr=False)
-    _run: Callable[[Mapping[str, NDArray[Any]]], Any] = field(repr=False)
-    structure = None
-    """Not known to be one of ours."""
+    """What takes the features; empty where a table's columns are taken by name."""
+    structure: LinearModel | None
+    """The model that the graph is known to state."""
+    _engine: Any = field(repr=False)
 
-    def predict(self, features: NDArray[Any]) -> FloatArray:
-        """Evaluate (N, D) -> (N, K); each column is converted to what its input takes.
+    def predict(self, features: Any) -> FloatArray:
+        """Evaluate (N, D), each column converted to what its input takes, or columns -> (N, K).
 
-        For no rows it evaluates one, and returns none of it.
+        For no rows of features it evaluates one, and returns none of it.
 
         Raises:
             ArtifactError: If the engine refuses the batch.
         """
-        features = np.asarray(features)
-        if not len(features):  # of none a Reshape to [-1, ...] cannot tell how many there are
+        if self.inputs and not len(features):
+            # Of none a foreign Reshape to [-1, ...] cannot tell how many there are.
             return self.predict(np.zeros((1, features.shape[1])))[:0]
+        given = self._fed(np.asarray(features)) if self.inputs else dict(features)
+        num_rows = len(next(iter(given.values())))
         try:
-            prediction = self._run(self._fed(features))
+            with np.errstate(all="ignore"):  # NaN and infinity are legitimate inputs
+                prediction = self._engine.run(None, given)[0]
         except Exception as error:  # engines fail each in their own way
             raise ArtifactError(
-                f"{self.name.split(',')[0]} refuses a batch of {len(features)} rows: "
-                f"{self._frozen(len(features)) or first_line(error)}"
+                f"{self.name.split(',')[0]} refuses a batch of {num_rows} rows: "
+                f"{self._frozen(num_rows) or first_line(error)}"
             ) from error
         return as_prediction(prediction)
 
@@ -157,47 +171,81 @@ class ForeignRuntime:
         return fed
 
 
-def open_foreign(data: bytes, proto: onnx.ModelProto) -> Iterator[ForeignRuntime]:
+def open_foreign(data: bytes, proto: onnx.ModelProto) -> Iterator[GraphRuntime]:
     """Yield onnxruntime with one thread and all, optimized and not, and onnx's reference.
 
     Raises:
         NotCheckedError: If the file cannot be run here.
     """
+    inputs = inputs_of(proto)
+    try:
+        yield from _in_onnxruntime(data, proto, inputs)
+    except ArtifactError as error:
+        raise NotCheckedError(str(error)) from error
+    dtype = _answers(proto)
+    if any(node.domain for node in proto.graph.node) and {each.dtype for each in inputs} != {dtype}:
+        return  # its operators for machine learning answer in what they are given, not in float32
+    try:
+        reference = _in_reference(proto, inputs)
+    except RuntimeError:  # it lacks versions of some operators, as of DequantizeLinear before 19
+        return
+    yield reference
+
+
+def open_columns(
+    data: bytes, proto: onnx.ModelProto, structure: LinearModel | None
+) -> Iterator[GraphRuntime]:
+    """Yield the same of a graph that takes a table's columns.
+
+    Raises:
+        NotCheckedError: If the file does not answer in numbers.
+        ArtifactError: If an engine refuses it.
+    """
+    yield from _in_onnxruntime(data, proto, (), structure, _BY_COLUMNS)
+    try:
+        reference = _in_reference(proto, (), structure, _BY_COLUMNS)
+    except Exception as error:  # an operator that is too old, or that it does not have
+        raise ArtifactError(f"onnx's reference refuses the file: {first_line(error)}") from error
+    yield reference
+
+
+def _in_onnxruntime(
+    data: bytes,
+    proto: onnx.ModelProto,
+    inputs: tuple[Input, ...] = (),
+    structure: LinearModel | None = None,
+    taking: str = "",
+) -> Iterator[GraphRuntime]:
     import onnxruntime
-    from onnx.reference import ReferenceEvaluator
 
     from linexport.formats.onnx._runtime import open_session, session_options
 
-    inputs, dtype = inputs_of(proto), _answers(proto)
-    for num_threads, optimization, name in (
-        (1, "full", "onnxruntime, 1 thread"),
-        (1, "off", "onnxruntime, 1 thread, not optimized"),
-        (None, "full", "onnxruntime"),
-        (None, "off", "onnxruntime, not optimized"),
-    ):
-        try:
-            session = open_session(
-                data, session_options(num_threads, optimization, takes_turns=True), "cpu"
-            )
-        except ArtifactError as error:
-            raise NotCheckedError(str(error)) from error
-        yield ForeignRuntime(
-            name, onnxruntime.__version__, session.get_providers()[0], num_threads, dtype, inputs,
-            partial(_answered, session),
-        )  # fmt: skip
-    try:
-        evaluator = ReferenceEvaluator(proto)
-    except RuntimeError:  # it lacks versions of some operators, as of DequantizeLinear before 19
-        return
-    if any(node.domain for node in proto.graph.node) and {each.dtype for each in inputs} != {dtype}:
-        return  # its operators for machine learning answer in what they are given, not in float32
-    run = partial(_answered, evaluator)
-    yield ForeignRuntime("onnx reference", onnx.__version__, "NumPy", None, dtype, inputs, run)
+    dtype = _answers(proto)
+    for num_threads in (1, None):
+        for optimization in ("full", "off"):
+            options = session_options(num_threads, optimization, takes_turns=True)
+            session = open_session(data, options, "cpu")
+            name = [f"onnxruntime{taking}"]
+            name += ["1 thread"] if num_threads else []
+            name += ["not optimized"] if optimization == "off" else []
+            yield GraphRuntime(
+                ", ".join(name), onnxruntime.__version__, session.get_providers()[0],
+                num_threads or os.cpu_count(), dtype, inputs, structure, session,
+            )  # fmt: skip
 
 
-def _answered(engine: Any, fed: Mapping[str, NDArray[Any]]) -> Any:
-    with np.errstate(all="ignore"):  # NaN and infinity are legitimate inputs
-        return engine.run(None, dict(fed))[0]
+def _in_reference(
+    proto: onnx.ModelProto,
+    inputs: tuple[Input, ...] = (),
+    structure: LinearModel | None = None,
+    taking: str = "",
+) -> GraphRuntime:
+    from onnx.reference import ReferenceEvaluator
+
+    return GraphRuntime(
+        f"onnx reference{taking}", onnx.__version__, "NumPy", None, _answers(proto), inputs,
+        structure, ReferenceEvaluator(proto),
+    )  # fmt: skip
 
 
 def _answers(proto: onnx.ModelProto) -> FloatDType:
