@@ -49,6 +49,18 @@ def parsing() -> Iterator[None]:
         ) from error
 
 
+def meant(path: Path) -> str:
+    """Return the end of a sentence on a path that names nothing: what may be meant instead."""
+    from difflib import get_close_matches  # only for whoever has mistyped a name
+
+    try:
+        by_stem = {each.stem: each for each in path.parent.iterdir()}
+    except OSError:
+        return "." if path.parent.exists() else f"; there is no directory {path.parent}."
+    near = get_close_matches(path.stem, by_stem, n=1, cutoff=0.75)
+    return f"; did you mean {by_stem[near[0]]}?" if near else "."
+
+
 def first_line(error: BaseException) -> str:
     """Return what a parser or an engine says of a file, without where in its sources it came up."""
     if isinstance(error, MemoryError):
@@ -68,7 +80,8 @@ def read_artifact(path: Path, largest: int = LARGEST_FILE) -> bytes:
         try:
             return read_plain(path, largest)
         except OSError as error:
-            raise ArtifactError(f"{error.strerror}.") from error
+            end = meant(path) if isinstance(error, FileNotFoundError) else "."
+            raise ArtifactError(f"{error.strerror}{end}") from error
 
 
 def read_plain(

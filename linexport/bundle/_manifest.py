@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from linexport._documented import documented
-from linexport._files import first_line, parsing, read_plain
+from linexport._files import first_line, meant, parsing, read_plain
 from linexport.bundle._sizes import largest_manifest, require_proportion, size_of
 from linexport.columns import Column, listed
 from linexport.encoding import Encoding
@@ -287,7 +287,7 @@ def open_directory(path: Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         reasons = {
-            errno.ENOENT: "there is no bundle here.",
+            errno.ENOENT: f"there is no bundle here{meant(path)}",
             errno.ENOTDIR: "a bundle is a directory, and this is none.",
         }
         otherwise = f"the bundle cannot be opened: {error.strerror}."

@@ -77,6 +77,17 @@ class SettingsCommand(click.Command):
         super().format_help(ctx, formatter)
         write_statuses(formatter, self.negative)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say of files without an option that a shell makes them of a pattern without quotes."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            has_data = any(parameter.name == "data" for parameter in self.get_params(ctx))
+            if not (has_data and error.message.startswith("Got unexpected extra argument")):
+                raise
+            quoted = "Put a pattern in quotes: --data 'part-*.csv'."
+            raise click.UsageError(f"{error.message}. {quoted}", ctx) from error
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the function's own, then those of each section."""
         found = {parameter.name: parameter for parameter in super().get_params(ctx)}

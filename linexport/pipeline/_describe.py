@@ -23,4 +23,6 @@ def describe(
     Raises:
         DataError: If the table cannot be read.
     """
-    return tables.look(tables.open_table(source, dialect=dialect, on_read=on_read))
+    table = tables.open_table(source, dialect=dialect, on_read=on_read)
+    table.require_in_each_file(table.names, lambda _: "; describe those of one kind at a time")
+    return tables.look(table)

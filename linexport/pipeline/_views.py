@@ -92,7 +92,8 @@ def _end(value: Exported) -> list[str]:
 
 
 def _fit(value: Fit) -> list[Block]:
-    return reporting.short_fit_blocks(value.record, value.model.targets, value.encoding)
+    blocks = reporting.short_fit_blocks(value.record, value.model.targets, value.encoding)
+    return [*blocks, *(f"warning: {each}" for each in value.warnings)]
 
 
 def _certificate(value: Certificate) -> list[Block]:

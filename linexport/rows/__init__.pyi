@@ -37,7 +37,10 @@ from ._ranks import (
     Ranks as Ranks,
     open_ranks as open_ranks,
 )
-from ._row_numbers import counting as counting
+from ._row_numbers import (
+    counting as counting,
+    totals as totals,
+)
 from ._synthetic import (
     synthesize as synthesize,
     synthetic_data as synthetic_data,

@@ -14,7 +14,7 @@ from linexport.columns import Column, require_unique
 from linexport.encoding import Encoding
 from linexport.errors import ConfigError, DataError
 from linexport.fit import Weighting
-from linexport.rows._row_numbers import counting
+from linexport.rows._row_numbers import counting, totals
 from linexport.rows._weights import check_weights
 from linexport.tables import Gather, alone, span, write_table
 
@@ -232,9 +232,11 @@ def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, D
             f"A test fraction of {test_fraction} splits {dataset.num_rows} rows into "
             f"{num_training} for training and {num_test} for the test; each needs one."
         )
-    if not dataset.features_named:  # a part does not show what numbers all rows
-        notes = (*dataset.notes, *counting(dataset.features, dataset.num_rows))
-        dataset = replace(dataset, notes=notes, features_named=True)
+    # A part does not show what numbers all rows, or is their sum.
+    notes = (*dataset.notes, *totals(dataset.features, dataset.targets, dataset.num_rows))
+    if not dataset.features_named:
+        notes = (*notes, *counting(dataset.features, dataset.num_rows))
+    dataset = replace(dataset, notes=notes, features_named=True)
     order = _shuffled(dataset.num_rows, seed)
     training = _take(dataset, order[num_test:]).described()
     test = _take(dataset, order[:num_test])

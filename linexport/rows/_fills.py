@@ -11,7 +11,7 @@ from linexport.encoding import NumberColumn
 from linexport.errors import DataError
 from linexport.rows._config import FILLS, DataConfig
 from linexport.rows._missing import MissingRules
-from linexport.rows._unusable import explained
+from linexport.rows._unusable import explained, of_text
 from linexport.tables import Batch, Table
 
 
@@ -83,7 +83,7 @@ def _fills(
 def _batches_of(table: Table, names: Sequence[str], rules: MissingRules) -> Iterator[Batch]:
     """Yield batches of some columns, or say of all of them that hold no numbers."""
     try:
-        yield from table.batches(names)
+        yield from table.batches(names, text_remedy=of_text)
     except DataError as error:
         raise explained(error, table, names, to_fill=rules.to_fill()) from error
 

@@ -1,4 +1,4 @@
-"""Columns of a table that number its rows, and are no data.
+"""What is in a table and is no data: columns that number its rows, and a row of totals.
 
 Unless features are named, they are all columns that are left. Among these
 
@@ -6,6 +6,8 @@ Unless features are named, they are all columns that are left. Among these
 - what has the name that pandas or R gives to row numbers that had none is refused: name it or
   exclude it;
 - what holds the numbers 0 to N-1 or 1 to N, once each, is warned of.
+
+A row that holds the sum of all others, as spreadsheets end with, is warned of too.
 """
 
 import math
@@ -21,6 +23,10 @@ _WRITTEN_BY = {"": "pandas or R", "rownames": "R", "row.names": "R", "row_names"
 _BY_PANDAS = re.compile(r"Unnamed: \d+|__index_level_\d+__")
 _FEWEST_ROWS = 3
 """Two rows of 0 and 1 are more likely a choice than a count."""
+_FEWEST_WITH_TOTALS = 5
+"""Of fewer rows, one is the sum of the others by chance."""
+_ROUNDED = 1e-6
+"""Relative: a spreadsheet shows a total of six digits or more."""
 _CLOSE = 1e-9
 """Relative: a deviation of rounded sums over 10**6 rows is off by 10**-10 at most, gamma(N)."""
 
@@ -43,6 +49,10 @@ def features_left(table: Table, taken: Collection[str]) -> tuple[list[str], tupl
                 f"{asked(exclude=[name])}, or name the features with {others}.",
                 source=table.source,
             )
+    table.require_in_each_file(
+        names,
+        lambda lacking: f"; leave out what is not in each file with {asked(exclude=lacking)}",
+    )
     lines = (
         f"The column '{name}' is left out: pandas wrote it as the index of the rows. To use it, "
         f"name the features with {asked(features=...)}."
@@ -73,3 +83,26 @@ def counting(features: Sequence[Column], num_rows: int) -> Iterator[str]:
                 f"{last:.0f}, once each, as row numbers do: if it is no data, leave it out with "
                 f"{asked(exclude=[column.name])}."
             )
+
+
+def totals(features: Sequence[Column], targets: Sequence[Column], num_rows: int) -> Iterator[str]:
+    """Warn of a row that is the sum of all others, in each target and in a feature.
+
+    Their largest values, means and deviations tell.
+    """
+    if num_rows < _FEWEST_WITH_TOTALS or not all(_has_total(each, num_rows) for each in targets):
+        return
+    names = [column.name for column in (*targets, *features) if _has_total(column, num_rows)]
+    if len(names) > len(targets):
+        yield (
+            f"The largest value of each of {listed(names)} is the sum of all others: if that is a "
+            "row of totals, delete it."
+        )
+
+
+def _has_total(column: Column, num_rows: int) -> bool:
+    """Tell whether the largest value is the sum of the others, of which more than one count."""
+    largest, mean = column.maximum or 0.0, column.mean or 0.0
+    squares = num_rows * (mean**2 + (column.standard_deviation or 0.0) ** 2)
+    is_sum = math.isclose(num_rows * mean, 2 * largest, rel_tol=_ROUNDED)
+    return largest > 0 and is_sum and squares < 2 * largest**2 * (1 - _ROUNDED)

@@ -215,10 +215,12 @@ class TableRows:
 
     def _text_remedy(self, name: str) -> str:
         if any(column.name == name for column in self.targets):
-            return "correct it, or choose a target of numbers"
+            return "correct it, delete its row, or choose a target of numbers"
         if self.weighting is not None and name == self.weighting.column:
             return "correct it, or choose other weights"
-        return f"correct it, or exclude a column of text with {asked(exclude=[name])}"
+        from linexport.rows._unusable import of_text  # with polars
+
+        return of_text(name)
 
 
 def training_rows(

@@ -49,6 +49,12 @@ def explained(
     )
 
 
+def of_text(name: str) -> str:
+    """Say what to do about text in a feature, which may be all of the column or a row of totals."""
+    excluded = asked(exclude=[name])
+    return f"correct it, delete its row, or exclude a column of text with {excluded}"
+
+
 def unusable(
     found_in: TableLook,
     features: Sequence[str],
@@ -239,7 +245,8 @@ def _what(column: ColumnLook) -> str:
     if len(column.readings) > 1:
         return f"may have decimal commas or thousands separators ({shown})"
     if column.readings and column.kind == "number with a comma":
-        return f"has decimal commas ({shown})"
+        is_decimal = "decimal" in column.readings[0]
+        return f"has {'decimal commas' if is_decimal else 'thousands separators'} ({shown})"
     match column.kind:
         case "empty":
             return "is empty"

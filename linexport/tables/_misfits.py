@@ -108,7 +108,7 @@ def wrong_width(
     if b'"' in record:
         return f"{message}check its quotes."
     if width < num_columns:
-        return f"{message}complete it."
+        return f"{message}complete or delete it."
     return f"{message}quote fields that contain {delimiter!r}."
 
 

@@ -7,6 +7,7 @@ Hive and Spark write them, are columns of the files below them.
 import glob
 import itertools
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path, PurePath
@@ -153,8 +154,10 @@ def _find_files(names: Sequence[str], source: str) -> list[File]:
     files = [file for name in names for file in _named(name)]
     kinds = sorted({file.kind for file in files})
     if len(kinds) > 1:
+        most = Counter(file.path.suffix for file in files).most_common(1)[0][0]
+        such = f", as '{source}/**/*{most}'" if most and Path(source).is_dir() else ""
         raise DataError(
-            f"There are {' and '.join(kinds)} files; name those of one format.", source=source
+            f"There are {' and '.join(kinds)} files; name those of one format{such}.", source=source
         )
     return files
 
@@ -170,7 +173,7 @@ def _named(name: str) -> list[File]:
     else:
         return [_file(path, PurePath(path.name))]
     if not found:
-        raise DataError("There is no CSV or Parquet file.", source=name)
+        raise DataError("There is no file of a table in it (CSV, Parquet, ...).", source=name)
     return [_file(file, file.relative_to(base)) for file in sorted(found)]
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 import msgspec
 
 from linexport._documented import documented
-from linexport._files import first_line
+from linexport._files import first_line, meant
 from linexport.columns import require_known
 from linexport.encoding import Encoding
 from linexport.errors import DataError
@@ -180,12 +181,10 @@ class Table:
         """Where its parts lie, in their order; empty if they are not whole files."""
         self.dialect = dialect
         """How its text is written; None where it is no text."""
-        self.names = parts[0].names
-        """The columns, in the order of the first file."""
+        self.names = tuple(dict.fromkeys(name for part in parts for name in part.names))
+        """The columns, in the order of the first file; then what other files alone have."""
         self._parts = tuple(parts)
         self._on_read = on_read
-        for part in parts[1:]:
-            _require_same_columns(part, parts[0])
 
     @property
     def index_columns(self) -> Sequence[str]:
@@ -204,7 +203,7 @@ class Table:
         numbers: Sequence[str] | Encoding,
         kept: Sequence[str] = (),
         *,
-        text_remedy: Callable[[str], str] = lambda _: "correct it",
+        text_remedy: Callable[[str], str] = lambda _: "correct it, or delete its row",
     ) -> Generator[Batch, None, None]:
         """Yield at least one batch, if only of no rows.
 
@@ -231,7 +230,7 @@ class Table:
         numbers: Sequence[str] | Encoding,
         kept: Sequence[str] = (),
         *,
-        text_remedy: Callable[[str], str] = lambda _: "correct it",
+        text_remedy: Callable[[str], str] = lambda _: "correct it, or delete its row",
     ) -> Generator[Batch | None, None, None]:
         """As `batches`, but with any types of kept columns, and yield None where a file ends.
 
@@ -243,6 +242,7 @@ class Table:
 
             numbers, kept, encode = encoded(numbers, kept, self.dialect)
         require_known([*numbers, *kept], self.names, self.source)
+        self.require_in_each_file([*numbers, *kept])
         selection = Selection(numbers=tuple(numbers), kept=tuple(kept), text_remedy=text_remedy)
         batches = self._read(selection, encode)
         if all(part.is_file for part in self._parts):
@@ -250,6 +250,17 @@ class Table:
 
             return self._watched(Ahead(batches, _size_of, _BYTES_AHEAD))
         return self._watched(batches)
+
+    def require_in_each_file(
+        self, names: Sequence[str], to_do: Callable[[list[str]], str] = lambda _: ""
+    ) -> None:
+        """Raise DataError if files lack some of the columns, with what to do about these."""
+        lacking = dict[str, str]()
+        for part in reversed(self._parts):
+            lacking |= dict.fromkeys(set(names).difference(part.names), part.source)
+        if found := [name for name in names if name in lacking]:
+            message = f"There is no column '{found[0]}', which other files have{to_do(found)}."
+            raise DataError(message, source=lacking[found[0]])
 
     def share(self, rank: int, num_ranks: int, gather: "Gather | None" = None) -> "Table":
         """Return what one of several ranks reads of it; see linexport.tables.
@@ -306,18 +317,6 @@ class Table:
             batches.close()
 
 
-def _require_same_columns(part: Part, first: Part) -> None:
-    missing = [name for name in first.names if name not in part.names]
-    added = [name for name in part.names if name not in first.names]
-    if missing or added:
-        differences = [f"'{name}' is missing" for name in missing]
-        differences += [f"'{name}' is new" for name in added]
-        raise DataError(
-            f"Its columns are not those of {first.source}: {', '.join(differences[:4])}.",
-            source=part.source,
-        )
-
-
 def _without_ends(
     batches: Generator[Batch | None, None, None], kept: Sequence[str]
 ) -> Generator[Batch, None, None]:
@@ -343,8 +342,9 @@ def _size_of(batch: Batch | None) -> float:
 
 
 def unreadable(error: BaseException, source: str, column: str | None = None) -> DataError:
-    """Say in one line why something cannot be read, as whatever failed has it."""
+    """Say why something cannot be read, as whatever failed has it."""
     reason = getattr(error, "strerror", None) or first_line(error).rstrip(".")
     if type(error).__name__ == "DuplicateError":  # of polars, which may not be loaded
         return DataError(f"Two columns have one name: {reason}; rename one.", source=source)
-    return DataError(f"It cannot be read: {reason}.", source=source, column=column)
+    end = meant(Path(source)) if isinstance(error, FileNotFoundError) else "."
+    return DataError(f"It cannot be read: {reason}{end}", source=source, column=column)

@@ -26,6 +26,7 @@ from linexport.rows import (
     counting,
     in_memory,
     split,
+    totals,
     training_data,
 )
 from linexport.training._metrics import evaluate, known_metrics
@@ -128,8 +129,11 @@ def _kept_out(rows: Rows, fraction: float, seed: int, ranks: Ranks) -> tuple[Dat
 
 
 def _counting(rows: Rows, fit: Fit) -> Iterator[str]:
-    """Warn of features that nobody named and that number the rows."""
-    return iter(()) if rows.features_named else counting(fit.model.features, fit.record.rows)
+    """Warn of features that nobody named and that number the rows, and of a row of totals."""
+    features, targets, num_rows = fit.model.features, fit.model.targets, fit.record.rows
+    if not rows.features_named:
+        yield from counting(features, num_rows)
+    yield from totals(features, targets, num_rows)
 
 
 def _metrics(

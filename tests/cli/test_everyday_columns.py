@@ -17,6 +17,32 @@ def options_in(line):
     return [word for option in OPTIONS.findall(line) for word in shlex.split(option)]
 
 
+@pytest.mark.parametrize("changed", ["one more", "another name"])
+def test_files_of_a_lake_that_differ_in_columns_train_when_it_is_pasted(run, tmp_path, changed):
+    """What one file alone has is left out, and a file may have it when predicting."""
+    lake, bundle = tmp_path / "lake", tmp_path / "bundle"
+    lake.mkdir()
+    rows = pl.DataFrame({"area": range(20), "age": [3, 1] * 10, "price": range(5, 25)})
+    rows.write_parquet(lake / "a.parquet")
+    other = rows.rename({"age": "age_years"}) if changed == "another name" else rows
+    other.with_columns(garden=True).write_parquet(lake / "b.parquet")
+    command = ["train-and-export", "--data", lake, "--target", "price", "-o", bundle]
+    refused = run(*command)
+    assert refused.status == 3
+    assert "which other files have; leave out what is not in each file" in refused.only_error
+    done = run(*command, *options_in(refused.only_error.rstrip(".")))
+    assert done.status == 0, done.errors
+    assert run("predict", bundle, lake, "-o", tmp_path / "out.csv", "--quiet").status == 0
+    assert run("describe", lake).only_error.endswith("; describe those of one kind at a time.")
+
+
+def test_a_pattern_without_quotes_is_told_as_such(run, tmp_path):
+    names = [tmp_path / f"part-{number}.csv" for number in range(3)]
+    misused = run("train-and-export", "--target", "y", "--data", *names)
+    assert misused.status == 2
+    assert "part-2.csv). Put a pattern in quotes: --data 'part-*.csv'." in misused.errors
+
+
 @pytest.fixture
 def houses(tmp_path):
     random = np.random.default_rng(5)

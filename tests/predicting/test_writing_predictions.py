@@ -206,9 +206,15 @@ def rows_then(last: str, count: int = 40_000) -> str:
 @pytest.mark.parametrize(
     ("last", "message"),
     [
-        ("1,oops", "in.csv, column 'b', row 40001: 'oops' is not a number; correct it."),
+        (
+            "1,oops",
+            "in.csv, column 'b', row 40001: 'oops' is not a number; correct it, or delete its row.",
+        ),
         ("1,", "in.csv, column 'b', row 40001: There is no value"),
-        ("1", "in.csv, row 40001: The header names 2 columns, but this row has 1; complete it."),
+        (
+            "1",
+            "in.csv, row 40001: The header names 2 columns, but this row has 1;",
+        ),
         ('1,"2', "in.csv, row 40001: A quote is never closed"),
     ],
 )

@@ -14,7 +14,7 @@ from linexport.errors import DataError
 from linexport.rows._table_rows import training_rows
 from linexport.tables._opening import open_table
 
-TEXT = "correct it, or exclude a column of text with --exclude {}."
+TEXT = "correct it, delete its row, or exclude a column of text with --exclude {}."
 DROP = "or leave such rows out with --missing drop."
 
 LATIN = (
@@ -73,8 +73,8 @@ ROWS = {
     ),
     "text in the target": (
         "x,y\n1,2\n2,high\n3,5\n",
-        "t.csv, column 'y', row 2: 'high' is not a number; correct it, or choose a target of "
-        "numbers.",
+        "t.csv, column 'y', row 2: 'high' is not a number; correct it, delete its row, "
+        "or choose a target of numbers.",
     ),
     "a long text": (
         f"x,y\n1,2\n{'long ' * 20},3\n",
@@ -160,11 +160,11 @@ ROWS = {
     ),
     "a short line": (
         "x,y\n1,2\n2\n3,5\n",
-        "t.csv, row 2: The header names 2 columns, but this row has 1; complete it.",
+        "t.csv, row 2: The header names 2 columns, but this row has 1; complete or delete it.",
     ),
     "a short first line": (
         "x,y\n1\n2,3\n3,5\n",
-        "t.csv, row 1: The header names 2 columns, but this row has 1; complete it.",
+        "t.csv, row 1: The header names 2 columns, but this row has 1; complete or delete it.",
     ),
     "a long line": (
         "x,y\n1,2\n2,3\n3,5,7\n",
@@ -177,11 +177,11 @@ ROWS = {
     ),
     "a short line after quoted newlines": (
         'x,y,note\n1,2,"a\n\nb"\n2,3\n3,5,e\n',
-        "t.csv, row 2: The header names 3 columns, but this row has 2; complete it.",
+        "t.csv, row 2: The header names 3 columns, but this row has 2; complete or delete it.",
     ),
     "a short line beside a quoted delimiter": (
         'x,note,y\n1,"a,b",2\n2,c\n3,d,5\n',
-        "t.csv, row 2: The header names 3 columns, but this row has 2; complete it.",
+        "t.csv, row 2: The header names 3 columns, but this row has 2; complete or delete it.",
     ),
     "a quote that is never closed": (
         'x,y,note\n1,2,a\n2,3,"c\n4,5,e\n',

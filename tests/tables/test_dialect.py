@@ -300,7 +300,7 @@ LINES = {
     "a row of units": ("x,y\nm,s\n1,2\n", "if the first row says units, leave it out with "
         "--skip-rows-after-header 1"),
     "a row that is longer": ("x,y\n1,2\n1,2,3\n", "quote fields that contain ','"),
-    "a row that is shorter": ("x,y\n1,2\n1\n3,4\n", "complete it"),
+    "a row that is shorter": ("x,y\n1,2\n1\n3,4\n", "complete or delete it"),
 }  # fmt: skip
 
 

@@ -221,11 +221,12 @@ def test_directories_that_are_columns_are_columns(write, suffix, monkeypatch):
     assert open_table(f"t/{keys[0]}/part.{suffix}").names == ("x",)
 
 
-def test_partitions_of_other_keys_are_refused(write):
+def test_a_key_that_is_used_is_of_each_partition(write):
     write("x\n1\n", "t/year=2023/a.csv")
     write("x\n1\n", "t/month=1/a.csv")
-    with pytest.raises(DataError, match=r"Its columns are not those of .*'year' is new"):
-        open_table("t")
+    assert numbers("t", ["x"]).ravel().tolist() == [1, 1]
+    with pytest.raises(DataError, match=r"month=1/a.csv: There is no column 'year', which other"):
+        open_table("t").batches(["year"])
 
 
 def test_a_column_of_the_file_itself_stays(write):

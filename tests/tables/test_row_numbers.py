@@ -112,3 +112,41 @@ def test_what_merely_looks_like_a_count_is_not_warned_of(frame):
     alone = linexport.train(pd.DataFrame({"t": range(12), "y": frame.y}), "y")  # a trend
     named = linexport.train(read_data(frame.assign(t=range(12)), targets="y", features="a,t"))
     assert (alone.warnings, named.warnings) == ((), ())
+
+
+@pytest.mark.parametrize("way", ["in memory", "stream", "test rows", "sgd"])
+def test_a_row_of_totals_is_warned_of(tmp_path, way):
+    """Rounded as a spreadsheet shows it; the column that it leaves blank is filled."""
+    random = np.random.default_rng(4)
+    rows = pl.DataFrame({"area": random.uniform(20, 90, 40), "age": random.integers(0, 9, 40)})
+    rows = rows.with_columns(price=3 * pl.col("area") + pl.col("age"))
+    total = (
+        rows.select("area", age=pl.lit(None, pl.Int64), price="price")
+        .sum()
+        .select("area", pl.lit(None, pl.Int64).alias("age"), "price")
+    )
+    path, bundle = tmp_path / "t.csv", tmp_path / "bundle"
+    settings = {"targets": "price", "missing": "zero", "stream": way == "stream"}
+
+    def warned(table):
+        table.write_csv(path)
+        exported = linexport.train_and_export(
+            read_data(path, **settings),
+            bundle,
+            solver="sgd" if way == "sgd" else "lstsq",
+            test_fraction=0.25 if way == "test rows" else 0.0,
+            overwrite=True,
+        )
+        return [line for line in exported.warnings if "totals" in line]
+
+    assert warned(pl.concat([rows, total.with_columns(pl.col("price").round(2))])) == [
+        "The largest value of each of 'price', 'area' is the sum of all others: if that is a row "
+        "of totals, delete it."
+    ]
+    assert warned(rows) == []
+    assert warned(pl.concat([rows, total.with_columns(price=1.0)])) == []  # a feature's alone
+
+
+def test_two_ones_among_zeros_are_no_total():
+    rows = np.array([[1.0, 0], [0, 1], [1, 0], [0, 0], [0, 0], [0, 0]])
+    assert linexport.train(rows, [1.0, 0, 1, 0, 0, 0]).warnings == ()

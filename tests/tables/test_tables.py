@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from peak_memory import PEAK
 from reading import read_dataset
 
+import linexport
 from linexport.errors import ConfigError, DataError
 from linexport.tables import Dialect, _frames
 from linexport.tables._opening import open_table
@@ -401,14 +402,19 @@ def test_the_row_of_a_message_counts_in_the_file_that_it_names(write):
     assert (caught.value.source, caught.value.column, caught.value.row) == ("p1.csv", "x", 2)
 
 
-def test_files_of_other_columns_are_named(write):
+def test_a_column_that_is_used_is_in_each_file(write):
     write("x,y,z\n1,2,3\n", "p0.csv")
-    write("x,y,w\n1,2,3\n", "p1.csv")
-    with pytest.raises(
-        DataError,
-        match=r"^p1.csv: Its columns are not those of p0.csv: 'z' is missing, 'w' is new\.",
-    ):
-        open_table("p*.csv")
+    write("w,y,x\n4,5,6\n", "p1.csv")
+    table = open_table("p*.csv")
+    assert table.names == ("x", "y", "z", "w")
+    assert values("p*.csv", ["x", "y"]).tolist() == [[1, 2], [6, 5]]
+    for numbers, kept in ((["x", "z"], []), (["x"], ["z"])):
+        with pytest.raises(DataError, match=r"^p1.csv: There is no column 'z', which other files"):
+            table.batches(numbers, kept)
+    with pytest.raises(DataError, match=r"^p1.csv: .* 'z', .*; leave out.* --exclude z,w\.$"):
+        linexport.read_data("p*.csv", targets="y")
+    features = linexport.read_data("p*.csv", targets="y", exclude="z,w").features
+    assert [column.name for column in features] == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -416,9 +422,11 @@ def test_files_of_other_columns_are_named(write):
     [
         ("none.csv", "none.csv: It cannot be read: No such file or directory."),
         ("none.parquet", "none.parquet: It cannot be read: No such file or directory."),
-        ("none/*.csv", "none/*.csv: There is no CSV or Parquet file."),
-        ("empty", "empty: There is no CSV or Parquet file."),
-        ("both", "both: There are CSV and Parquet files; name those of one format."),
+        ("real.cvs", "real.cvs: It cannot be read: No such file or directory; did you mean real"),
+        ("no/t.csv", "no/t.csv: It cannot be read: No such file or directory; there is no dire"),
+        ("none/*.csv", "none/*.csv: There is no file of a table in it"),
+        ("empty", "empty: There is no file of a table in it"),
+        ("both", "both: There are CSV and Parquet files; name those of one format, as 'both/**"),
         ("fake.parquet", "fake.parquet: This is not a Parquet file, though it is named so."),
         ("cut.parquet", "cut.parquet: Its footer cannot be read; write the file anew"),
         ("real.csv", "real.csv: This is a Parquet file; save it under a name that ends in"),
