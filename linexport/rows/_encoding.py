@@ -1,11 +1,11 @@
 """Which encoding the columns of a table get, by what they hold.
 
-Levels and fills are those of all rows of the table, in the training part and in the test part.
+Levels and fills are those of the rows that are not left out, in the training part and in the test
+part.
 """
 
 import math
 from collections.abc import Collection, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -19,12 +19,13 @@ from linexport.encoding import (
     EncodedColumn,
     Encoding,
     MissingLevel,
+    NumberColumn,
     Undecided,
 )
 from linexport.errors import ConfigError, DataError, ModelError
-from linexport.rows._config import DataConfig
+from linexport.rows._config import FILLS, DataConfig
+from linexport.rows._counted import Counted
 from linexport.rows._dataset import require_rows
-from linexport.rows._fills import numbers_of, part_of_numbers
 from linexport.rows._missing import MissingRules, by_column
 from linexport.tables import ColumnLook, Table, look
 
@@ -36,27 +37,30 @@ _NO_LEVEL = "(none)"
 """Stands in a part where a category has no value at all; no row is of it, so a merge drops it."""
 
 
-class Chosen(NamedTuple):
-    """An encoding, and what to tell the user of it."""
+class Draft(NamedTuple):
+    """An encoding in which each level has a feature, and each number that is filled a mark."""
 
     encoding: Encoding
-    notes: tuple[str, ...]
-    undecided: Undecided
-    """Of a part; nothing otherwise."""
+    looks: dict[str, ColumnLook]
+    """Of its categories."""
+    references: dict[str, str]
+    """What was said that levels are compared with, by column."""
+    auto: tuple[str, ...]
+    """The categories that nobody named."""
+    fills: dict[str, str]
+    """What fills each number that has a mark."""
 
 
-def choose_encoding(
+def draft_encoding(
     table: Table,
     features: Sequence[str],
     config: DataConfig,
     rules: MissingRules,
-) -> Chosen:
-    """Say what becomes of each of the features, after a look at the categories and at the fills.
-
-    Of a part of the rows, what all of them decide is left open.
+) -> Draft:
+    """Say what becomes of each of the features, as far as it does not depend on which rows count.
 
     Raises:
-        DataError: If a column is not there, has no levels or too many, or no value to fill with.
+        DataError: If a column is not there, or has no levels or too many.
         ConfigError: If what is asked for cannot be.
     """
     source = table.source
@@ -66,28 +70,70 @@ def choose_encoding(
     for name in references:
         if name not in looks:
             raise ConfigError(f"'{name}' has a reference, so add {asked(categorical=[name])}.")
-    rest = [name for name in features if name not in looks and name not in dates]
-    numbers = (part_of_numbers if rules.of_part else partial(numbers_of, table))(
-        rest, config, rules
-    )
+    fills = dict[str, str]()
 
     def column(name: str) -> EncodedColumn:
         if name in dates:
             rules.of_other(name, "is a date")
             return dates[name]
         if name in looks:
-            return _category(looks[name], references.get(name), config, rules, source)
-        return numbers[name]
+            counts, lacks = _levels(looks[name], source), looks[name].missing > 0
+            return _category(name, counts, config, rules, lacks=lacks)
+        what = rules.of_number(name)
+        if what not in FILLS:
+            return NumberColumn(name=name)
+        is_marked = what != "zero" or config.missing_indicator
+        fills.update({name: what} if is_marked else {})
+        return NumberColumn(name=name, fill=0.0, indicator=is_marked)
 
     try:
         encoding = Encoding(columns=tuple(map(column, features)))
     except ModelError as error:
         raise DataError(str(error), source=source) from error
-    if not rules.of_part:
-        return Chosen(encoding, taken_as_categories(encoding, auto), Undecided())
-    means = tuple(name for name in rest if rules.of_number(name) == "mean")
-    indicators = config.missing_indicator
-    return Chosen(encoding, (), Undecided(auto=tuple(auto), means=means, indicators=indicators))
+    return Draft(encoding, looks, references, tuple(auto), fills)
+
+
+def undecided(draft: Draft, config: DataConfig) -> Undecided:
+    """Return what of a part's encoding all rows decide."""
+    means = tuple(name for name, what in draft.fills.items() if what == "mean")
+    return Undecided(auto=draft.auto, means=means, indicators=config.missing_indicator)
+
+
+def decided(
+    draft: Draft, rows: Counted | None, config: DataConfig, rules: MissingRules, source: str
+) -> Encoding:
+    """Return the encoding that the rows make of a draft.
+
+    Args:
+        draft: Of them.
+        rows: What those that count hold; None where all do, and none is filled.
+        config: What was asked for.
+        rules: What was said of missing values.
+        source: Where the rows come from.
+
+    Raises:
+        DataError: If a reference is no level, there is but one, or no value to fill with.
+    """
+
+    def column(of: EncodedColumn) -> EncodedColumn:
+        if isinstance(of, CategoryColumn):
+            if rows is None:
+                counts, lacks = _levels(draft.looks[of.name], source), of.missing == "level"
+            else:
+                counts, lacks = rows.levels(of)
+            made = _category(
+                of.name, counts or dict.fromkeys(of.levels[:1], 0), config, rules, lacks=lacks
+            )
+            return _compared(made, counts, draft.references.get(of.name), config, source)
+        if rows is None or not isinstance(of, NumberColumn) or of.name not in draft.fills:
+            return of
+        return NumberColumn(
+            name=of.name,
+            fill=rows.fill(of.name, source),
+            indicator=config.missing_indicator and rows.lacks(of.name),
+        )
+
+    return Encoding(columns=tuple(map(column, draft.encoding.columns)))
 
 
 def taken_as_categories(encoding: Encoding, names: Sequence[str]) -> tuple[str, ...]:
@@ -180,27 +226,32 @@ def _require_values(
 
 
 def _category(
-    found: ColumnLook,
-    reference: str | None,
-    config: DataConfig,
-    rules: MissingRules,
-    source: str,
+    name: str, counts: Collection[str], config: DataConfig, rules: MissingRules, *, lacks: bool
 ) -> CategoryColumn:
-    counts = _levels(found, source)
-    missing = rules.of_category(found.name)
-    levels = sorted(counts, key=in_order_of_levels)
-    if reference is None and "none" not in (config.reference or ()):
-        reference = max(levels, key=lambda level: counts[level])
+    """Return a category of which each level has a feature."""
+    missing = rules.of_category(name)
     kept: MissingLevel = "error"
-    if missing == "reference" or (missing == "level" and found.missing):
+    if missing == "reference" or (missing == "level" and lacks):
         kept = "level" if missing == "level" else "reference"
-    column = CategoryColumn(
-        name=found.name,
-        levels=tuple(levels),
+    return CategoryColumn(
+        name=name,
+        levels=tuple(sorted(counts, key=in_order_of_levels)),
         reference=None,
         unknown=config.unknown,
         missing=kept,
     )
+
+
+def _compared(
+    column: CategoryColumn,
+    counts: dict[str, int],
+    reference: str | None,
+    config: DataConfig,
+    source: str,
+) -> CategoryColumn:
+    """Return a category whose levels are compared with one, the most frequent if none is named."""
+    if reference is None and "none" not in (config.reference or ()):
+        reference = max(column.levels, key=lambda level: counts.get(level, 0))
     require_reference(column, reference, source)
     return replace(column, reference=reference)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from linexport._asked import asked
 from linexport.columns import require_known
 from linexport.encoding import CategoryColumn, EncodedColumn, NumberColumn
@@ -92,6 +94,17 @@ class MissingRules:
     def of_other(self, name: str, what: str = "is no feature") -> str:
         """Return drop or error: of a target, weights, or a date."""
         return self._said(name, REFUSALS, what)
+
+    def leniently(self, column: EncodedColumn) -> EncodedColumn:
+        """Return a column that takes what only rows hold that do not count, as a level of theirs.
+
+        The others hold nothing else: they decided the levels.
+        """
+        if not isinstance(column, CategoryColumn):
+            return column
+        is_level = self.of(column) == "level" and column.missing == "error"
+        missing = "reference" if is_level else column.missing
+        return replace(column, unknown="reference", missing=missing)
 
     def to_fill(self, name: str | None = None) -> str:
         """Return what to say to have numbers filled in, of one column or of all."""

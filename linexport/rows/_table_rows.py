@@ -15,6 +15,7 @@ from linexport.errors import DataError
 from linexport.fit import Weighting
 from linexport.numerics import unit_roundoffs
 from linexport.rows._config import DataConfig
+from linexport.rows._counted import Counted
 from linexport.rows._dataset import Dataset, NoRowsError, Rows, finite_rows, require_rows
 from linexport.rows._missing import MissingRules
 from linexport.rows._row_numbers import features_left
@@ -85,13 +86,13 @@ class TableRows:
         """Return the same rows with features made of the columns as asked.
 
         Raises:
-            DataError, ConfigError: As `choose_encoding`.
+            DataError, ConfigError: As `draft_encoding` and `decided`.
         """
         names, rules = [column.name for column in self.features], self._rules
         if not config.encodes:
             drop = frozenset(name for name in names if rules.of_number(name) == "drop")
             return replace(self, _drop=self._drop | drop)
-        from linexport.rows._encoding import choose_encoding  # with polars
+        from linexport.rows import _encoding as encodings  # with polars
 
         if self.read_once:
             raise DataError(
@@ -99,7 +100,19 @@ class TableRows:
                 "training; save it to a file.",
                 source=self.source,
             )
-        encoding, notes, undecided = choose_encoding(self._table, names, config, rules)
+        draft = encodings.draft_encoding(self._table, names, config, rules)
+        rows = self._with_encoding(draft.encoding)
+        if rules.of_part:
+            return replace(rows, undecided=encodings.undecided(draft, config))
+        counted = None
+        may_not_count = rows._drop or rows.weighting  # noqa: SLF001 - its own class
+        if draft.fills or (draft.looks and may_not_count):
+            counted = Counted(draft.encoding, draft.fills, rows.batches())
+        encoding = encodings.decided(draft, counted, config, rules, self.source)
+        notes = encodings.taken_as_categories(encoding, draft.auto)
+        return replace(self._with_encoding(encoding), notes=(*self.notes, *notes))
+
+    def _with_encoding(self, encoding: Encoding) -> "TableRows":
         dates = (column for column in encoding.columns if isinstance(column, DateColumn))
         days = {column.name: f"days since {column.origin}" for column in dates}
         features = named_columns(encoding.features, self.source)
@@ -107,9 +120,7 @@ class TableRows:
             self,
             features=tuple(replace(column, unit=days.get(column.name, "")) for column in features),
             encoding=encoding,
-            undecided=undecided,
-            notes=(*self.notes, *notes),
-            _drop=self._drop | {c.name for c in encoding.columns if rules.of(c) == "drop"},
+            _drop=self._drop | {c.name for c in encoding.columns if self._rules.of(c) == "drop"},
         )
 
     def batches(self) -> Iterator[tuple[Float64Array, ...]]:
@@ -175,7 +186,7 @@ class TableRows:
             names = [column.name for column in self.features] + others
             return names, names
         more = tuple(NumberColumn(name=name) for name in others)
-        read = Encoding(columns=(*self.encoding.columns, *more))
+        read = Encoding(columns=(*map(self._rules.leniently, self.encoding.columns), *more))
         return read, list(read.feature_columns)
 
     def _finite_batches(self) -> Iterator[tuple[Float64Array, ...]]:
