@@ -151,23 +151,41 @@ quiet_option = option_under(PRINTED)("-q", "--quiet", is_flag=True, help="Print 
 verbose_option = option_under(PRINTED)(
     "-v", "--verbose", is_flag=True, help="Print all that is known."
 )
-overwrite_option = option_under(WRITTEN)(
-    "--overwrite", is_flag=True, help="Replace a bundle that is there."
-)
 graph_output_option = option_under(MODEL)(
     "--graph-output", metavar="NAME", help="Which output of an ONNX graph that has several."
 )
 
 
-def output_option(**settings: Any) -> Callable[[Command], Command]:
-    """Add where the bundle goes, with click's settings of whether that must be given."""
-    return option_under(WRITTEN)(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path),
-        help="Directory of the bundle.",
-        **settings,
+def bundle_options(*, must_be_named: bool = False) -> Callable[[Command], Command]:
+    """Add where a bundle goes, and what is printed of it."""
+    default = None if must_be_named else Path("models/linear-regression")
+    written = option_under(WRITTEN)
+    return _together(
+        written(
+            "-o",
+            "--output",
+            type=click.Path(path_type=Path),
+            required=must_be_named,
+            default=default,
+            show_default=True,
+            help="Directory of the bundle.",
+        ),
+        written("--overwrite", is_flag=True, help="Replace a bundle that is there."),
+        json_option,
+        quiet_option,
+        verbose_option,
     )
+
+
+def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Add options in their order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):  # as decorators are applied, the last one first
+            command = option(command)
+        return command
+
+    return add
 
 
 def export_sections() -> list[Section]:
@@ -280,19 +298,12 @@ def rows_options(table: str, weights: str) -> Callable[[Command], Command]:
     """
     data = option_under(DATA)
     features = "Columns to predict from; all others but the targets if not given."
-    options = [
+    return _together(
         names_option("--target", "Columns to predict.", data, table=table),
         names_option("--features", features, data, table=table),
         names_option("--exclude", "Columns to leave aside.", data, table=table),
         data("--weights", metavar="NAME", shell_complete=columns_of(table), help=weights),
-    ]
-
-    def add(command: Command) -> Command:
-        for option in reversed(options):  # as decorators are applied, the last one first
-            command = option(command)
-        return command
-
-    return add
+    )
 
 
 def _option(setting: Setting, heading: str) -> click.Option:

@@ -10,16 +10,12 @@ from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     MODEL,
     SettingsCommand,
+    bundle_options,
     export_sections,
     graph_output_option,
-    json_option,
     made,
     names_option,
     option_under,
-    output_option,
-    overwrite_option,
-    quiet_option,
-    verbose_option,
 )
 from linexport.cli._printing import echo_exported
 from linexport.cli._terminal import warnings_said_later
@@ -54,11 +50,7 @@ _model = option_under(MODEL)
     "budget holds.",
 )
 @graph_output_option
-@output_option(required=True)
-@overwrite_option
-@json_option
-@quiet_option
-@verbose_option
+@bundle_options(must_be_named=True)
 def command(
     *,
     source: Path,

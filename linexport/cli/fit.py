@@ -12,15 +12,11 @@ from linexport.cli._main import collector_patient
 from linexport.cli._options import (
     Section,
     SettingsCommand,
+    bundle_options,
     export_sections,
-    json_option,
     made,
     option_under,
-    output_option,
-    overwrite_option,
-    quiet_option,
     units_option,
-    verbose_option,
 )
 from linexport.cli._printing import echo_exported
 from linexport.least_squares import LeastSquaresConfig
@@ -66,11 +62,7 @@ def _sections() -> Iterator[Section]:
     help="What becomes of a level that occurs only when predicting.",
 )
 @units_option(_fit)
-@output_option(default=Path("models/linear-regression"), show_default=True)
-@overwrite_option
-@json_option
-@quiet_option
-@verbose_option
+@bundle_options()
 def command(
     *,
     states: tuple[Path, ...],

@@ -13,19 +13,15 @@ from linexport.cli._options import (
     WRITTEN,
     Section,
     SettingsCommand,
+    bundle_options,
     dialect_given,
     export_sections,
     given,
-    json_option,
     made,
     option_under,
-    output_option,
-    overwrite_option,
-    quiet_option,
     rows_options,
     table_sections,
     units_option,
-    verbose_option,
 )
 from linexport.cli._printing import echo_exported
 from linexport.cli._ranks import joined_ranks
@@ -65,17 +61,13 @@ def _sections() -> list[Section]:
 )
 @rows_options("data", "Column that weights the rows, with --solver lstsq; see --weights-kind.")
 @units_option(_data)
-@output_option(default=Path("models/linear-regression"), show_default=True)
-@overwrite_option
+@bundle_options()
 @option_under(WRITTEN)(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write a page about the bundle and the table too, as `linexport report` does.",
 )
-@json_option
-@quiet_option
-@verbose_option
 def command(
     *,
     data: str | None,

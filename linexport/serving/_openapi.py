@@ -8,6 +8,7 @@ import msgspec
 
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, DateColumn, EncodedColumn
+from linexport.predicting import with_ends
 from linexport.serving._http import HEADER_LENGTH
 from linexport.serving._infer import datatype_of
 from linexport.serving._models import ServedModel
@@ -178,8 +179,8 @@ def _addresses(model: ServedModel, base: str) -> Document:
 def _predicted(targets: Sequence[str]) -> Document:
     """Describe a row of predictions, with the ends of their intervals where those are asked for."""
     row = _columns(targets, dict.fromkeys(targets, _PREDICTION))
-    ends = [f"{name}{end}" for name in row["required"] for end in ("_lower", "_upper")]
-    return {**row, "properties": {**dict.fromkeys(ends, _PREDICTION), **row["properties"]}}
+    ends = dict.fromkeys(with_ends(row["required"]), _PREDICTION)
+    return {**row, "properties": {**ends, **row["properties"]}}
 
 
 def _row(model: ServedModel) -> tuple[Document, Document, Document]:

@@ -66,14 +66,13 @@ class Columns:
         source: str,
         *,
         index_columns: Sequence[str] = (),
-        share: tuple[int, int] | None = None,
     ) -> None:
         self.names = require_unique(names, source)
         self.index_columns = index_columns
         self.source = source
         self._convert = convert
         self.size = num_rows
-        self._share = share
+        self._share: tuple[int, int] | None = None
 
     def cut(self, start: int, stop: int) -> "Columns":
         part = copy.copy(self)
