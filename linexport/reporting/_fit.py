@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from linexport.columns import Column
 from linexport.fit import (
@@ -22,7 +23,7 @@ from linexport.reporting._table import (
     with_unit,
 )
 
-__all__ = ["estimates", "fit_blocks", "named", "origin"]
+__all__ = ["estimates", "fit_blocks", "metric_rows", "named", "origin"]
 
 
 def fit_blocks(
@@ -148,13 +149,17 @@ def constant_rmse(metrics: Metrics) -> float | None:
     return metrics.rmse / math.sqrt(left) if left else None
 
 
-def _metric_blocks(fit: FitRecord) -> list[Block]:
-    r2 = "R2" if _is_around_mean(fit) else "R2 around 0"
-    rows = [
+def metric_rows(fit: FitRecord, most_targets: int | None = None) -> list[list[str]]:
+    """Each part, target, its number of rows, RMSE, MAE and R2."""
+    return [
         [part, target, str(m.rows), f"{m.rmse:.6g}", number(m.mae), number(m.r2)]
         for part, metrics in fit.metrics.items()
-        for target, m in metrics.items()
+        for target, m in islice(metrics.items(), most_targets)
     ]
+
+
+def _metric_blocks(fit: FitRecord) -> list[Block]:
+    r2, rows = "R2" if _is_around_mean(fit) else "R2 around 0", metric_rows(fit)
     return [
         "Metrics, in target units",
         Table(["part", "target", "rows", "RMSE", "MAE", r2], rows),

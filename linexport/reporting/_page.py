@@ -20,7 +20,7 @@ from linexport.reporting._drawings import (
     figures_of_fit,
     figures_of_proof,
 )
-from linexport.reporting._fit import constant_guess, constant_rmse, named
+from linexport.reporting._fit import constant_guess, constant_rmse, metric_rows, named
 from linexport.reporting._table import number, p_value, with_unit
 
 MOST_TERMS = 12
@@ -64,7 +64,7 @@ def report_page(
         sentences=list(_sentences(manifest, certificate)),
         equations=list(_equations(manifest)),
         tables=list(_coefficient_tables(manifest)),
-        metrics=list(_metric_rows(manifest)),
+        metrics=metric_rows(manifest.record, MOST_TARGETS),
         data=data,
         data_rmse=_data_rmse(data),
         fit_figures=list(
@@ -154,12 +154,6 @@ def _coefficient_rows(manifest: Manifest, target: str, found: Coefficients) -> l
 def _confidence(manifest: Manifest) -> float:
     statistics = manifest.record.statistics
     return 0.95 if statistics is None else statistics.confidence
-
-
-def _metric_rows(manifest: Manifest) -> Iterator[list[str]]:
-    for part, by_target in manifest.record.metrics.items():
-        for target, m in list(by_target.items())[:MOST_TARGETS]:
-            yield [part, target, str(m.rows), f"{m.rmse:.6g}", number(m.mae), number(m.r2)]
 
 
 def _data_rmse(data: ReportData | None) -> list[list[str]]:
