@@ -12,17 +12,19 @@ from ._opening import (
     File as File,
     open_table as open_table,
 )
+from ._part import (
+    Batch as Batch,
+    WrittenRows as WrittenRows,
+)
 from ._sharing import (
     Gather as Gather,
     alone as alone,
     span as span,
 )
 from ._tables import (
-    Batch as Batch,
     OnRead as OnRead,
     ReadProgress as ReadProgress,
     Table as Table,
-    WrittenRows as WrittenRows,
 )
 from ._writing import (
     check_output as check_output,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from linexport._arrays import Float64Array, FloatArray, FloatDType
-    from linexport.tables._tables import Selection
+    from linexport.tables._part import Selection
 
 LARGEST = 1 << 16
 """Bytes of a file. So many take 30 ms to read and write here, 100 ms if each number has one digit;

@@ -17,8 +17,8 @@ from linexport.errors import DataError
 from linexport.tables._dialect import Dialect
 from linexport.tables._misfits import units_remedy, wrong_width
 from linexport.tables._numbers import FrameBatch, Kind, is_plain, not_a_number, parse_numbers
+from linexport.tables._part import Selection
 from linexport.tables._records import Records, not_text, records
-from linexport.tables._tables import Selection
 from linexport.tables._text_file import TextFile
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from linexport.tables._categories import Category, Place, canonical
 from linexport.tables._dates import as_dates
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import nameless, shown
-from linexport.tables._tables import Batch, WrittenRows
+from linexport.tables._part import Batch, WrittenRows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,7 +24,7 @@ from linexport.errors import DataError, UnavailableError
 from linexport.tables._allowance import memory_allowed
 from linexport.tables._dialect import Dialect
 from linexport.tables._frames import Frame
-from linexport.tables._tables import unreadable
+from linexport.tables._part import unreadable
 
 _FREE_SECONDS, _BYTES_PER_SECOND = 20, 2**16
 """Of processor time: a usual sheet of so many bytes takes a twentieth of that."""

@@ -17,8 +17,8 @@ from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import FAULTS, FrameBatch, Kind, require_numbers, text_numbers
 from linexport.tables._parquet_footer import PARQUET_MAGIC, read_footer
 from linexport.tables._parquet_pages import memory_of
+from linexport.tables._part import Selection, unreadable
 from linexport.tables._spans import rows_per_batch, spans
-from linexport.tables._tables import Selection, unreadable
 
 _BYTES_PER_READ = 24 << 20  # what smaller row groups are joined to: each costs 3 to 5 ms by itself
 _WIDE = 512  # columns; with more of them, row groups are read in parts

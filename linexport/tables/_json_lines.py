@@ -16,8 +16,8 @@ from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import FAULTS, FrameBatch, Kind, text_numbers
+from linexport.tables._part import Selection, unreadable
 from linexport.tables._records import UTF8_BOM, lines, not_text, record_blocks
-from linexport.tables._tables import Selection, unreadable
 from linexport.tables._text_file import TextFile
 
 _DEEPEST = 16

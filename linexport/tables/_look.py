@@ -20,8 +20,9 @@ from linexport.tables._dates import as_dates
 from linexport.tables._dialect import Dialect
 from linexport.tables._encoded import kept_frame
 from linexport.tables._numbers import VALUE_FAULTS, as_numbers, nameless, present, present_numbers
+from linexport.tables._part import Batch, unreadable
 from linexport.tables._readings import Readings
-from linexport.tables._tables import Batch, Table, unreadable
+from linexport.tables._tables import Table
 
 __all__ = ["MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
 

@@ -14,7 +14,8 @@ from linexport._arrays import tensor_to_numpy
 from linexport.columns import require_unique
 from linexport.errors import DataError, shortened
 from linexport.tables._frames import Frame, index_columns
-from linexport.tables._tables import Batch, Part, Selection, Table, unreadable
+from linexport.tables._part import Batch, Part, Selection, unreadable
+from linexport.tables._tables import Table
 
 Choose = Callable[[list[str]], Any]
 """Returns a table of some of the columns."""

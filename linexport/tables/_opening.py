@@ -19,7 +19,8 @@ import msgspec
 from linexport.errors import ConfigError, DataError
 from linexport.tables._csv import read_plain
 from linexport.tables._dialect import Dialect
-from linexport.tables._tables import OnRead, Part, Table, unreadable
+from linexport.tables._part import Part, unreadable
+from linexport.tables._tables import OnRead, Table
 
 Kind: TypeAlias = Literal["CSV", "Parquet", "Arrow IPC", "JSON lines", "Excel"]
 

@@ -7,7 +7,7 @@ import msgspec
 import polars as pl
 
 from linexport.tables._numbers import FrameBatch, require_numbers
-from linexport.tables._tables import Batch, Part, Selection
+from linexport.tables._part import Batch, Part, Selection
 
 
 def partitions(parts: Sequence[Part], keys: Sequence[Mapping[str, str | None]]) -> list[Part]:

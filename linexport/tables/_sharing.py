@@ -22,7 +22,7 @@ from linexport._arrays import Float64Array
 from linexport.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from linexport.tables._tables import Part
+    from linexport.tables._part import Part
 
 
 Gather: TypeAlias = Callable[[Float64Array], Float64Array]

@@ -14,7 +14,7 @@ from linexport.errors import ConfigError, DataError
 from linexport.tables._aside import aside_of
 
 if TYPE_CHECKING:
-    from linexport.tables._tables import WrittenRows
+    from linexport.tables._part import WrittenRows
 
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}

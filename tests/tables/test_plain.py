@@ -11,7 +11,7 @@ from linexport.tables import Dialect
 from linexport.tables._csv import LARGEST, PlainFile, PlainRows, read_plain
 from linexport.tables._csv_frames import CsvFile
 from linexport.tables._opening import open_table
-from linexport.tables._tables import Selection
+from linexport.tables._part import Selection
 
 
 def selection(numbers, kept=()) -> Selection:
