@@ -24,7 +24,7 @@ COMMANDS = {
     "export": "Export a model from anywhere, and prove it.",
     "fit": "Fit what states hold, export, prove.",
     "inspect": "Say what a bundle or an artifact is.",
-    "predict": "Predict from a CSV or Parquet file.",
+    "predict": "Predict every row of a table.",
     "report": "Write a page about a bundle: equation, fit, proof, what-if.",
     "serve": "Answer predictions over HTTP.",
     "state": "Add up a part of the rows, to be fitted with others.",

@@ -46,8 +46,8 @@ _model = option_under(MODEL)
     "--ranges",
     type=click.Path(),
     metavar="TABLE",
-    help="CSV or Parquet with the features, such as the training data; over its range the error "
-    "budget holds.",
+    help="A table with the features, such as the training data; over its range the error budget "
+    "holds.",
 )
 @graph_output_option
 @bundle_options(must_be_named=True)

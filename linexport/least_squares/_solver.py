@@ -93,10 +93,8 @@ def fit_least_squares(rows: Rows, config: LeastSquaresConfig, *, ranks: Ranks = 
 def _fit(rows: Rows, config: LeastSquaresConfig, ranks: Ranks) -> tuple[Solved, Optimum]:
     fit = _solved(rows, config, ranks)
     if len(fit.dependent) and config.rank_deficient == "error":
-        raise TrainingError(
-            f"{_dependence(fit, rows)} {_remedy(fit, rows)}, or use "
-            f"{asked(solver='lstsq', rank_deficient='minimum-norm')}."
-        )
+        shortest = asked(solver="lstsq", rank_deficient="minimum-norm")
+        raise TrainingError(f"{_dependence(fit, rows)} {_remedy(fit, rows)} {shortest}.")
     if fit.answer is None:
         raise TrainingError(f"{rows.source}: no feature varies; there is nothing to fit.")
     _check_weights(fit.answer, rows)
@@ -175,16 +173,21 @@ def _dependence(fit: Solved, rows: Rows) -> str:
 
 
 def _remedy(fit: Solved, rows: Rows) -> str:
-    names = [column.name for column in rows.features]
+    """Say what to do, up to the option that takes the shortest weights."""
+    names, constant = [column.name for column in rows.features], _constant(fit)
     if rows.encoding is not None:
         columns = {column.name: column for column in rows.encoding.columns}
         names = list(rows.encoding.feature_columns)
         for j in sorted(fit.dependent):
             if getattr(columns[names[j]], "reference", "") is None:
-                return f"Compare levels with one of them, not with none, or add {asked(l2=1)}"
+                return (
+                    f"Compare levels with one of them, not with none, or add {asked(l2=1)}, or use"
+                )
+        if all(j in constant and hasattr(columns[names[j]], "levels") for j in fit.dependent):
+            return "No row that is trained on has such a level: take it for the reference with"
     names = list(dict.fromkeys(names[j] for j in sorted(fit.dependent)))
-    what = "what is constant" if _constant(fit) == sorted(fit.dependent) else "what others tell"
-    return f"Leave out {what} with {asked(exclude=names)}"
+    what = "what is constant" if constant == sorted(fit.dependent) else "what others tell"
+    return f"Leave out {what} with {asked(exclude=names)}, or use"
 
 
 def _constant(fit: Solved) -> list[int]:

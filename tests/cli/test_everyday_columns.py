@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+import linexport
+
 NUM_ROWS = 120
 OPTIONS = re.compile(r"--[a-z-]+ (?:'[^']*'|[^\s;,]+(?:,[^\s;,]+)*)")
 
@@ -34,6 +36,24 @@ def test_files_of_a_lake_that_differ_in_columns_train_when_it_is_pasted(run, tmp
     assert done.status == 0, done.errors
     assert run("predict", bundle, lake, "-o", tmp_path / "out.csv", "--quiet").status == 0
     assert run("describe", lake).only_error.endswith("; describe those of one kind at a time.")
+
+
+def test_a_rare_level_that_only_the_test_has_trains_when_it_is_pasted(run, tmp_path):
+    """One villa among 60 homes: kept out of training it is priced as a flat, the reference."""
+    table, bundle = tmp_path / "homes.csv", tmp_path / "bundle"
+    kinds = ["flat", "flat", "house"] * 20
+    homes = pl.DataFrame({"kind": [*kinds[1:], "villa"], "area": [7 * n % 60 for n in range(60)]})
+    homes = homes.with_columns(price=2 * pl.col("area") + 9 * (pl.col("kind") == "house"))
+    homes.write_csv(table)
+    command = ["train-and-export", "--data", table, "--target", "price", "-o", bundle]
+    command += ["--categorical", "kind", "--test-fraction", "0.3", "--overwrite"]
+    tried = ((seed, run(*command, "--seed", seed)) for seed in range(20))
+    seed, refused = next((seed, outcome) for seed, outcome in tried if outcome.status)
+    assert "'kind[villa]' is constant. No row that is trained on has" in refused.only_error
+    pasted = options_in(refused.only_error.rstrip("."))
+    assert run(*command, "--seed", seed, *pasted).status == 0
+    predicted = linexport.load(bundle).predict({"kind": ["villa", "flat"], "area": [10.0, 10.0]})
+    assert np.allclose(predicted, 20.0, atol=1e-3)
 
 
 def test_a_pattern_without_quotes_is_told_as_such(run, tmp_path):
