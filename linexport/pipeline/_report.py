@@ -86,13 +86,13 @@ def look(
             kept.add(part.features, part.truth, part.prediction)
     if not kept.num_rows:
         raise DataError("No row has a value in every column.", source=table.source)
-    leverage = kept.leverage()
+    (_, _, truth, prediction), leverage = kept.rows(), kept.leverage()
     by_target = {
         name: [
             Sampled(
                 part=part,
-                truth=kept.truth[rows, place],
-                prediction=kept.prediction[rows, place],
+                truth=truth[rows, place],
+                prediction=prediction[rows, place],
                 leverage=None if leverage is None else leverage[rows],
             )
             for part, rows in kept.parts()
@@ -106,7 +106,7 @@ def look(
     return ReportData(
         source=Path(table.source).name,
         num_rows=kept.num_rows,
-        num_sampled=len(kept.truth),
+        num_sampled=len(truth),
         by_target=by_target,
         rmse=rmse,
     )
@@ -138,19 +138,9 @@ class _Kept:
         self._add_moments(features)
         self._sample.add(np.column_stack([places, features, truth, prediction]))
 
-    def _kept(self) -> list[Float64Array]:
+    def rows(self) -> list[Float64Array]:
         """Return the rows that are kept: places (n, 1), features, truth and prediction."""
         return np.split(self._sample.rows, self._ends, axis=1)
-
-    @property
-    def truth(self) -> Float64Array:
-        """Of the rows that are kept, shape (n, K)."""
-        return self._kept()[2]
-
-    @property
-    def prediction(self) -> Float64Array:
-        """Likewise."""
-        return self._kept()[3]
 
     @property
     def _is_split(self) -> bool:
@@ -159,7 +149,7 @@ class _Kept:
 
     def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """Yield each part's name, and which of the rows kept are of it."""
-        places = self._kept()[0][:, 0].astype(np.int64)
+        places = self.rows()[0][:, 0].astype(np.int64)
         if not self._is_split:
             yield "data", np.ones(len(places), np.bool_)
             return
@@ -195,7 +185,7 @@ class _Kept:
             return None
         mean = self._total / self.num_rows
         spread = self._products - self.num_rows * np.outer(mean, mean)
-        apart = self._kept()[1] - self._shift - mean
+        apart = self.rows()[1] - self._shift - mean
         within = np.einsum("nd,nd->n", apart @ np.linalg.pinv(spread, hermitian=True), apart)
         return np.asarray(1 / self.num_rows + within)
 
