@@ -39,7 +39,7 @@ Parameters = dict[str, str | int | float | bool | None] | msgspec.UnsetType
 
 
 class InferInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The tensor of features: rows of numbers, flat or nested, or binary data after the JSON."""
+    """A tensor of floating-point numbers, flat or nested, or of binary data after the JSON."""
 
     name: str
     shape: tuple[int, ...]
@@ -48,13 +48,9 @@ class InferInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     data: list[float | list[float | None] | None] | msgspec.UnsetType = msgspec.UNSET
 
 
-class AnyInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class AnyInput(InferInput, forbid_unknown_fields=True, gc=False):
     """A tensor of any datatype."""
 
-    name: str
-    shape: tuple[int, ...]
-    datatype: str
-    parameters: Parameters = msgspec.UNSET
     data: list[Any] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -82,7 +78,7 @@ class AnyRequest(InferRequest, forbid_unknown_fields=True, gc=False):
     inputs: list[AnyInput]  # type: ignore[assignment]
 
 
-Named: TypeAlias = InferInput | AnyInput | InferOutput
+Named: TypeAlias = InferInput | InferOutput
 
 
 def require_address(request: InferRequest, model: ServedModel) -> None:

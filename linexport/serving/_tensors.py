@@ -88,7 +88,7 @@ def features_of(
     return predictor.from_rows(rows, source="inputs")
 
 
-def _num_rows(tensors: Sequence[InferInput | AnyInput]) -> int:
+def _num_rows(tensors: Sequence[InferInput]) -> int:
     """Return N.
 
     Raises:
@@ -104,9 +104,7 @@ def _num_rows(tensors: Sequence[InferInput | AnyInput]) -> int:
     return counts.pop()
 
 
-def _read(
-    tensors: Sequence[InferInput | AnyInput], binary: bytes
-) -> Iterator[tuple[str, NDArray[Any]]]:
+def _read(tensors: Sequence[InferInput], binary: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield each tensor's values, flat; binary data lie in the order of the tensors."""
     sizes = [_binary_size(tensor) for tensor in tensors]
     if sum(filter(None, sizes)) != len(binary):
@@ -123,7 +121,7 @@ def _read(
             start += size
 
 
-def _binary_size(tensor: InferInput | AnyInput) -> int | None:
+def _binary_size(tensor: InferInput) -> int | None:
     """Return how many bytes a tensor has behind the JSON object; None if its values are within."""
     size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
     if size is None:
@@ -140,16 +138,16 @@ def _binary_size(tensor: InferInput | AnyInput) -> int | None:
     return size
 
 
-def _count(tensor: InferInput | AnyInput) -> int:
+def _count(tensor: InferInput) -> int:
     if any(size < 0 for size in tensor.shape):
         raise Refusal(f"The shape of '{tensor.name}' has a size below 0.")
     return math.prod(tensor.shape)
 
 
-def _from_json(tensor: InferInput | AnyInput) -> NDArray[Any]:
+def _from_json(tensor: InferInput) -> NDArray[Any]:
     if tensor.data is msgspec.UNSET:
         raise Refusal(f"'{tensor.name}' has neither data nor the parameter binary_data_size.")
-    if isinstance(tensor, InferInput):
+    if not isinstance(tensor, AnyInput):
         return _floats(tensor, tensor.data)
     flat = [x for part in tensor.data for x in (part if isinstance(part, list) else (part,))]
     _require_as_many(len(flat), "values", tensor)
@@ -179,7 +177,7 @@ def _floats(tensor: InferInput, data: list[Any]) -> Float64Array:
     return values.reshape(-1)
 
 
-def _require_as_many(found: int, what: str, tensor: InferInput | AnyInput) -> None:
+def _require_as_many(found: int, what: str, tensor: InferInput) -> None:
     expected = _count(tensor)
     if found != expected:
         raise Refusal(
@@ -201,7 +199,7 @@ def _fits(value: Any, datatype: str) -> bool:
     return isinstance(value, int) and limits.min <= value <= limits.max
 
 
-def _from_binary(tensor: InferInput | AnyInput, data: bytes) -> NDArray[Any]:
+def _from_binary(tensor: InferInput, data: bytes) -> NDArray[Any]:
     if tensor.datatype != "BYTES":
         return np.frombuffer(data, BINARY[tensor.datatype])
     texts = np.array(list(_texts(tensor.name, data)), object)
