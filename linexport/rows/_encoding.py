@@ -169,7 +169,7 @@ def _categories(
     rules: MissingRules,
 ) -> tuple[dict[str, ColumnLook], list[str]]:
     """Return what the categories hold, and which of them were not named."""
-    asked = split_names(config.categorical or (), table.names)
+    asked = list(dict.fromkeys(split_names(config.categorical or (), table.names)))
     named = [name for name in asked if name in table.names or name != _AUTO]
     require_known(named, table.names, table.source)
     for name in named:

@@ -94,7 +94,7 @@ def unusable(
         column.name for column in found if column.is_category and column.missing > bool(mixed)
     ]
     has_missing = any(
-        column.missing and column.kind.startswith("number")
+        column.missing and column.kind.startswith(("number", "boolean"))
         for column in found_in.columns
         if column.name in wanted
     )

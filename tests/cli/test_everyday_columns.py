@@ -139,6 +139,18 @@ def test_words_among_decimal_commas_are_told_with_how_to_read_the_commas(run, tm
     assert json.loads(done.output)["rows_dropped"] == 2
 
 
+def test_what_is_missing_of_truth_values_stays_so_when_a_word_is_taken_for_none(run, tmp_path):
+    """The option replaces the usual spellings, so that it has to repeat them."""
+    gardens = {5: "NA"} | {n: ("true", "false")[n % 2] for n in range(20) if n != 5}
+    prices = [f"{n}" if n not in (3, 8) else "closed" for n in range(20)]
+    rows = [f"{n * n % 7},{gardens[n]},{prices[n]}" for n in range(20)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["x,garden,y", *rows]))
+    command = ["train-and-export", "--data", table, "--target", "y", "-o", tmp_path / "b"]
+    done = run(*command, "--missing", "garden=zero", *options_in(run(*command).only_error))
+    assert done.status == 0, done.errors
+
+
 @pytest.mark.parametrize("value", ["no such thing " * 400, "3" + 9 * "\0", "3\x1b[2J"])
 def test_a_value_that_nobody_types_is_no_option_to_paste(run, tmp_path, value):
     table = tmp_path / "table.csv"

@@ -297,6 +297,13 @@ def test_what_cannot_be_is_said(
         linexport.read_data(table, targets="score", **settings)
 
 
+def test_a_column_may_be_named_twice(passengers: pd.DataFrame) -> None:
+    once, twice = (
+        trained(passengers, features=["sex"], categorical=names) for names in ("sex", "sex,sex")
+    )
+    assert coefficients(once) == coefficients(twice)
+
+
 def test_columns_of_truth_values_and_numbers_may_be_categories() -> None:
     table = {
         "smoker": ["True", "False", "true", "FALSE", "True", "False"],
