@@ -11,7 +11,7 @@ def masked(text: str) -> list[str]:
     """Lines without what differs between machines: numbers, digests, builds, the worst probe."""
     text = re.sub(r"[0-9a-f]{64}", "#", text)
     text = re.sub(r"(?<![A-Za-z_])-?\d[\d.,]*(e[+-]?\d+)?(\+[a-z]\w*)?", "#", text)
-    text = re.sub(r"the test rows '[^']*'", "the test rows #", text)
+    text = re.sub(r"the probe '[^']*'", "the probe #", text)
     lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines()]
     return [re.sub(r"((proven|consistent|disagrees) #) .*", r"\1", line) for line in lines]
 

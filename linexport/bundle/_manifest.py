@@ -341,7 +341,7 @@ def read_file(descriptor: int, name: str, limit: int) -> bytes:
         return read_plain(name, limit, name=name, flags=os.O_NOFOLLOW, within=descriptor)
     except OSError as error:
         reasons = {
-            errno.ENOENT: "is missing.",
+            errno.ENOENT: "is missing; export the model again.",
             errno.ELOOP: "is a symbolic link; a bundle holds plain files.",
         }
         otherwise = f"cannot be read: {error.strerror}."

@@ -110,12 +110,12 @@ class Witness:
             prediction = self.runtime.predict(probe.given)
         except Exception as error:  # whatever an engine raises, it did not predict
             if not may_refuse:
-                self._fail("error", f"fails on the test rows '{probe.name}': {error}")
+                self._fail("error", f"fails on the probe '{probe.name}': {error}")
             return None
         if prediction.shape != expected or prediction.dtype != self.model.dtype:
             self._fail(
                 "shape",
-                f"answers the test rows '{probe.name}' with {prediction.dtype} of shape "
+                f"answers the probe '{probe.name}' with {prediction.dtype} of shape "
                 f"{prediction.shape}, not {self.model.dtype} of shape {expected}.",
             )
             return None
@@ -185,7 +185,7 @@ def _finite(value: float | np.floating[Any]) -> float | None:
 
 def _disagrees(worst: Comparison) -> str:
     return (
-        f"disagrees with the reference model at row {worst.row} of the test rows '{worst.probe}', "
+        f"disagrees with the reference model at row {worst.row} of the probe '{worst.probe}', "
         f"target '{worst.target}'"
     )
 

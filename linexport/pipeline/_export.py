@@ -1,5 +1,6 @@
 """From a model in memory to a proven bundle."""
 
+import os
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
@@ -129,6 +130,11 @@ def export(
         ArtifactError: If the source is a file that cannot be used.
     """
     config = config or ExportConfig()
+    if not isinstance(output, str | os.PathLike):
+        raise ConfigError(
+            f"The second argument is the bundle's directory, got a {type(output).__name__}: "
+            'export(model, "models/mine").'
+        )
     given = source.fit if isinstance(source, Exported) else source
     fit = given if isinstance(given, Fit) else None
     if isinstance(source, Fit) and (len(features) or len(targets) or ranges is not None):

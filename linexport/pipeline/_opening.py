@@ -52,7 +52,7 @@ def opened(given: Any) -> "Bundle | Artifact":
         return Artifact(path, kind, kind.load(path))
     if isinstance(given, bundle.Bundle):
         return given
-    raise ConfigError(f"A {type(given).__name__} is neither a bundle nor the path of a file.")
+    raise ConfigError(f"A {type(given).__name__} is neither a bundle nor a path: export it first.")
 
 
 def artifacts_of(contents: Any) -> dict[str, Any]:

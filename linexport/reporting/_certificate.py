@@ -26,7 +26,7 @@ def certificate_blocks(certificate: Certificate) -> list[Block]:
     if certificate.runtimes:
         blocks += [
             Table(
-                [*_RUNTIME, "provider", "largest error", "on test rows"],
+                [*_RUNTIME, "provider", "largest error", "on the probe"],
                 [[*row, *_errors(alike)] for row, alike in _groups(certificate.runtimes)],
             ),
             "  largest error: as a part of what rounding explains; above 1 it is wrong.",

@@ -21,7 +21,7 @@ from linexport.tables._dialect import Dialect
 from linexport.tables._encoded import kept_frame
 from linexport.tables._numbers import VALUE_FAULTS, as_numbers, nameless, present, present_numbers
 from linexport.tables._part import Batch, unreadable
-from linexport.tables._readings import Readings
+from linexport.tables._readings import SIGN, Readings
 from linexport.tables._tables import Table
 
 __all__ = ["MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
@@ -54,7 +54,7 @@ _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?:Z|[-+]\d{2}:?
 _PATTERNS: dict[Kind, str] = {
     "number with a comma": r"[-+]?\d*,\d+",
     "number with thousands separators": _GROUPED,
-    "number with a sign": rf"[-+]?[$€£¥] ?(?:{_ANY})|(?:{_ANY}) ?[$€£¥%]",
+    "number with a sign": rf"[-+]?(?:{SIGN}) ?(?:{_ANY})|(?:{_ANY}) ?(?:{SIGN})",
     "date in another form": rf"{_DAY}(?:[T ]+{_CLOCK})?",
     "time": _CLOCK,
 }  # fmt: skip

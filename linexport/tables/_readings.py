@@ -22,7 +22,7 @@ _WRITTEN: tuple[tuple[Decimal, Thousands | None], ...] = (
     (".", "_"),
 )
 """How numbers are written in the world."""
-_SIGN = r"\p{Sc}|%|\x{2030}|USD|EUR|GBP|CHF|JPY"
+SIGN = r"\p{Sc}|%|\x{2030}|USD|EUR|GBP|CHF|JPY"
 _MOST_SIGNS = 3
 
 
@@ -134,6 +134,6 @@ def _meaning(value: str, found: Dialect, dialect: Dialect) -> str:
 
 
 def _signs(text: pl.Series) -> list[str]:
-    before = text.str.extract(rf"^[-+]?\s*({_SIGN})", 1)
-    after = text.str.extract(rf"[0-9.,]\s*({_SIGN})$", 1)
+    before = text.str.extract(rf"^[-+]?\s*({SIGN})", 1)
+    after = text.str.extract(rf"[0-9.,]\s*({SIGN})$", 1)
     return [sign for sign in before.append(after).unique().to_list() if sign is not None]

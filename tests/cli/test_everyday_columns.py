@@ -56,6 +56,21 @@ def test_a_rare_level_that_only_the_test_has_trains_when_it_is_pasted(run, tmp_p
     assert np.allclose(predicted, 20.0, atol=1e-3)
 
 
+@pytest.mark.parametrize("written", ["{:,.2f} EUR", "${:,.0f}", "CHF {:.2f}", "{:,.0f}€"])
+def test_a_target_with_its_currency_trains_when_it_is_pasted(run, tmp_path, written):
+    area = [20.5 + number for number in range(70)]
+    prices = [written.format(1000 * each + number % 3) for number, each in enumerate(area)]
+    pl.DataFrame({"area": area, "price": prices}).write_csv(table := tmp_path / "homes.csv")
+    command = ["train-and-export", "--data", table, "--target", "price", "-o", tmp_path / "b"]
+    refused = run(*command)
+    pasted = options_in(refused.only_error)
+    assert "--strip" in pasted
+    done = run(*command, *pasted, "--json")
+    assert done.status == 0, done.errors
+    (fit,) = json.loads(done.output)["coefficients"].values()
+    assert round(fit["features"]["area"]) == 1000
+
+
 def test_a_pattern_without_quotes_is_told_as_such(run, tmp_path):
     names = [tmp_path / f"part-{number}.csv" for number in range(3)]
     misused = run("train-and-export", "--target", "y", "--data", *names)

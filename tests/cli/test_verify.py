@@ -29,7 +29,7 @@ RUNTIMES = {
 }
 NUMBER = r"(-?\d[\d.]*(?:e[+-]?\d+)?)"
 DISAGREEMENT = re.compile(
-    rf"'(?P<runtime>.+)' disagrees with the reference model at row (?P<row>\d+) of the test rows "
+    rf"'(?P<runtime>.+)' disagrees with the reference model at row (?P<row>\d+) of the probe "
     rf"'(?P<probe>.+)', target '(?P<target>.+)': got {NUMBER}, expected {NUMBER}, apart by {NUMBER}"
     rf", where rounding explains {NUMBER}\..*?( Wrong answers also from (?P<others>.+)\.)?"
 )

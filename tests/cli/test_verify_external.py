@@ -125,7 +125,7 @@ def test_a_runtime_that_stops_on_many_rows_disagrees(run, bundle, program):
     outcome = run("verify", "--quiet", bundle, "--external", program(before=before))
     assert outcome.status == 1
     assert (
-        "fails on the test rows 'all together': fails with exit status 1: AssertionError: "
+        "fails on the probe 'all together': fails with exit status 1: AssertionError: "
         in (outcome.output.splitlines()[0])
     )
 

@@ -155,9 +155,7 @@ def test_what_is_wrong_with_several_runtimes_is_said_once(make_model, judge):
     model = make_model(num_targets=2)
     runtimes = in_turn(model, *[lambda prediction: prediction[:, :1]] * 3)
     (failure,) = judge(model, eager(model), *runtimes).failures
-    assert failure.startswith(
-        "'altered, 0' answers the test rows 'subnormal' with float32 of shape"
-    )
+    assert failure.startswith("'altered, 0' answers the probe 'subnormal' with float32 of shape")
     assert failure.endswith(" The same holds for 'altered, 1', 'altered, 2'.")
 
 
@@ -217,7 +215,7 @@ def test_the_failure_names_everything_one_needs(judge):
     assert worst.got == -worst.expected != 0
     assert worst.distance == 2 * abs(worst.expected)
     assert failure == (
-        f"'engine' disagrees with the reference model at row {worst.row} of the test rows "
+        f"'engine' disagrees with the reference model at row {worst.row} of the probe "
         f"'one-hot', target 'rent': got {worst.got:.9g}, expected {worst.expected:.9g}, apart by "
         f"{worst.distance:.2g} USD, where rounding explains {worst.bound:.2g}. The artifact or its "
         f"runtime is wrong, or computes below float32 (TF32, bfloat16)."
@@ -228,7 +226,7 @@ def test_a_wrong_class_names_row_target_and_both_values(make_model, judge):
     model = make_model(num_targets=2)
     report = judge(model, AlteredRuntime(model, after=lambda p: np.nan_to_num(p, nan=7.0)))
     assert report.runtimes[0].failure == (
-        "'altered' disagrees with the reference model at row 1 of the test rows "
+        "'altered' disagrees with the reference model at row 1 of the probe "
         "'NaN and infinity', target 'y0': got 7.0, expected nan."
     )
     assert report.runtimes[0].worst.got == 7
@@ -239,7 +237,7 @@ def test_an_engine_that_raises_is_quoted(make_model, judge):
     model = make_model()
     report = judge(model, AlteredRuntime(model, before=fails_without_rows))
     assert report.runtimes[0].failure == (
-        "'altered' fails on the test rows 'no rows': the batch is empty"
+        "'altered' fails on the probe 'no rows': the batch is empty"
     )
 
 
@@ -247,7 +245,7 @@ def test_a_prediction_of_the_wrong_shape_is_described(make_model, judge):
     model = make_model(num_targets=2)
     report = judge(model, AlteredRuntime(model, after=lambda prediction: prediction[:, :1]))
     assert report.runtimes[0].failure == (
-        "'altered' answers the test rows 'subnormal' with float32 of shape (16, 1), "
+        "'altered' answers the probe 'subnormal' with float32 of shape (16, 1), "
         "not float32 of shape (16, 2)."
     )
 

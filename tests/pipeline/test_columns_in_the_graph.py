@@ -113,7 +113,7 @@ def test_a_file_that_was_changed_disagrees(bundle, tmp_path):
     onnx.save(proto, tmp_path / FILE)
     report = linexport.verify(tmp_path / FILE, reference=bundle, probe_rows=64)
     assert report.verdict == "disagrees"
-    assert "of the test rows 'every cell'" in report.failures[0]
+    assert "of the probe 'every cell'" in report.failures[0]
     onnx.save(proto, tmp_path / "renamed.onnx")  # taken for a graph of features, which it is not
     renamed = linexport.verify(tmp_path / "renamed.onnx", reference=bundle)
     assert renamed.verdict == "not checked"

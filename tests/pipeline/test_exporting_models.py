@@ -42,6 +42,12 @@ def test_onnxruntime_alone_predicts_the_models_meaning(model, bundle, exact):
     assert [[Fraction(y) for y in row] for row in prediction.tolist()] == exact(model, ROWS)
 
 
+def test_the_model_comes_before_its_directory(model, tmp_path):
+    with pytest.raises(ConfigError, match=r'got a LinearModel: export\(model, "models/mine"\)\.'):
+        linexport.export(str(tmp_path / "bundle"), model)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_returned_is_what_is_written(model, tmp_path):
     exported = linexport.export(model, tmp_path / "bundle")
     assert exported.path == tmp_path / "bundle"
