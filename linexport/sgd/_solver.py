@@ -4,6 +4,7 @@ N rows, D features, K targets. docs/training.md says what a step is, and what is
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,9 @@ DIVERGED = 100.0
 """At a stable step the loss settles around at most twice what the optimum leaves, and the optimum
 leaves no more than training started with. Chance does not make it a hundred times that: of one
 Gaussian coefficient it would be a deviation of ten."""
+
+_SETTLED = 0.9
+"""The loss falls as long as an epoch takes more than a tenth of it off; noise moves it by less."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -116,12 +120,17 @@ def fit_sgd(config: SGDConfig, rows: Rows, *, ranks: Ranks, on_epoch: OnEpoch | 
             rows=batch_rows,
         ),
         losses=losses,
-        remedy=(
-            "Weight decay keeps it there: leave it out"
-            if config.weight_decay
-            else "Take more epochs at a smaller learning rate"
-        ),
+        remedy=_remedy(config, losses),
     )
+
+
+def _remedy(config: SGDConfig, losses: Sequence[float]) -> str:
+    """Say what would bring the fit nearer to the optimum."""
+    if config.weight_decay:
+        return "Weight decay keeps it there: leave it out"
+    if len(losses) < 2 or losses[-1] < _SETTLED * losses[-2]:
+        return "Take more epochs, as the loss still falls"
+    return "Take more epochs at a smaller learning rate"
 
 
 def _precision(config: SGDConfig, rows: Dataset, device: torch.device) -> str:

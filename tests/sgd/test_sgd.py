@@ -89,6 +89,13 @@ def test_weight_decay_is_named_as_what_keeps_the_fit_away():
     assert "Weight decay keeps it there: leave it out" in warning
 
 
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_more_epochs_are_asked_for_as_long_as_the_loss_falls(epochs):
+    """At a thirtieth of the textbook's learning rate: a smaller one would be no remedy."""
+    (warning,) = train(synthesize(), solver=SGDConfig(epochs=epochs, learning_rate=0.001)).warnings
+    assert "Take more epochs, as the loss still falls, or use solver='lstsq'." in warning
+
+
 def test_the_remedy_helps():
     """100 epochs forget the start; at this rate the noise left is below a standard error."""
     result = train(synthesize(), solver=SGDConfig(epochs=100, learning_rate=0.001))

@@ -17,7 +17,6 @@ TEXTS = {
     "number with thousands separators": ["1.234,5", "1,234,567", "1 234,5", "1,234.50", "1'234"],
     "number with a sign": [
         "5%",
-        "$3",
         "$1,234.50",
         "3 €",
         "-£2.5",
