@@ -38,10 +38,10 @@ _ASIDE = 1 / 16
 _STRIP, _SMALL = 12, 1_000_000
 """Rows of a product that is taken by itself where that has no more products of numbers: OpenBLAS
 has ways for small ones of twice the speed, and what is below the diagonal is left out."""
-_LARGEST_EXPONENT = 300
-_LARGEST_WEIGHT_EXPONENT = 100
+LARGEST_EXPONENT = 300
+LARGEST_WEIGHT_EXPONENT = 100
 """Within these powers of two, products of two numbers and a weight keep all bits in float64."""
-_LOG_UNIT = 2.0**-40
+LOG_UNIT = 2.0**-40
 
 _Places: TypeAlias = slice | NDArray[np.intp]
 
@@ -115,7 +115,7 @@ class Summing:
         values = rows[: self._order - 1]
         low, high = values.min(axis=1), values.max(axis=1)
         for column, value in enumerate(np.maximum(high, -low).tolist()):
-            if value > 2.0**_LARGEST_EXPONENT:
+            if value > 2.0**LARGEST_EXPONENT:
                 raise OutOfRangeError(column, value)
         for column, mark in self._marks.items():
             there = values[column, values[mark] == 0]
@@ -126,15 +126,15 @@ class Summing:
         num_rows, log_weights = rows.shape[1], 0
         if len(rows) > self._order:
             weights = rows[-1]
-            _require_between(weights[None], _LARGEST_WEIGHT_EXPONENT, self._order - 1)
+            _require_between(weights[None], LARGEST_WEIGHT_EXPONENT, self._order - 1)
             # In whole units, so that they too add up in any order.
-            log_weights = int(np.rint(np.log(weights) / _LOG_UNIT).astype(np.int64).sum())
+            log_weights = int(np.rint(np.log(weights) / LOG_UNIT).astype(np.int64).sum())
         self._sums.count(num_rows, log_weights)
 
     def _add(self, rows: Float64Array) -> None:
         for _ in range(2):
             if self._window is None:  # or else what is too small does not fit it
-                _require_between(rows[: self._order - 1], _LARGEST_EXPONENT, 0)
+                _require_between(rows[: self._order - 1], LARGEST_EXPONENT, 0)
                 self._window = _Window(*_factors(rows, self._order), _ASIDE)
             aside = self._window.add(*_factors(rows, self._order))
             if aside is not None:
@@ -159,7 +159,7 @@ class Summing:
         """Add the rows that were put aside, on a grid that holds them all."""
         rows = np.hstack(self._aside) if self._aside else np.empty((self._order, 0))
         self._aside, self._num_aside = [], 0
-        _require_between(rows[: self._order - 1], _LARGEST_EXPONENT, 0)
+        _require_between(rows[: self._order - 1], LARGEST_EXPONENT, 0)
         for start in range(0, rows.shape[1], _BLOCK_ROWS):
             left, right = _factors(rows[:, start : start + _BLOCK_ROWS], self._order)
             window = _Window(left, right, 0.0)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from linexport import bundle, predicting, tables
 from linexport._arrays import Float64Array
+from linexport._files import naming
 from linexport.errors import ConfigError, DataError
 from linexport.pipeline._opening import inspect, opened
 from linexport.pipeline._predict import load
@@ -63,7 +64,8 @@ def report(
         raise ConfigError(f"{given}: a report is made of a bundle; name its directory.")
     certificate = inspect(found).certificate  # type: ignore[union-attr]  # of a bundle
     seen = None if data is None else look(load(found), found.manifest.record, data, dialect)
-    page = reporting.report_page(found.model, found.manifest, certificate, seen)
+    with naming(found.path):
+        page = reporting.report_page(found.model, found.manifest, certificate, seen)
     tables.write_file(page, Path(output))
     return Path(output)
 

@@ -54,7 +54,7 @@ class Spread:
         """
         if not 0 < level < 1:
             raise ConfigError(f"The level of an interval is between 0 and 1, as 0.95, not {level}.")
-        if not self._deviations.all():
+        if not ((self._deviations > 0).all() and (self._freedom > 0).all()):
             raise unknown(self._why())
 
     def _half_widths(self, features: Float64Array, level: float) -> Float64Array:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport._files import first_line
+from linexport.errors import ModelError, shortened
 from linexport.fit import TargetStatistics
 
 if TYPE_CHECKING:
@@ -49,8 +51,15 @@ class Figure:
 
         Raises:
             UnavailableError: If matplotlib is not installed.
+            ModelError: If the numbers are on no scale, as where one is 1e308.
         """
-        return _svg(self)
+        try:
+            return _svg(self)
+        except (OverflowError, ValueError) as error:  # of matplotlib's ticks
+            raise ModelError(
+                f"The figure '{shortened(self.title)}' cannot be drawn: its numbers are on no "
+                f"scale ({first_line(error)})."
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

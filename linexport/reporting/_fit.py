@@ -145,8 +145,8 @@ def _is_around_mean(fit: FitRecord) -> bool:
 
 def constant_rmse(metrics: Metrics) -> float | None:
     """Return the error of that guess, of which R2 is what the model saves."""
-    left = None if metrics.r2 is None else 1 - metrics.r2
-    return metrics.rmse / math.sqrt(left) if left else None
+    left = 0 if metrics.r2 is None else 1 - metrics.r2
+    return metrics.rmse / math.sqrt(left) if left > 0 else None
 
 
 def metric_rows(fit: FitRecord, most_targets: int | None = None) -> list[list[str]]:

@@ -18,7 +18,7 @@ import numpy as np
 from linexport._arrays import Float64Array
 from linexport._files import parsing
 from linexport.errors import ArtifactError
-from linexport.least_squares import ExactSums
+from linexport.least_squares import ExactSums, are_possible
 from linexport.training._state_names import Names
 from linexport.training._summary import Counted, Part, Summary
 
@@ -111,17 +111,20 @@ class _Version(msgspec.Struct):
 def _counted(parts: dict[str, Part], head: _Sums, body: bytes) -> Counted:
     size = head.names.num_columns
     filled = sorted(name for name, part in parts.items() if part.rows)
-    of_ranges, of_numbers = 24 * size * len(filled), (size + 1) * (size + 2) // 2 + 1
+    of_ranges, of_sums = _lengths(parts, head)
     _require(0 < head.width <= _MOST_WIDTH and abs(head.exponent) <= _MOST_EXPONENT, "numbers")
-    _require(len(body) == of_ranges + of_numbers * head.width, "length")
+    _require(len(body) == of_ranges + of_sums, "length")
     _require(len(head.counts) == size and min(head.counts) >= 0, "counts")
-    _require(head.rows == sum(part.rows for part in parts.values()), "rows")
+    rows = [part.rows for part in parts.values()]
+    _require(head.rows == sum(rows) > 0 <= min(rows), "rows")
     ranges = np.frombuffer(body[:of_ranges], dtype="<f8").reshape(len(filled), 3, size)
-    _require(_are_ranges(ranges, list(head.names.marks.values())), "ranges")
+    marks = {mark - 1: mark for mark in head.names.marks.values()}
+    _require(_are_ranges(ranges, [*marks]), "ranges")
     sums = ExactSums.unpacked(
         body[of_ranges:], order=size + 1, exponent=head.exponent, num_rows=head.rows
     )
-    _require(min(sums.products.diagonal().tolist()) >= 0, "squares")
+    largest = np.where(np.isfinite(ranges[:, :2]), np.abs(ranges[:, :2]), 0.0).max(axis=(0, 1))
+    _require(are_possible(sums, largest, marks), "sums")
     return Counted(
         names=head.names,
         sums=sums,
@@ -130,12 +133,17 @@ def _counted(parts: dict[str, Part], head: _Sums, body: bytes) -> Counted:
     )
 
 
-def _are_ranges(ranges: Float64Array, marks: list[int]) -> bool:
+def _lengths(parts: dict[str, Part], head: _Sums) -> tuple[int, int]:
+    """Return how many bytes the ranges take, and the sums."""
+    size, filled = head.names.num_columns, sum(part.rows > 0 for part in parts.values())
+    return 24 * size * filled, ((size + 1) * (size + 2) // 2 + 1) * head.width
+
+
+def _are_ranges(ranges: Float64Array, marked: list[int]) -> bool:
     """Whether these, (parts, 3, D + K), are of numbers; where they may be missing, or of none."""
     usual = np.isfinite(ranges).all(axis=1) & (ranges[:, 0] <= ranges[:, 1])
     of_none = (ranges[:, 0] == np.inf) & (ranges[:, 1] == -np.inf) & np.isfinite(ranges[:, 2])
-    numbers = np.array(marks, dtype=int) - 1
-    usual[:, numbers] |= of_none[:, numbers]
+    usual[:, marked] |= of_none[:, marked]
     return bool(usual.all())
 
 

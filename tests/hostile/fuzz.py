@@ -3,8 +3,8 @@
 Usage: python -m hostile.fuzz [--seconds S] [--reader NAME]... [--work DIRECTORY]
 Each reader is led by its coverage for S seconds of processor time, in processes of its own, and
 goes on from where it was in the directory, which also counts what it has had there in all. Prints
-that, and the most time and memory of one input; exits with 1 where there is a fault, of which the
-input is kept.
+that, and the most time and memory of one input; keeps the slowest. Exits with 1 where there is a
+fault, of which the input is kept too.
 """
 
 import argparse
@@ -37,6 +37,8 @@ class Found(NamedTuple):
     """The end of what its process said; empty where there is none."""
     input: bytes
     """The last."""
+    slowest: bytes = b""
+    """The one that took the most time for its size."""
 
 
 def tried(reader: str, *how: object) -> Found:
@@ -55,6 +57,7 @@ def tried(reader: str, *how: object) -> Found:
             ),
             f"{_status(ended.returncode)}\n{told}" if ended.returncode else "",
             written.get("input", b""),
+            written.get("slowest", b""),
         )
 
 
@@ -79,6 +82,8 @@ def led(reader: str, seconds: float, work: Path) -> tuple[Found, int]:
         began = now
         found = tried(reader, "--seconds", min(ends - began, _LONGEST), "--corpus", corpus)
         now = processor_time()
+        if found.tally.seconds_per_kb > total.seconds_per_kb:
+            (work / f"slowest-{reader}").write_bytes(found.slowest)
         total = total.plus(found.tally, seconds=now - began)
         kept.write_bytes(msgspec.json.encode(total))
         if reader in ENDS and ENDS[reader] in found.fault:

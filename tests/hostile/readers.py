@@ -12,6 +12,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,10 +125,13 @@ def _safetensors_seeds() -> list[bytes]:
 
 
 def _bundle(name: str) -> Callable[[Path], Reader]:
-    """Return what makes the reader of a file of a bundle, whose manifest lists what it is."""
+    """Return what makes the reader of a file of a bundle, whose manifest lists what it is.
+
+    What is shown is loaded, too, and predicts.
+    """
 
     def make(directory: Path) -> Reader:
-        from linexport import inspect
+        from linexport import inspect, load
 
         for file in TEXTBOOK.iterdir():
             (directory / file.name).write_bytes(file.read_bytes())
@@ -139,7 +143,8 @@ def _bundle(name: str) -> Callable[[Path], Reader]:
                 listed = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
                 manifest["files"][name].update(listed)
                 (directory / "manifest.json").write_text(json.dumps(manifest))
-            return inspect(directory)
+            inspect(directory)
+            return load(directory).predict([[1.5, 2.0]])
 
         return Reader(read, [(TEXTBOOK / name).read_bytes()])
 
@@ -204,19 +209,41 @@ def _pickle(directory: Path) -> Reader:
     return Reader(archived, [*pickles, pickle.dumps({"weight": [1.0, 2], "bias": {"a": None}}, 2)])
 
 
+_LONGEST_BODY = 1 << 20
+
+
 def _state(directory: Path) -> Reader:
-    """A state's content; its digest, by which nearly all else is refused, is made anew."""
+    """A state's header, and numbers cut or filled up to what it asks for; a model is made of it.
+
+    Lengths and the digest, by which nearly all else is refused, are made anew.
+    """
+    import msgspec
+
     from linexport import State
-    from linexport.training._state_bytes import _DIGEST_BYTES
+    from linexport._files import parsing
+    from linexport.errors import LinexportError
+    from linexport.training import _state_bytes
 
     rows = _of_file(directory / "rows.csv", State(targets=["y"]).update)
     kinds = _of_file(directory / "kinds.csv", State(targets=["y"], categorical=["k"]).update)
     states = [rows(_ROWS), kinds(b"x,k,y\n1,a,2\n2,b,4\n3,a,1\n"), State(targets=["y"])]
+    start = len(_state_bytes._MAGIC) + 8
 
     def read(data: bytes) -> object:
-        return State.from_bytes(data + hashlib.sha256(data).digest())
+        header, _, body = data.partition(b"\0")
+        with suppress(LinexportError), parsing():
+            told = msgspec.json.decode(header, type=_state_bytes._Header)
+            length = sum(_state_bytes._lengths(told.parts, told.sums)) if told.sums else 0
+            body = body.ljust(length, b"\0")[:length] if 0 <= length <= _LONGEST_BODY else body
+        content = _state_bytes._MAGIC + len(header).to_bytes(8, "little") + header + body
+        return State.from_bytes(content + hashlib.sha256(content).digest()).fit()
 
-    return Reader(read, [state.to_bytes()[:-_DIGEST_BYTES] for state in states])
+    def opened(state: State) -> bytes:
+        data = state.to_bytes()
+        stop = start + int.from_bytes(data[start - 8 : start], "little")
+        return data[start:stop] + b"\0" + data[stop : -_state_bytes._DIGEST_BYTES]
+
+    return Reader(read, [opened(state) for state in states])
 
 
 _ROWS = b"x1,x2,y\n1,2,3\n2,1,4\n3,5,1\n0,1,1\n"

@@ -4,7 +4,8 @@ Usage: python -m hostile.trying READER DIRECTORY (FILE... | --inputs N [--seed S
 The inputs are files; or changes of good ones, the same for a seed; or what atheris finds in S
 seconds of processor time, led by what of linexport each input reached. The directory is given
 DIRECTORY/input, which holds the input at hand for whoever has to say what it died of,
-DIRECTORY/tally.json, and DIRECTORY/fault, a traceback, where there is one.
+DIRECTORY/slowest, the one that took the most time for its size, DIRECTORY/tally.json, and
+DIRECTORY/fault, a traceback, where there is one.
 """
 
 import argparse
@@ -117,20 +118,23 @@ class Trial:
             message = str(error).replace(self._files, "")
         finally:  # it would end whatever this process does next
             signal.setitimer(signal.ITIMER_PROF, 0)
-        self._count(len(data), time.process_time() - seconds, _peak() - memory)
+        self._count(data, time.process_time() - seconds, _peak() - memory)
         if message is not None:
             _require_sentence(message)
 
-    def _count(self, size: int, seconds: float, memory: int) -> None:
-        tally, counted = self.tally, max(size, _COUNTED)
+    def _count(self, data: bytes, seconds: float, memory: int) -> None:
+        tally, counted = self.tally, max(len(data), _COUNTED)
         tally.inputs += 1
         if tally.inputs % _WRITTEN_EACH == 0:
             self.write()
-        tally.seconds_per_kb = max(tally.seconds_per_kb, 1024 * seconds / counted)
+        seconds_per_kb = 1024 * seconds / counted
+        if seconds_per_kb > tally.seconds_per_kb:
+            (self._directory / "slowest").write_bytes(data)
+            tally.seconds_per_kb = seconds_per_kb
         tally.memory_per_byte = max(tally.memory_per_byte, memory / counted)
         tally.most_memory = max(tally.most_memory, memory)
-        if memory > MOST_MEMORY + MOST_MEMORY_PER_BYTE * size:
-            raise Fault(f"it took {memory >> 20} MiB for {size} bytes")
+        if memory > MOST_MEMORY + MOST_MEMORY_PER_BYTE * len(data):
+            raise Fault(f"it took {memory >> 20} MiB for {len(data)} bytes")
 
     def write(self) -> None:
         """Write the tally."""

@@ -1,5 +1,6 @@
 """Sums without error: held to rational arithmetic, and to themselves in any order."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import bitrep
@@ -10,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from linexport.columns import default_columns
 from linexport.least_squares import ExactSums, LeastSquaresConfig, OutOfRangeError, SummedRows
+from linexport.least_squares._possible import are_possible
 from linexport.least_squares._solver import fit_least_squares
 from linexport.least_squares._summing import Summing
 
@@ -84,7 +86,9 @@ def test_sums_are_those_of_rational_arithmetic(shape, weight):
 def test_no_numbers_within_the_range_cost_a_bit(rows):
     table = np.array(rows)
     columns, weights = table[:, :2], table[:, 2]
-    assert in_fractions(added(columns, weights)) == exactly(columns, weights)
+    sums = added(columns, weights)
+    assert in_fractions(sums) == exactly(columns, weights)
+    assert not sums.num_rows or are_possible(sums, np.abs(columns).max(axis=0), {})
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
@@ -123,6 +127,28 @@ def test_a_number_that_products_would_round_is_refused(value, weight, column):
         added(np.array([[1.0], [value]]), np.array([1.0, weight]))
     assert caught.value.column == column
     assert caught.value.value in (value, weight)
+
+
+def forged(sums, row, column, value):
+    products = sums.products.copy()
+    products[row, column] = products[column, row] = value
+    return replace(sums, products=products)
+
+
+def test_sums_that_no_rows_have_are_told():
+    """Of 3 rows of (1, 2), of which one lacks the 2."""
+    values, marks = np.array([[1.0, 2.0, 0.0], [1.0, 2.0, 0.0], [1.0, 0.0, 1.0]]), {1: 2}
+    summing = Summing(3, marks=marks)
+    summing.add(values, None)
+    sums, largest = summing.sums(), np.array([1.0, 2.0, 1.0])
+    assert are_possible(sums, largest, marks)
+    assert not are_possible(sums, np.array([0.5, 2.0, 1.0]), marks)
+    assert not are_possible(sums, np.array([2.0**301, 2.0, 1.0]), marks)
+    assert are_possible(forged(sums, 1, 1, 12), largest, {})
+    for row, column, value in ((0, 0, 4), (0, 0, -3), (1, 3, 5), (1, 1, 9), (0, 1, 16), (0, 2, -8)):
+        assert not are_possible(forged(sums, row, column, value), largest, marks)
+    for changed in ({"exponent": 101}, {"exponent": -101}, {"log_weights": 1 << 50}):
+        assert not are_possible(replace(sums, **changed), largest, marks)
 
 
 def test_sums_are_read_as_they_were_written():
