@@ -26,8 +26,14 @@ def load_array(
         ConfigError: If batch_size is not positive.
         DataError: If the arrays differ in their number of rows, or one is masked.
     """
-    if not batch_size >= 1:
-        raise ConfigError(f"batch_size must be at least 1, got {batch_size}.")
+    if not (isinstance(batch_size, int) and batch_size >= 1):
+        got = (
+            batch_size if isinstance(batch_size, int | float) else f"a {type(batch_size).__name__}"
+        )
+        raise ConfigError(
+            f"batch_size must be a whole number of at least 1, got {got}: "
+            "load_array((features, target), 10)."
+        )
     if any(map(has_masked, data_arrays)):
         raise DataError("The arrays have masked values; fill them, as with .filled(np.nan).")
     tensors = [torch.as_tensor(array) for array in data_arrays]

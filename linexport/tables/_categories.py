@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from linexport._asked import asked
 from linexport.columns import listed
 from linexport.encoding import CategoryColumn, codes_of
 from linexport.errors import DataError
@@ -122,8 +123,10 @@ class Category:
         nearest = next((level for level in levels if [level.casefold()] == near), None)
         told = f"its levels are {listed(levels)}"
         told = f"the nearest is '{nearest}'" if nearest is not None else told
+        train = f": correct it, or train with {asked(unknown='reference')}"
+        otherwise = "" if self.column.reference is None else train
         return DataError(
-            f"{shown(value)} is no level that the model knows; {told}.",
+            f"{shown(value)} is no level that the model knows; {told}{otherwise}.",
             source=place.source,
             column=self.column.name,
             row=place.row(row),

@@ -232,15 +232,16 @@ def test_a_column_that_is_to_be_left_out_is_not_to_be_filled_in(run, tmp_path):
 
 
 def test_an_unknown_level_is_one_line_with_the_row_and_the_nearest(run, houses, tmp_path):
-    options = ["--categorical", "kind", "--features", "kind,area", "--unknown"]
+    options = ["--categorical", "kind", "--features", "kind,area"]
     command = ["train-and-export", "--data", houses, "--target", "price", "--quiet", *options]
-    assert run(*command, "error", "-o", tmp_path / "b").status == 0
-    assert run(*command, "reference", "-o", tmp_path / "c").status == 0
+    assert run(*command, "-o", tmp_path / "b").status == 0
     (tmp_path / "new.csv").write_text("area,kind\n50,house\n60,hause\n")
     refused = run("predict", tmp_path / "b", tmp_path / "new.csv")
     assert refused.status == 3
     assert "column 'kind', row 2: 'hause' is no level" in refused.errors
     assert "the nearest is 'house'" in refused.errors
+    pasted = options_in(refused.only_error.rstrip("."))
+    assert run(*command, *pasted, "-o", tmp_path / "c").status == 0
     assert run("predict", tmp_path / "c", tmp_path / "new.csv").status == 0
 
 

@@ -167,8 +167,10 @@ def test_a_loader_keeps_the_order_where_nothing_is_trained():
 
 
 def test_a_loader_needs_a_batch_size_and_equally_many_rows_that_are_known():
-    with pytest.raises(ConfigError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(ConfigError, match="a whole number of at least 1, got 0"):
         load_array((X, Y), 0)
+    with pytest.raises(ConfigError, match=r"got a Tensor: load_array\(\(features, target\), 10\)"):
+        load_array(torch.tensor(X), torch.tensor(Y), 10)
     with pytest.raises(DataError, match=r"equally many rows, got \[4, 3\]"):
         load_array((X, Y[:3]), 2)
     with pytest.raises(DataError, match="masked values; fill them"):

@@ -113,7 +113,7 @@ def test_each_cell_has_one_answer(cells: Any, levels: tuple[str, ...], codes: An
 def test_an_unknown_level_is_refused_where_it_is_or_is_the_reference(dtype: Any) -> None:
     table = pl.DataFrame({"kind": pl.Series(["house", None, " hause", "?"], dtype=dtype)})
     with pytest.raises(
-        DataError, match=r"'hause' is no level .*; the nearest is 'house'"
+        DataError, match=r"'hause' is no level .*; the nearest is 'house': correct it, or train"
     ) as caught:
         features(KIND, table)
     assert (caught.value.column, caught.value.row) == ("kind", 3)
