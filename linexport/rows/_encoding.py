@@ -175,7 +175,9 @@ def _categories(
     for name in named:
         if name not in features or name in dates:
             what = "a date" if name in dates else "no feature"
-            raise ConfigError(f"'{name}' is {what}, so it cannot be categorical.")
+            raise ConfigError(
+                f"'{name}' is {what}, so it cannot be categorical: say one of the two of it."
+            )
     is_auto = len(named) < len(asked)
     wanted = [name for name in features if name in named or (is_auto and name not in dates)]
     if not wanted:

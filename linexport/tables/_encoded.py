@@ -216,7 +216,10 @@ class _Date:
             cells = self._parsed(canonical(cells.cast(pl.String)), place)
         if cells.dtype not in (pl.Date, pl.Datetime, pl.Null):
             raise DataError(
-                f"It holds {cells.dtype}, not dates.", source=place.source, column=self.column.name
+                f"It holds {cells.dtype}, not dates; write year-month-day, as "
+                f"{self.column.origin}.",
+                source=place.source,
+                column=self.column.name,
             )
         whole = cells.to_physical().cast(pl.Int64)
         if isinstance(cells.dtype, pl.Datetime):

@@ -160,7 +160,9 @@ def test_times_are_fractions_of_days_and_other_orders_are_refused() -> None:
         said = f"'{re.escape(other)}' is no date that is plain; write year-month-day"
         with pytest.raises(DataError, match=said):
             features(column, {"day": ["2020-01-01", other]})
-    with pytest.raises(DataError, match="It holds Int64, not dates"):
+    with pytest.raises(
+        DataError, match="It holds Int64, not dates; write year-month-day, as 2020-01-01"
+    ):
         features(column, {"day": [1]})
 
 
