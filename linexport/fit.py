@@ -136,8 +136,7 @@ class TargetStatistics(Record, frozen=True, kw_only=True):
     """nu, a whole number without a ridge."""
     residual_sum_of_squares: float | None
     """Target units squared; None, with all that follows from it, where rounding hides its first six
-    digits: of rows that fit nearly exactly and can be read but once, as from a pipe, or whose
-    columns are nearly dependent but for a ridge."""
+    digits: of rows that fit nearly exactly, read from a pipe, or nearly dependent with a ridge."""
     total_sum_of_squares: float
     """Around the mean, or around 0: see `around_mean`."""
     residual_standard_deviation: float | None
