@@ -13,7 +13,7 @@ import numpy as np
 from linexport._arrays import Float64Array
 from linexport._files import first_line
 from linexport.columns import Column, default_columns
-from linexport.errors import ModelError
+from linexport.errors import ModelError, shortened
 from linexport.model import LinearModel
 from linexport.numerics import Mixed, Values, input_columns, linear_model
 from linexport.sources._reading import Imported
@@ -139,11 +139,11 @@ def _booster(document: Any) -> _Booster:
 def _require_linear(name: Any, objective: Any) -> None:
     if name != "gblinear":
         raise ModelError(
-            f"XGBoost's {name} predicts with trees, which are not affine: fit one with "
-            "booster='gblinear'."
+            f"XGBoost's {shortened(str(name))} predicts with trees, which are not affine: fit one "
+            "with booster='gblinear'."
         )
     if objective not in _IDENTITY:
         raise ModelError(
-            f"XGBoost's objective {objective} does not predict the sum itself, which alone is "
-            f"affine: fit with one of {', '.join(_IDENTITY)}."
+            f"XGBoost's objective {shortened(str(objective))} does not predict the sum itself, "
+            f"which alone is affine: fit with one of {', '.join(_IDENTITY)}."
         )

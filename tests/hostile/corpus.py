@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hostile.arrow_files import arrow_bombs
 from hostile.binary_workbooks import binary_bombs
 from hostile.parquet_files import parquet_bombs
+from hostile.readers import xgboost_seeds
 from hostile.workbooks import workbook_bombs
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ def _models(good: Path) -> Iterator[tuple[str, str, bytes]]:
     for part in (b"intercept", b"x1"):
         text = b'{"intercept": 1, "coefficients": {"x1": "two"}}'.replace(part, b"name" * 2000)
         yield f"long-{part.decode()}.json", r"name\.\.\.'", text
+    (booster,) = xgboost_seeds()
+    yield "long-booster.json", "with trees", booster.replace(b"gblinear", b"name" * 2000)
+    yield "long-objective.json", "objective", booster.replace(b"reg:squared", b"name" * 2000)
     yield "empty-lists.json", "the 16777216 allowed", _empty_lists(28_000_000)
     yield "fewer-empty-lists.json", "hold next to nothing", _empty_lists(14_000_000)
     onnx, torchscript = (good / "model.onnx").read_bytes(), (good / "model.pt").read_bytes()

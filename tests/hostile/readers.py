@@ -163,7 +163,7 @@ def _coefficients_seeds() -> list[bytes]:
     ]  # fmt: skip
 
 
-def _xgboost_seeds() -> list[bytes]:
+def xgboost_seeds() -> list[bytes]:
     stated = {"num_feature": "2", "base_score": "[5E-1]", "num_class": "0"}
     weights = {"weights": [1.5, -2.0, 0.25], "boosted_rounds": 3}
     learner = {
@@ -472,7 +472,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "manifest": _bundle("manifest.json"),
     "certificate": _bundle("parity.json"),
     "coefficients": _model(".json", _coefficients_seeds),
-    "xgboost": _model(".json", _xgboost_seeds),
+    "xgboost": _model(".json", xgboost_seeds),
     "state-dict": _model(".pt", _state_dict_seeds),
     "pickle": _pickle,
     "state": _state,
