@@ -118,9 +118,9 @@ def not_a_number(
     if dialect is None and column.dtype == pl.String and is_plain(pl.Series([value]), Dialect()):
         what, remedy = "text", "give the column as numbers"
     if dialect is not None and kind != "boolean":
-        from linexport.tables._readings import advice, readings  # only where they are needed
+        from linexport.tables._readings import advice  # only where it is needed
 
-        remedy = advice(value, readings(pl.Series([value]), dialect), dialect) or remedy
+        remedy = advice(present(nameless(column.head(index + 1)), dialect), dialect) or remedy
     return DataError(
         f"{seen} is {what}; {remedy}.", source=source, column=column.name, row=first_row + index
     )

@@ -122,10 +122,13 @@ def options(found: Dialect, dialect: Dialect) -> str:
     return asked(**{k: v for k, v in values.items() if v and v != getattr(dialect, k)})
 
 
-def advice(value: str, found: Sequence[Dialect], dialect: Dialect) -> str:
-    """Say how to read a value in each of some dialects; nothing where there is none."""
-    meant = [_meaning(value, each, dialect) for each in found]
-    return f"read it {' or '.join(meant)}" if meant else ""
+def advice(text: pl.Series, dialect: Dialect) -> str:
+    """Say how to read the last of some values with those before it; nothing if it is no number."""
+    last = text.tail(1)
+    meant = [_meaning(last.item(), each, dialect) for each in readings(text, dialect)]
+    if meant:
+        return f"read it {' or '.join(meant)}"
+    return "write it in the way of those before it" if readings(last, dialect) else ""
 
 
 def _meaning(value: str, found: Dialect, dialect: Dialect) -> str:

@@ -12,7 +12,7 @@ from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding
 from linexport.errors import ConfigError, DataError
 from linexport.tables import Dialect, look, open_table
 from linexport.tables._numbers import as_numbers
-from linexport.tables._readings import advice, readings
+from linexport.tables._readings import advice
 
 
 def numbers(source, columns, **dialect) -> list:
@@ -98,8 +98,20 @@ READINGS = {
 
 @pytest.mark.parametrize("value", READINGS)
 def test_each_reading_of_a_value_is_named(value):
-    usual = Dialect()
-    assert advice(value, readings(pl.Series([value]), usual), usual) == READINGS[value]
+    assert advice(pl.Series([value]), Dialect()) == READINGS[value]
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "said"),
+    [
+        (["5", None], "1,234", READINGS["1,234"]),
+        (["1.5"], "1,234", "read it as 1234 (--thousands ',')"),
+        (["1.5"], "2,5", "write it in the way of those before it"),
+        (["1.5"], "red", ""),
+    ],
+)
+def test_a_reading_is_one_of_the_values_before_it_too(before, value, said):
+    assert advice(pl.Series([*before, value]), Dialect()) == said
 
 
 def test_what_is_ambiguous_in_one_column_may_not_be_in_the_table(write):
