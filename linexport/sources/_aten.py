@@ -54,7 +54,7 @@ def apply(target: Any, name: str, args: Sequence[Value], kwargs: Any, call: Call
         return MOVES[name](call, *args, **kwargs)
     if name in COMPUTES:
         return COMPUTES[name](call, *args, **kwargs)
-    raise Refused(_REASONS.get(name, "is not known to be affine"))
+    raise Refused(_REASONS.get(name, "is not known to be affine, as linear models are"))
 
 
 def converted(value: Value, name: str, dtype: torch.dtype | None) -> Value:

@@ -95,7 +95,7 @@ def open_table(
 
     Raises:
         ConfigError: If a dialect is given for what is no text.
-        DataError: If there is no such file, it cannot be read, or the files differ in columns.
+        DataError: If there is no such file, or it cannot be read.
         UnavailableError: If the package that reads Excel is not installed.
     """
     dialect = dialect or _USUAL

@@ -243,7 +243,7 @@ REFUSED = {
     "two words": (encoder(["a", "None", "nan"]), "two levels for what is missing"),
     "fractions": (encoder([1, 2], kind=TensorProto.FLOAT), "levels of another type"),
     "twice": (encoder(["a", "a"]), "each of them once"),
-    "spaces": (encoder(["a", " b"]), "must be printable text"),
+    "spaces": (encoder(["a", " b"]), "is another cell to an encoding"),
 }
 
 
