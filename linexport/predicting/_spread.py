@@ -73,8 +73,10 @@ class Spread:
         from scipy import special  # takes long to load, and predicting does without
 
         self.require(level)
-        quantiles = special.stdtrit(self._freedom, (1 + level) / 2)
-        return np.asarray(quantiles * self._deviations)
+        widths: Float64Array = special.stdtrit(self._freedom, (1 + level) / 2) * self._deviations
+        if not np.isfinite(widths).all():  # of next to no degrees of freedom
+            raise unknown(self._why())
+        return widths
 
     @property
     def leverage(self) -> Leverage:

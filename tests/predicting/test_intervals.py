@@ -2,6 +2,7 @@
 
 import pickle
 
+import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -11,6 +12,7 @@ import statsmodels.api
 import linexport
 from linexport.errors import ConfigError, DataError, ModelError
 from linexport.least_squares._statistics import MOST_FEATURES
+from linexport.predicting import Spread
 
 DIGITS = 1e-9
 """Relative: more than what statsmodels loses on data as tame as these."""
@@ -182,6 +184,24 @@ def test_other_models_that_do_not_know_say_so(bundle, frame, tmp_path):
     ):
         with pytest.raises(ModelError, match=why):
             linexport.load(path).predict_interval([[1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"degrees_of_freedom": -1.0},
+        {"degrees_of_freedom": 1e-320},
+        {"residual_standard_deviation": -1.0},
+    ],
+)
+def test_a_record_that_no_fit_has_makes_no_intervals(bundle, changes):
+    """As a manifest may be forged."""
+    record = linexport.read_bundle(bundle).manifest.record
+    told = msgspec.structs.replace(record.statistics.targets["y"], **changes)
+    statistics = msgspec.structs.replace(record.statistics, targets={"y": told})
+    spread = Spread(msgspec.structs.replace(record, statistics=statistics), ("y",))
+    with pytest.raises(ModelError, match="There are no prediction intervals"):
+        spread.at_no_leverage(0.95)
 
 
 def test_a_level_is_a_probability(bundle):
