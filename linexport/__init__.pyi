@@ -27,6 +27,7 @@ from .errors import (
     LinexportError as LinexportError,
     ModelError as ModelError,
     NotCheckedError as NotCheckedError,
+    NotWrittenWarning as NotWrittenWarning,
     ParityError as ParityError,
     PrecisionError as PrecisionError,
     TrainingError as TrainingError,

@@ -18,7 +18,8 @@ exits with 3; for a ParityError with 1, and for a ConfigError, which is misuse, 
 
 Apart stand warnings: AssumedRangeWarning, where a range that is not known is assumed;
 CoarseWarning, where a model is too coarse and used all the same; ExtrapolationWarning, which tells
-of rows outside the training range.
+of rows outside the training range; NotWrittenWarning, where a verdict kept a bundle from being
+written.
 """
 
 import re
@@ -35,6 +36,7 @@ __all__ = [
     "LinexportError",
     "ModelError",
     "NotCheckedError",
+    "NotWrittenWarning",
     "ParityError",
     "PrecisionError",
     "TrainingError",
@@ -146,6 +148,10 @@ class CoarseWarning(UserWarning):
 
 class ExtrapolationWarning(UserWarning):
     """Rows are predicted outside the range that the model was trained on."""
+
+
+class NotWrittenWarning(UserWarning):
+    """No bundle was written, as the verdict is negative; one that was in its place stays there."""
 
 
 def shortened(text: str, most: int = 100) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from linexport.errors import AssumedRangeWarning
+from linexport.errors import AssumedRangeWarning, NotWrittenWarning
 
 if TYPE_CHECKING:
     from linexport.columns import Column
@@ -82,7 +82,8 @@ def warnings_as_lines(*, quiet: bool) -> Iterator[None]:
 def warnings_said_later() -> Iterator[None]:
     """Keep Python quiet of what the result of an export says among its warnings."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AssumedRangeWarning)
+        for kind in (AssumedRangeWarning, NotWrittenWarning):
+            warnings.simplefilter("ignore", kind)
         yield
 
 

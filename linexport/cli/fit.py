@@ -19,6 +19,7 @@ from linexport.cli._options import (
     units_option,
 )
 from linexport.cli._printing import echo_exported
+from linexport.cli._terminal import warnings_said_later
 from linexport.least_squares import LeastSquaresConfig
 
 __all__ = ["command"]
@@ -83,7 +84,7 @@ def command(
     they come, the fit is the same to the last bit.
     """
     solver, config = made(LeastSquaresConfig, values), made(pipeline.ExportConfig, values)
-    with collector_patient(), asking_for_options(but_for={"solver"}):
+    with collector_patient(), warnings_said_later(), asking_for_options(but_for={"solver"}):
         exported = pipeline.fit_states(
             states,
             output,

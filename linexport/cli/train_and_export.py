@@ -25,7 +25,7 @@ from linexport.cli._options import (
 )
 from linexport.cli._printing import echo_exported
 from linexport.cli._ranks import joined_ranks
-from linexport.cli._terminal import EpochDisplay, ReadDisplay, echo
+from linexport.cli._terminal import EpochDisplay, ReadDisplay, echo, warnings_said_later
 from linexport.rows import DataConfig
 from linexport.training import SOLVERS, default_solver
 
@@ -125,7 +125,8 @@ def command(
             )
         if ranks.rank:  # rank 0 alone writes and prints
             return
-        exported = pipeline.export(fit, output, config=config, overwrite=overwrite)
+        with warnings_said_later():
+            exported = pipeline.export(fit, output, config=config, overwrite=overwrite)
         if report is not None and exported.path is not None:
             table = None if data == "-" else data  # a pipe is read but once
             pipeline.report(exported, report, data=table, dialect=dialect_given(values))

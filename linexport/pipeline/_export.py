@@ -17,7 +17,7 @@ from linexport._documented import documented
 from linexport._shown import Result
 from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
 from linexport.columns import Column, listed
-from linexport.errors import AssumedRangeWarning, ConfigError, DataError
+from linexport.errors import AssumedRangeWarning, ConfigError, DataError, NotWrittenWarning
 from linexport.fit import Fit, FitRecord
 from linexport.model import LinearModel
 from linexport.numerics import (
@@ -178,6 +178,11 @@ def export(
         files = {**artifacts, CERTIFICATE_FILE: encode_certificate(certificate), CARD_FILE: card}
         manifest = bundle.write_bundle(output, manifest, model, files, overwrite=overwrite)
         bundle.read_bundle(output)  # what was proven is what is on the disk
+    else:
+        # Whoever goes on with the directory's name would take an older bundle there for this one.
+        said = f"No bundle was written to {output}: the verdict is '{certificate.verdict}'"
+        why = "what this returned has the reason (certificate.require() raises it)"
+        warnings.warn(f"{said}; {why}.", NotWrittenWarning, stacklevel=2)
     return Exported(
         path=Path(output) if certificate.passed else None,
         stated=manifest,

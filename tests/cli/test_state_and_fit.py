@@ -220,3 +220,18 @@ def test_a_cut_or_changed_state_is_refused(run, states, tmp_path):
         outcome = run("fit", *states, "-o", tmp_path / "bundle")
         assert outcome.status == 3
         assert "damaged" in outcome.only_error
+
+
+@pytest.mark.filterwarnings("error::linexport.errors.NotWrittenWarning")
+def test_what_is_too_coarse_is_not_written_and_said_in_the_report(run, tmp_path):
+    """Near 1.7e18 float64 has every 256th integer."""
+    rows = [f"{1_700_000_000_000_000_000 + 1_000 * n},{2 * n + n * n % 7}" for n in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["ns,y", *rows]))
+    table, bundle = ["--target", "y"], ["-o", tmp_path / "b", "--overwrite"]
+    run("state", tmp_path / "t.csv", *table, "-o", tmp_path / "t.state")
+    trained = run("train-and-export", "--data", tmp_path / "t.csv", *table, *bundle)
+    for done in (trained, run("fit", tmp_path / "t.state", *bundle)):
+        assert done.status == 1
+        assert done.output.splitlines()[-1] == "No bundle was written."
+        assert "NotWrittenWarning" not in done.errors
+    assert not (tmp_path / "b").exists()

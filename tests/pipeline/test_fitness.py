@@ -88,6 +88,21 @@ def test_integers_beyond_float64_are_too_coarse_where_their_rounding_shows(tmp_p
     assert (done.path is None) == (spacing == 1_000)
 
 
+def test_what_is_not_written_leaves_a_warning_and_what_was_there(tmp_path):
+    """Who goes on with the name alone is not to take the older bundle for the new one."""
+    model = {"intercept": 1.0, "coefficients": {"x": 2.0}}
+    linexport.export(model, tmp_path / "b", config=ExportConfig(**QUICK))
+    with pytest.warns(linexport.NotWrittenWarning, match=r"written to .*b: .* 'too coarse'; what"):
+        done = linexport.export(
+            model | {"intercept": 2.0**53},
+            tmp_path / "b",
+            overwrite=True,
+            config=ExportConfig(**QUICK),
+        )
+    assert done.path is None
+    assert linexport.load(tmp_path / "b").predict([[1.0]]).item() == 3.0
+
+
 def test_the_textbook_stays_float32_with_a_plain_sum(tmp_path):
     done = linexport.train_and_export(
         linexport.read_data(), tmp_path / "b", config=ExportConfig(**QUICK)
