@@ -64,13 +64,13 @@ def asked(**values: Any) -> str:
     return _as_options({name: value for name, value in values.items() if name not in _left_out})
 
 
-def asked_of_command(name: str, path: str) -> str:
-    """Return what runs a command on a file, or calls the function of that name."""
+def asked_of_command(name: str, path: str, **values: Any) -> str:
+    """Return what runs a command on a file, or calls the function of that name, as `asked`."""
     if _left_out is None:
-        return f"linexport.{name}({path!r})"
+        return f"linexport.{name}({', '.join(filter(None, [repr(path), _as_arguments(values)]))})"
     import shlex  # only for whoever is told to
 
-    return f"linexport {name} {shlex.quote(path)}"
+    return f"linexport {name} {shlex.quote(path)} {_as_options(values)}".rstrip()
 
 
 def _as_options(values: Mapping[str, Any]) -> str:

@@ -42,11 +42,11 @@ def explained(
         return error
     wanted = {*features, *targets}  # what is left out need not be readable beside it
     found = look(table, [name for name in table.names if name in wanted])
-    is_file = bool(table.files)
-    return (
-        unusable(found, features, targets, refused=refused, to_fill=to_fill, is_file=is_file)
-        or error
-    )
+    how = "linexport.describe(table)"
+    if table.files:
+        layout = table.dialect.layout if table.dialect else {}
+        how = asked_of_command("describe", table.source, **layout)
+    return unusable(found, features, targets, refused=refused, to_fill=to_fill, how=how) or error
 
 
 def of_text(name: str) -> str:
@@ -62,9 +62,17 @@ def unusable(
     *,
     refused: Sequence[str],
     to_fill: str,
-    is_file: bool,
+    how: str,
 ) -> DataError | None:
     """Say which of some columns cannot be fitted to as they are, and what each is.
+
+    Args:
+        found_in: A look at them.
+        features: Columns that must hold numbers.
+        targets: And those to predict.
+        refused: Those of both that may not lack a value.
+        to_fill: What to say to have numbers filled in.
+        how: What describes the table.
 
     Returns:
         None where there is none; nor where those at fault are numbers but for one value each, which
@@ -105,7 +113,6 @@ def unusable(
         *_filled([name for name in lacking if name not in targets], levels, to_fill),
         *_left_out([name for name in lacking if name in targets]),
     ]
-    how = asked_of_command("describe", found_in.source) if is_file else "linexport.describe(table)"
     todo = _AND.join(_first(_AND, remedies, _ALL - len(what)))
     return DataError(f"{what}: {todo}; {how} says more.", source=found_in.source)
 

@@ -1,7 +1,7 @@
 """How a table of text is written, where it is not as most are."""
 
 import codecs
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from linexport._settings import setting, settings
 from linexport.columns import is_number
@@ -13,6 +13,9 @@ __all__ = ["Dialect"]
 Decimal: TypeAlias = Literal[".", ","]
 Thousands: TypeAlias = Literal[",", ".", " ", "'", "_"]
 WHITESPACE = "whitespace"
+_LAYOUT = (
+    "delimiter", "encoding", "comment", "skip_rows", "skip_rows_after_header", "header", "sheet",
+)  # fmt: skip
 
 
 @settings
@@ -65,6 +68,16 @@ class Dialect:
         _check_encoding(self.encoding)
         if self.comment is not None and (not self.comment or "\n" in self.comment):
             raise ConfigError(f"comment must be what lines begin with, got {self.comment!r}.")
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What it says of a file's bytes, lines and fields that is not as usual, by name."""
+        usual = Dialect()
+        return {
+            name: getattr(self, name)
+            for name in _LAYOUT
+            if getattr(self, name) != getattr(usual, name)
+        }
 
     def _check_delimiter(self) -> None:
         delimiter = self.delimiter

@@ -1,8 +1,13 @@
 """`linexport describe`."""
 
 import json
+import re
+import shlex
 
 import pytest
+
+import linexport
+from linexport.errors import DataError
 
 HOUSES = """\
 listed,kind,price,area,garden,tax,z,rooms,country
@@ -63,3 +68,19 @@ def test_json_says_the_same(run, houses):
 def test_a_table_that_is_not_there_is_one_line(run):
     outcome = run("describe", "nowhere.csv")
     assert (outcome.status, outcome.errors.count("\n")) == (3, 1)
+
+
+def test_what_says_more_reads_the_file_as_it_was_read(run, tmp_path):
+    path = tmp_path / "a table.csv"
+    path.write_text("# notes\nFläche|Art|y\n1,5|flat|2\n2,5|flat|4\n", "cp1252")
+    as_it_is = ("--encoding", "cp1252", "--delimiter", "|", "--comment", "#", "--decimal", ",")
+    said = run("train-and-export", "--data", path, "--target", "y", *as_it_is).errors
+    assert "'Art' is text with 1 level" in said
+    (command,) = re.findall(r"linexport (describe .*) says more", said)
+    outcome = run(*shlex.split(command))
+    assert outcome.status == 0, outcome.errors
+    assert "Fläche" in outcome.output
+    path.write_text("Fläche,Art,y\n1,flat,2\n2,flat,4\n", "cp1252")
+    dialect = linexport.Dialect(encoding="cp1252")
+    with pytest.raises(DataError, match=r"dialect=Dialect\(encoding='cp1252'\)\) says more"):
+        linexport.read_data(path, targets="y", dialect=dialect)
