@@ -52,10 +52,7 @@ class Spread:
             ConfigError: If the level is not between 0 and 1.
             ModelError: If the fit does not know its uncertainty, with the reason.
         """
-        if not 0 < level < 1:
-            raise ConfigError(f"The level of an interval is between 0 and 1, as 0.95, not {level}.")
-        if not ((self._deviations > 0).all() and (self._freedom > 0).all()):
-            raise unknown(self._why())
+        self.at_no_leverage(level)
 
     def _half_widths(self, features: Float64Array, level: float) -> Float64Array:
         lever = self.leverage
@@ -70,13 +67,16 @@ class Spread:
         Raises:
             ModelError, ConfigError: As `require`.
         """
-        from scipy import special  # takes long to load, and predicting does without
+        if not 0 < level < 1:
+            raise ConfigError(f"The level of an interval is between 0 and 1, as 0.95, not {level}.")
+        if (self._deviations > 0).all() and (self._freedom > 0).all():
+            from scipy import special  # takes long to load, and predicting does without
 
-        self.require(level)
-        widths: Float64Array = special.stdtrit(self._freedom, (1 + level) / 2) * self._deviations
-        if not np.isfinite(widths).all():  # of next to no degrees of freedom
-            raise unknown(self._why())
-        return widths
+            # Of the lower tail, in which a level next to 1 leaves more than rounding.
+            quantiles: Float64Array = -special.stdtrit(self._freedom, (1 - level) / 2)
+            if np.isfinite(quantiles).all():  # not so of next to no degrees of freedom
+                return quantiles * self._deviations
+        raise unknown(self._why())
 
     @property
     def leverage(self) -> Leverage:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+import scipy.stats
 import statsmodels.api
 
 import linexport
@@ -202,6 +203,15 @@ def test_a_record_that_no_fit_has_makes_no_intervals(bundle, changes):
     spread = Spread(msgspec.structs.replace(record, statistics=statistics), ("y",))
     with pytest.raises(ModelError, match="There are no prediction intervals"):
         spread.at_no_leverage(0.95)
+
+
+def test_a_level_next_to_1_has_ends(bundle, frame):
+    """Of 77 degrees of freedom; (1 + level) / 2 would be 1."""
+    level = float(np.nextafter(1, 0))
+    spread = linexport.load(bundle).spread
+    s = linexport.read_bundle(bundle).manifest.record.statistics.targets["y"]
+    expected = scipy.stats.t(len(frame) - 3).isf((1 - level) / 2) * s.residual_standard_deviation
+    assert np.allclose(spread.at_no_leverage(level), expected, rtol=1e-9)
 
 
 def test_a_level_is_a_probability(bundle):

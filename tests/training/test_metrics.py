@@ -15,6 +15,7 @@ from linexport.fit import Weighting
 from linexport.least_squares._config import LeastSquaresConfig
 from linexport.model import LinearModel
 from linexport.numerics._forms import affine_of
+from linexport.rows import DataConfig
 from linexport.rows._dataset import Dataset
 from linexport.rows._table_rows import read_rows, training_rows
 from linexport.sgd._config import SGDConfig
@@ -49,7 +50,7 @@ def part_of_a_table(seed, kind):
     weights[7] = 0
     values = np.column_stack([features, targets, weights])
     table = open_table(pl.DataFrame(values, schema=["a", "b", "y", "z", "w"]))
-    chosen = {} if kind is None else {"weights": "w", "weights_kind": kind}
+    chosen = {} if kind is None else {"weights": "w", "config": DataConfig(weights_kind=kind)}
     return training_rows(table, targets=["y", "z"], features=["a", "b"], **chosen)
 
 
