@@ -11,6 +11,7 @@ from ._manifest import (
 )
 from ._reader import (
     Bundle as Bundle,
+    bundle_around as bundle_around,
     decode_arrays as decode_arrays,
     exact_origin as exact_origin,
     read_bundle as read_bundle,

@@ -74,6 +74,11 @@ class Bundle(Shown):
         return self.contents[file_name]
 
 
+def bundle_around(path: Path) -> Path | None:
+    """Return the bundle that a file lies in, if it is one."""
+    return path.parent if (path.parent / MANIFEST_FILE).exists() else None
+
+
 def read_bundle(directory: str | os.PathLike[str]) -> Bundle:
     """Open a bundle; entries that its manifest does not list are not looked at.
 

@@ -222,7 +222,8 @@ def _used(given: Any) -> _Used:
         )
     path, kind, data = found
     if not kind.predicts:
-        its = f", as {path.parent}," if (path.parent / bundle.MANIFEST_FILE).exists() else ""
+        around = bundle.bundle_around(path)
+        its = f", as {around}," if around else ""
         raise ArtifactError(f"{path}: predicting needs a bundle{its} or an ONNX file.")
     with naming(path):
         model = kind.read(data)

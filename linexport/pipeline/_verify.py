@@ -311,10 +311,9 @@ def _reference(found: Artifact, given: Any) -> Imported:
         ConfigError: If that is not given, or is the artifact itself.
     """
     if given is None:
-        parent = found.path.parent
         how = f"{asked(reference=...)} with a bundle or a file of its numbers"
-        if (parent / bundle.MANIFEST_FILE).exists():
-            how = f"{asked(reference=str(parent))}, its bundle"
+        if around := bundle.bundle_around(found.path):
+            how = f"{asked(reference=str(around))}, its bundle"
         raise ConfigError(
             f"{found.path}: a single artifact needs the model to compare it with: pass {how}."
         )

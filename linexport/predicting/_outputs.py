@@ -54,7 +54,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
             )
         self._require_apart()
         if self.interval is not None:
-            known_spread(self.predictor.spread, self.interval)
+            known_spread(self.predictor.spread).require(self.interval)
 
     def _require_apart(self) -> None:
         for position, name in enumerate(self.keep):

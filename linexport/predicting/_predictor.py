@@ -177,7 +177,8 @@ class Predictor(Shown):
             ModelError: If the fit does not know its uncertainty.
         """
         check_missing(missing)
-        spread = known_spread(self.spread, level)
+        spread = known_spread(self.spread)
+        spread.require(level)
         if isinstance(features, Mapping) or is_table(features):
             found = self._over_table(
                 features, partial(self.batch_interval, level=level, missing=missing)
@@ -295,7 +296,7 @@ class Predictor(Shown):
         """Predict for n rows of a table as `predict_batch` does, with intervals."""
         prediction = self.predict_batch(batch, missing=missing, report=report)
         features = batch.numbers().astype(np.float64, copy=False)
-        return known_spread(self.spread, level).around(prediction, features, level)
+        return known_spread(self.spread).around(prediction, features, level)
 
     def _over_table(self, table: Any, of_batch: Callable[..., T]) -> list[T]:
         """Predict batch by batch, and warn once of the rows outside the training range."""

@@ -125,16 +125,14 @@ class Spread:
         return "nothing is left of the residuals to tell it from"
 
 
-def known_spread(spread: Spread | None, level: float) -> Spread:
+def known_spread(spread: Spread | None) -> Spread:
     """Return what a predictor's fit knows of intervals.
 
     Raises:
-        ConfigError: If the level is not between 0 and 1.
-        ModelError: If the fit does not know its uncertainty.
+        ModelError: If there is no fit.
     """
     if spread is None:
         raise unknown("the fit is in a bundle's manifest, and this is a single file")
-    spread.require(level)
     return spread
 
 

@@ -29,12 +29,12 @@ class Counted:
             fills: What is to fill each of the numbers that has a mark: mean, median or zero.
             batches: Features (n, D), targets, and weights (n,) if there are any.
         """
-        self._draft, self._fills = draft, fills
+        self._fills = fills
         self._ones = np.zeros(len(draft.features), np.int64)
         """Rows in which each feature is not 0."""
-        names = {name: place for place, name in enumerate(draft.features)}
+        self._place_of = {name: place for place, name in enumerate(draft.features)}
         self._places = {
-            column.name: names[column.name]
+            column.name: self._place_of[column.name]
             for column in draft.columns
             if isinstance(column, NumberColumn) and column.indicator
         }
@@ -47,7 +47,7 @@ class Counted:
 
     def levels(self, column: CategoryColumn) -> tuple[dict[str, int], bool]:
         """Return the rows of each level that has any, and whether any row lacks a value."""
-        start = self._start(column.name)
+        start = self._place_of[column.features[0]]
         rows = self._ones[start : start + len(column.features)].tolist()
         counts = dict(zip(column.levels, rows, strict=False))
         return {level: n for level, n in counts.items() if n}, sum(rows[len(counts) :]) > 0
@@ -74,14 +74,6 @@ class Counted:
                 column=name,
             )
         return found
-
-    def _start(self, name: str) -> int:
-        start = 0
-        for column in self._draft.columns:
-            if column.name == name:
-                break
-            start += len(column.features)
-        return start
 
     def _add(
         self, features: Float64Array, _: Float64Array, weights: Float64Array | None = None

@@ -83,7 +83,8 @@ def draft_encoding(
         if what not in FILLS:
             return NumberColumn(name=name)
         is_marked = what != "zero" or config.missing_indicator
-        fills.update({name: what} if is_marked else {})
+        if is_marked:
+            fills[name] = what
         return NumberColumn(name=name, fill=0.0, indicator=is_marked)
 
     try:
@@ -121,9 +122,7 @@ def decided(
                 counts, lacks = _levels(draft.looks[of.name], source), of.missing == "level"
             else:
                 counts, lacks = rows.levels(of)
-            made = _category(
-                of.name, counts or dict.fromkeys(of.levels[:1], 0), config, rules, lacks=lacks
-            )
+            made = _category(of.name, counts or of.levels[:1], config, rules, lacks=lacks)
             return _compared(made, counts, draft.references.get(of.name), config, source)
         if rows is None or not isinstance(of, NumberColumn) or of.name not in draft.fills:
             return of

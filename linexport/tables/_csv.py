@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import msgspec
 
-from linexport.tables._dialect import Dialect
+from linexport.tables._dialect import USUAL, Dialect
 from linexport.tables._records import CSV_DELIMITERS, SIGNATURE_BYTES, is_text, records
 from linexport.tables._text_file import require_unchanged
 
@@ -33,7 +33,6 @@ LARGEST = 1 << 16
 """Bytes of a file. So many take 30 ms to read and write here, 100 ms if each number has one digit;
 to load polars takes 170."""
 
-_USUAL = Dialect()
 _Fields = Sequence[Sequence[str]]
 """Of rows: numbers as they stand in the file."""
 _NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
@@ -181,14 +180,14 @@ class PlainRows(msgspec.Struct, frozen=True):
         return pl.DataFrame(text | numbers)
 
 
-def read_plain(path: Path, source: str, dialect: Dialect = _USUAL) -> PlainFile | None:
+def read_plain(path: Path, source: str, dialect: Dialect = USUAL) -> PlainFile | None:
     """Read a file if it is plain.
 
     Raises:
         DataError: If its header is none of CSV, plain or not.
         OSError: If it cannot be read.
     """
-    is_usual = replace(dialect, delimiter=None) == _USUAL
+    is_usual = replace(dialect, delimiter=None) == USUAL
     if not is_usual or dialect.delimiter not in (None, *CSV_DELIMITERS):
         return None
     with path.open("rb") as stream:

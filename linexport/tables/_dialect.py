@@ -1,6 +1,7 @@
 """How a table of text is written, where it is not as most are."""
 
 import codecs
+from dataclasses import fields
 from typing import Any, Literal, TypeAlias
 
 from linexport._settings import setting, settings
@@ -8,7 +9,7 @@ from linexport.columns import is_number
 from linexport.encoding import MISSING
 from linexport.errors import ConfigError
 
-__all__ = ["Dialect"]
+__all__ = ["USUAL", "Dialect"]
 
 Decimal: TypeAlias = Literal[".", ","]
 Thousands: TypeAlias = Literal[",", ".", " ", "'", "_"]
@@ -72,11 +73,16 @@ class Dialect:
     @property
     def layout(self) -> dict[str, Any]:
         """What it says of a file's bytes, lines and fields that is not as usual, by name."""
-        usual = Dialect()
+        return {name: value for name, value in self.unusual.items() if name in _LAYOUT}
+
+    @property
+    def unusual(self) -> dict[str, Any]:
+        """The settings that are not as usual, by name."""
+        names = (field.name for field in fields(self))
         return {
             name: getattr(self, name)
-            for name in _LAYOUT
-            if getattr(self, name) != getattr(usual, name)
+            for name in names
+            if getattr(self, name) != getattr(USUAL, name)
         }
 
     def _check_delimiter(self) -> None:
@@ -125,3 +131,7 @@ def _check_encoding(name: str) -> None:
         is_text = False
     if not is_text:
         raise ConfigError(f"encoding must be one that Python knows, such as cp1252, got {name!r}.")
+
+
+USUAL = Dialect()
+"""How most files are written."""

@@ -5,6 +5,7 @@ patterns that it has.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -196,6 +197,7 @@ class _Seen:
         found = self._counted(values).drop_nulls("values")
         self.missing += len(values) - int(found["rows"].sum())
 
+        @cache  # most ways to write numbers are ruled out by the same value
         def where(value: str) -> str:
             row = batch.first_row + int((self._present(values) == value).arg_true()[0])
             file = f" in {batch.source}" if batch.source != self._source else ""

@@ -9,7 +9,6 @@ import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path, PurePath
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
@@ -18,13 +17,12 @@ import msgspec
 
 from linexport.errors import ConfigError, DataError
 from linexport.tables._csv import read_plain
-from linexport.tables._dialect import Dialect
+from linexport.tables._dialect import USUAL, Dialect
 from linexport.tables._part import Part, unreadable
 from linexport.tables._tables import OnRead, Table
 
 Kind: TypeAlias = Literal["CSV", "Parquet", "Arrow IPC", "JSON lines", "Excel"]
 
-_USUAL = Dialect()
 _OF_CELLS = ("decimal", "thousands", "strip", "null_values")
 """What of a dialect is heeded by text in files of other kinds."""
 _TAB_SUFFIXES = (".tsv", ".tab")
@@ -98,7 +96,7 @@ def open_table(
         DataError: If there is no such file, or it cannot be read.
         UnavailableError: If the package that reads Excel is not installed.
     """
-    dialect = dialect or _USUAL
+    dialect = dialect or USUAL
     names = _names_of_files(source)
     if names == ["-"]:
         _require_no_sheet(dialect)
@@ -231,10 +229,10 @@ def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:
 
 
 def _require_usual(dialect: Dialect, heeded: Sequence[str] = ()) -> None:
-    for name in (field.name for field in fields(dialect)):
+    for name in dialect.unusual:
         if name == "sheet" and name not in heeded:
             _require_no_sheet(dialect)
-        elif name not in heeded and getattr(dialect, name) != getattr(_USUAL, name):
+        elif name not in heeded:
             raise ConfigError(f"{name} is for CSV; this table is not.")
 
 

@@ -135,9 +135,9 @@ class Table:
         self, names: Sequence[str], to_do: Callable[[list[str]], str] = lambda _: ""
     ) -> None:
         """Raise DataError if files lack some of the columns, with what to do about these."""
-        lacking = dict[str, str]()
+        lacking, wanted = dict[str, str](), set(names)
         for part in reversed(self._parts):
-            lacking |= dict.fromkeys(set(names).difference(part.names), part.source)
+            lacking |= dict.fromkeys(wanted.difference(part.names), part.source)
         if found := [name for name in names if name in lacking]:
             message = f"There is no column '{found[0]}', which other files have{to_do(found)}."
             raise DataError(message, source=lacking[found[0]])
