@@ -1,31 +1,15 @@
 """Bundles that are damaged or made to do harm: each is refused with its reason."""
 
-import hashlib
-import json
 import os
 
 import numpy as np
 import pytest
+from relisting import edit, put
 from safetensors.numpy import save
 
 from linexport.bundle._reader import decode_weights, read_bundle
 from linexport.errors import ArtifactError, BundleError
 from linexport.fit import TargetStatistics
-
-
-def edit(bundle, change):
-    """Change the parsed manifest."""
-    path = bundle / "manifest.json"
-    manifest = json.loads(path.read_bytes())
-    change(manifest)
-    path.write_text(json.dumps(manifest))
-
-
-def put(bundle, name, data):
-    """Replace a file and list the new one, so that only its content is at fault."""
-    (bundle / name).write_bytes(data)
-    record = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    edit(bundle, lambda manifest: manifest["files"][name].update(record))
 
 
 def put_weights(bundle, **arrays):

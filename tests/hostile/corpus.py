@@ -20,6 +20,7 @@ from hostile.binary_workbooks import binary_bombs
 from hostile.parquet_files import parquet_bombs
 from hostile.readers import xgboost_seeds
 from hostile.workbooks import workbook_bombs
+from relisting import edit, put
 
 if TYPE_CHECKING:
     import numpy as np
@@ -221,21 +222,11 @@ def _hole(path: Path, size: int = HOLE) -> Path:
     return path
 
 
-def _edited(bundle: Path, change: Callable[[dict[str, object]], object]) -> None:
-    path = bundle / "manifest.json"
-    manifest = json.loads(path.read_bytes())
-    change(manifest)
-    path.write_text(json.dumps(manifest))
-
-
 def _put(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     """Change a file of a bundle, and list what it is now."""
 
     def spoil(bundle: Path) -> None:
-        data = change((bundle / name).read_bytes())
-        (bundle / name).write_bytes(data)
-        new = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        _edited(bundle, lambda manifest: manifest["files"][name].update(new))
+        put(bundle, name, change((bundle / name).read_bytes()))
 
     return spoil
 
@@ -245,7 +236,7 @@ def _with_hole(name: str) -> Callable[[Path], None]:
 
     def spoil(bundle: Path) -> None:
         _hole(bundle / name)
-        _edited(bundle, lambda manifest: manifest["files"][name].update(bytes=HOLE))
+        edit(bundle, lambda manifest: manifest["files"][name].update(bytes=HOLE))
 
     return spoil
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from relisting import put
 
 import linexport
 from linexport import (
@@ -35,15 +36,8 @@ def source(path):
 def rewritten(bundle, to, **files):
     """Copy a bundle with other files and a manifest that lists them: digests alone do not tell."""
     copy = shutil.copytree(bundle, to)
-    manifest = json.loads((copy / "manifest.json").read_text())
     for name, data in files.items():
-        name = name.replace("_", ".")
-        (copy / name).write_bytes(data)
-        manifest["files"][name] |= {
-            "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-        }
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+        put(copy, name.replace("_", "."), data)
     return copy
 
 
