@@ -6,7 +6,6 @@ from itertools import accumulate
 
 from linexport._asked import asked, asked_of_command
 from linexport.columns import listed
-from linexport.encoding import MISSING
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
@@ -101,15 +100,10 @@ def unusable(
     levels = [  # a row of units lacks them, and is to be left out
         column.name for column in found if column.is_category and column.missing > bool(mixed)
     ]
-    has_missing = any(
-        column.missing and column.kind.startswith(("number", "boolean"))
-        for column in found_in.columns
-        if column.name in wanted
-    )
     remedies = [
         *_read_as_numbers(read_so, mixed, found_in.readings),
         *_rewritten(found, read_so, found_in.conflict),
-        *_remedies(found, read_so, mixed, targets, has_missing=has_missing),
+        *_remedies(found, read_so, mixed, targets),
         *_filled([name for name in lacking if name not in targets], levels, to_fill),
         *_left_out([name for name in lacking if name in targets]),
     ]
@@ -169,8 +163,6 @@ def _remedies(
     read_so: Sequence[ColumnLook],
     mixed: Sequence[ColumnLook],
     targets: Sequence[str],
-    *,
-    has_missing: bool,
 ) -> Iterator[str]:
     """Yield what to do about the values and columns that no dialect makes numbers of."""
     units = [column for column in mixed if column.others == 1]
@@ -184,7 +176,7 @@ def _remedies(
     if dates := [said for column in others if (said := _as_days(column))]:
         yield f"take dates as days with {asked(date=dates)}"
     if misspelt := [column for column in found if _is_misspelt(column) and column not in units]:
-        yield _taken_for_none(misspelt, has_missing=has_missing)
+        yield _taken_for_none(misspelt)
     excluded = [
         column.name
         for column in others
@@ -207,16 +199,13 @@ def _is_misspelt(column: ColumnLook) -> bool:
     return is_number and column.others > 0 and is_one
 
 
-def _taken_for_none(columns: Sequence[ColumnLook], *, has_missing: bool) -> str:
+def _taken_for_none(columns: Sequence[ColumnLook]) -> str:
     """Say how a column is kept whose few other values are no numbers."""
     values = list(dict.fromkeys(value for column in columns for value in column.examples))
     said = f"correct {listed([shortened(value, _PASTED) for value in values])}"
     if any("," in value or len(value) > _PASTED or not value.isprintable() for value in values):
         return said
-    # The option replaces the usual spellings, of which the table may have any.
-    usual = [text for text in MISSING if text] if has_missing else []
-    given = asked(null_values=[*usual, *values])
-    return f"{said} or take it for no value with {given}"
+    return f"{said} or take it for no value with {asked(null_values=values)}"
 
 
 def _filled(numbers: Sequence[str], categories: Sequence[str], to_fill: str) -> Iterator[str]:

@@ -40,7 +40,7 @@ class Dialect:
     null_values: tuple[str, ...] | None = setting(
         default=None,
         metavar="TEXT[,TEXT...]",
-        help="Cells that stand for no value, besides empty ones; the usual spellings if not given.",
+        help="Cells that stand for no value, besides empty ones and the usual spellings, as NA.",
     )
     encoding: str = setting(default="utf-8", help="Of the text, as Python names it: cp1252.")
     comment: str | None = setting(
@@ -97,9 +97,12 @@ class Dialect:
     @property
     def missing(self) -> tuple[str, ...]:
         """Cells that stand for no value."""
-        if self.null_values is None:
-            return MISSING
-        return ("", *(text for part in self.null_values for text in part.split(",")))
+        return (*MISSING, *self.also_missing)
+
+    @property
+    def also_missing(self) -> tuple[str, ...]:
+        """Those that are not as usual."""
+        return tuple(text for part in self.null_values or () for text in part.split(",") if text)
 
     @property
     def signs(self) -> tuple[str, ...]:
@@ -121,7 +124,7 @@ class Dialect:
     def has_plain_numbers(self) -> bool:
         """Whether numbers are written as in most programs, and every one of them is a number."""
         is_plain = (self.decimal, self.thousands, self.signs) == (".", None, ())
-        return is_plain and (self.null_values is None or not any(map(is_number, self.missing)))
+        return is_plain and not any(map(is_number, self.also_missing))
 
 
 def _check_encoding(name: str) -> None:

@@ -38,7 +38,7 @@ def encoded(
     read it, and as long as to predict.
     """
     encoder = Encoder(encoding)
-    nulls = dialect.missing if dialect and dialect.null_values else ()
+    nulls = dialect.also_missing if dialect else ()
     others = tuple(dict.fromkeys((*kept, *encoder.others)))
     return (
         encoder.numbers,

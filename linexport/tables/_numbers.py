@@ -210,9 +210,9 @@ def is_plain(cells: pl.Series, dialect: Dialect) -> bool:
 
 def present_numbers(numbers: pl.Series, dialect: Dialect) -> pl.Series:
     """Return numbers that came as such, null where one stands for no value."""
-    if dialect.null_values is None or not numbers.dtype.is_numeric():
+    if not (dialect.also_missing and numbers.dtype.is_numeric()):
         return numbers
-    nulls = pl.Series(dialect.missing).cast(pl.Float64, strict=False).drop_nulls()
+    nulls = pl.Series(dialect.also_missing).cast(pl.Float64, strict=False).drop_nulls()
     is_null = nameless(numbers).cast(pl.Float64).is_in(nulls.implode())
     return numbers.set(is_null, None)
 

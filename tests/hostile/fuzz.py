@@ -24,7 +24,7 @@ from hostile.trying import Tally, processor_time
 ROOT = Path(__file__).parents[2]
 _TOLD = 3000
 """Bytes of what a process says of a fault."""
-_LONGEST = 120.0
+_LONGEST = 240.0
 """Seconds of one process: atheris itself keeps 2 kB of memory for each input."""
 _HEADER = "reader             inputs   accepted    refused   CPU s    ms/KiB  bytes/byte  most MiB"
 

@@ -9,6 +9,7 @@ DIRECTORY/fault, a traceback, where there is one.
 """
 
 import argparse
+import importlib
 import os
 import random
 import resource
@@ -227,8 +228,11 @@ def _made(name: str, directory: Path) -> Trial:
 def _led(name: str, directory: Path, corpus: Path, seconds: float) -> NoReturn:
     """Try what atheris makes; what led it anywhere is kept in the corpus, also for another time."""
     import atheris
+    import torch._weights_only_unpickler
 
-    with atheris.instrument_imports(include=["linexport", "torch._weights_only_unpickler"]):
+    with atheris.instrument_imports(include=["torch"]):  # it takes whole packages, and seconds
+        importlib.reload(torch._weights_only_unpickler)
+    with atheris.instrument_imports(include=["linexport"]):
         trial = _made(name, directory)
     for number, seed in enumerate(trial.reader.seeds):
         (corpus / f"seed-{number}").write_bytes(seed)

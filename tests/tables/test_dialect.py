@@ -181,11 +181,11 @@ def test_null_values_are_missing_in_categories_and_dates_too(write, cell):
     assert kept.rows() == [("flat",), (cell or None,)]
 
 
-def test_null_values_that_are_given_replace_the_usual(write, block_bytes):
-    source = write("x,y\n-999,2\n5,-\n,3\n")
-    found = numbers(source, ["x"], null_values=("-999", "gone,lost"))
-    assert np.isnan(found).ravel().tolist() == [True, False, True]
-    with pytest.raises(DataError, match="column 'y', row 2: '-' is not a number"):
+def test_null_values_that_are_given_are_added_to_the_usual(write, block_bytes):
+    source = write("x,y\n-999,2\n5,-\n,3\nlost,gone\n")
+    found = numbers(source, ["x", "y"], null_values=("-999", "gone,lost"))
+    assert np.isnan(found).tolist() == [[True, False], [False, True], [True, False], [True, True]]
+    with pytest.raises(DataError, match="column 'y', row 4: 'gone' is not a number"):
         numbers(source, ["y"], null_values=("-999",))
 
 
