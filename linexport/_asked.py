@@ -21,6 +21,8 @@ _FLAGS = {
     "targets": "--target",
 }
 """Options that are not their argument's name with dashes."""
+_FUNCTIONS = {"predict": "predict_table"}
+"""Functions that do not have their command's name."""
 HOLDERS = {
     "dialect=Dialect": (
         "comment", "decimal", "delimiter", "encoding", "header", "null_values", "sheet",
@@ -64,13 +66,14 @@ def asked(**values: Any) -> str:
     return _as_options({name: value for name, value in values.items() if name not in _left_out})
 
 
-def asked_of_command(name: str, path: str, **values: Any) -> str:
-    """Return what runs a command on a file, or calls the function of that name, as `asked`."""
+def asked_of_command(name: str, *paths: str, **values: Any) -> str:
+    """Return what runs a command on files, or calls the function that does the same, as `asked`."""
     if _left_out is None:
-        return f"linexport.{name}({', '.join(filter(None, [repr(path), _as_arguments(values)]))})"
+        given = filter(None, [*map(repr, paths), _as_arguments(values)])
+        return f"linexport.{_FUNCTIONS.get(name, name)}({', '.join(given)})"
     import shlex  # only for whoever is told to
 
-    return f"linexport {name} {shlex.quote(path)} {_as_options(values)}".rstrip()
+    return f"linexport {name} {shlex.join(paths)} {_as_options(values)}".rstrip()
 
 
 def _as_options(values: Mapping[str, Any]) -> str:

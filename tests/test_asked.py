@@ -54,6 +54,12 @@ def test_a_command_is_a_function_in_python():
     assert asked_of_command("describe", "a b.csv") == "linexport.describe('a b.csv')"
     with asking_for_options():
         assert asked_of_command("describe", "a b.csv") == "linexport describe 'a b.csv'"
+    of_two = "predict", "b", "t.csv"
+    assert (
+        asked_of_command(*of_two, output="-") == "linexport.predict_table('b', 't.csv', output='-')"
+    )
+    with asking_for_options():
+        assert asked_of_command(*of_two, output="-") == "linexport predict b t.csv --output '-'"
 
 
 def refusal(path: Path) -> str:

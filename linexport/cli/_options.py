@@ -78,15 +78,18 @@ class SettingsCommand(click.Command):
         write_statuses(formatter, self.negative)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Say of files without an option that a shell makes them of a pattern without quotes."""
+        """Say of files without an option that a table needs one, or a pattern quotes."""
+        is_pattern = any(each.partition("=")[0] == "--data" for each in args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             has_data = any(parameter.name == "data" for parameter in self.get_params(ctx))
             if not (has_data and error.message.startswith("Got unexpected extra argument")):
                 raise
-            quoted = "Put a pattern in quotes: --data 'part-*.csv'."
-            raise click.UsageError(f"{error.message}. {quoted}", ctx) from error
+            told = "Name a table with --data TABLE."
+            if is_pattern:
+                told = "Put a pattern in quotes: --data 'part-*.csv'."
+            raise click.UsageError(f"{error.message}. {told}", ctx) from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the function's own, then those of each section."""
@@ -158,16 +161,15 @@ graph_output_option = option_under(MODEL)(
 
 def bundle_options(*, must_be_named: bool = False) -> Callable[[Command], Command]:
     """Add where a bundle goes, and what is printed of it."""
-    default = None if must_be_named else Path("models/linear-regression")
+    where = {"required": True} if must_be_named else {"default": Path("models/linear-regression")}
     written = option_under(WRITTEN)
     return _together(
         written(
             "-o",
             "--output",
             type=click.Path(path_type=Path),
-            required=must_be_named,
-            default=default,
             show_default=True,
+            **where,
             help="Directory of the bundle.",
         ),
         written("--overwrite", is_flag=True, help="Replace a bundle that is there."),

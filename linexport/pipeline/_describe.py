@@ -3,6 +3,7 @@
 from typing import Any
 
 from linexport import tables
+from linexport.pipeline._opening import open_table
 from linexport.tables import Dialect, OnRead, TableLook
 
 __all__ = ["describe"]
@@ -23,6 +24,6 @@ def describe(
     Raises:
         DataError: If the table cannot be read.
     """
-    table = tables.open_table(source, dialect=dialect, on_read=on_read)
+    table = open_table(source, dialect, on_read)
     table.require_in_each_file(table.names, lambda _: "; describe those of one kind at a time")
     return tables.look(table)

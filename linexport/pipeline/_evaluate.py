@@ -1,9 +1,12 @@
 """A model's predictions beside the truth."""
 
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from linexport import predicting, tables
+from linexport import predicting
+from linexport._asked import asked_of_command
+from linexport.pipeline._opening import open_table
 from linexport.pipeline._predict import load
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ def evaluate(
         ArtifactError: As `load`.
     """
     predicting.EvaluateConfig(missing=missing)
+    in_order = partial(asked_of_command, "evaluate")
+    rows = open_table(table, dialect, on_read, model=given, in_order=in_order)
     predictor = load(given)
-    rows = tables.open_table(table, dialect=dialect, on_read=on_read)
     with closing(predicting.predicted_with_truth(rows, predictor, missing=missing)) as parts:
         return predicting.evaluated(parts, predictor.target_names, source=rows.source)

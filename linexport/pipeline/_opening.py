@@ -1,19 +1,20 @@
 """What a verb is given, a bundle or one artifact, and what that holds. No engine is loaded."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from linexport import bundle, formats, parity
-from linexport._asked import asked
+from linexport import bundle, formats, parity, tables
+from linexport._asked import asked, asked_of_command
 from linexport._documented import documented
 from linexport._files import naming, parsing
 from linexport._shown import Shown
 from linexport.columns import listed
-from linexport.errors import ArtifactError, ConfigError
+from linexport.errors import ArtifactError, ConfigError, DataError
 
 if TYPE_CHECKING:
     from linexport.bundle import Bundle, Manifest
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from linexport.formats import Format
     from linexport.formats.onnx import OnnxSummary
     from linexport.parity import Certificate
+    from linexport.tables import Dialect, OnRead, Table
 
 __all__ = ["BundleInspection", "inspect"]
 
@@ -53,6 +55,43 @@ def opened(given: Any) -> "Bundle | Artifact":
     if isinstance(given, bundle.Bundle):
         return given
     raise ConfigError(f"A {type(given).__name__} is neither a bundle nor a path: export it first.")
+
+
+def open_table(
+    table: Any,
+    dialect: "Dialect | None" = None,
+    on_read: "OnRead | None" = None,
+    *,
+    model: Any = None,
+    in_order: "Callable[[str, str], str] | None" = None,
+) -> "Table":
+    """Open a table as `tables.open_table` does, and say where it is a model instead.
+
+    Args:
+        table: Whatever that takes.
+        dialect: As there.
+        on_read: As there.
+        model: What is to predict its rows.
+        in_order: Says what to do with a model and a table, in that order.
+
+    Raises:
+        DataError: As there, and if it is a bundle or an artifact.
+    """
+    for name in table if isinstance(table, list | tuple) else [table]:
+        if not (isinstance(name, str | os.PathLike) and _is_model(name)):
+            continue
+        told = f"{asked_of_command('inspect', str(name))} says what it holds"
+        if in_order and isinstance(model, str | os.PathLike) and not _is_model(model):
+            told = f"the model comes first: {in_order(str(name), str(model))}"
+        raise DataError(f"This is a model, not a table; {told}.", source=str(name))
+    return tables.open_table(table, dialect=dialect, on_read=on_read)
+
+
+def _is_model(path: str | os.PathLike[str]) -> bool:
+    """Tell the directory of a bundle, or a file with the suffix of an artifact."""
+    place = Path(path)
+    suffixes = {Path(each.file_name).suffix for each in formats.FORMATS.values()}
+    return (place / bundle.MANIFEST_FILE).exists() or (place.suffix in suffixes and place.is_file())
 
 
 def artifacts_of(contents: Any) -> dict[str, Any]:

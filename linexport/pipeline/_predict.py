@@ -3,16 +3,24 @@
 import os
 import warnings
 from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from linexport import bundle, formats, predicting, tables
+from linexport import bundle, formats, predicting
+from linexport._asked import asked_of_command
 from linexport._files import naming
 from linexport.bundle import MANIFEST_FILE
 from linexport.columns import split_names
 from linexport.errors import ArtifactError, CoarseWarning, ConfigError
 from linexport.fit import Fit
-from linexport.pipeline._opening import Artifact, digest_of, opened, predicting_artifact
+from linexport.pipeline._opening import (
+    Artifact,
+    digest_of,
+    open_table,
+    opened,
+    predicting_artifact,
+)
 
 if TYPE_CHECKING:
     from linexport.encoding import Encoding
@@ -122,7 +130,8 @@ def predict_table(
         raise ConfigError(
             f"{output}: parts alone can be {what}; name a directory, with {os.sep} at its end."
         )
-    rows = tables.open_table(table, dialect=dialect, on_read=on_read)
+    in_order = partial(asked_of_command, "predict", output=str(output))
+    rows = open_table(table, dialect, on_read, model=given, in_order=in_order)
     kept = split_names(keep, rows.names)
     used, batches = _begun(given, rows, kept) if directory is None else (_used(given), None)
     outputs = predicting.Outputs(

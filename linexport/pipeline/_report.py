@@ -13,7 +13,7 @@ from linexport import bundle, predicting, tables
 from linexport._arrays import Float64Array
 from linexport._files import naming
 from linexport.errors import ConfigError, DataError
-from linexport.pipeline._opening import inspect, opened
+from linexport.pipeline._opening import inspect, open_table, opened
 from linexport.pipeline._predict import load
 from linexport.rows import test_places
 
@@ -80,7 +80,7 @@ def look(
     """
     from linexport.reporting import ReportData, Sampled
 
-    table = tables.open_table(data, dialect=dialect)
+    table = open_table(data, dialect)
     names = predictor.target_names
     kept = _Kept(len(predictor.feature_names), _SAMPLED // len(names), record)
     with closing(predicting.predicted_with_truth(table, predictor, missing="nan")) as parts:

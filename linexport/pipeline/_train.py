@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from linexport import bundle, tables, training
+from linexport import bundle, training
 from linexport._asked import asked
 from linexport.columns import split_names
 from linexport.errors import ConfigError
 from linexport.fit import Fit, OnEpoch
 from linexport.pipeline._config import ExportConfig, FitConfig
 from linexport.pipeline._export import Exported, export
+from linexport.pipeline._opening import open_table
 from linexport.rows import (
     ONE,
     DataConfig,
@@ -106,7 +107,7 @@ def read_data(
     if not targets:
         name = source if isinstance(source, str | Path) else type(source).__name__
         raise ConfigError(f"{name}: name the column to predict with {asked(targets=...)}.")
-    table = tables.open_table(source, dialect=dialect, on_read=on_read)
+    table = open_table(source, dialect, on_read)
     table_rows = training_rows(
         table,
         targets=split_names(targets, table.names),

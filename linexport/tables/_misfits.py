@@ -105,11 +105,18 @@ def wrong_width(
         )
     if cause := likely_cause(top, num_columns, delimiter):
         return f"{message}{cause}."
-    if b'"' in record:
+    if not _is_quoted_well(record, delimiter.encode()):
         return f"{message}check its quotes."
     if width < num_columns:
         return f"{message}complete or delete it."
     return f"{message}quote fields that contain {delimiter!r}."
+
+
+def _is_quoted_well(record: bytes, delimiter: bytes) -> bool:
+    """Tell whether quotes stand around whole fields, and open none that begins with a delimiter."""
+    mark = re.escape(delimiter)
+    field = rb'(?:"(?!%b)(?:[^"]|"")*+"|[^"%b\r\n]*+)' % (mark, mark)
+    return re.fullmatch(rb"%b(?:%b%b)*+\s*" % (field, mark, field), record) is not None
 
 
 def _has_row_names(lines: Sequence[str], num_columns: int, delimiter: str | None) -> bool:

@@ -76,6 +76,8 @@ def test_a_pattern_without_quotes_is_told_as_such(run, tmp_path):
     misused = run("train-and-export", "--target", "y", "--data", *names)
     assert misused.status == 2
     assert "part-2.csv). Put a pattern in quotes: --data 'part-*.csv'." in misused.errors
+    misused = run("train-and-export", names[0], "--target", "y")
+    assert "part-0.csv). Name a table with --data TABLE." in misused.errors
 
 
 @pytest.fixture

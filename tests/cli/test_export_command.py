@@ -105,7 +105,9 @@ def test_names_that_are_not_the_sources_are_refused(run, tmp_path, fit):
 
 
 def test_the_output_must_be_named(run, fit):
-    assert run("export", fit).status == 2
+    misused = run("export", fit)
+    assert misused.status == 2
+    assert "Missing option '-o' / '--output'." in misused.errors
 
 
 def test_help_says_what_is_taken(run):

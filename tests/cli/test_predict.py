@@ -4,6 +4,7 @@ import fcntl
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -401,6 +402,26 @@ def test_a_table_that_cannot_be_used_gets_one_line(run, textbook, table, tmp_pat
     assert refused.only_error.startswith(f"error: {path}")
     assert said in refused.only_error
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize("name", [".", "model.onnx"])
+def test_a_table_before_its_model_is_told_how_to_swap_them(run, textbook, table, command, name):
+    rows, model = table("x1,x2,y\n0.5,-1,8.6\n1,2,-0.6\n"), textbook / name
+    said = f"error: {model}: This is a model, not a table; the model comes first: linexport "
+    told = run(command, rows, model).only_error
+    assert told.startswith(f"{said}{command} {model} {rows}")
+    pasted = shlex.split(told.removeprefix(said).rstrip("."))
+    assert run(*pasted).status == 0
+
+
+def test_a_model_is_no_table(run, textbook):
+    told = (
+        f"error: {textbook}: This is a model, not a table; linexport inspect {textbook} says what"
+    )
+    assert run("predict", textbook, textbook).only_error.startswith(told)
+    assert run("describe", textbook).only_error.startswith(told)
+    assert run("train-and-export", "--target", "y", "--data", textbook).only_error.startswith(told)
 
 
 def foreign_onnx():

@@ -183,6 +183,19 @@ ROWS = {
         'x,note,y\n1,"a,b",2\n2,c\n3,d,5\n',
         "t.csv, row 2: The header names 3 columns, but this row has 2; complete or delete it.",
     ),
+    "a short line with a quoted field": (
+        'x,note,y\n1,"a, ""b""",2\n2,"b, c"\n3,"d",5\n',
+        "t.csv, row 2: The header names 3 columns, but this row has 2; complete or delete it.",
+    ),
+    "a long line with a quoted field": (
+        'x,note,y\n1,"a",2\n2,"b, c",3,4\n3,"d",5\n',
+        "t.csv, row 2: The header names 3 columns, but this row has 4; quote fields that contain "
+        "','.",
+    ),
+    "a short line with a quote too many": (
+        'x,note,y\n1,"a",2\n2,"b"c""\n3,"d",5\n',
+        "t.csv, row 2: The header names 3 columns, but this row has 2; check its quotes.",
+    ),
     "a quote that is never closed": (
         'x,y,note\n1,2,a\n2,3,"c\n4,5,e\n',
         "t.csv, row 2: A quote is never closed; close it, or double it inside a quoted field.",
