@@ -9,12 +9,12 @@ from linexport.columns import listed
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
-_SAID, _ALL = 180, 445
-"""Characters of what columns are, and of that with what to do, from which on the rest is left for
-later: a message is read, and what it says to paste is seen whole."""
+_SAID, _ALL = 180, 485
+"""Characters of what columns are, and of the message but for the table's name, from which on the
+rest is left for later: a message is read, and what it says to paste is seen whole."""
 _AND = ", and "
-_LONGEST, _PASTED = 20, 40
-"""Characters of a value that are shown, and up to which one is worth an option to paste."""
+_LONGEST, _PASTED = 20, 60
+"""Characters of a value that are shown, and of all up to which they are worth an option to paste."""
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 
 
@@ -84,8 +84,8 @@ def unusable(
     if all(_is_but_one_value(column) for column in found) or _is_one_of_numbers(found):
         return None
     said = _first("; ", [f"'{column.name}' {_what(column)}" for column in found], _SAID)
-    more = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
-    what = "; ".join(said) + more
+    left = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
+    what = "; ".join(said) + left
     mixed = _under_units(found)
     read_so = [column for column in found if found_in.readings and column.readings]
     lacking = [
@@ -107,8 +107,10 @@ def unusable(
         *_filled([name for name in lacking if name not in targets], levels, to_fill),
         *_left_out([name for name in lacking if name in targets]),
     ]
-    todo = _AND.join(_first(_AND, remedies, _ALL - len(what)))
-    return DataError(f"{what}: {todo}; {how} says more.", source=found_in.source)
+    more = f"{how} says more."
+    room = _ALL - len(what) - len(more.replace(found_in.source, ""))
+    todo = _AND.join(_first(_AND, remedies, room))
+    return DataError(f"{what}: {todo}; {more}", source=found_in.source)
 
 
 def _first(between: str, parts: Sequence[str], most: int) -> Sequence[str]:
@@ -202,8 +204,9 @@ def _is_misspelt(column: ColumnLook) -> bool:
 def _taken_for_none(columns: Sequence[ColumnLook]) -> str:
     """Say how a column is kept whose few other values are no numbers."""
     values = list(dict.fromkeys(value for column in columns for value in column.examples))
-    said = f"correct {listed([shortened(value, _PASTED) for value in values])}"
-    if any("," in value or len(value) > _PASTED or not value.isprintable() for value in values):
+    said = f"correct {listed([shortened(value, _LONGEST) for value in values])}"
+    is_long = sum(map(len, values)) > _PASTED
+    if is_long or any("," in value or not value.isprintable() for value in values):
         return said
     return f"{said} or take it for no value with {asked(null_values=values)}"
 

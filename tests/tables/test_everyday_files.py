@@ -223,3 +223,23 @@ def test_units_above_decimal_commas_are_said_and_no_filling_of_what_lacks_nothin
     assert "units ('cm', 'EUR') leave it out with --skip-rows-after-header 1" in str(told.value)
     assert "--missing" not in str(told.value)
     assert "another target" not in str(told.value)
+
+
+@pytest.mark.parametrize("columns", [2, 12])
+def test_a_message_of_many_faults_is_short_whatever_the_dialect(tmp_path, columns):
+    """What does not fit is told when the rest is mended; what is to be pasted is whole."""
+    path = tmp_path / "t.csv"
+    names = [f"a column of numbers {n}" for n in range(columns)]
+    rows = [
+        [f"lost {c}/{n}" if n in (c + 4, 20) else n % 7 for c in range(columns)] for n in range(30)
+    ]
+    rows[2] = [""] * columns
+    lines = [";".join(map(str, row)) for row in [names, *rows]]
+    path.write_bytes("\n".join(["# a title", *lines]).encode("utf-16-le"))
+    dialect = linexport.Dialect(encoding="utf-16-le", delimiter=";", comment="#")
+    with pytest.raises(DataError) as told:
+        linexport.read_data(path, targets=names[-1], dialect=dialect)
+    said = str(told.value).replace(str(path), "")
+    assert len(said) <= 500
+    assert said.endswith("says more.")
+    assert ("--null-values" in said) == (columns == 2)
