@@ -1,7 +1,7 @@
-"""The addresses, described by OpenAPI."""
+"""What OpenAPI says of the addresses, of which `_routes` has the list."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
@@ -9,10 +9,13 @@ import msgspec
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, DateColumn, EncodedColumn
 from linexport.predicting import with_ends
-from linexport.serving._http import HEADER_LENGTH
+from linexport.serving._http import HEADER_LENGTH, JSON, OCTETS
 from linexport.serving._infer import datatype_of
 from linexport.serving._models import ServedModel
 from linexport.serving._request import DATATYPES, INPUT, OUTPUT, AnyRequest
+
+if TYPE_CHECKING:
+    from linexport.serving._routes import Route
 
 MOST_COLUMNS = 100
 """Of a model that are described one by one; its metadata names all."""
@@ -28,29 +31,20 @@ def _array(items: Document) -> Document:
     return {"type": "array", "items": items}
 
 
-def _answer(text: str, schema: Document, content_type: str = "application/json") -> Document:
+def _answer(text: str, schema: Document, content_type: str = JSON) -> Document:
     return {"description": text, "content": {content_type: {"schema": schema}}}
 
 
 _STRING, _BOOLEAN = {"type": "string"}, {"type": "boolean"}
 _NUMBER, _NULLABLE = {"type": ["number", "boolean"]}, {"type": ["number", "boolean", "null"]}
 _PREDICTION = {"type": ["number", "null"]}
-_SERVER = _object(name=_STRING, version=_STRING, extensions=_array(_STRING))
-_LIVE = _object(live=_BOOLEAN)
-_READY = _object(live=_BOOLEAN, ready=_BOOLEAN)
-_MODEL_READY = _object(name=_STRING, ready=_BOOLEAN)
 _TENSOR = _object(
     name=_STRING, datatype={"enum": list(DATATYPES)}, shape=_array({"type": "integer"})
 )
-_TENSORS = {"inputs": _array(_TENSOR), "outputs": _array(_TENSOR)}
-_IN_INDEX = _object(name=_STRING, version=_STRING, state=_STRING, reason=_STRING)
-_STATISTICS = _object(model_stats=_array({"type": "object"}))
-_CONFIGURATION = _object(name=_STRING, platform=_STRING, max_batch_size={"type": "integer"})
-_MODEL = _object(name=_STRING, versions=_array(_STRING), platform=_STRING, **_TENSORS)
 (_INFER,), _SCHEMAS = msgspec.json.schema_components(
     (AnyRequest,), ref_template="#/components/schemas/{name}"
 )
-_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES = {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
 _HEADER_LENGTH = {
     "name": HEADER_LENGTH.title(),
     "in": "header",
@@ -77,41 +71,60 @@ _REFUSALS = {
         "503": "The answer could not be computed in time; try again.",
     }.items()
 }
-_UNKNOWN = {"404": _REFUSALS["404"]}
-_OPEN: Document = {"security": []}
-"""For everybody, whether or not there is a token."""
 
 
-def document(models: Collection[ServedModel], version: str) -> Document:
-    """Return what openapi.json holds."""
-    live = {"get": {**_get("Whether the server lives.", _answer("OK", _LIVE))["get"], **_OPEN}}
-    stopping = {"503": _answer("It is to stop.", _READY)}
-    ready = _get(
-        "Whether it takes requests; 503 once it is to stop.", _answer("OK", _READY), stopping
-    )
-    listed = _get("The models.", _answer("OK", _object(models=_array(_IN_INDEX))))
-    indexed = _get("The models, as Triton's.", _answer("OK", _array(_IN_INDEX)))
-    paths = {
-        "/v2": _get("The server: name, version, extensions.", _answer("OK", _SERVER)),
-        **dict.fromkeys(("/v2/health/live", "/livez"), live),
-        **dict.fromkeys(("/v2/health/ready", "/readyz"), ready),
-        "/metrics": _get("Metrics for Prometheus.", _answer("OK", _STRING, "text/plain")),
-        "/openapi.json": _get("This document.", _answer("OK", {"type": "object"})),
-        "/v2/models": listed,
-        "/v2/repository/index": {"post": indexed["get"]},
-        "/v2/models/stats": _get("What all models answered.", _answer("OK", _STATISTICS)),
-        "/v1/models": _get("The models' names.", _answer("OK", _object(models=_array(_STRING)))),
+def _get(summary: str, schema: Document, *statuses: str, kind: str = JSON) -> Document:
+    """Describe an address that shows something, and the other answers that it may give."""
+    refusals = {status: _REFUSALS[status] for status in ("400", "401", "405", *statuses)}
+    return {"summary": summary, "responses": {"200": _answer("OK", schema, kind), **refusals}}
+
+
+def _post(summary: str, request: Document, answer: Document) -> Document:
+    return {
+        "summary": summary,
+        "requestBody": {"required": True, "content": {JSON: request}},
+        "responses": {"200": _answer("OK", answer), **_REFUSALS},
     }
-    for model in models:
-        name = quote(model.name, safe="")
-        paths |= _first_protocol(model, f"/v1/models/{name}")
-        for base in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{model.version}"):
-            paths |= _addresses(model, base)
+
+
+_READY = _object(live=_BOOLEAN, ready=_BOOLEAN)
+_IN_INDEX = _array(_object(name=_STRING, version=_STRING, state=_STRING, reason=_STRING))
+_STATISTICS = _object(model_stats=_array({"type": "object"}))
+_CONFIGURATION = _object(name=_STRING, platform=_STRING, max_batch_size={"type": "integer"})
+_TENSORS = {"inputs": _array(_TENSOR), "outputs": _array(_TENSOR)}
+_MODEL = _object(name=_STRING, versions=_array(_STRING), platform=_STRING, **_TENSORS)
+
+SERVER = _get(
+    "The server: name, version, extensions.",
+    _object(name=_STRING, version=_STRING, extensions=_array(_STRING)),
+)
+LIVE = _get("Whether the server lives.", _object(live=_BOOLEAN)) | {"security": []}
+"""For everybody, whether or not there is a token."""
+READY = _get("Whether it takes requests; 503 once it is to stop.", _READY)
+READY["responses"]["503"] = _answer("It is to stop.", _READY)
+METRICS = _get("Metrics for Prometheus.", _STRING, kind="text/plain")
+OPENAPI = _get("This document.", {"type": "object"})
+MODELS = _get("The models.", _object(models=_IN_INDEX))
+INDEX = _get("The models, as Triton's.", _IN_INDEX)
+ANSWERED = _get("What all models answered.", _STATISTICS)
+NAMES = _get("The models' names.", _object(models=_array(_STRING)))
+MODEL_READY = _get(
+    "Whether the model takes requests.", _object(name=_STRING, ready=_BOOLEAN), "404"
+)
+CONFIGURATION = _get("Its configuration, as Triton's.", _CONFIGURATION, "404")
+STATISTICS = _get("What it answered.", _STATISTICS, "404")
+
+
+def document(routes: "Mapping[str, Route]", version: str) -> Document:
+    """Return what openapi.json holds."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "linexport", "version": version},
         "security": [{}, {"token": []}],  # where the server is started with one
-        "paths": paths,
+        "paths": {
+            quote(path, safe="/:"): {route.method.lower(): route.operation}
+            for path, route in routes.items()
+        },
         "components": {
             "schemas": {"error": _object(error=_STRING), **_SCHEMAS},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -119,8 +132,14 @@ def document(models: Collection[ServedModel], version: str) -> Document:
     }
 
 
-def _first_protocol(model: ServedModel, base: str) -> Document:
-    """Describe the addresses of KServe's first protocol."""
+def metadata(model: ServedModel) -> Document:
+    """Describe the address that tells what a model is."""
+    told = f"Version {model.version} of the model: tensors, columns, units, ranges."
+    return _get(told, _MODEL, "404")
+
+
+def instances(model: ServedModel) -> Document:
+    """Describe the address that predicts by KServe's first protocol."""
     row, example, value = _row(model)
     numbers = [_typical(column) for column in model.predictor.features]
     listed = {**_array(value), "minItems": len(numbers), "maxItems": len(numbers)}
@@ -129,25 +148,27 @@ def _first_protocol(model: ServedModel, base: str) -> Document:
         "example": {"instances": [numbers if model.predictor.encoding is None else example]},
     }
     one = {"type": ["number", "null", "array"]}
-    return {
-        base: _get("Whether the model takes requests.", _answer("OK", _MODEL_READY), _UNKNOWN),
-        f"{base}:predict": _post(
-            "Predict instances: lists of numbers, or named values.",
-            request,
-            _object(predictions=_array(one)),
-        ),
-    }
+    return _post(
+        "Predict instances: lists of numbers, or named values.",
+        request,
+        _object(predictions=_array(one)),
+    )
 
 
-def _addresses(model: ServedModel, base: str) -> Document:
+def rows(model: ServedModel) -> Document:
+    """Describe the address that predicts rows of named values."""
     row, example, _ = _row(model)
     predicted = _predicted(model.predictor.target_names)
-    rows = _post(
+    described = _post(
         "Predict rows of named values, one or a list.",
         {"schema": {"oneOf": [row, _array(row)]}, "example": example},
         _object(model_name=_STRING, model_version=_STRING, rows=_array(predicted)),
     )
-    rows["post"]["parameters"] = [_INTERVAL]
+    return described | {"parameters": [_INTERVAL]}
+
+
+def infer(model: ServedModel) -> Document:
+    """Describe the address that predicts tensors, as JSON or binary."""
     features = model.predictor.features
     tensor = {
         "name": INPUT,
@@ -155,25 +176,14 @@ def _addresses(model: ServedModel, base: str) -> Document:
         "datatype": datatype_of(model),
         "data": [_typical(column) for column in features],
     }
-    infer = _post(
+    described = _post(
         f"Predict a tensor '{INPUT}', or one for each column, into '{OUTPUT}', as JSON or binary.",
         {"schema": _INFER, "example": {"inputs": [tensor]}},
         _object(model_name=_STRING, model_version=_STRING, outputs=_array(_TENSOR)),
     )
-    infer["post"]["parameters"] = [_HEADER_LENGTH]
-    infer["post"]["requestBody"]["content"] |= _BYTES
-    infer["post"]["responses"]["200"]["content"] |= _BYTES
-    described = {
-        "": (f"Version {model.version} of the model: tensors, columns, units, ranges.", _MODEL),
-        "/ready": ("Whether the model takes requests.", _MODEL_READY),
-        "/config": ("Its configuration, as Triton's.", _CONFIGURATION),
-        "/stats": ("What it answered.", _STATISTICS),
-    }
-    told = {
-        f"{base}{end}": _get(summary, _answer("OK", schema), _UNKNOWN)
-        for end, (summary, schema) in described.items()
-    }
-    return {**told, f"{base}/rows": rows, f"{base}/infer": infer}
+    described["requestBody"]["content"] |= _BYTES
+    described["responses"]["200"]["content"] |= _BYTES
+    return described | {"parameters": [_HEADER_LENGTH]}
 
 
 def _predicted(targets: Sequence[str]) -> Document:
@@ -233,18 +243,3 @@ def _described(column: Column, value: Document) -> Document:
     known = {"unit": column.unit, "trained from": column.minimum, "to": column.maximum}
     told = [f"{name} {number}" for name, number in known.items() if number not in ("", None)]
     return {**value, "description": ", ".join(told)}
-
-
-def _get(summary: str, answer: Document, others: Document | None = None) -> Document:
-    refusals = {status: _REFUSALS[status] for status in ("400", "401", "405")}
-    return {"get": {"summary": summary, "responses": {"200": answer, **refusals, **(others or {})}}}
-
-
-def _post(summary: str, request: Document, answer: Document) -> Document:
-    return {
-        "post": {
-            "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": request}},
-            "responses": {"200": _answer("OK", answer), **_REFUSALS},
-        }
-    }

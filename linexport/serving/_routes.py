@@ -4,16 +4,17 @@ All models are known, so every address is: the table is a plain dictionary, made
 is replaced, and no pattern is matched while a request waits.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
 from linexport.errors import shortened
-from linexport.serving import _infer, _openapi, _rows
+from linexport.serving import _infer, _openapi as api, _rows
 from linexport.serving._http import Answer, Ask, Refusal, encode_json
 from linexport.serving._infer import datatype_of
 from linexport.serving._metrics import Metrics
 from linexport.serving._models import ServedModel
+from linexport.serving._openapi import Document
 from linexport.serving._request import DATATYPES, INPUT, OUTPUT
 from linexport.serving._settings import Limits
 
@@ -46,16 +47,18 @@ class Route(NamedTuple):
     """What one address does: predict for POST, or else `show` for GET."""
 
     endpoint: str
+    operation: Document
+    """What OpenAPI says of it."""
+    show: Callable[[], Answer] = _nothing
+    inference: Inference | None = None
+    method: str = "GET"
     model: str = ""
     """The model's name, empty where the address is not about one."""
     version: str = ""
     """The model's, likewise."""
-    show: Callable[[], Answer] = _nothing
-    inference: Inference | None = None
-    method: str = "GET"
 
 
-NOWHERE = Route("unknown", method="")
+NOWHERE = Route("unknown", {}, method="")
 """For addresses that are not in the table; it takes no method."""
 Routes = Mapping[str, Route]
 
@@ -77,8 +80,6 @@ def all_routes(
         ready: Whether the server takes requests.
         metrics: What was counted.
     """
-    server = _json({"name": SERVER_NAME, "version": version, "extensions": EXTENSIONS})
-    live, described = _json({"live": True}), _json(_openapi.document(models, version))
 
     def health() -> Answer:
         is_ready, refused = ready(), metrics.refused
@@ -91,26 +92,29 @@ def all_routes(
     def listed() -> Answer:
         return _json({"models": [_in_index(model, metrics.refused) for model in models]})
 
-    def statistics() -> Answer:
-        return _json({"model_stats": [metrics.statistics(m.name, m.version) for m in models]})
-
-    v1 = _json({"models": [model.name for model in models]})
+    server = {"name": SERVER_NAME, "version": version, "extensions": EXTENSIONS}
+    names = {"models": [model.name for model in models]}
+    alive = Route(LIVENESS, api.LIVE, _always({"live": True}))
+    well = Route("health", api.READY, health)
     routes = {
-        "/v2": Route("server", show=lambda: server),
-        "/v2/health/live": Route(LIVENESS, show=lambda: live),
-        "/livez": Route(LIVENESS, show=lambda: live),
-        "/v2/health/ready": Route("health", show=health),
-        "/readyz": Route("health", show=health),
-        "/v2/models": Route("models", show=listed),
-        "/v2/models/stats": Route("models", show=statistics),
-        "/v2/repository/index": Route("models", show=index, method="POST"),
-        "/v1/models": Route("models", show=lambda: v1),
-        "/openapi.json": Route("docs", show=lambda: described),
-        "/metrics": Route("metrics", show=metrics.page),
+        "/v2": Route("server", api.SERVER, _always(server)),
+        **dict.fromkeys(("/v2/health/live", "/livez"), alive),
+        **dict.fromkeys(("/v2/health/ready", "/readyz"), well),
+        "/v2/models": Route("models", api.MODELS, listed),
+        "/v2/models/stats": Route("models", api.ANSWERED, partial(_statistics, models, metrics)),
+        "/v2/repository/index": Route("models", api.INDEX, index, method="POST"),
+        "/v1/models": Route("models", api.NAMES, _always(names)),
+        "/openapi.json": Route("docs", api.OPENAPI, lambda: described),
+        "/metrics": Route("metrics", api.METRICS, metrics.page),
     }
     for model in models:
         routes |= _model_routes(model, limits, metrics)
+    described = _json(api.document(routes, version))
     return routes
+
+
+def _statistics(models: Iterable[ServedModel], metrics: Metrics) -> Answer:
+    return _json({"model_stats": [metrics.statistics(m.name, m.version) for m in models]})
 
 
 def _in_index(model: ServedModel, refused: Mapping[str, str]) -> dict[str, str]:
@@ -120,8 +124,6 @@ def _in_index(model: ServedModel, refused: Mapping[str, str]) -> dict[str, str]:
 
 
 def _model_routes(model: ServedModel, limits: Limits, metrics: Metrics) -> dict[str, Route]:
-    described, ready = _json(_metadata(model)), _json({"name": model.name, "ready": True})
-    configured = _json(_configuration(model, limits))
     route = partial(Route, model=model.name, version=model.version)
     shape = len(model.predictor.features), len(model.predictor.targets)
     # To encode a row takes over a millisecond: see SMALL_BYTES.
@@ -135,22 +137,25 @@ def _model_routes(model: ServedModel, limits: Limits, metrics: Metrics) -> dict[
         )
     )
 
-    def statistics() -> Answer:
-        return _json({"model_stats": [metrics.statistics(model.name, model.version)]})
-
-    v1 = f"/v1/models/{model.name}"
-    table = {
-        v1: route("model", show=lambda: ready),
-        f"{v1}:predict": route("predict", inference=predict, method="POST"),
+    is_ready = route("model", api.MODEL_READY, _always({"name": model.name, "ready": True}))
+    of_version = {
+        "": route("model", api.metadata(model), _always(_metadata(model))),
+        "/ready": is_ready,
+        "/config": route("model", api.CONFIGURATION, _always(_configuration(model, limits))),
+        "/stats": route("model", api.STATISTICS, partial(_statistics, [model], metrics)),
+        "/infer": route("infer", api.infer(model), inference=infer, method="POST"),
+        "/rows": route("rows", api.rows(model), inference=rows, method="POST"),
     }
-    for base in (f"/v2/models/{model.name}", f"/v2/models/{model.name}/versions/{model.version}"):
-        table[base] = route("model", show=lambda: described)
-        table[f"{base}/ready"] = route("model", show=lambda: ready)
-        table[f"{base}/config"] = route("model", show=lambda: configured)
-        table[f"{base}/stats"] = route("model", show=statistics)
-        table[f"{base}/infer"] = route("infer", inference=infer, method="POST")
-        table[f"{base}/rows"] = route("rows", inference=rows, method="POST")
-    return table
+    v1, v2 = f"/v1/models/{model.name}", f"/v2/models/{model.name}"
+    return {
+        v1: is_ready,
+        f"{v1}:predict": route("predict", api.instances(model), inference=predict, method="POST"),
+        **{
+            f"{base}{end}": found
+            for base in (v2, f"{v2}/versions/{model.version}")
+            for end, found in of_version.items()
+        },
+    }
 
 
 def small_bytes(row_bytes: int, num_features: int, num_targets: int) -> int:
@@ -231,3 +236,8 @@ def _configuration(model: ServedModel, limits: Limits) -> dict[str, object]:
 
 def _json(document: object, status: int = 200) -> Answer:
     return Answer(status, encode_json(document))
+
+
+def _always(document: object) -> Callable[[], Answer]:
+    answer = _json(document)
+    return lambda: answer

@@ -300,22 +300,6 @@ def test_prometheus_is_told_of_requests_rows_versions_and_places(client, make_mo
     assert not any("model_info" in line and "v1" in line for line in lines)
 
 
-def test_openapi_describes_every_address(client):
-    described = client.get("/openapi.json").json
-    assert described["openapi"].startswith("3.")
-    for path, operations in described["paths"].items():
-        for method in operations:
-            assert client.get(path, method.upper()).status != 404
-    infer = described["paths"][INFER]["post"]
-    example = infer["requestBody"]["content"]["application/json"]
-    assert client.post(INFER, example["example"]).status == 200
-    assert "application/octet-stream" in infer["requestBody"]["content"]
-    assert infer["parameters"][0]["name"] == "Inference-Header-Content-Length"
-    assert described["paths"]["/v2/models/flats/versions/v1/infer"]["post"] == infer
-    example = described["paths"][ROWS]["post"]["requestBody"]["content"]["application/json"]
-    assert client.post(ROWS, example["example"]).status == 200
-
-
 def test_a_row_outside_the_training_range_is_refused_where_that_is_asked_for(
     make_client, make_model
 ):

@@ -92,5 +92,8 @@ def test_a_name_stands_in_addresses_as_a_client_must_send_it(client, described):
     assert NAME not in client.get("/openapi.json").body.decode()
 
 
-def test_every_address_that_there_is_is_described(client, described):
-    assert {unquote(path) for path in described["paths"]} == client.application._routes.keys()
+def test_tensors_may_be_binary(described):
+    infer = described["paths"][f"{BASE}/infer"]["post"]
+    assert "application/octet-stream" in infer["requestBody"]["content"]
+    assert infer["parameters"][0]["name"] == "Inference-Header-Content-Length"
+    assert described["paths"][f"{BASE}/versions/v1/infer"]["post"] == infer
