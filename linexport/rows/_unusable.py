@@ -14,7 +14,7 @@ _SAID, _ALL = 180, 485
 rest is left for later: a message is read, and what it says to paste is seen whole."""
 _AND = ", and "
 _LONGEST, _PASTED = 20, 60
-"""Characters of a value that are shown, and of all up to which they are worth an option to paste."""
+"""Characters of a value that are shown, and of all that an option to paste is worth."""
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 
 
