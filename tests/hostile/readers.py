@@ -68,7 +68,10 @@ def _model(suffix: str, seeds: Callable[[], list[bytes]]) -> Callable[[Path], Re
 def _onnx_inspection(directory: Path) -> Reader:
     from linexport import inspect
 
-    return Reader(_of_file(directory / "model.onnx", inspect), _onnx_seeds())
+    def shown(path: Path) -> str:
+        return str(inspect(path))
+
+    return Reader(_of_file(directory / "model.onnx", shown), _onnx_seeds())
 
 
 _ML = {"domain": "ai.onnx.ml"}
@@ -156,7 +159,7 @@ def _bundle(name: str) -> Callable[[Path], Reader]:
                 (directory / name).write_bytes(data)
             else:
                 put(directory, name, data)
-            inspect(directory)
+            str(inspect(directory))  # what is shown of it
             return load(directory).predict([[1.5, 2.0]])
 
         return Reader(read, [(TEXTBOOK / name).read_bytes()])
