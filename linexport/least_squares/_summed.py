@@ -1,7 +1,7 @@
 """Rows that are known by their sums alone."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from linexport._arrays import Float64Array, FloatArray
@@ -48,12 +48,6 @@ class SummedRows:
             f"It holds sums of rows, not rows: fit it by least squares, {asked(solver='lstsq')}.",
             source=self.source,
         )
-
-    def with_columns(
-        self, features: tuple[Column, ...], targets: tuple[Column, ...]
-    ) -> "SummedRows":
-        """Return the same rows under columns that say more of them; names stay as they are."""
-        return replace(self, features=features, targets=targets)
 
     def factor(self) -> Factor:
         """Return what least squares solves."""

@@ -160,10 +160,6 @@ class Dataset:
         weights = () if self.weights is None else (self.weights,)
         yield self.feature_values, self.target_values, *weights
 
-    def with_columns(self, features: tuple[Column, ...], targets: tuple[Column, ...]) -> "Dataset":
-        """Return the same rows under other columns."""
-        return replace(self, features=features, targets=targets)
-
     @property
     def is_described(self) -> bool:
         """Whether the columns say their range, mean and standard deviation."""

@@ -5,7 +5,7 @@ N rows, D features, K targets.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,8 @@ if TYPE_CHECKING:
     from linexport.rows._loaders import Minibatches  # they import torch
 
 
-class _WithColumns(Rows, Protocol):
-    """Rows whose columns may say more of themselves."""
-
-    def with_columns(self, features: tuple[Column, ...], targets: tuple[Column, ...]) -> Self:
-        """Return the same rows under other columns."""
-
-
-Described = TypeVar("Described", bound=_WithColumns)
+AnyRows = TypeVar("AnyRows", bound=Rows)
+"""Any kind of ours, each of them a dataclass."""
 
 
 def training_data(data: Any, target: Any = None) -> Rows:
@@ -97,7 +91,7 @@ def check_test_rows(test: Dataset, training: Rows) -> None:
         )
 
 
-def with_units(rows: Described, units: Mapping[str, str]) -> Described:
+def with_units(rows: AnyRows, units: Mapping[str, str]) -> AnyRows:
     """Return the same rows with units of some columns.
 
     Raises:
@@ -113,7 +107,8 @@ def with_units(rows: Described, units: Mapping[str, str]) -> Described:
             replace(column, unit=units.get(column.name, column.unit)) for column in columns
         )
 
-    return rows.with_columns(measured(rows.features), measured(rows.targets))
+    features, targets = measured(rows.features), measured(rows.targets)
+    return replace(rows, features=features, targets=targets)  # type: ignore[type-var]
 
 
 def _are_rows(data: Any) -> bool:

@@ -76,12 +76,6 @@ class TableRows:
         """
         return replace(self, _table=self._table.share(rank, num_ranks, gather), _gather=gather)
 
-    def with_columns(
-        self, features: tuple[Column, ...], targets: tuple[Column, ...]
-    ) -> "TableRows":
-        """Return the same rows under columns that say more of them; names stay as they are."""
-        return replace(self, features=features, targets=targets)
-
     def _encoded(self, config: DataConfig) -> "TableRows":
         """Return the same rows with features made of the columns as asked.
 
