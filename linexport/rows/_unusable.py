@@ -88,12 +88,13 @@ def unusable(
     what = "; ".join(said) + left
     mixed = _under_units(found)
     read_so = [column for column in found if found_in.readings and column.readings]
+    misspelt = [column for column in found if _is_misspelt(column) and column not in mixed]
     lacking = [
         column.name
         for column in found_in.columns
         if column.name in refused
         and (
-            (_is_misspelt(column) and column not in mixed)
+            (column in misspelt and _can_be_none(misspelt))
             or (column.missing and (column.is_usable or column in read_so))
         )
     ]
@@ -203,12 +204,22 @@ def _is_misspelt(column: ColumnLook) -> bool:
 
 def _taken_for_none(columns: Sequence[ColumnLook]) -> str:
     """Say how a column is kept whose few other values are no numbers."""
-    values = list(dict.fromkeys(value for column in columns for value in column.examples))
+    values = _others(columns)
     said = f"correct {listed([shortened(value, _LONGEST) for value in values])}"
-    is_long = sum(map(len, values)) > _PASTED
-    if is_long or any("," in value or not value.isprintable() for value in values):
+    if not _can_be_none(columns):
         return said
     return f"{said} or take it for no value with {asked(null_values=values)}"
+
+
+def _can_be_none(columns: Sequence[ColumnLook]) -> bool:
+    """Tell whether an option that is worth pasting names their few values that are no numbers."""
+    values = _others(columns)
+    is_short = sum(map(len, values)) <= _PASTED
+    return is_short and all("," not in value and value.isprintable() for value in values)
+
+
+def _others(columns: Sequence[ColumnLook]) -> list[str]:
+    return list(dict.fromkeys(value for column in columns for value in column.examples))
 
 
 def _filled(numbers: Sequence[str], categories: Sequence[str], to_fill: str) -> Iterator[str]:

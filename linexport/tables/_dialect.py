@@ -14,6 +14,8 @@ __all__ = ["USUAL", "Dialect"]
 Decimal: TypeAlias = Literal[".", ","]
 Thousands: TypeAlias = Literal[",", ".", " ", "'", "_"]
 WHITESPACE = "whitespace"
+BRACKETS, BEHIND, LONG = MINUSES = ("()", "-", "\u2212")
+"""What says that a number is negative besides a minus before it: (5), 5- and Unicode's minus."""
 _LAYOUT = (
     "delimiter", "encoding", "comment", "skip_rows", "skip_rows_after_header", "header", "sheet",
 )  # fmt: skip
@@ -35,7 +37,8 @@ class Dialect:
     strip: str = setting(
         default="",
         metavar="SIGN[,SIGN...]",
-        help="Signs and units to take off numbers, as '$,%'; 5% is then 5.",
+        help="Signs and units to take off numbers, as '$,%'; 5% is then 5. With '()' and '-', (5) "
+        "and 5- are -5.",
     )
     null_values: tuple[str, ...] | None = setting(
         default=None,
@@ -64,6 +67,8 @@ class Dialect:
         if self.delimiter == "\\t":
             object.__setattr__(self, "delimiter", "\t")
         self._check_delimiter()
+        if {"(", ")"} & {*self.signs}:
+            raise ConfigError("strip takes brackets as one, '()', which makes -5 of (5).")
         if self.thousands == self.decimal:
             raise ConfigError(f"decimal and thousands must differ, got {self.decimal!r} for both.")
         _check_encoding(self.encoding)

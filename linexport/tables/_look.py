@@ -41,7 +41,8 @@ Kind: TypeAlias = Literal[
     "empty",
 ]
 """A number with a comma may have it for a decimal point or for thousands: "1,234"; a sign is a
-currency's or percent. A date is year-month-day, with a time or without, or typed."""
+currency's, percent, or what makes (5) and 5- of -5. A date is year-month-day, with a time or
+without, or typed."""
 
 MOST_LEVELS = 50
 """Different values that are counted; a column with more is no category."""
@@ -50,12 +51,15 @@ _WITHOUT_TEXT = (pl.Binary, pl.Duration, pl.Object)
 _DIGITS = r"[-+]?\d+(?:[.]\d*)?(?:[eE][-+]?\d+)?|[-+]?[.]\d+"
 _GROUPED = r"[-+]?\d{1,3}(?:[., '\u00a0\u202f]\d{3})+(?:[.,]\d+)?"
 _ANY = rf"{_DIGITS}|{_GROUPED}|[-+]?\d+,\d+"
+_SIGNED = rf"[-+\u2212\u2013]?(?:{SIGN}) ?(?:{_ANY})|(?:{_ANY}) ?(?:{SIGN})"
+_BRACKETS = rf"(?:{SIGN})? ?\( ?(?:{_SIGNED}|{_ANY}) ?\) ?(?:{SIGN})?"
+_BEHIND = rf"(?:{_SIGNED}|{_ANY}) ?-(?: ?(?:{SIGN}))?"
 _DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?:Z|[-+]\d{2}:?\d{2})?"
 _PATTERNS: dict[Kind, str] = {
     "number with a comma": r"[-+]?\d*,\d+",
     "number with thousands separators": _GROUPED,
-    "number with a sign": rf"[-+]?(?:{SIGN}) ?(?:{_ANY})|(?:{_ANY}) ?(?:{SIGN})",
+    "number with a sign": rf"{_SIGNED}|[\u2212\u2013](?:{_ANY})|{_BRACKETS}|{_BEHIND}",
     "date in another form": rf"{_DAY}(?:[T ]+{_CLOCK})?",
     "time": _CLOCK,
 }  # fmt: skip

@@ -9,7 +9,7 @@ import polars as pl
 
 from linexport.encoding import BOOLEANS
 from linexport.errors import DataError, shortened
-from linexport.tables._dialect import Dialect
+from linexport.tables._dialect import BEHIND, BRACKETS, LONG, MINUSES, Dialect
 
 if TYPE_CHECKING:
     from linexport._arrays import Float64Array, FloatArray, FloatDType
@@ -231,9 +231,7 @@ def as_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
     if (dialect.decimal, dialect.thousands, dialect.signs) == (".", None, ()):
         return text.cast(pl.Float64, strict=False)
     if dialect.signs:
-        signs = "|".join(map(re.escape, dialect.signs))
-        text = text.str.replace(rf"^([-+]?)\s*(?:{signs})\s*([-+]?)", "$1$2")
-        text = text.str.replace(rf"\s*(?:{signs})$", "")
+        text = _without_signs(text, dialect.signs)
     thousands = _LIKE.get(dialect.thousands, re.escape(dialect.thousands or ""))
     point = re.escape(dialect.decimal)
     digits = rf"(?:[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{2,3}})*{thousands}[0-9]{{3}}|[0-9]+)"
@@ -241,3 +239,17 @@ def as_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
     text = text.set(~text.str.contains(rf"^[-+]?(?:{number}|(?i:inf(?:inity)?))$"), None)
     text = text.str.replace_all(thousands, "").str.replace(dialect.decimal, ".", literal=True)
     return text.cast(pl.Float64, strict=False)
+
+
+def _without_signs(text: pl.Series, signs: Sequence[str]) -> pl.Series:
+    """Return text without signs; a minus in another form is a plain one before it."""
+    if BRACKETS in signs:
+        text = text.str.replace(r"^([^()+-]*)\(\s*([^()+-]*?)\s*\)([^()+-]*)$", "-$1$2$3")
+    if LONG in signs:
+        text = text.str.replace(f"^[{LONG}\u2013]", "-")
+    if others := "|".join(re.escape(sign) for sign in signs if sign not in MINUSES):
+        text = text.str.replace(rf"^([-+]?)\s*(?:{others})\s*([-+]?)", "$1$2")
+        text = text.str.replace(rf"\s*(?:{others})(-?)$", "$1")
+    if BEHIND in signs:
+        text = text.str.replace(r"^([^+-]*?)\s*-$", "-$1")
+    return text

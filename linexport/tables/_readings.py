@@ -7,7 +7,7 @@ from itertools import combinations
 import polars as pl
 
 from linexport._asked import asked
-from linexport.tables._dialect import Decimal, Dialect, Thousands
+from linexport.tables._dialect import BEHIND, BRACKETS, LONG, MINUSES, Decimal, Dialect, Thousands
 from linexport.tables._numbers import as_numbers, shown
 
 _WRITTEN: tuple[tuple[Decimal, Thousands | None], ...] = (
@@ -23,7 +23,7 @@ _WRITTEN: tuple[tuple[Decimal, Thousands | None], ...] = (
 )
 """How numbers are written in the world."""
 SIGN = r"\p{Sc}|%|\x{2030}|USD|EUR|GBP|CHF|JPY"
-_MOST_SIGNS = 3
+_NEGATIVE = {BRACKETS: r"\([^()]*\d[^()]*\)", BEHIND: r"\d\D*-\D*$", LONG: f"^[{LONG}\u2013]"}
 
 
 class Readings:
@@ -50,8 +50,8 @@ class Readings:
         if not self._left:
             return
         self._signs |= {*_signs(text)}
-        if len(self._signs) > _MOST_SIGNS:
-            self._left = {}
+        if len(self._signs - {*MINUSES}) > 1:
+            self._left = {}  # dollars are no euros, nor percent
         for written, digest in [*self._left.items()]:
             numbers = as_numbers(text, self._dialect_of(*written))
             if numbers.count() == text.count():
@@ -137,6 +137,7 @@ def _meaning(value: str, found: Dialect, dialect: Dialect) -> str:
 
 
 def _signs(text: pl.Series) -> list[str]:
-    before = text.str.extract(rf"^[-+]?\s*({SIGN})", 1)
-    after = text.str.extract(rf"[0-9.,]\s*({SIGN})$", 1)
-    return [sign for sign in before.append(after).unique().to_list() if sign is not None]
+    before = text.str.extract(rf"^[-+(\u2212\u2013]?\s*({SIGN})", 1)
+    after = text.str.extract(rf"[0-9.,)-]\s*({SIGN})\s*[)-]?$", 1)
+    found = [sign for sign in before.append(after).unique().to_list() if sign is not None]
+    return found + [sign for sign, form in _NEGATIVE.items() if text.str.contains(form).any()]

@@ -71,6 +71,28 @@ def test_a_target_with_its_currency_trains_when_it_is_pasted(run, tmp_path, writ
     assert round(fit["features"]["area"]) == 1000
 
 
+@pytest.mark.parametrize("written", ["({})", "{}-", "\u2212{}", "($1,{}.00)"])
+def test_losses_written_as_accounts_are_trained_on_when_it_is_pasted(run, tmp_path, written):
+    """y = 2 profit + 1; a loss that was taken for no value would be filled in."""
+    profits, size = range(-30, 30), 1000 if "," in written else 0
+    cells = [written.format(f"{-p:03}") if p < 0 else str(p) for p in profits]
+    y = [2 * (p - size * (p < 0)) + 1 for p in profits]
+    pl.DataFrame({"profit": cells, "y": y}).write_csv(table := tmp_path / "accounts.csv")
+    command = ["train-and-export", "--data", table, "--target", "y", "-o", tmp_path / "b"]
+    refused = run(*command).only_error
+    assert "'profit' has " in refused
+    assert "--missing" not in refused
+    done = run(*command, *options_in(refused), "--json")
+    assert done.status == 0, done.errors
+    assert round(json.loads(done.output)["coefficients"]["y"]["features"]["profit"], 9) == 2
+
+
+def test_what_no_option_takes_for_no_value_is_not_filled_in(run, tmp_path):
+    (table := tmp_path / "t.csv").write_text('x,y\n1,1\n"n,a",2\n3,3\n"k,a",2\n5,5\n')
+    refused = run("train-and-export", "--data", table, "--target", "y", "-o", tmp_path / "b")
+    assert "correct 'n,a', 'k,a'; linexport describe" in refused.only_error
+
+
 def test_a_pattern_without_quotes_is_told_as_such(run, tmp_path):
     names = [tmp_path / f"part-{number}.csv" for number in range(3)]
     misused = run("train-and-export", "--target", "y", "--data", *names)

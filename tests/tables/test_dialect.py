@@ -36,6 +36,12 @@ NUMBERS = {
         {"$5": 5, "5%": 5, "5 %": 5, "-$5": -5, "$-5": -5, "5 USD": 5, "USD 5": 5, "6": 6},
     ),
     "signs and thousands": ({"strip": "€", "thousands": ","}, {"€ 1,234.50": 1234.5}),
+    "brackets are a minus": (
+        {"strip": "$,()", "thousands": ","},
+        {"(2)": -2, "( 1,234.5 )": -1234.5, "($5)": -5, "$ (5)": -5, "-2": -2, "$6": 6},
+    ),
+    "a minus behind": ({"strip": "EUR,-"}, {"5-": -5, "5 -": -5, "5- EUR": -5, "-5": -5, "5": 5}),
+    "a long minus": ({"strip": "\u2212"}, {"\u22125": -5, "\u20135": -5, "-5": -5, "5": 5}),
     "infinity": ({"decimal": ","}, {"inf": np.inf, "-Infinity": -np.inf}),
 }  # fmt: skip
 NO_NUMBERS = {
@@ -44,6 +50,7 @@ NO_NUMBERS = {
         {"thousands": ","}, ["1,2", "1,23", "1,2345", "0,123", ",123", "1,,234", "1234,567"],
     ),
     "two separators": ({"thousands": " "}, ["1  234", "1,234"]),
+    "a minus twice": ({"strip": "(),-,\u2212"}, ["(-5)", "-5-", "(5-)", "\u22125-", "((5))", "(5"]),
     "signs that are not stripped": ({"strip": "$"}, ["5%", "$$5", "$", "5$5"]),
     "text": ({"strip": "$", "thousands": ","}, ["a", "1a", "-", "nan", "1e", "٣"]),
 }  # fmt: skip
@@ -90,6 +97,10 @@ READINGS = {
     "$5": "read it as 5 (--strip '$')",
     "5%": "read it as 5 (--strip '%')",
     "£1,234.50": "read it as 1234.5 (--thousands ',' --strip '£')",
+    "(2)": "read it as -2 (--strip '()')",
+    "($1,234.50)": "read it as -1234.5 (--thousands ',' --strip '$,()')",
+    "1.234,50-": "read it as -1234.5 (--decimal ',' --thousands '.' --strip '-')",
+    "\u22122.5": "read it as -2.5 (--strip '\u2212')",
     "red": "",
     "5 rooms": "",
     "2024-01-05": "",
@@ -126,6 +137,18 @@ def test_what_is_ambiguous_in_one_column_may_not_be_in_the_table(write):
     assert found.columns[0].readings == ("--decimal ','", "--thousands ','")
     write("a;b;c\n1,234;5%;1\n2,345;6%;2.5\n")  # c has a decimal point
     assert look(open_table("t.csv")).readings == ("--thousands ',' --strip '%'",)
+
+
+def test_two_currencies_are_not_taken_for_one(write):
+    write("a;b\n$5;5%\n\u20ac6;6%\n")
+    money, share = look(open_table("t.csv")).columns
+    assert (money.kind, money.readings) == ("number with a sign", ())
+    assert share.readings == ("--strip '%'",)
+
+
+def test_one_bracket_is_no_sign():
+    with pytest.raises(ConfigError, match=r"strip takes brackets as one, '\(\)'"):
+        Dialect(strip="(,)")
 
 
 def test_a_look_heeds_the_dialect(write):
