@@ -7,12 +7,10 @@ is said than the delimiter.
 """
 
 import io
-import math
 import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
@@ -20,7 +18,7 @@ import msgspec
 
 from linexport.tables._dialect import USUAL, Dialect
 from linexport.tables._records import CSV_DELIMITERS, SIGNATURE_BYTES, is_text, records
-from linexport.tables._text_file import require_unchanged
+from linexport.tables._text_file import Share, require_unchanged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,18 +48,17 @@ class PlainFile(msgspec.Struct, frozen=True):
     """Bytes."""
     blocks: Sequence[tuple[_Fields, int]]
     """Rows that polars would be given at once, and their bytes."""
-    share: tuple[float, float] = (0, math.inf)
+    share: Share = Share()
 
     is_file: ClassVar[bool] = False  # it is read already
     index_columns: ClassVar[tuple[str, ...]] = ()
 
     @property
     def num_bytes(self) -> float:
-        start, stop = self.share
-        return max(min(self.size, stop) - max(start, 0), 0)
+        return self.share.num_bytes(self.size)
 
     def cut(self, start: int, stop: int) -> "PlainFile":
-        return msgspec.structs.replace(self, share=(start, stop))
+        return msgspec.structs.replace(self, share=Share(start, stop))
 
     def batches(self, selection: "Selection") -> "Iterator[PlainBatch]":
         places = {name: place for place, name in enumerate(self.names)}
@@ -74,13 +71,9 @@ class PlainFile(msgspec.Struct, frozen=True):
             kept=selection.kept,
             kept_places=[places[name] for name in selection.kept],
         )
-        ends = accumulate((num_bytes for _, num_bytes in self.blocks), initial=0)
         is_empty = True
-        for (fields, num_bytes), start in zip(self.blocks, ends, strict=False):
-            middle = start + num_bytes / 2
-            if middle >= self.share[1]:
-                break
-            if middle >= self.share[0]:
+        for fields, num_bytes, is_ours in self.share.blocks(self.blocks):
+            if is_ours:
                 yield msgspec.structs.replace(batch, fields=fields, num_bytes=num_bytes)
                 is_empty = False
             batch = msgspec.structs.replace(batch, first_row=batch.first_row + len(fields))

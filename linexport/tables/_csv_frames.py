@@ -4,7 +4,6 @@ The file is read in blocks of whole records, each parsed by polars: memory stays
 value counts for the type of its column, and every message can name the row.
 """
 
-import math
 import signal
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from linexport.tables._misfits import units_remedy, wrong_width
 from linexport.tables._numbers import FrameBatch, Kind, is_plain, not_a_number, parse_numbers
 from linexport.tables._part import Selection
 from linexport.tables._records import Records, not_text, records
-from linexport.tables._text_file import TextFile
+from linexport.tables._text_file import Share, TextFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +72,7 @@ class CsvStream:
             raise DataError("It can be read only once; save it to a file.", source=self.source)
         found, self._records = self._records, None
         parser = _Parser(found, self._dialect, self.source, selection)
-        yield from parser.batches((block, len(block)) for block in found.blocks)
+        yield from parser.batches(((block, len(block)) for block in found.blocks), Share())
         if self._stream is not sys.stdin.buffer:
             self._stream.close()
 
@@ -96,21 +95,16 @@ class _Parser:
             set(selection.numbers) - set(selection.kept) if dialect.has_plain_numbers else set()
         )
 
-    def batches(
-        self, blocks: Iterable[tuple[bytes, int]], share: tuple[float, float] = (0, math.inf)
-    ) -> Iterator[FrameBatch]:
-        """Parse each block whose middle is in the share.
+    def batches(self, blocks: Iterable[tuple[bytes, int]], share: Share) -> Iterator[FrameBatch]:
+        """Parse each block of the share.
 
         Args:
             blocks: Of whole records, and what each is of the file, in bytes.
-            share: From where to where in the file, in bytes from the first record.
+            share: In bytes from the first record.
         """
-        next_row, start, first_block, is_empty = 1, 0, b"", True
-        for block, num_bytes in blocks:
-            middle, start = start + num_bytes / 2, start + num_bytes
-            if middle >= share[1]:
-                break
-            if middle < share[0]:
+        next_row, first_block, is_empty = 1, b"", True
+        for block, num_bytes, is_ours in share.blocks(blocks):
+            if not is_ours:
                 first_block = first_block or block
                 next_row += _count_records(block)
                 continue

@@ -52,13 +52,10 @@ class JsonLines(TextFile):
         self.names = require_unique(self._schema.names(), source)
 
     def batches(self, selection: Selection) -> Iterator[FrameBatch]:
-        next_row, start, is_empty = 1, 0, True
+        next_row, is_empty = 1, True
         kinds: dict[str, Kind | None] = dict.fromkeys(selection.numbers)
-        for block, num_bytes in self._blocks():
-            middle, start = start + num_bytes / 2, start + num_bytes
-            if middle >= self._share[1]:
-                break
-            if middle < self._share[0]:
+        for block, num_bytes, is_ours in self._share.blocks(self._blocks()):
+            if not is_ours:
                 next_row += sum(bool(line.strip()) for line in io.BytesIO(block))
                 continue
             frame = self._parsed(block, next_row)

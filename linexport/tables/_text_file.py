@@ -3,13 +3,38 @@
 import copy
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self, TypeVar
 
 from linexport.errors import DataError
 from linexport.tables._dialect import Dialect
+
+T = TypeVar("T")
+
+
+class Share(NamedTuple):
+    """What one of several readers takes of a file: the blocks whose middle lies there, in bytes."""
+
+    start: float = 0
+    stop: float = math.inf
+
+    def num_bytes(self, size: int) -> float:
+        """Return how many there are, in a file of so many."""
+        return max(min(size, self.stop) - max(self.start, 0), 0)
+
+    def blocks(self, blocks: Iterable[tuple[T, int]]) -> Iterator[tuple[T, int, bool]]:
+        """Yield all blocks up to the last one of these, each with its bytes and whether it is one.
+
+        Those before tell the number of the first row.
+        """
+        start = 0
+        for block, num_bytes in blocks:
+            middle, start = start + num_bytes / 2, start + num_bytes
+            if middle >= self.stop:
+                break
+            yield block, num_bytes, middle >= self.start
 
 
 class TextFile:
@@ -21,14 +46,13 @@ class TextFile:
     def __init__(self, path: Path, source: str, dialect: Dialect) -> None:
         self._path = path
         self._dialect = dialect
-        self._share: tuple[float, float] = (0, math.inf)
+        self._share = Share()
         self._status = path.stat()
         self.source = source
 
     @property
     def num_bytes(self) -> float:
-        start, stop = self._share
-        return max(min(self.size, stop) - max(start, 0), 0)
+        return self._share.num_bytes(self.size)
 
     @property
     def size(self) -> int:
@@ -58,7 +82,7 @@ class TextFile:
         part = copy.copy(self)
         # Of a compressed file the last blocks may come when all its bytes are read: they lie at
         # its end, and belong to the share that ends there.
-        part._share = (start, stop if stop < self.size else math.inf)  # noqa: SLF001 - its own class
+        part._share = Share(start, stop if stop < self.size else math.inf)  # noqa: SLF001 - its own class
         return part
 
 
