@@ -45,11 +45,6 @@ class PagesOfRows(NamedTuple):
     chunks: list[Chunk]
 
 
-def row_group_rows(path: Path, source: str) -> list[int]:
-    """Return the number of rows of each row group; errors are those of `read_footer`."""
-    return [group.num_rows for group in read_footer(path, source)]
-
-
 def read_footer(path: Path, source: str) -> list[PagesOfRows]:
     """Return the row groups, in the order of the file.
 

@@ -74,9 +74,9 @@ def write_table(frames: Iterable["WrittenRows"], output: str | Path) -> int:
     def check(aside: Path) -> None:
         if encode is not _encode_parquet:
             return
-        from linexport.tables._parquet_footer import row_group_rows
+        from linexport.tables._parquet_footer import read_footer
 
-        if sum(row_group_rows(aside, source)) != num_rows:
+        if sum(group.num_rows for group in read_footer(aside, source)) != num_rows:
             raise DataError(f"It does not hold the {num_rows} rows written.", source=source)
 
     _replace(path, source, write, check)
