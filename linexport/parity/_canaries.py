@@ -21,7 +21,7 @@ from linexport.formats import stating
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.formats.onnx.wire import METADATA_PREFIX
 from linexport.model import LinearModel
-from linexport.parity._exact import DoubleReference, Expectation, Meaning, expect
+from linexport.parity._exact import DoubleReference, Expectation, Meaning
 from linexport.parity._probes import Probe
 
 __all__ = ["Canary", "canaries"]
@@ -35,7 +35,7 @@ class Canary:
     """One faulty artifact, or the reason why the fault cannot exist in this model."""
 
     name: str
-    artifact: bytes | None
+    artifact: bytes | None = None
     meaning: Meaning | None = None
     """What it should answer; None where it is to be refused whatever that is."""
     skipped: str | None = None
@@ -81,12 +81,12 @@ def _with_numbers(name: str, artifact: bytes, model: LinearModel, fault: _Fault)
         changed = fault(model)
     reason = changed if isinstance(changed, str) else _cannot_change(model, changed)
     if isinstance(changed, str) or reason:
-        return Canary(name=name, artifact=None, skipped=reason)
+        return Canary(name=name, skipped=reason)
     faulty = DoubleReference(LinearModel.from_arrays(model.arrays() | changed, dtype=model.dtype))
     return Canary(
         name=name,
         artifact=_with_arrays(artifact, changed),
-        meaning=lambda _, probe: expect(faulty, probe),
+        meaning=lambda _, probe: faulty.expect(probe),
     )
 
 
@@ -225,7 +225,7 @@ def _clamped(lowest: float, highest: float) -> Meaning:
     """Return what clamping makes of right predictions; of NaN nothing, for runtimes differ."""
 
     def meaning(reference: DoubleReference, probe: Probe) -> Expectation:
-        truth = expect(reference, probe)
+        truth = reference.expect(probe)
         high = np.clip(truth.high, lowest, highest)
         ends = np.clip(truth.non_finite, lowest, highest)
         clamped = truth.special & np.isfinite(ends)
@@ -264,7 +264,7 @@ def _nan_hidden(proto: onnx.ModelProto, model: LinearModel) -> Meaning:
 
     def meaning(reference: DoubleReference, probe: Probe) -> Expectation:
         features = np.where(np.isnan(probe.features), 0, probe.features)
-        return expect(reference, replace(probe, features=features))
+        return reference.expect(replace(probe, features=features))
 
     return meaning
 
@@ -273,13 +273,13 @@ def _sum_in_float32(model: LinearModel) -> Canary:
     """What is written where nothing is said of the sum: no Cast, and the numbers rounded."""
     name, arrays = "sum taken in float32", model.arrays()
     if model.accumulate == np.float32:
-        return Canary(name=name, artifact=None, skipped="That is how the model takes it.")
+        return Canary(name=name, skipped="That is how the model takes it.")
     if model.dtype == np.float64:
-        return Canary(name=name, artifact=None, skipped="The model takes and gives float64.")
+        return Canary(name=name, skipped="The model takes and gives float64.")
     with np.errstate(over="ignore"):
         arrays = {key: array.astype(np.float32) for key, array in arrays.items()}
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        return Canary(name=name, artifact=None, skipped="It leaves the range of float32.")
+        return Canary(name=name, skipped="It leaves the range of float32.")
     faulty = LinearModel.from_arrays(arrays)
     return Canary(name=name, artifact=onnx_graph.write(faulty))
 
@@ -297,14 +297,11 @@ def _names_swapped(artifact: bytes, model: LinearModel) -> Canary:
     elif len(targets) > 1:
         targets = (*_renamed(*targets[:2]), *targets[2:])
     else:
-        return Canary(name=name, artifact=None, skipped="There is one feature, and one target.")
+        return Canary(name=name, skipped="There is one feature, and one target.")
     proto = onnx.ModelProto.FromString(artifact)
     for key, value in stating(model.with_columns(features, targets)).items():
         proto.metadata_props.add(key=METADATA_PREFIX + key, value=value)
-    return Canary(
-        name=name,
-        artifact=proto.SerializeToString(),
-    )
+    return Canary(name=name, artifact=proto.SerializeToString())
 
 
 def _renamed(first: Column, second: Column) -> tuple[Column, Column]:

@@ -20,7 +20,7 @@ from linexport.parity._certificate import (
     Verdict,
 )
 from linexport.parity._columns import column_probes
-from linexport.parity._exact import DoubleReference, Meaning, expect
+from linexport.parity._exact import DoubleReference, Meaning
 from linexport.parity._own import OwnReference
 from linexport.parity._probes import Probe, probes
 from linexport.parity._together import Together
@@ -141,7 +141,7 @@ def _judged(
         and not caught
         and canary.meaning is not None
     ):
-        pairs = ((expect(reference, p), canary.meaning(reference, p)) for p in asked())
+        pairs = ((reference.expect(p), canary.meaning(reference, p)) for p in asked())
         if not any(right.excludes(faulty).any() for right, faulty in pairs):
             skipped = "It moves no answer further than rounding may."
     return CanaryResult(name=canary.name, caught_by=caught, skipped=skipped)

@@ -17,7 +17,7 @@ from linexport.formats.onnx.wire import METADATA_PREFIX
 from linexport.model import LinearModel
 from linexport.parity._canaries import Canary
 from linexport.parity._columns import features_of
-from linexport.parity._exact import DoubleReference, Expectation, Meaning, expect
+from linexport.parity._exact import DoubleReference, Expectation, Meaning
 from linexport.parity._probes import Probe
 
 __all__ = ["column_canaries"]
@@ -35,13 +35,13 @@ def column_canaries(model: LinearModel, encoding: Encoding) -> Iterator[Canary]:
     for name, fault in _CODE_FAULTS.items():
         changed = _first(categories, fault)
         if isinstance(changed, str):
-            yield Canary(name=name, artifact=None, skipped=changed)
+            yield Canary(name=name, skipped=changed)
         else:
             yield _with_codes(name, model, encoding, *changed)
     if filled:
         yield _unfilled(model, encoding, filled[0])
     else:
-        yield Canary(name="a fill forgotten", artifact=None, skipped="No column is filled.")
+        yield Canary(name="a fill forgotten", skipped="No column is filled.")
     yield _levels_renamed(model, encoding, categories)
 
 
@@ -131,7 +131,7 @@ def _levels_renamed(
     name = "two levels swapped in what is said"
     found = next((column for column in categories if len(column.levels) > 1), None)
     if found is None:
-        return Canary(name=name, artifact=None, skipped="No column has two levels.")
+        return Canary(name=name, skipped="No column has two levels.")
     first, second, *others = found.levels
     renamed = msgspec.structs.replace(found, levels=(second, first, *others))
     said = Encoding(columns=tuple(renamed if c is found else c for c in encoding.columns))
@@ -156,6 +156,6 @@ def _meaning(
         assert probe.columns is not None
         dtype = reference.model.dtype
         features = features_of(encoding, probe.columns, dtype, codes=codes, unfilled=unfilled)
-        return expect(reference, replace(probe, features=features))
+        return reference.expect(replace(probe, features=features))
 
     return meaning

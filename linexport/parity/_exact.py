@@ -38,7 +38,7 @@ from linexport.parity._evaluation import (
 )
 from linexport.parity._probes import Probe
 
-__all__ = ["DoubleReference", "Expectation", "Meaning", "expect"]
+__all__ = ["DoubleReference", "Expectation", "Meaning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,24 @@ class DoubleReference:
         return None
 
     def expect(self, probe: Probe) -> "Expectation":
-        """Return what a runtime may answer to a probe."""
-        return expect(self, probe)
+        """Evaluate the model, as it should be, and the bounds on one probe."""
+        # Where the sum alone rounds, each feature is asked what its distance from the mean loses.
+        leave_out = without_idle if probe.num_roundings is None else without_zeros
+        features, affine = leave_out(probe.features, self.affine)
+        expected = partial(_expected, self, affine, probe.num_roundings)
+        high, low, bound, probabilistic, non_finite, special = in_pieces(expected, features, affine)
+        return Expectation(
+            probe=probe,
+            precision=self.precision,
+            given=self.given,
+            high=high,
+            low=low,
+            bound=bound,
+            probabilistic_bound=probabilistic,
+            non_finite=non_finite,
+            special=special,
+            flush=partial(_flushed, self, probe),
+        )
 
     def predict(self, features: FloatArray) -> ExactPrediction:
         """Evaluate (N, D) finite features of the model's dtype.
@@ -166,27 +182,6 @@ class Expectation:
 
 Meaning = Callable[[DoubleReference, Probe], Expectation]
 """What a faulty copy of a reference should answer to a probe."""
-
-
-def expect(reference: DoubleReference, probe: Probe) -> Expectation:
-    """Evaluate the reference, the model as it should be, and the bounds on one probe."""
-    # Where the sum alone rounds, what a difference from the mean loses is asked of each feature.
-    leave_out = without_idle if probe.num_roundings is None else without_zeros
-    features, affine = leave_out(probe.features, reference.affine)
-    expected = partial(_expected, reference, affine, probe.num_roundings)
-    high, low, bound, probabilistic, non_finite, special = in_pieces(expected, features, affine)
-    return Expectation(
-        probe=probe,
-        precision=reference.precision,
-        given=reference.given,
-        high=high,
-        low=low,
-        bound=bound,
-        probabilistic_bound=probabilistic,
-        non_finite=non_finite,
-        special=special,
-        flush=partial(_flushed, reference, probe),
-    )
 
 
 def _expected(

@@ -12,7 +12,7 @@ from linexport.model import LinearModel
 from linexport.numerics._bounds import precision_of, rounding_error_bound
 from linexport.numerics._forms import affine_of
 from linexport.parity import _evaluation as evaluation
-from linexport.parity._exact import DoubleReference, expect
+from linexport.parity._exact import DoubleReference
 from linexport.parity._probes import Probe
 
 every_case = pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_rows_that_are_mostly_at_the_mean_are_evaluated_as_others_are(centred):
 
 def expected(model: LinearModel, rows: np.ndarray):
     with np.errstate(all="ignore"):
-        return expect(DoubleReference(model), Probe(name="rows", features=rows))
+        return DoubleReference(model).expect(Probe(name="rows", features=rows))
 
 
 def alike_but_for_three(accumulate, *, centred):

@@ -15,7 +15,7 @@ from linexport.formats.onnx.graph import OnnxReferenceRuntime
 from linexport.model import LinearModel
 from linexport.parity import decode_certificate, encode_certificate
 from linexport.parity._check import OpenedCanary, check
-from linexport.parity._exact import DoubleReference, expect
+from linexport.parity._exact import DoubleReference
 
 CASES = [(dtype, kept) for dtype in ("float32", "float64") for kept in (False, True)]
 every_case = pytest.mark.parametrize(("dtype", "centred"), CASES)
@@ -344,7 +344,7 @@ def test_a_fault_that_should_show_and_does_not_is_a_disagreement(make_model, jud
 def test_a_fault_that_moves_no_answer_does_not_apply(make_model, judge):
     model = make_model()
     right = FakeRuntime(model, numpy_predict)
-    canary = OpenedCanary(name="none", runtime=right, meaning=expect)
+    canary = OpenedCanary(name="none", runtime=right, meaning=DoubleReference.expect)
     report = judge(model, canaries=[canary])
     assert report.canaries[0].skipped == "It moves no answer further than rounding may."
     assert report.passed
