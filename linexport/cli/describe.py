@@ -3,7 +3,6 @@
 from typing import Any
 
 import click
-import msgspec
 
 from linexport import pipeline, reporting
 from linexport.cli._main import collector_patient
@@ -31,6 +30,6 @@ def command(*, tables: tuple[str, ...], as_json: bool, **values: Any) -> None:
     with collector_patient(), ReadDisplay(tables) as reading:
         found = pipeline.describe(tables, dialect=dialect_given(values), on_read=reading)
     if as_json:
-        echo(reporting.render(msgspec.to_builtins(found)))
+        echo(reporting.render(found))
     else:
         echo_blocks(reporting.look_blocks(found))

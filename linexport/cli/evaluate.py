@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from linexport import pipeline, reporting
 from linexport.cli._failing import DISAGREES
@@ -66,7 +65,7 @@ def command(
             **given(EvaluateConfig, values),
         )
     if as_json:
-        echo(reporting.render(msgspec.to_builtins(found)))
+        echo(reporting.render(found))
     else:
         echo_blocks(reporting.evaluation_blocks(found))
     above = [

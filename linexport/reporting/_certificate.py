@@ -6,7 +6,7 @@ from linexport.bundle import Manifest
 from linexport.parity import Certificate, RuntimeResult, StatementResult
 from linexport.reporting._table import Block, Table
 
-__all__ = ["certificate_blocks", "conclusion", "runtime_blocks", "summed"]
+__all__ = ["base_name", "certificate_blocks", "conclusion", "names", "runtime_blocks", "summed"]
 
 _FORMS = {
     "folded": "folded: the features' mean is part of the intercept",
@@ -31,7 +31,7 @@ def certificate_blocks(certificate: Certificate) -> list[Block]:
             ),
             "  largest error: as a part of what rounding explains; above 1 it is wrong.",
         ]
-    flushing = _names(each for each in certificate.runtimes if each.subnormals == "flushed")
+    flushing = names(each for each in certificate.runtimes if each.subnormals == "flushed")
     blocks += [f"  {name} flushes subnormal numbers to zero, as allowed for." for name in flushing]
     if certificate.passed:
         likely = max((r.probabilistic_fraction for r in certificate.runtimes), default=0.0)
@@ -62,10 +62,10 @@ def conclusion(certificate: Certificate) -> str:
         return f"not checked: {certificate.not_checked}"
     verdicts = {runtime.verdict for runtime in certificate.runtimes}
     if certificate.verdict in _REACH and verdicts == {certificate.verdict}:
-        names, ways = len(_names(certificate.runtimes)), len(certificate.runtimes)
-        runtimes = "1 runtime" if names == 1 else f"{names} runtimes"
-        more = f", run in {ways} ways," if ways > names else ""
-        predict = "predicts" if names == 1 else "predict"
+        count, ways = len(names(certificate.runtimes)), len(certificate.runtimes)
+        runtimes = "1 runtime" if count == 1 else f"{count} runtimes"
+        more = f", run in {ways} ways," if ways > count else ""
+        predict = "predicts" if count == 1 else "predict"
         return (
             f"{certificate.verdict}: {runtimes}{more} {predict} what the model means, "
             f"{_REACH[certificate.verdict]}"
@@ -88,7 +88,7 @@ def _groups(
     """Return a row for each runtime that agrees with itself, however it is run, and its results."""
     groups: dict[tuple[str, ...], list[RuntimeResult]] = {}
     for runtime in runtimes:
-        key = (_base(runtime), runtime.version, runtime.provider, runtime.verdict)
+        key = (base_name(runtime), runtime.version, runtime.provider, runtime.verdict)
         groups.setdefault(key, []).append(runtime)
     return [
         ([name, version, str(len(alike)), verdict], alike)
@@ -102,13 +102,14 @@ def _errors(alike: Sequence[RuntimeResult]) -> list[str]:
     return [worst.provider, _fraction(worst.worst_fraction), on]
 
 
-def _base(runtime: RuntimeResult) -> str:
+def base_name(runtime: RuntimeResult) -> str:
     """Return a runtime's name without the way in which it is run."""
     return runtime.name.split(",")[0]
 
 
-def _names(runtimes: Iterable[RuntimeResult]) -> list[str]:
-    return list(dict.fromkeys(map(_base, runtimes)))
+def names(runtimes: Iterable[RuntimeResult]) -> list[str]:
+    """Return the runtimes' names, each once."""
+    return list(dict.fromkeys(map(base_name, runtimes)))
 
 
 def _by_verdict(certificate: Certificate) -> list[str]:
@@ -121,7 +122,7 @@ def _by_verdict(certificate: Certificate) -> list[str]:
         overall = "consistent" if consistent else "proven"
     found: dict[str, dict[str, None]] = {overall: {}}
     for runtime in certificate.runtimes:
-        found.setdefault(runtime.verdict, {})[_base(runtime)] = None
+        found.setdefault(runtime.verdict, {})[base_name(runtime)] = None
     for statement in certificate.statements:
         if statement.failure:
             found[overall][f"what {statement.source} states"] = None

@@ -18,6 +18,7 @@ from linexport._arrays import Float64Array
 from linexport._files import first_line
 from linexport.errors import ModelError, shortened
 from linexport.fit import TargetStatistics
+from linexport.reporting._certificate import base_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -167,7 +168,7 @@ def certificate_figure(certificate: "Certificate") -> Figure:
     """Draw each runtime's largest distance beside what rounding explains."""
     worst: dict[str, float] = {}
     for runtime in certificate.runtimes:
-        name = runtime.name.split(",")[0]
+        name = base_name(runtime)
         worst[name] = max(worst.get(name, 0.0), runtime.worst_fraction)
 
     def draw(axes: "Axes") -> None:

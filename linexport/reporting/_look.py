@@ -1,5 +1,7 @@
 """What `describe` says of a table, as text for a terminal."""
 
+from collections.abc import Iterator
+
 from linexport.columns import listed
 from linexport.errors import shortened
 from linexport.reporting._table import Block, Table, number
@@ -19,24 +21,17 @@ def look_blocks(look: TableLook) -> list[Block]:
     return [
         f"{look.source}: {look.rows} rows, {len(look.columns)} columns",
         Table(["column", "kind", "missing", "values"], rows),
-        *_readings(look),
-        *_conflict(look),
+        *_written(look),
     ]
 
 
-def _readings(look: TableLook) -> list[str]:
-    """How some columns become numbers, if there is a way for all of them together."""
-    if not look.readings:
-        return []
-    names = listed([column.name for column in look.columns if column.readings])
-    return [f"Numbers, if read with {' or '.join(look.readings)}: {names}"]
-
-
-def _conflict(look: TableLook) -> list[str]:
-    """Two numbers that are not written in one way."""
-    if not look.conflict:
-        return []
-    return [f"Numbers are not written in one way: {' and '.join(look.conflict)}"]
+def _written(look: TableLook) -> Iterator[str]:
+    """How some columns become numbers, if there is a way for all of them; two that have none."""
+    if look.readings:
+        names = listed([column.name for column in look.columns if column.readings])
+        yield f"Numbers, if read with {' or '.join(look.readings)}: {names}"
+    if look.conflict:
+        yield f"Numbers are not written in one way: {' and '.join(look.conflict)}"
 
 
 def _holding(column: ColumnLook) -> str:

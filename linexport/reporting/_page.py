@@ -14,6 +14,7 @@ from linexport.fit import Coefficients
 from linexport.model import LinearModel
 from linexport.parity import Certificate
 from linexport.predicting import Spread
+from linexport.reporting._certificate import names
 from linexport.reporting._drawings import (
     MOST_TARGETS,
     ReportData,
@@ -98,7 +99,7 @@ def _sentences(manifest: Manifest, certificate: Certificate | None) -> Iterator[
             yield f"Always guessing {guess} would be off by {constant:.3g}."
     if certificate is None:
         return
-    count = len({runtime.name.split(",")[0] for runtime in certificate.runtimes})
+    count = len(names(certificate.runtimes))
     if certificate.verdict == "proven":
         yield (
             f"It is proven that all {count} runtimes that were asked predict what the model means: "
