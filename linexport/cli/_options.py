@@ -267,11 +267,7 @@ def units_option(option: Callable[..., Any]) -> Callable[[Command], Command]:
 
 
 def names_option(
-    flag: str,
-    help_text: str,
-    option: Callable[..., Any] = click.option,
-    *,
-    table: str,
+    flag: str, help_text: str, option: Callable[..., Any], *, table: str
 ) -> Callable[[Command], Command]:
     """Add an option that takes column names, one each time or several with commas.
 

@@ -76,13 +76,13 @@ def fit_states(
     paths: Iterable[Path],
     output: str | Path,
     *,
-    solver: "LeastSquaresConfig | None" = None,
-    exclude: str | Sequence[str] = (),
-    reference: str | Sequence[str] | Mapping[str, str] | None = None,
-    unknown: Unknown = "error",
-    units: Mapping[str, str] | None = None,
-    config: ExportConfig | None = None,
-    overwrite: bool = False,
+    solver: "LeastSquaresConfig",
+    exclude: Sequence[str],
+    reference: Sequence[str],
+    unknown: Unknown,
+    units: Mapping[str, str],
+    config: ExportConfig,
+    overwrite: bool,
 ) -> Exported:
     """Merge states, fit them, export and prove.
 

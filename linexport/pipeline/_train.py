@@ -167,11 +167,11 @@ def train_together(
     output: str | Path,
     *,
     ranks: Ranks,
-    solver: "str | Solver | None" = None,
-    test_fraction: float = 0.0,
-    overwrite: bool = False,
-    seed: int = 0,
-    on_epoch: OnEpoch | None = None,
+    solver: "str | Solver | None",
+    test_fraction: float,
+    overwrite: bool,
+    seed: int,
+    on_epoch: OnEpoch | None,
 ) -> Fit:
     """Fit as `train_and_export`, on every rank with its share of the rows; rank 0 may export it."""
     FitConfig(test_fraction=test_fraction, seed=seed)

@@ -181,7 +181,7 @@ def prove(
     *,
     opener: Opener,
     told: StatementResult | None,
-    encoding: Encoding | None = None,
+    encoding: Encoding | None,
 ) -> Certificate:
     """Check every artifact against a model, and that the check notices planted faults.
 

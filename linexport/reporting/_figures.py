@@ -81,7 +81,7 @@ def coefficient_figure(
     deviations: Mapping[str, float],
     confidence: float,
     unit: str,
-    of: str = "",
+    of: str,
 ) -> Figure:
     """Draw each coefficient, times its feature's standard deviation, with its interval."""
     known = {n: s for n, s in statistics.features.items() if deviations.get(n)}
@@ -129,7 +129,7 @@ def loss_figure(losses: Sequence[float], first_epoch: int, optimum: float | None
     return Figure("Training", f"The loss after each epoch ended at {losses[-1]:.4g}{least}.", draw)
 
 
-def fit_figures(parts: Sequence[Sampled], unit: str, of: str = "") -> list[Figure]:
+def fit_figures(parts: Sequence[Sampled], unit: str, of: str) -> list[Figure]:
     """Draw predictions against the truth, residuals, their distribution, and leverage.
 
     `of` ends each title, where there are several targets.

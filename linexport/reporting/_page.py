@@ -48,7 +48,7 @@ def report_page(
     model: LinearModel,
     manifest: Manifest,
     certificate: Certificate | None,
-    data: ReportData | None = None,
+    data: ReportData | None,
 ) -> bytes:
     """Return the page, UTF-8.
 

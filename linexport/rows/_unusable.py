@@ -22,9 +22,9 @@ def explained(
     error: DataError,
     table: Table,
     features: Sequence[str],
-    targets: Sequence[str] = (),
+    targets: Sequence[str],
     *,
-    refused: Sequence[str] = (),
+    refused: Sequence[str],
     to_fill: str,
 ) -> DataError:
     """Return what to say of a value that cannot be used: of all columns that hold such.

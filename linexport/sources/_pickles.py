@@ -18,7 +18,7 @@ _SLOW_ENCODINGS = {"idna", "punycode"}
 """Of which the time grows with the square of a text, or worse."""
 
 
-def is_small(data: bytes, num_pickles: int = 1) -> bool:
+def is_small(data: bytes, num_pickles: int) -> bool:
     """Tell whether the first pickles in a file make no more than a state_dict does of its size."""
     stream, left = io.BytesIO(data), _FREE_STEPS + len(data) // _BYTES_PER_STEP
     parts, parts_of, is_tuple = 0, {}, False

@@ -46,9 +46,7 @@ def span(total: int, rank: int, num_ranks: int) -> tuple[int, int]:
     return total * rank // num_ranks, total * (rank + 1) // num_ranks
 
 
-def share_parts(
-    parts: "Sequence[Part]", rank: int, num_ranks: int, gather: Gather = alone
-) -> "list[Part]":
+def share_parts(parts: "Sequence[Part]", rank: int, num_ranks: int, gather: Gather) -> "list[Part]":
     """Return a rank's share: at least one part, if only of no rows.
 
     Raises:
