@@ -1,5 +1,6 @@
 """Running a command in this process, and tables to run it on."""
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -58,6 +59,12 @@ def textbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
         main(["train-and-export", "--quiet", "--output", str(path)])
     assert exit_request.value.code == 0
     return path
+
+
+@pytest.fixture
+def copied(textbook: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return shutil.copytree(textbook, tmp_path / "bundle")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """linexport inspect: what a path holds, without running it."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from relisting import put
 
 from linexport.formats.onnx import graph as onnx_graph
 from linexport.model import LinearModel
@@ -27,20 +27,6 @@ def described(tmp_path_factory, prices):
     )
     output = tmp_path_factory.mktemp("described") / "bundle"
     return train_and_export(dataset, output, test_fraction=0.25).path
-
-
-@pytest.fixture
-def copied(textbook, tmp_path):
-    return shutil.copytree(textbook, tmp_path / "bundle")
-
-
-def replaced(bundle, name, data):
-    """Write a file of a bundle and have the manifest fit it."""
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    digest = hashlib.sha256(data).hexdigest()
-    manifest["files"][name] = manifest["files"][name] | {"bytes": len(data), "sha256": digest}
-    (bundle / name).write_bytes(data)
-    (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
 def cells(line):
@@ -205,7 +191,7 @@ def test_a_certificate_of_other_files_proves_nothing(run, copied, change):
         del certificate["artifacts"]["model.onnx"]
     else:
         certificate["artifacts"]["model.onnx"] = "0" * 64
-    replaced(copied, "parity.json", json.dumps(certificate).encode())
+    put(copied, "parity.json", json.dumps(certificate).encode())
     refused = run("inspect", copied)
     assert refused.status == 3
     assert refused.only_error.startswith(
@@ -214,7 +200,7 @@ def test_a_certificate_of_other_files_proves_nothing(run, copied, change):
 
 
 def test_a_certificate_that_is_none_is_refused(run, copied):
-    replaced(copied, "parity.json", b"{}")
+    put(copied, "parity.json", b"{}")
     refused = run("inspect", copied)
     assert refused.status == 3
     assert refused.only_error.startswith(f"error: {copied}: parity.json is not a certificate")

@@ -10,7 +10,7 @@ import pickle
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -65,8 +65,18 @@ def states(directory: Path) -> Iterator[Case]:
 
 def bundles(directory: Path, good: Path) -> Iterator[Case]:
     """Write bundles of which one file is at fault; the manifest tells the new digests."""
-    for name, reason, spoil in _SPOILT_BUNDLES:
-        path = directory / name
+    return _spoilt(directory, good, _SPOILT_BUNDLES)
+
+
+def _spoilt(
+    directory: Path,
+    good: Path,
+    cases: Iterable[tuple[str, str, Callable[[Path], object]]],
+    prefix: str = "",
+) -> Iterator[Case]:
+    """Write copies of a bundle, each spoilt in a way of its own."""
+    for name, reason, spoil in cases:
+        path = directory / f"{prefix}{name}"
         shutil.copytree(good, path)
         spoil(path)
         yield Case(path, reason)
@@ -377,11 +387,11 @@ def _large_graphs() -> Iterator[tuple[str, str, bytes]]:
 
 def graph_bundles(directory: Path, good: Path) -> Iterator[Case]:
     """Write bundles whose graph takes too much; all digests are right, those of the proof too."""
-    for name, reason, data in _large_graphs():
-        path = directory / f"graph-{name}"
-        shutil.copytree(good, path)
-        _forge("model.onnx", lambda _, data=data: data)(path)
-        yield Case(path, reason)
+    cases = [
+        (name, reason, _forge("model.onnx", lambda _, data=data: data))
+        for name, reason, data in _large_graphs()
+    ]
+    return _spoilt(directory, good, cases, "graph-")
 
 
 def _forge(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -398,11 +408,8 @@ def _forge(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None
 
 def forged_bundles(directory: Path, good: Path) -> Iterator[Case]:
     """Write bundles of which every digest is right, those of the proof too; their ONNX is not."""
-    for name, reason, change in _FORGED:
-        path = directory / f"forged-{name}"
-        shutil.copytree(good, path)
-        _forge("model.onnx", change)(path)
-        yield Case(path, reason)
+    cases = [(name, reason, _forge("model.onnx", change)) for name, reason, change in _FORGED]
+    return _spoilt(directory, good, cases, "forged-")
 
 
 _FORGED = [
@@ -416,11 +423,7 @@ _FORGED = [
 
 def told_bundles(directory: Path, good: Path) -> Iterator[Case]:
     """Write bundles of which every digest is right, and what only `verify` asks for is not."""
-    for name, reason, spoil in _TOLD:
-        path = directory / f"told-{name}"
-        shutil.copytree(good, path)
-        spoil(path)
-        yield Case(path, reason)
+    return _spoilt(directory, good, _TOLD, "told-")
 
 
 def _with_features(told: str, data: bytes) -> bytes:
@@ -450,11 +453,7 @@ _TOLD = [
 
 def model_bundles(directory: Path, good: Path) -> Iterator[Case]:
     """Write bundles that are whole by their digests, and hold artifacts that are not."""
-    for name, reason, spoil in _MODELS_OF_BUNDLES:
-        path = directory / name
-        shutil.copytree(good, path)
-        spoil(path)
-        yield Case(path, reason)
+    return _spoilt(directory, good, _MODELS_OF_BUNDLES)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ products and sums, and a factor and a term after; one more is the reciprocal tha
 division) of magnitudes that add up to |x| |W| + |b|, the terms of the mean included.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ def export(source, path: Path, *, dtype="float32", ranges=None, **settings) -> E
     exported = linexport.export(source, path, config=config, ranges=ranges, **settings)
     assert exported.certificate.verdict == "proven"
     return exported
+
+
+def fitted(estimator, rows, target):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it thinks of the data is not the matter here
+        return estimator.fit(rows, target)
 
 
 def magnitude(model: LinearModel, rows: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from agreement import fitted
 from sklearn import (
     compose,
     cross_decomposition,
@@ -187,12 +188,6 @@ def data(seed):
     rows = random.normal(size=(ROWS, WIDTH)) * [1, 30, 0.5, 4] + [0, 5, 20, -3]
     rows = rows.astype(np.float32).astype(np.float64)
     return rows, rows @ [2.0, -0.3, 4.0, 1.0] + 50 + random.normal(0, 0.1, ROWS)
-
-
-def fitted(estimator, rows, target):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it thinks of the data is not the matter here
-        return estimator.fit(rows, target)
 
 
 def assert_same(estimator, rows):

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from agreement import assert_agrees
+from agreement import assert_agrees, fitted
 from sklearn import (
     compose,
     ensemble,
@@ -53,12 +53,6 @@ SETTINGS = {
 def regressor(name):
     known = dict(all_estimators(type_filter="regressor"))
     return known[name](**SETTINGS.get(name, {}))
-
-
-def fitted(estimator, rows, target):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it thinks of the data is not the matter here
-        return estimator.fit(rows, target)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
