@@ -11,6 +11,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from linexport.tables._dialect import Dialect
 from linexport.tables._frames import Frame
 from linexport.tables._part import unreadable
 
+_TITLES = 5
+"""Rows above a header, and empty ones among them, that are looked through."""
 _FREE_SECONDS, _BYTES_PER_SECOND = 20, 2**16
 """Of processor time: a usual sheet of so many bytes takes a twentieth of that."""
 
@@ -34,6 +37,8 @@ class _Told(msgspec.Struct):
     """What the process says before the rows."""
 
     sheets: list[str] = []
+    header: int = 0
+    """How many rows stand above what seems to be the header, where the first row is none."""
     error: str = ""
 
 
@@ -49,9 +54,15 @@ def excel_file(path: Path, source: str, dialect: Dialect) -> Frame:
             f"{source}: Excel files are read with fastexcel: pip install 'linexport[excel]', or "
             "save the sheet as CSV."
         )
-    told, rows = _asked_of_process(path, source, dialect.sheet)
+    told, rows = _asked_of_process(path, source, dialect)
     if told.error:
         raise unreadable(ValueError(told.error), source)
+    if told.header:
+        raise DataError(
+            "The first row names no columns, as a title does not: read it with "
+            f"{asked(skip_rows=told.header)}.",
+            source=source,
+        )
     if not rows:
         raise DataError(
             f"It has no sheet '{dialect.sheet}': {asked(sheet=...)} takes one of "
@@ -61,7 +72,7 @@ def excel_file(path: Path, source: str, dialect: Dialect) -> Frame:
     return Frame(pl.read_ipc(io.BytesIO(rows)).lazy(), source, dialect=dialect)
 
 
-def _asked_of_process(path: Path, source: str, sheet: str | None) -> tuple[_Told, bytes]:
+def _asked_of_process(path: Path, source: str, dialect: Dialect) -> tuple[_Told, bytes]:
     """Return what is said of a workbook, and the rows of its sheet, if it has that."""
     size = path.stat().st_size
     memory = memory_allowed(size)
@@ -76,7 +87,8 @@ def _asked_of_process(path: Path, source: str, sheet: str | None) -> tuple[_Told
             str(path),
             str(memory),
             str(seconds),
-            *filter(None, [sheet]),
+            str(dialect.skip_rows),
+            *filter(None, [dialect.sheet]),
         ],
         env=os.environ | settings,
         stdin=subprocess.DEVNULL,
@@ -103,7 +115,23 @@ def _limit(memory: int, seconds: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, mapped + memory))
 
 
-def _main(path: str, memory: str, seconds: str, sheet: str | None = None) -> None:
+def _header_below(frame: pl.DataFrame, read: Callable[[int], pl.DataFrame]) -> int:
+    """Return how many rows stand above a header, 0 where the first row is one or none is found.
+
+    The first row is a title if it has one cell, and the header the first one with as many texts as
+    there are columns. Empty rows, which the frame has not, count.
+    """
+    named = [name for name in frame.columns if not name.startswith("__UNNAMED__")]
+    if frame.width < 2 or len(named) > 1:
+        return 0
+    for place, row in enumerate(frame.head(_TITLES).iter_rows(), start=1):
+        if all(isinstance(value, str) for value in row):
+            rows = range(place, place + _TITLES)
+            return next((above for above in rows if read(above).columns == [*row]), 0)
+    return 0
+
+
+def _main(path: str, memory: str, seconds: str, skip_rows: str, sheet: str | None = None) -> None:
     import fastexcel
 
     for name in ("numpy", "pyarrow"):  # polars would load them within the limit
@@ -116,7 +144,15 @@ def _main(path: str, memory: str, seconds: str, sheet: str | None = None) -> Non
         told.sheets = fastexcel.read_excel(path).sheet_names
         sheet = told.sheets[0] if sheet is None else sheet
         if sheet in told.sheets:
-            frame = pl.read_excel(path, sheet_name=sheet, infer_schema_length=None)
+
+            def read(above: int) -> pl.DataFrame:
+                where = {"header_row": above} if above else {}
+                return pl.read_excel(
+                    path, sheet_name=sheet, read_options=where, infer_schema_length=None
+                )
+
+            frame = read(int(skip_rows))
+            told.header = 0 if int(skip_rows) else _header_below(frame, read)
             file = io.BytesIO()
             frame.write_ipc(file)
             rows = file.getvalue()

@@ -210,7 +210,7 @@ def _open_file(file: File, dialect: Dialect, *, is_alone: bool) -> Part:
         if is_pipe:  # `linexport predict M <(command)`
             return CsvStream(file.path.open("rb"), source, dialect)
         return CsvFile(file.path, source, dialect)
-    heeded = {"JSON lines": (*_OF_CELLS, "encoding"), "Excel": (*_OF_CELLS, "sheet")}
+    heeded = {"JSON lines": (*_OF_CELLS, "encoding"), "Excel": (*_OF_CELLS, "sheet", "skip_rows")}
     _require_usual(dialect, heeded.get(kind, ()))
     if is_pipe:
         raise DataError(f"{kind} cannot be read from a pipe; save it to a file.", source=source)

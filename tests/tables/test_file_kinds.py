@@ -176,6 +176,19 @@ def test_another_sheet_is_named(tmp_path):
             open_table(other, dialect=Dialect(sheet="Rooms"))
 
 
+@pytest.mark.parametrize("above", [[["Report"]], [["Report"], [], ["in EUR"]]])
+def test_titles_above_the_header_of_a_sheet_are_left_out_as_is_said(tmp_path, above):
+    pytest.importorskip("fastexcel")
+    path = tmp_path / "t.xlsx"
+    write_xlsx(path, Rooms=[*above, ["a", "b"], [1, 2], [], [3, 4]])
+    with pytest.raises(
+        DataError, match=f"names no columns.*: read it with --skip-rows {len(above)}"
+    ):
+        open_table(path)
+    read = numbers(path, ["a", "b"], Dialect(skip_rows=len(above)))
+    assert read.tolist() == [[1, 2], [3, 4]]
+
+
 def test_without_what_reads_excel_it_is_said_how_to_convert(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "fastexcel", None)
     (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
