@@ -8,15 +8,14 @@ from linexport.errors import DataError
 from linexport.formats import FORMATS, eager
 from linexport.formats.onnx import graph as onnx_graph, wire as onnx_wire
 from linexport.formats.onnx._runtime import OrtRuntime
-from linexport.formats.onnx.graph import OnnxReferenceRuntime
 
 
-def written(name):
-    """What a format writes, opened."""
+def written(name, which=0):
+    """What a format writes, opened in one of its runtimes."""
 
     def opener(model):
         known = FORMATS[name]
-        return next(known.open(known.write(model, {}), model, ours=True))
+        return list(known.open(known.write(model, {}), model, ours=True))[which]
 
     return opener
 
@@ -33,7 +32,7 @@ OPENERS = {
     ),
     "onnxruntime, by rows": lambda model: laid_out(model, "rows"),
     "onnxruntime, by columns, 1 thread": lambda model: laid_out(model, "columns", num_threads=1),
-    "onnx reference": lambda model: OnnxReferenceRuntime.open(onnx_graph.write(model)),
+    "onnx reference": written("onnx", -1),
     "pytorch": eager,
     "torchscript": written("torchscript"),
     "torch.export": written("pt2"),

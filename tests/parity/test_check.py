@@ -9,9 +9,8 @@ from fake_runtimes import AlteredRuntime, FakeRuntime, FlushingRuntime, numpy_pr
 from linexport.columns import Column
 from linexport.errors import BundleError, ParityError, PrecisionError
 from linexport.formats import eager
-from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx import Onnx, graph as onnx_graph
 from linexport.formats.onnx._runtime import OrtRuntime
-from linexport.formats.onnx.graph import OnnxReferenceRuntime
 from linexport.model import LinearModel
 from linexport.parity import decode_certificate, encode_certificate
 from linexport.parity._check import OpenedCanary, check
@@ -25,7 +24,7 @@ every_case = pytest.mark.parametrize(("dtype", "centred"), CASES)
 def test_right_runtimes_are_proven(make_model, judge, open_canaries, dtype, centred):
     model = make_model(dtype, centred=centred, num_targets=2)
     data = onnx_graph.write(model)
-    runtimes = [OrtRuntime.open(data), OnnxReferenceRuntime.open(data), eager(model)]
+    runtimes = [*Onnx().open(data, model, ours=True), eager(model)]
     report = judge(model, *runtimes, canaries=open_canaries(model))
     assert report.verdict == "proven"
     assert report.passed

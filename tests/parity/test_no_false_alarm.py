@@ -6,9 +6,8 @@ from hypothesis import given, settings, strategies as st
 
 from linexport.columns import Column
 from linexport.formats import eager
-from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx import Onnx, graph as onnx_graph
 from linexport.formats.onnx._runtime import OrtRuntime
-from linexport.formats.onnx.graph import OnnxReferenceRuntime
 from linexport.model import LinearModel
 from linexport.parity._check import check
 from linexport.parity._exact import DoubleReference
@@ -47,14 +46,7 @@ def random_model(dtype, *, centred, scales, num_targets, num_features, seed) -> 
 
 def runtimes(model: LinearModel) -> list:
     data = onnx_graph.write(model)
-    return [
-        OrtRuntime.open(data, num_threads=1),
-        OrtRuntime.open(data),
-        OrtRuntime.open(data, num_threads=1, optimization="off"),
-        OrtRuntime.open(data, optimization="off"),
-        OnnxReferenceRuntime.open(data),
-        eager(model),
-    ]
+    return [*Onnx().open(data, model, ours=True), eager(model)]
 
 
 @every_case

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from linexport._arrays import FloatArray, FloatDType, as_prediction
+from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
 from linexport._files import first_line
 from linexport.errors import ArtifactError, NotCheckedError
 from linexport.formats.onnx import graph as onnx_graph
@@ -21,6 +21,7 @@ __all__ = [
     "GraphRuntime",
     "Input",
     "graph_of",
+    "in_reference",
     "inputs_of",
     "open_columns",
     "open_foreign",
@@ -130,12 +131,16 @@ class GraphRuntime:
     def predict(self, features: Any) -> FloatArray:
         """Evaluate (N, D), each column converted to what its input takes, or columns -> (N, K).
 
-        For no rows of features it evaluates one, and returns none of it.
+        For no rows of features a graph of which nothing is known evaluates one, and returns none
+        of it.
 
         Raises:
+            DataError: If the features are not (N, D) numbers, as far as D is known.
             ArtifactError: If the engine refuses the batch.
         """
-        if self.inputs and not len(features):
+        if self.inputs and self.structure is not None:
+            features = as_features(features, self.dtype, self.structure.num_features)
+        elif self.inputs and not len(features):
             # Of none a foreign Reshape to [-1, ...] cannot tell how many there are.
             return self.predict(np.zeros((1, features.shape[1])))[:0]
         given = self._fed(np.asarray(features)) if self.inputs else dict(features)
@@ -186,8 +191,8 @@ def open_foreign(data: bytes, proto: onnx.ModelProto) -> Iterator[GraphRuntime]:
     if any(node.domain for node in proto.graph.node) and {each.dtype for each in inputs} != {dtype}:
         return  # its operators for machine learning answer in what they are given, not in float32
     try:
-        reference = _in_reference(proto, inputs)
-    except RuntimeError:  # it lacks versions of some operators, as of DequantizeLinear before 19
+        reference = in_reference(proto, inputs)
+    except ArtifactError:  # it lacks versions of some operators, as of DequantizeLinear before 19
         return
     yield reference
 
@@ -202,11 +207,31 @@ def open_columns(
         ArtifactError: If an engine refuses it.
     """
     yield from _in_onnxruntime(data, proto, (), structure, _BY_COLUMNS)
+    yield in_reference(proto, (), structure, _BY_COLUMNS)
+
+
+def in_reference(
+    proto: onnx.ModelProto,
+    inputs: tuple[Input, ...] = (),
+    structure: LinearModel | None = None,
+    taking: str = "",
+) -> GraphRuntime:
+    """Open onnx's own evaluator on a checked file.
+
+    Raises:
+        ArtifactError: If it refuses the file.
+        NotCheckedError: If the file does not answer in numbers.
+    """
+    from onnx.reference import ReferenceEvaluator
+
     try:
-        reference = _in_reference(proto, (), structure, _BY_COLUMNS)
+        evaluator = ReferenceEvaluator(proto)
     except Exception as error:  # an operator that is too old, or that it does not have
         raise ArtifactError(f"onnx's reference refuses the file: {first_line(error)}") from error
-    yield reference
+    return GraphRuntime(
+        f"onnx reference{taking}", onnx.__version__, "NumPy", None, _answers(proto), inputs,
+        structure, evaluator,
+    )  # fmt: skip
 
 
 def _in_onnxruntime(
@@ -232,20 +257,6 @@ def _in_onnxruntime(
                 ", ".join(name), onnxruntime.__version__, session.get_providers()[0],
                 num_threads or os.cpu_count(), dtype, inputs, structure, session,
             )  # fmt: skip
-
-
-def _in_reference(
-    proto: onnx.ModelProto,
-    inputs: tuple[Input, ...] = (),
-    structure: LinearModel | None = None,
-    taking: str = "",
-) -> GraphRuntime:
-    from onnx.reference import ReferenceEvaluator
-
-    return GraphRuntime(
-        f"onnx reference{taking}", onnx.__version__, "NumPy", None, _answers(proto), inputs,
-        structure, ReferenceEvaluator(proto),
-    )  # fmt: skip
 
 
 def _answers(proto: onnx.ModelProto) -> FloatDType:

@@ -126,22 +126,25 @@ class Onnx(Format):
         Raises:
             ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
         """
-        from linexport.formats.onnx import graph
-        from linexport.formats.onnx._foreign import open_foreign
+        from linexport.formats.onnx import graph, wire
+        from linexport.formats.onnx._foreign import in_reference, inputs_of, open_foreign
         from linexport.formats.onnx._running import require_runnable
         from linexport.formats.onnx._runtime import OrtRuntime
-        from linexport.formats.onnx.graph import OnnxReferenceRuntime
 
         proto = require_runnable(graph.check(data))
-        if graph.read(proto) is None:
+        structure = graph.read(proto)
+        if structure is None:
             yield from open_foreign(data, proto)
             return
         for num_threads in (1, None):
-            start = partial(OrtRuntime.open, data, num_threads=num_threads, takes_turns=True)
-            yield start()
-            yield start(optimization="off")
-            yield from _laid_out(data, num_threads)
-        yield OnnxReferenceRuntime.open(data)
+            start = partial(OrtRuntime.start, num_threads=num_threads, takes_turns=True)
+            yield start(data, structure)
+            yield start(data, structure, optimization="off")
+            for layout in wire.layouts(structure):
+                if layout is not None:
+                    turned = wire.write(structure, layout)
+                    yield start(turned, graph.read(graph.check(turned), layout), layout)
+        yield in_reference(proto, inputs_of(proto), structure)
 
     def example(self, model: "LinearModel") -> list[str]:
         return [
@@ -254,21 +257,6 @@ def written_in(data: bytes) -> "Written | None":
         require_runnable(proto)  # it will be, or nothing is known of it
         return None
     return wire.Written(model, graph.read_metadata(proto))
-
-
-def _laid_out(data: bytes, num_threads: int | None) -> Iterator[Runtime]:
-    """Yield the other graphs that the predictor evaluates for the same file, if there are any."""
-    from linexport.formats.onnx import graph, wire
-    from linexport.formats.onnx._runtime import OrtRuntime
-
-    stated = graph.read(graph.parse(data))
-    for layout in wire.layouts(stated):
-        if stated is not None and layout is not None:
-            turned = wire.write(stated, layout)
-            structure = graph.read(graph.check(turned), layout)
-            yield OrtRuntime.start(
-                turned, structure, layout, num_threads=num_threads, takes_turns=True
-            )
 
 
 def _described(values: "Iterable[onnx.ValueInfoProto]") -> dict[str, str]:

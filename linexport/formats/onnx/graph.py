@@ -1,24 +1,21 @@
-"""Linear models in ONNX files, as the onnx package reads, checks and evaluates them.
+"""Linear models in ONNX files, as the onnx package reads and checks them.
 
 `wire` draws the graphs. `read` accepts exactly what it writes, so that what `read` returns is what
 any conforming runtime computes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, checker, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
-from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
+from linexport._arrays import FloatDType
 from linexport._files import LARGEST_FILE, first_line
 from linexport.errors import ArtifactError, ExportError
 from linexport.formats.onnx import wire as onnx_wire
 from linexport.formats.onnx._messages import require_few
-from linexport.formats.onnx._running import require_runnable
 from linexport.formats.onnx._sizes import inputs_of
 from linexport.formats.onnx._versions import STANDARD_DOMAIN, check_versions, check_versions_of
 from linexport.formats.onnx.wire import (
@@ -30,7 +27,6 @@ from linexport.formats.onnx.wire import (
 from linexport.model import LinearModel
 
 __all__ = [
-    "OnnxReferenceRuntime",
     "check",
     "check_versions",
     "inputs_of",
@@ -195,76 +191,6 @@ def read_named(proto: onnx.ModelProto) -> LinearModel | None:
     """
     model = read(proto)
     return None if model is None else onnx_wire.named(model, read_metadata(proto))
-
-
-@dataclass(frozen=True, slots=True)
-class OnnxReferenceRuntime:
-    """onnx.reference.ReferenceEvaluator on one ONNX file."""
-
-    dtype: FloatDType
-    structure: LinearModel | None
-    _evaluator: Any = field(repr=False)
-    _input: str
-    _num_features: int
-    name: str = "onnx reference"
-    provider: str = "NumPy"
-    num_threads: int | None = None
-    version: str = onnx.__version__
-
-    @classmethod
-    def open(cls, data: bytes) -> "OnnxReferenceRuntime":
-        """Open an evaluator on a checked ONNX file.
-
-        Raises:
-            ArtifactError: If the file is not a single linear ONNX graph.
-        """
-        proto = require_runnable(check(data))
-        name, dtype, num_features = _only_input(proto)
-        try:
-            evaluator = ReferenceEvaluator(proto)
-        except Exception as error:  # an operator that is too old, or that it does not have
-            raise ArtifactError(f"onnx's reference refuses the file: {error}") from error
-        return cls(
-            dtype=dtype,
-            structure=read(proto),
-            _evaluator=evaluator,
-            _input=name,
-            _num_features=num_features,
-        )
-
-    def predict(self, features: FloatArray) -> FloatArray:
-        """Evaluate (N, D) -> (N, K).
-
-        Raises:
-            DataError: If the features are not (N, D) numbers.
-            ArtifactError: If the evaluator refuses the batch.
-        """
-        batch = as_features(features, self.dtype, self._num_features)
-        try:
-            with np.errstate(all="ignore"):  # NaN and infinity are legitimate inputs
-                (prediction,) = self._evaluator.run(None, {self._input: batch})
-        except Exception as error:  # an operator fails as NumPy does, or in its own way
-            raise ArtifactError(
-                f"onnx's reference refuses a batch of {len(batch)} rows: {error}"
-            ) from error
-        return as_prediction(prediction)
-
-
-def _only_input(proto: onnx.ModelProto) -> tuple[str, FloatDType, int]:
-    """Return the name, dtype and width of the graph's one input."""
-    inputs = inputs_of(proto)
-    if len(inputs) != 1 or len(proto.graph.output) != 1:
-        raise ArtifactError(
-            f"The ONNX model must have one input and one output, got {len(inputs)} and "
-            f"{len(proto.graph.output)}."
-        )
-    tensor = inputs[0].type.tensor_type
-    if tensor.elem_type not in _DTYPES:
-        raise ArtifactError("The ONNX model's input must be float32 or float64.")
-    shape = tensor.shape.dim
-    if len(shape) != 2 or shape[1].dim_value < 1:
-        raise ArtifactError("The ONNX model's input must have shape [batch, features].")
-    return inputs[0].name, _DTYPES[tensor.elem_type], shape[1].dim_value
 
 
 def _tensors(proto: onnx.ModelProto) -> Sequence[TensorProto]:
