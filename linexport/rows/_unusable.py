@@ -9,7 +9,7 @@ from linexport.columns import listed
 from linexport.errors import DataError, shortened
 from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
 
-_SAID, _ALL = 180, 485
+_SAID, _ALL = 180, 470
 """Characters of what columns are, and of the message but for the table's name, from which on the
 rest is left for later: a message is read, and what it says to paste is seen whole."""
 _AND = ", and "

@@ -23,7 +23,7 @@ _SIZES = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}
 _DEEPEST = 32  # parquet.thrift nests a quarter as deep; a hostile file could nest without end
 _DEPTH_OF_TEXTS, _DEPTH_OF_CHUNKS = 3, 4  # of what is kept; there is much below
 _SCHEMA, _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES = 2, 3, 4, 5  # fields of FileMetaData
-_NUM_CHILDREN = 5  # of SchemaElement
+_OF_LEAF, _WIDTH, _NUM_CHILDREN = 1, 2, 5  # of SchemaElement
 _CHUNKS = 1  # of RowGroup, which has _NUM_ROWS too
 _META_DATA = 3  # of ColumnChunk
 _TYPE, _LENGTH, _START, _DICTIONARY = _OF_CHUNK = 1, 7, 9, 11  # of ColumnMetaData
@@ -36,6 +36,8 @@ class Chunk(NamedTuple):
     length: int
     kind: int
     """Of its values, as parquet.thrift numbers them."""
+    width: int
+    """Bytes of each, where all have as many; 0 where the kind says it."""
 
 
 class PagesOfRows(NamedTuple):
@@ -64,7 +66,8 @@ def read_footer(path: Path, source: str) -> list[PagesOfRows]:
     try:
         fields = reader.struct()
         _require_shallow(fields[_SCHEMA])
-        total, groups = fields[_NUM_ROWS], [_group(group) for group in fields[_ROW_GROUPS]]
+        widths = [leaf.get(_WIDTH, 0) for leaf in fields[_SCHEMA] if _OF_LEAF in leaf]
+        total, groups = fields[_NUM_ROWS], [_group(each, widths) for each in fields[_ROW_GROUPS]]
         arrow = [pair[2] for pair in fields.get(_KEY_VALUES, ()) if pair[1] == b"ARROW:schema"]
         schemas = [base64.b64decode(schema) for schema in arrow]
         rows = [group.num_rows for group in groups]
@@ -85,18 +88,19 @@ def read_footer(path: Path, source: str) -> list[PagesOfRows]:
     return groups
 
 
-def _group(fields: dict[int, Any]) -> PagesOfRows:
-    return PagesOfRows(fields[_NUM_ROWS], [_chunk(chunk) for chunk in fields[_CHUNKS]])
+def _group(fields: dict[int, Any], widths: list[int]) -> PagesOfRows:
+    chunks = zip(fields[_CHUNKS], widths, strict=True)
+    return PagesOfRows(fields[_NUM_ROWS], [_chunk(*chunk) for chunk in chunks])
 
 
-def _chunk(fields: dict[int, Any]) -> Chunk:
+def _chunk(fields: dict[int, Any], width: int) -> Chunk:
     pages = fields[_META_DATA]
-    if min(pages[_START], pages[_LENGTH]) < 0:
+    if min(pages[_START], pages[_LENGTH], width) < 0:
         raise ValueError("pages before the file")
     # The dictionary stands first; older writers say 0 where there is none.
     dictionary = pages.get(_DICTIONARY, 0)
     start = dictionary if 0 < dictionary < pages[_START] else pages[_START]
-    return Chunk(start, pages[_LENGTH], pages[_TYPE])
+    return Chunk(start, pages[_LENGTH], pages[_TYPE], width)
 
 
 def _require_shallow(elements: list[dict[int, int]]) -> None:

@@ -1,11 +1,13 @@
 """What memory the pages of a Parquet file ask for, by their own headers.
 
-polars unpacks a page whole, and makes as many values as its header says, whatever the footer says:
-400 bytes of a list made 17 GB. Headers (PageHeader of parquet-format's parquet.thrift) stand before
-the pages, one after the other. To read them takes a fiftieth of the time to read the pages.
+polars unpacks a page whole, and makes as many values as its header says, whatever the footer says,
+each of as many bytes as the schema says: 400 bytes of a list made 17 GB. Headers (PageHeader of
+parquet-format's parquet.thrift) stand before the pages, one after the other. To read them takes a
+fiftieth of the time to read the pages.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,11 +15,11 @@ from linexport.errors import DataError
 from linexport.tables._allowance import memory_allowed
 from linexport.tables._parquet_footer import Chunk, CompactReader, PagesOfRows
 
-_PER_VALUE = 16  # of lists, beyond one for each row; rows themselves are read in parts
+_PER_VALUE = 16  # of dictionaries, and of lists beyond one for each row; rows are read in parts
 _BYTE_ARRAY = 6  # a kind of values; polars keeps the pages that texts are in
 _HEADERS = (1 << 9, 1 << 20)  # bytes, of nearly all and of any
 _UNPACKED, _PACKED, _NUM_VALUES = 2, 3, 1  # fields of PageHeader, and of those below it
-_DATA, _DATA_2 = 5, 8  # of PageHeader
+_DATA, _DICTIONARY, _DATA_2 = _OF_PAGE = 5, 7, 8  # of PageHeader
 
 
 def memory_of(group: PagesOfRows, path: Path, source: str) -> int:
@@ -47,24 +49,28 @@ def memory_of(group: PagesOfRows, path: Path, source: str) -> int:
 
 
 def _memory(file: BinaryIO, group: PagesOfRows) -> int:
-    largest = texts = values = 0
+    largest = texts = values = rows = 0
     for chunk in group.chunks:
         num_values = 0
         for header in _headers(file, chunk):
             data = header.get(_DATA) or header.get(_DATA_2) or {}
-            num_values += max(data.get(_NUM_VALUES, 0), 0)
+            num_values += data.get(_NUM_VALUES, 0)
+            values += header.get(_DICTIONARY, {}).get(_NUM_VALUES, 0)
             largest = max(largest, header[_UNPACKED])
             texts += header[_UNPACKED] if chunk.kind == _BYTE_ARRAY else 0
-        values += max(num_values - group.num_rows, 0) * _PER_VALUE + num_values // 8
-    return largest + texts + values
+        values += max(num_values - group.num_rows, 0)
+        rows += num_values // 8 + num_values * chunk.width
+    return largest + texts + values * _PER_VALUE + rows
 
 
 def _headers(file: BinaryIO, chunk: Chunk) -> Iterator[dict[int, Any]]:
     start, stop = chunk.start, chunk.start + chunk.length
     while start < stop:
         header, length = _header(file, start)
-        if min(header[_UNPACKED], header[_PACKED]) < 0:
-            raise ValueError("a page of less than nothing")
+        inner = (header.get(field, {}).values() for field in _OF_PAGE)
+        counts = [value for value in chain(*inner) if isinstance(value, int)]
+        if min(header[_UNPACKED], header[_PACKED], *counts) < 0:
+            raise ValueError("a page of less than nothing")  # of which polars makes 2^64 values
         yield header
         start += length + header[_PACKED]
 

@@ -15,7 +15,7 @@ else:
 _MOST = 2**31 - 1
 _I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12
 _OPTIONAL, _REPEATED = 1, 2
-_DOUBLE, _TEXT, _LISTS = 5, 6, 3
+_DOUBLE, _TEXT, _FIXED, _LISTS = 5, 6, 7, 3
 _ZSTD = 6
 _NAMES = ("x1", "x2", "y")
 
@@ -40,8 +40,16 @@ def parquet_bombs() -> Iterator[tuple[str, str, bytes]]:
     yield "nulls.parquet", group, _file(leaves, _MOST, _page(_MOST, _levels((_MOST, 0))))
     numbers = _levels((1000, 1)) + bytes(8000)
     few = _page(1000, numbers)
+    headers = "The headers of its pages cannot be read"
     less = _page(-_MOST, b"")  # of which values are taken off, in a sum
-    yield "less-lists.parquet", group, _file(lists, 1, in_one + less, ["list", "element"])
+    yield "less-lists.parquet", headers, _file(lists, 1, in_one + less, ["list", "element"])
+    yield "less-rows.parquet", headers, _file(leaves, 1000, _page(-46, numbers))
+    known = _dictionary(_MOST, bytes(16)) + _page(1000, _levels((1000, 1)) + b"\1\xd0\x0f\0")
+    yield "dictionary.parquet", group, _file(leaves, 1000, known)
+    for width in (1 << 20, _MOST):
+        wide = [_element(name, _OPTIONAL, kind=_FIXED, width=width) for name in _NAMES]
+        absent = _file(wide, 1000, _page(1000, _levels((1000, 0))), kind=_FIXED)
+        yield f"wide-{width}.parquet", group, absent
     texts = [_element(name, _OPTIONAL, kind=_TEXT) for name in _NAMES]
     yield "texts.parquet", group, _file(texts, 1, _page_of_text(), kind=_TEXT, codec=_ZSTD)
     footer = "Its footer cannot be read"
@@ -98,9 +106,15 @@ def _file(
 
 
 def _element(
-    name: str, repetition: int, *, kind: int | None = None, children: int = 0, converted: int = 0
+    name: str,
+    repetition: int,
+    *,
+    kind: int | None = None,
+    width: int | None = None,
+    children: int | None = None,
+    converted: int | None = None,
 ) -> bytes:
-    said = [(1, kind), (3, repetition), (4, name), (5, children or None), (6, converted or None)]
+    said = [(1, kind), (2, width), (3, repetition), (4, name), (5, children), (6, converted)]
     return _fields(
         *(
             (number, _BINARY, _text(value))
@@ -125,6 +139,15 @@ def _page(num_values: int, body: bytes, unpacked: int | None = None) -> bytes:
         )
         + body
     )  # fmt: skip
+
+
+def _dictionary(num_values: int, body: bytes) -> bytes:
+    """Return a page of plain values that others name by their places, and what precedes it."""
+    length = (_I32, _zigzag(len(body)))
+    of_values = _fields((1, _I32, _zigzag(num_values)), (2, _I32, _zigzag(0)))
+    return (
+        _fields((1, _I32, _zigzag(2)), (2, *length), (3, *length), (7, _STRUCT, of_values)) + body
+    )
 
 
 def _page_of_text() -> bytes:

@@ -1,5 +1,7 @@
 """What the pages of Parquet take is counted before they are read, of whatever wrote them."""
 
+from decimal import Decimal
+
 import duckdb
 import polars as pl
 import pyarrow as pa
@@ -18,6 +20,7 @@ TABLE = pa.table(
         "text": pa.array([f"{row} is a text" for row in range(NUM_ROWS)]),
         "level": pa.array([f"level {row % 7}" for row in range(NUM_ROWS)]),
         "list": pa.array([[row] * (row % 5) for row in range(NUM_ROWS)]),
+        "decimal": pa.array([Decimal(row) / 4 for row in range(NUM_ROWS)], pa.decimal128(20, 2)),
         "long": pa.array(["long" * 5000 if row % 20_000 == 0 else "" for row in range(NUM_ROWS)]),
     }
 )
@@ -56,7 +59,8 @@ def test_every_page_of_every_writer_is_counted(tmp_path, name):
         texts = [c.total_uncompressed_size for c in columns if c.physical_type == "BYTE_ARRAY"]
         of_lists = [c.num_values - num_rows for c in columns if c.path_in_schema.startswith("list")]
         # These sizes have the headers of pages too, of which there may be a thousand.
-        assert num_bytes >= 0.9 * sum(texts) + 16 * sum(of_lists)
+        wide = [c.num_values for c in columns if c.physical_type == "FIXED_LEN_BYTE_ARRAY"]
+        assert num_bytes >= 0.9 * sum(texts) + 16 * sum(of_lists) + 9 * sum(wide)
         assert num_bytes < 10 * sum(column.total_uncompressed_size for column in columns)
 
 
@@ -75,4 +79,4 @@ def test_a_header_that_is_none_is_refused(tmp_path):
 def test_pages_begin_with_the_dictionary_where_there_is_one(stated, start):
     """Some writers say that it is at 0."""
     kind, length, data = {1: 5}, {7: 10}, {9: 100}
-    assert _chunk({3: kind | length | data | stated}).start == start
+    assert _chunk({3: kind | length | data | stated}, 0).start == start
