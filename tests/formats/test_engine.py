@@ -27,7 +27,7 @@ def engine(model):
 
 
 def test_it_predicts_and_says_what_it_is_as_its_session_does(engine, model):
-    runtime = OrtRuntime.open(onnx_graph.write(model), num_threads=2)
+    runtime = OrtRuntime.start(onnx_graph.write(model), model, num_threads=2)
     rows = whole_rows(model)
     assert engine.predict(rows).tolist() == true_predictions(model, rows)
     for name in ("name", "version", "provider", "num_threads", "dtype"):

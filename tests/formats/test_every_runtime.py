@@ -25,10 +25,12 @@ def laid_out(model, layout, **settings):
 
 
 OPENERS = {
-    "onnxruntime, 1 thread": lambda model: OrtRuntime.open(onnx_graph.write(model), num_threads=1),
-    "onnxruntime": lambda model: OrtRuntime.open(onnx_graph.write(model)),
-    "onnxruntime, 2 threads, not optimized": lambda model: OrtRuntime.open(
-        onnx_graph.write(model), num_threads=2, optimization="off"
+    "onnxruntime, 1 thread": lambda model: OrtRuntime.start(
+        onnx_graph.write(model), model, num_threads=1
+    ),
+    "onnxruntime": lambda model: OrtRuntime.start(onnx_graph.write(model), model),
+    "onnxruntime, 2 threads, not optimized": lambda model: OrtRuntime.start(
+        onnx_graph.write(model), model, num_threads=2, optimization="off"
     ),
     "onnxruntime, by rows": lambda model: laid_out(model, "rows"),
     "onnxruntime, by columns, 1 thread": lambda model: laid_out(model, "columns", num_threads=1),

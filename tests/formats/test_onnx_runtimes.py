@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 
 from linexport.errors import ArtifactError, UnavailableError
 from linexport.formats.onnx import Onnx, graph as onnx_graph
+from linexport.formats.onnx._engine import OrtEngine
 from linexport.formats.onnx._runtime import OrtRuntime
 
 
@@ -19,7 +20,7 @@ def reference(data: bytes):
     return last
 
 
-every_engine = pytest.mark.parametrize("opened", [OrtRuntime.open, reference])
+every_engine = pytest.mark.parametrize("opened", [OrtEngine, reference])
 
 
 @every_engine
@@ -115,13 +116,13 @@ HOSTILE = {
 def test_hostile_files_are_refused_before_an_engine_sees_them(case):
     change, reason = HOSTILE[case]
     with pytest.raises(ArtifactError, match=reason):
-        OrtRuntime.open(gemm_file(change))
+        OrtEngine(gemm_file(change))
 
 
 @pytest.mark.parametrize("data", [b"", b"not a model", gemm_file()[:40]])
 def test_what_is_no_onnx_file_is_refused(data):
     with pytest.raises(ArtifactError, match=r"not an ONNX file|not valid"):
-        OrtRuntime.open(data)
+        OrtEngine(data)
 
 
 def _two_inputs(proto):
@@ -149,7 +150,7 @@ def _unknown_width(proto):
 )
 def test_graphs_that_do_not_map_rows_to_predictions_are_refused(change, reason):
     with pytest.raises(ArtifactError, match=reason):
-        OrtRuntime.open(gemm_file(change))
+        OrtEngine(gemm_file(change))
 
 
 def test_an_input_of_one_axis_is_refused():
@@ -159,7 +160,7 @@ def test_an_input_of_one_axis_is_refused():
     for value in (proto.graph.input[0], proto.graph.output[0]):
         del value.type.tensor_type.shape.dim[1]
     with pytest.raises(ArtifactError, match=r"input must have shape \[batch, features\]"):
-        OrtRuntime.open(proto.SerializeToString())
+        OrtEngine(proto.SerializeToString())
 
 
 def test_whole_number_graphs_are_refused():
@@ -169,7 +170,7 @@ def test_whole_number_graphs_are_refused():
     )
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
     with pytest.raises(ArtifactError, match="float32 or float64"):
-        OrtRuntime.open(proto.SerializeToString())
+        OrtEngine(proto.SerializeToString())
 
 
 @every_engine
@@ -207,7 +208,7 @@ def test_a_provider_that_is_not_there_is_unavailable(provider):
     if names.get(provider, provider) in onnxruntime.get_available_providers():
         pytest.skip(f"{provider} is here")
     with pytest.raises(UnavailableError, match=r"it has .*CPUExecutionProvider"):
-        OrtRuntime.open(gemm_file(), provider=provider)
+        OrtEngine(gemm_file(), provider=provider)
 
 
 def test_a_provider_that_onnxruntime_falls_back_from_is_unavailable(monkeypatch):
@@ -221,15 +222,15 @@ def test_a_provider_that_onnxruntime_falls_back_from_is_unavailable(monkeypatch)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
     monkeypatch.setattr(onnxruntime, "InferenceSession", falls_back)
     with pytest.raises(UnavailableError, match="would use CPUExecutionProvider"):
-        OrtRuntime.open(gemm_file(), provider="cuda")
+        OrtEngine(gemm_file(), provider="cuda")
 
 
 def test_threads_and_optimization_are_what_was_asked_for():
-    runtime = OrtRuntime.open(gemm_file(), num_threads=2, optimization="off")
+    runtime = OrtRuntime.start(gemm_file(), whole_model(), num_threads=2, optimization="off")
     options = runtime.session.get_session_options()
     assert runtime.num_threads == options.intra_op_num_threads == 2
     assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    assert OrtRuntime.open(gemm_file()).num_threads >= 1
+    assert OrtRuntime.start(gemm_file(), whole_model()).num_threads >= 1
 
 
 def test_threads_of_a_session_sleep_while_others_take_their_turn():
@@ -238,7 +239,8 @@ def test_threads_of_a_session_sleep_while_others_take_their_turn():
     opened = Onnx().open(gemm_file(), whole_model(), ours=False)
     asked = [each for each in opened if isinstance(each, OrtRuntime)]
     options = [
-        each.session.get_session_options() for each in (*asked, OrtRuntime.open(gemm_file()))
+        each.session.get_session_options()
+        for each in (*asked, OrtRuntime.start(gemm_file(), whole_model()))
     ]
     *turns, alone = [each.get_session_config_entry(spinning) for each in options]
     assert (set(turns), alone) == ({"0"}, "1")
@@ -246,5 +248,5 @@ def test_threads_of_a_session_sleep_while_others_take_their_turn():
 
 def test_no_kernel_is_used_that_clamps_infinity():
     """The kernels for SME do; they are on few processors, so the setting is what is tested."""
-    options = OrtRuntime.open(gemm_file()).session.get_session_options()
+    options = OrtRuntime.start(gemm_file(), whole_model()).session.get_session_options()
     assert options.get_session_config_entry("mlas.disable_kleidiai") == "1"

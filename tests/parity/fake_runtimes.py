@@ -48,7 +48,7 @@ class AlteredRuntime:
     inner: Runtime = field(init=False)
 
     def __post_init__(self) -> None:
-        self.inner = OrtRuntime.open(onnx_graph.write(self.model), num_threads=1)
+        self.inner = OrtRuntime.start(onnx_graph.write(self.model), self.model, num_threads=1)
 
     @property
     def dtype(self) -> np.dtype:

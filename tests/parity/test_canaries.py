@@ -86,7 +86,7 @@ def test_a_fault_is_in_a_file_that_is_otherwise_right(make_model):
         for canary in planted(model).values():
             if canary.artifact is not None:
                 onnx_graph.check(canary.artifact)
-                assert OrtRuntime.open(canary.artifact).dtype == model.dtype
+                assert OrtRuntime.start(canary.artifact, None).dtype == model.dtype
 
 
 def test_a_weight_off_by_an_ulp_is_the_smallest_one_and_its_neighbour():
@@ -146,7 +146,7 @@ def test_a_fault_that_cannot_be_planted_is_skipped_with_its_reason(model, name, 
 
 
 def checked(model, open_canaries):
-    runtime = OrtRuntime.open(onnx_graph.write(model), num_threads=1)
+    runtime = OrtRuntime.start(onnx_graph.write(model), model, num_threads=1)
     return check(DoubleReference(model), [runtime], open_canaries(model), probe_rows=64)
 
 
@@ -215,7 +215,7 @@ def test_faults_can_be_planted_in_any_opset(make_model, dtype, versions):
     rows = np.full((1, 4), 55, dtype)
     for canary in planted(model, artifact).values():
         if canary.artifact is not None:
-            assert OrtRuntime.open(canary.artifact).predict(rows).shape == (1, 2)
+            assert OrtRuntime.start(canary.artifact, None).predict(rows).shape == (1, 2)
 
 
 def test_only_names_are_looked_for_in_metadata(make_model):

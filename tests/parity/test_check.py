@@ -320,7 +320,7 @@ def test_another_model_is_described(judge, changes, message):
 def test_a_fault_that_nobody_notices_is_a_disagreement(make_model, judge):
     """A check that cannot fail proves nothing."""
     model = make_model()
-    right = OrtRuntime.open(onnx_graph.write(model))
+    right = OrtRuntime.start(onnx_graph.write(model), model)
     report = judge(model, right, canaries=[OpenedCanary(name="no fault at all", runtime=right)])
     assert report.runtimes[0].verdict == "proven"
     assert report.verdict == "disagrees"
@@ -368,7 +368,7 @@ def test_a_skipped_fault_is_reported_with_its_reason(make_model, judge):
 def test_the_same_seed_gives_the_same_report(make_model, judge, open_canaries):
     known = make_model()
     model = LinearModel(weight=known.weight, bias=known.bias)  # no ranges, whose ends never vary
-    runtime = OrtRuntime.open(onnx_graph.write(model), num_threads=1)
+    runtime = OrtRuntime.start(onnx_graph.write(model), model, num_threads=1)
 
     def report(seed):
         return judge(model, runtime, canaries=open_canaries(model), probe_seed=seed)
@@ -395,7 +395,7 @@ def test_what_is_no_certificate_is_refused(data):
 
 
 FLUSHED_BY_HARDWARE = {
-    "onnxruntime": lambda model: OrtRuntime.open(onnx_graph.write(model), num_threads=1),
+    "onnxruntime": lambda model: OrtRuntime.start(onnx_graph.write(model), model, num_threads=1),
     "pytorch": eager,
     "NumPy": lambda model: FakeRuntime(model, numpy_predict),
 }
@@ -436,7 +436,7 @@ def test_flushing_is_recognised_whichever_probe_shows_it(judge, exponent, bias):
     """Small weights make products subnormal, subnormal weights count as zero themselves."""
     weight = np.ldexp(np.array([[1.5, -0.75, 1.25]], np.float32), exponent)
     model = LinearModel(weight=weight, bias=np.array([bias], np.float32))
-    keeping = OrtRuntime.open(onnx_graph.write(model), num_threads=1)
+    keeping = OrtRuntime.start(onnx_graph.write(model), model, num_threads=1)
     report = judge(model, FlushingRuntime(keeping), keeping)
     assert report.passed, report.failures
     assert report.runtimes[1].subnormals == "kept"

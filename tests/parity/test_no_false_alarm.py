@@ -94,7 +94,7 @@ def test_no_runtime_leaves_the_bound_with_many_features(dtype, centred, num_feat
         num_features=num_features,
         seed=num_features,
     )
-    engines = [OrtRuntime.open(onnx_graph.write(model)), eager(model)]
+    engines = [OrtRuntime.start(onnx_graph.write(model), model), eager(model)]
     report = check(DoubleReference(model), engines, probe_rows=16)
     assert report.failures == ()
     assert report.verdict == "proven"

@@ -74,21 +74,6 @@ class OrtRuntime:
     version: str = onnxruntime.__version__
 
     @classmethod
-    def open(cls, data: bytes, **settings: Unpack[Settings]) -> "OrtRuntime":
-        """Check an ONNX file, and open a session on it.
-
-        Raises:
-            ArtifactError: If the file is not a single linear ONNX graph, or the engine refuses it.
-            UnavailableError: If the provider is not the one that really runs.
-        """
-        # Who has checked does without onnx.
-        from linexport.formats.onnx import graph as onnx_graph
-        from linexport.formats.onnx._running import require_runnable
-
-        proto = require_runnable(onnx_graph.check(data))
-        return cls.start(data, onnx_graph.read(proto), **settings)
-
-    @classmethod
     def start(
         cls,
         data: bytes,
