@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from linexport import bundle, formats, predicting
-from linexport._asked import asked_of_command
+from linexport._asked import asked, asked_of_command
 from linexport._files import naming
 from linexport.bundle import MANIFEST_FILE
 from linexport.columns import split_names
@@ -239,7 +239,7 @@ def _used(given: Any) -> _Used:
     if model is None:
         raise ArtifactError(
             f"{path}: this is not a graph that linexport writes, so the names of its columns are "
-            "not known."
+            f"not known: export it to a bundle, and name them with {asked(features=...)}."
         )
     return _Used(path, model, kind, data)
 

@@ -32,7 +32,7 @@ class Access:
 
     def __init__(self, token: str | None = None, origins: Sequence[str] = ()) -> None:
         """Take the token that every client must send, and the origins of pages that may ask."""
-        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._expected = None if token is None else f"bearer {token}".encode()
         self._origins = frozenset(origins)
         self._prefix, self._numbers = secrets.token_hex(6), itertools.count(1)
 
@@ -59,7 +59,9 @@ class Access:
         if self._expected is None or is_open:
             return
         given = headers.get_all("authorization")
-        if len(given) != 1 or not hmac.compare_digest(given[0].encode(), self._expected):
+        scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+        sent = f"{scheme.lower()} {token}".encode()  # RFC 9110, 11.1: case does not matter
+        if not hmac.compare_digest(sent, self._expected):
             raise Refusal(
                 "This server wants a token: Authorization: Bearer TOKEN.",
                 401,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
+from linexport.columns import listed
 from linexport.errors import shortened
 from linexport.predicting import side_by_side, with_ends
 from linexport.serving._http import (
@@ -130,16 +131,21 @@ def _explain(document: Any, model: ServedModel) -> None:
     """Say which value of which row is not a number, where the decoder can only say that one is."""
     encoding = model.predictor.encoding
     texts = set() if encoding is None else {column.name for column in encoding.columns}
-    what = "values" if texts else "numbers"
-    listed = document if isinstance(document, list) else [document]
-    for number, row in enumerate(listed, start=1):
+    what, names = "values" if texts else "numbers", model.predictor.column_names
+    rows = document if isinstance(document, list) else [document]
+    for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise Refusal(
                 f"Row {number} must be an object of names and {what}, such as "
-                f'{{"{model.predictor.column_names[0]}": 1.5}}, got {_shown(row)}.',
+                f'{{"{names[0]}": 1.5}}, got {_shown(row)}.',
             )
         for name, value in row.items():
             fault = _fault(value, may_be_text=name in texts)
+            if fault and name not in names:
+                raise Refusal(
+                    f"Row {number}: '{shortened(name)}' is no feature; a row has {listed(names)}, "
+                    "and several are a list."
+                )
             if fault:
                 told = f"Row {number}, '{shortened(name)}': {_shown(value)} is {fault}."
                 raise Refusal(told)

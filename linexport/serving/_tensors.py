@@ -68,6 +68,13 @@ def features_of(
         if tensor.name == INPUT:
             require_shape(tensor.shape, model)
         elif len(tensor.shape) > 2 or tensor.shape[1:] not in ((), (1,)):
+            known = (*model.predictor.column_names, *model.predictor.feature_names)
+            if tensor.name not in known:
+                num_features = len(model.predictor.feature_names)
+                raise Refusal(
+                    f"There is no input '{shortened(tensor.name)}': there is '{INPUT}' [rows, "
+                    f"{num_features}], or a tensor [rows] for each column."
+                )
             raise Refusal(
                 f"The shape of '{shortened(tensor.name)}' must be [rows] or [rows, 1], got "
                 f"{shortened(str(list(tensor.shape)))}."

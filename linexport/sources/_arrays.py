@@ -141,5 +141,6 @@ def _without_prefix(arrays: Mapping[str, Any]) -> dict[str, Any]:
         )
     raise ModelError(
         f"Found {listed}: a linear model is one weight, with or without a bias, a mean and a "
-        f'scale, by these names: pass {{"weight": w, "bias": b}}.'
+        f'scale, by these names: pass {{"weight": w, "bias": b}}, or of several layers the module '
+        "itself, from Python."
     )

@@ -68,6 +68,7 @@ def test_another_token_is_none(guarded, sent):
 def test_with_the_token_all_is_answered(guarded):
     assert guarded.post(ROWS, ROW, SENT).status == 200
     assert guarded.get("/metrics", headers=[SENT]).status == 200
+    assert guarded.post(ROWS, ROW, ("authorization", f"bearer {TOKEN}")).status == 200
 
 
 def test_a_page_of_an_allowed_origin_may_ask(guarded):

@@ -147,7 +147,11 @@ TENSOR = {"name": "features", "shape": [1, 2], "datatype": "FP32", "data": [1, 2
         ({"inputs": [TENSOR | {"name": "x", "shape": [2]}]}, "There is no column 'a'; a row has"),
         (
             {"inputs": [TENSOR | {"name": "x"}]},
-            r"of 'x' must be \[rows\] or \[rows, 1\], got \[1, 2\]",
+            r"no input 'x': there is 'features' \[rows, 2\], or a tensor \[rows\] for each column",
+        ),
+        (
+            {"inputs": [TENSOR | {"name": "a"}]},
+            r"of 'a' must be \[rows\] or \[rows, 1\], got \[1, 2\]",
         ),
         ({"inputs": [TENSOR | {"datatype": "INT4"}]}, "must be one of FP32, FP64, .*, got 'INT4'"),
         ({"inputs": [TENSOR | {"shape": [2]}]}, r"must be \[rows, 2\], got \[2\]; one row is"),
