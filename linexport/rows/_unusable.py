@@ -7,7 +7,7 @@ from itertools import accumulate
 from linexport._asked import asked, asked_of_command
 from linexport.columns import listed
 from linexport.errors import DataError, shortened
-from linexport.tables import MOST_LEVELS, ColumnLook, Table, TableLook, look
+from linexport.tables import EXAMPLES, MOST_LEVELS, ColumnLook, Table, TableLook, look
 
 _SAID, _ALL = 180, 470
 """Characters of what columns are, and of the message but for the table's name, from which on the
@@ -99,7 +99,7 @@ def unusable(
         )
     ]
     levels = [  # a row of units lacks them, and is to be left out
-        column.name for column in found if column.is_category and column.missing > bool(mixed)
+        column.name for column in found if _is_category(column) and column.missing > bool(mixed)
     ]
     remedies = [
         *_read_as_numbers(read_so, mixed, found_in.readings),
@@ -174,7 +174,7 @@ def _remedies(
     if is_target:
         yield f"choose another target than '{is_target[0].name}'"
     others = [column for column in others if column not in is_target]
-    if categories := [column.name for column in others if column.is_category]:
+    if categories := [column.name for column in others if _is_category(column)]:
         yield f"take categories with {asked(categorical=categories)}"
     if dates := [said for column in others if (said := _as_days(column))]:
         yield f"take dates as days with {asked(date=dates)}"
@@ -183,7 +183,7 @@ def _remedies(
     excluded = [
         column.name
         for column in others
-        if not (column.is_category or _as_days(column) or _is_misspelt(column))
+        if not (_is_category(column) or _as_days(column) or _is_misspelt(column))
     ]
     if excluded:
         yield f"leave out what is no feature with {asked(exclude=excluded)}"
@@ -196,10 +196,25 @@ def _under_units(found: Sequence[ColumnLook]) -> list[ColumnLook]:
 
 
 def _is_misspelt(column: ColumnLook) -> bool:
-    """Tell numbers but for a few values, or for one that is repeated."""
-    is_one = column.others <= len(column.examples) or len(set(column.examples)) == 1
+    """Tell numbers but for a few values, or for one or two that are repeated and are no scale's."""
+    are_few = column.others <= len(column.examples) or len(column.examples) < EXAMPLES
     is_number = column.kind == "number" or _is_marked(column)
-    return is_number and column.others > 0 and is_one
+    return is_number and column.others > 0 and are_few and not _is_scale(column)
+
+
+def _is_scale(column: ColumnLook) -> bool:
+    """Tell numbers of few levels beside text that says something, as 4 and 5+."""
+    return column.kind == "number" and bool(column.levels) and _has_repeated_digits(column)
+
+
+def _has_repeated_digits(column: ColumnLook) -> bool:
+    """Tell values that are no typing errors and no words for a missing value, as 5+."""
+    has_digits = any(map(str.isdecimal, "".join(column.examples)))
+    return has_digits and column.others > len(column.examples)
+
+
+def _is_category(column: ColumnLook) -> bool:
+    return column.is_category or _is_scale(column)
 
 
 def _taken_for_none(columns: Sequence[ColumnLook]) -> str:
@@ -215,7 +230,8 @@ def _can_be_none(columns: Sequence[ColumnLook]) -> bool:
     """Tell whether an option that is worth pasting names their few values that are no numbers."""
     values = _others(columns)
     is_short = sum(map(len, values)) <= _PASTED
-    return is_short and all("," not in value and value.isprintable() for value in values)
+    is_pasted = is_short and all("," not in x and x.isprintable() for x in values)
+    return is_pasted and not any(map(_has_repeated_digits, columns))
 
 
 def _others(columns: Sequence[ColumnLook]) -> list[str]:

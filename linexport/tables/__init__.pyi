@@ -2,6 +2,7 @@ from ._dialect import (
     Dialect as Dialect,
 )
 from ._look import (
+    EXAMPLES as EXAMPLES,
     MOST_LEVELS as MOST_LEVELS,
     ColumnLook as ColumnLook,
     TableLook as TableLook,

@@ -25,7 +25,7 @@ from linexport.tables._part import Batch, unreadable
 from linexport.tables._readings import SIGN, Readings
 from linexport.tables._tables import Table
 
-__all__ = ["MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
+__all__ = ["EXAMPLES", "MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
 
 Kind: TypeAlias = Literal[
     "number",
@@ -46,7 +46,7 @@ without, or typed."""
 
 MOST_LEVELS = 50
 """Different values that are counted; a column with more is no category."""
-_EXAMPLES = 3
+EXAMPLES = 3
 _WITHOUT_TEXT = (pl.Binary, pl.Duration, pl.Object)
 _DIGITS = r"[-+]?\d+(?:[.]\d*)?(?:[eE][-+]?\d+)?|[-+]?[.]\d+"
 _GROUPED = r"[-+]?\d{1,3}(?:[., '\u00a0\u202f]\d{3})+(?:[.,]\d+)?"
@@ -85,7 +85,7 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
     first: str = ""
     """That of the first row, if it is one of these others: a unit, perhaps."""
     examples: tuple[str, ...] = ()
-    """Some of these others if there are, else of the values."""
+    """Some of these others if there are, else of the values; fewer than EXAMPLES are all."""
     readings: tuple[str, ...] = ()
     """What makes numbers of all its values but the others, as `--decimal ','`; several where that
     is open."""
@@ -253,7 +253,9 @@ class _Seen:
         values = part["values"]
         self.counts[kind] = self.counts.get(kind, 0) + int(part["rows"].sum())
         examples = self.examples.setdefault(kind, [])
-        examples += map(str, values.head(_EXAMPLES - len(examples)).to_list())
+        for value in map(str, values.head(2 * EXAMPLES).to_list()):
+            if value not in examples and len(examples) < EXAMPLES:
+                examples.append(value)
         if kind == "number":
             numbers = values.cast(pl.Float64).drop_nans().append(pl.Series(self.ends))
             self.ends = [numbers.min(), numbers.max()] if len(numbers) else []
@@ -296,7 +298,7 @@ class _Seen:
             first=next(
                 (text for other in others if (text := self.examples[other][0]) == self.first), ""
             ),
-            examples=tuple((examples or self.examples.get(kind, []))[:_EXAMPLES]),
+            examples=tuple((examples or self.examples.get(kind, []))[:EXAMPLES]),
             readings=self.readings.options() if kind.startswith("number with ") else (),
         )
 

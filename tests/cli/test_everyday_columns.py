@@ -87,6 +87,24 @@ def test_losses_written_as_accounts_are_trained_on_when_it_is_pasted(run, tmp_pa
     assert round(json.loads(done.output)["coefficients"]["y"]["features"]["profit"], 9) == 2
 
 
+def test_words_for_a_missing_number_and_the_ends_of_a_scale_are_pasted(run, tmp_path):
+    """Two words, each many times, are no reason to leave the column out; 5+ is a value."""
+    ages = [("unknown", "refused")[n % 2] if n % 10 > 7 else n % 61 for n in range(200)]
+    rates = [("<2", 2, 3, 4, "5+")[n % 5] for n in range(200)]
+    y = [n % 61 * 2 + n % 5 for n in range(200)]
+    rows = zip(ages, rates, y, strict=True)
+    (table := tmp_path / "t.csv").write_text(
+        "age,rate,y\n" + "".join(f"{age},{rate},{y}\n" for age, rate, y in rows)
+    )
+    command = ["train-and-export", "--data", table, "--target", "y", "-o", tmp_path / "b"]
+    pasted = options_in(run(*command).only_error)
+    assert pasted[:4] == ["--categorical", "rate", "--null-values", "unknown,refused"]
+    done = run(*command, *pasted, "--json")
+    assert done.status == 0, done.errors
+    (fit,) = json.loads(done.output)["coefficients"].values()
+    assert {"age", "rate[5+]"} < fit["features"].keys()
+
+
 def test_what_no_option_takes_for_no_value_is_not_filled_in(run, tmp_path):
     (table := tmp_path / "t.csv").write_text('x,y\n1,1\n"n,a",2\n3,3\n"k,a",2\n5,5\n')
     refused = run("train-and-export", "--data", table, "--target", "y", "-o", tmp_path / "b")
