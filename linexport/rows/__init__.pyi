@@ -39,6 +39,7 @@ from ._ranks import (
 )
 from ._row_numbers import (
     counting as counting,
+    sentinels as sentinels,
     totals as totals,
 )
 from ._synthetic import (

@@ -7,7 +7,7 @@ Unless features are named, they are all columns that are left. Among these
   exclude it;
 - what holds the numbers 0 to N-1 or 1 to N, once each, is warned of.
 
-A row that holds the sum of all others, as spreadsheets end with, is warned of too.
+A row that holds the sum of all others, as spreadsheets end with, is warned of too, and so is -9999.
 """
 
 import math
@@ -25,6 +25,7 @@ _FEWEST_ROWS = 3
 """Two rows of 0 and 1 are more likely a choice than a count."""
 _FEWEST_WITH_TOTALS = 5
 """Of fewer rows, one is the sum of the others by chance."""
+_SENTINELS = (-999.0, -9999.0, -99999.0)
 _ROUNDED = 1e-6
 """Relative: a spreadsheet shows a total of six digits or more."""
 _CLOSE = 1e-9
@@ -98,6 +99,18 @@ def totals(features: Sequence[Column], targets: Sequence[Column], num_rows: int)
             f"The largest value of each of {listed(names)} is the sum of all others: if that is a "
             "row of totals, delete it."
         )
+
+
+def sentinels(columns: Sequence[Column]) -> Iterator[str]:
+    """Warn of columns whose smallest value is what programs write that have no word for none."""
+    for column in columns:
+        if column.minimum in _SENTINELS:
+            shown = f"{column.minimum:.0f}"
+            yield (
+                f"The smallest value of {listed([column.name])} is {shown}, which often stands for "
+                f"no value: if it does, make it none, of a table of text with "
+                f"{asked(null_values=[shown])}."
+            )
 
 
 def _has_total(column: Column, num_rows: int) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import polars as pl
 
+from linexport.columns import is_number
 from linexport.encoding import BOOLEANS
 from linexport.errors import DataError, shortened
 from linexport.tables._dialect import BEHIND, BRACKETS, LONG, MINUSES, Dialect
@@ -212,15 +213,21 @@ def present_numbers(numbers: pl.Series, dialect: Dialect) -> pl.Series:
     """Return numbers that came as such, null where one stands for no value."""
     if not (dialect.also_missing and numbers.dtype.is_numeric()):
         return numbers
+    return numbers.set(_is_no_value(nameless(numbers).cast(pl.Float64), dialect), None)
+
+
+def _is_no_value(numbers: pl.Series, dialect: Dialect) -> pl.Series:
     nulls = pl.Series(dialect.also_missing).cast(pl.Float64, strict=False).drop_nulls()
-    is_null = nameless(numbers).cast(pl.Float64).is_in(nulls.implode())
-    return numbers.set(is_null, None)
+    return numbers.is_in(nulls.implode())
 
 
 def present(cells: pl.Series, dialect: Dialect) -> pl.Series:
     """Return text without the spaces around it, null where it stands for no value."""
     text = cells.str.strip_chars(_SPACES)
-    return text.set(text.is_in(dialect.missing), None)
+    text = text.set(text.is_in(dialect.missing), None)
+    if not any(map(is_number, dialect.also_missing)):
+        return text
+    return text.set(_is_no_value(as_numbers(text, dialect), dialect).fill_null(value=False), None)
 
 
 def as_numbers(text: pl.Series, dialect: Dialect) -> pl.Series:

@@ -25,6 +25,7 @@ from linexport.rows import (
     check_test_rows,
     counting,
     in_memory,
+    sentinels,
     split,
     totals,
     training_data,
@@ -129,11 +130,12 @@ def _kept_out(rows: Rows, fraction: float, seed: int, ranks: Ranks) -> tuple[Dat
 
 
 def _counting(rows: Rows, fit: Fit) -> Iterator[str]:
-    """Warn of features that nobody named and that number the rows, and of a row of totals."""
+    """Warn of features that nobody named and that number the rows, of totals, and of -9999."""
     features, targets, num_rows = fit.model.features, fit.model.targets, fit.record.rows
     if not rows.features_named:
         yield from counting(features, num_rows)
     yield from totals(features, targets, num_rows)
+    yield from sentinels((*features, *targets))
 
 
 def _metrics(

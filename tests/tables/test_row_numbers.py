@@ -104,6 +104,18 @@ def test_what_counts_the_rows_is_warned_of(frame, tmp_path, first, way):
     ]
 
 
+@pytest.mark.parametrize("column", ["a", "y"])
+def test_the_usual_number_for_no_value_is_warned_of(frame, tmp_path, column):
+    frame.loc[[2, 5], column] = -9999.0
+    (warning,) = linexport.train(frame, "y").warnings
+    assert warning.startswith(f"The smallest value of '{column}' is -9999, which often stands for")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    dialect = linexport.Dialect(null_values=("-9999",))
+    rows = linexport.read_data(tmp_path / "t.csv", targets="y", missing="drop", dialect=dialect)
+    fit = linexport.train(rows)
+    assert (fit.record.rows, fit.warnings) == (10, ())
+
+
 def test_what_merely_looks_like_a_count_is_not_warned_of(frame):
     almost = [*range(11), 10.5]
     for values in (almost, range(2, 14), [0, 1] * 6):
