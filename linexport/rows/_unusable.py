@@ -268,6 +268,8 @@ def _what(column: ColumnLook) -> str:
     shown = f"'{shortened(example, _LONGEST)}'"
     if column.others:
         return f"is a {column.kind} but for {column.others} of its values ({shown})"
+    if column.kind == "text" and column.readings:
+        return f"has a unit ({shown})"
     if len(column.readings) > 1:
         return f"may have decimal commas or thousands separators ({shown})"
     if column.readings and column.kind == "number with a comma":

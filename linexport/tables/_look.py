@@ -56,6 +56,7 @@ _BRACKETS = rf"(?:{SIGN})? ?\( ?(?:{_SIGNED}|{_ANY}) ?\) ?(?:{SIGN})?"
 _BEHIND = rf"(?:{_SIGNED}|{_ANY}) ?-(?: ?(?:{SIGN}))?"
 _DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?:Z|[-+]\d{2}:?\d{2})?"
+_WITH_UNIT = rf"^(?:{_ANY}) ?([^\d\s.,'+()-][^\d,]*)$"
 _PATTERNS: dict[Kind, str] = {
     "number with a comma": r"[-+]?\d*,\d+",
     "number with thousands separators": _GROUPED,
@@ -163,7 +164,7 @@ def look(
     of_numbers = [
         each.readings
         for each, column in zip(seen, columns, strict=True)
-        if column.kind.startswith("number")
+        if column.kind.startswith("number") or column.readings
     ]
     readings = [each for each in of_numbers if each.found()]
     return TableLook(
@@ -186,6 +187,10 @@ class _Seen:
         self._most_levels = most_levels
         self._dialect = table.dialect or Dialect()
         self.readings = Readings(table.dialect)
+        self.of_units = Readings(table.dialect)
+        """Of text that is a number and a unit, as 12 kg."""
+        self.unit: str | None = None
+        """Of all text so far; empty where it has none, or another."""
         self.rows = self.missing = 0
         self.counts: dict[Kind, int] = {}
         self.examples: dict[Kind, list[str]] = {}
@@ -245,7 +250,17 @@ class _Seen:
         text = plain["values"]
         if any(len(part) for part in marked) or text.str.contains(".", literal=True).any():
             self.readings.add(pl.concat([text, *marked]), where)
+        self._add_units(others[-1][1]["values"], where)
         yield from others
+
+    def _add_units(self, text: pl.Series, where: Callable[[str], str]) -> None:
+        if self.unit == "" or not len(text):
+            return
+        units = text.str.extract(_WITH_UNIT, 1).unique().to_list()
+        is_one = len(units) == 1 and units[0] and self.unit in (None, units[0])
+        self.unit = units[0] if is_one else ""
+        if self.unit:
+            self.of_units.add(text, where, unit=self.unit)
 
     def _count(self, kind: Kind, part: pl.DataFrame) -> None:
         if not part.height:
@@ -276,6 +291,8 @@ class _Seen:
 
     def look(self) -> ColumnLook:
         kind: Kind = max(self.counts, key=lambda kind: self.counts[kind], default="empty")
+        if [*self.counts] == ["text"] and self.unit and len(self.examples["text"]) == EXAMPLES:
+            self.readings = self.of_units
         numbers = [kind]
         marked = [other for other in self.counts if other.startswith("number with ")]
         if marked and kind.startswith("number"):  # "5" beside "3,14"
@@ -299,7 +316,9 @@ class _Seen:
                 (text for other in others if (text := self.examples[other][0]) == self.first), ""
             ),
             examples=tuple((examples or self.examples.get(kind, []))[:EXAMPLES]),
-            readings=self.readings.options() if kind.startswith("number with ") else (),
+            readings=self.readings.options()
+            if kind.startswith("number with ") or self.readings is self.of_units
+            else (),
         )
 
 

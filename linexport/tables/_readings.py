@@ -39,17 +39,18 @@ class Readings:
         self._lost: dict[tuple[Decimal, Thousands | None], tuple[str, str]] = {}
         """The others, each with the first value seen that it makes none of, and where that is."""
 
-    def add(self, text: pl.Series, where: Callable[[str], str] = str) -> None:
+    def add(self, text: pl.Series, where: Callable[[str], str] = str, *, unit: str = "") -> None:
         """Heed some more text, null where there is no value.
 
         Args:
             text: Without spaces around it.
             where: Says where in it a value stands.
+            unit: A sign that its values have.
         """
         self._is_empty = False
         if not self._left:
             return
-        self._signs |= {*_signs(text)}
+        self._signs |= {*_signs(text), *filter(None, [unit])}
         if len(self._signs - {*MINUSES}) > 1:
             self._left = {}  # dollars are no euros, nor percent
         for written, digest in [*self._left.items()]:

@@ -56,7 +56,9 @@ def test_a_rare_level_that_only_the_test_has_trains_when_it_is_pasted(run, tmp_p
     assert np.allclose(predicted, 20.0, atol=1e-3)
 
 
-@pytest.mark.parametrize("written", ["{:,.2f} EUR", "${:,.0f}", "CHF {:.2f}", "{:,.0f}€"])
+@pytest.mark.parametrize(
+    "written", ["{:,.2f} EUR", "${:,.0f}", "CHF {:.2f}", "{:,.0f}€", "{:.0f} k"]
+)
 def test_a_target_with_its_currency_trains_when_it_is_pasted(run, tmp_path, written):
     area = [20.5 + number for number in range(70)]
     prices = [written.format(1000 * each + number % 3) for number, each in enumerate(area)]

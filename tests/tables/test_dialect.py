@@ -139,6 +139,19 @@ def test_what_is_ambiguous_in_one_column_may_not_be_in_the_table(write):
     assert look(open_table("t.csv")).readings == ("--thousands ',' --strip '%'",)
 
 
+def test_a_unit_behind_all_of_a_column_is_a_sign(write):
+    cells = [
+        ["1,5 kg", "1 m\u00b2", "500 g", "3 rooms", "4 kg"],
+        ["2 kg", "3 m\u00b2", "1 kg", "2 rooms", "red"],
+        ["7 kg", "5 m\u00b2", "2 kg", "3 rooms", "5 kg"],
+    ]
+    write("\n".join(["a;b;two units;two values;a word", *map(";".join, cells)]))
+    found = look(open_table("t.csv"))
+    assert [column.kind for column in found.columns] == ["text"] * 5
+    assert [bool(column.readings) for column in found.columns] == [True, True, False, False, False]
+    assert found.readings == ("--decimal ',' --strip kg,m\u00b2",)
+
+
 def test_two_currencies_are_not_taken_for_one(write):
     write("a;b\n$5;5%\n\u20ac6;6%\n")
     money, share = look(open_table("t.csv")).columns
