@@ -149,7 +149,7 @@ def test_a_unit_behind_all_of_a_column_is_a_sign(write):
     found = look(open_table("t.csv"))
     assert [column.kind for column in found.columns] == ["text"] * 5
     assert [bool(column.readings) for column in found.columns] == [True, True, False, False, False]
-    assert found.readings == ("--decimal ',' --strip kg,m\u00b2",)
+    assert found.readings == ("--decimal ',' --strip 'kg,m\u00b2'",)
 
 
 def test_two_currencies_are_not_taken_for_one(write):
