@@ -15,6 +15,8 @@ rest is left for later: a message is read, and what it says to paste is seen who
 _AND = ", and "
 _LONGEST, _PASTED = 20, 60
 """Characters of a value that are shown, and of all that an option to paste is worth."""
+_TYPED_WRONG = 0.1
+"""Share of a column's values; more of them are no typing errors. A heuristic."""
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 
 
@@ -204,13 +206,13 @@ def _is_misspelt(column: ColumnLook) -> bool:
 
 def _is_scale(column: ColumnLook) -> bool:
     """Tell numbers of few levels beside text that says something, as 4 and 5+."""
-    return column.kind == "number" and bool(column.levels) and _has_repeated_digits(column)
+    return column.kind == "number" and bool(column.levels) and _has_many_with_digits(column)
 
 
-def _has_repeated_digits(column: ColumnLook) -> bool:
+def _has_many_with_digits(column: ColumnLook) -> bool:
     """Tell values that are no typing errors and no words for a missing value, as 5+."""
     has_digits = any(map(str.isdecimal, "".join(column.examples)))
-    return has_digits and column.others > len(column.examples)
+    return has_digits and column.others > _TYPED_WRONG * (column.rows - column.missing)
 
 
 def _is_category(column: ColumnLook) -> bool:
@@ -231,7 +233,7 @@ def _can_be_none(columns: Sequence[ColumnLook]) -> bool:
     values = _others(columns)
     is_short = sum(map(len, values)) <= _PASTED
     is_pasted = is_short and all("," not in x and x.isprintable() for x in values)
-    return is_pasted and not any(map(_has_repeated_digits, columns))
+    return is_pasted and not any(map(_has_many_with_digits, columns))
 
 
 def _others(columns: Sequence[ColumnLook]) -> list[str]:
