@@ -212,7 +212,8 @@ def _is_scale(column: ColumnLook) -> bool:
 def _has_many_with_digits(column: ColumnLook) -> bool:
     """Tell values that are no typing errors and no words for a missing value, as 5+."""
     has_digits = any(map(str.isdecimal, "".join(column.examples)))
-    return has_digits and column.others > _TYPED_WRONG * (column.rows - column.missing)
+    most = max(len(column.examples), _TYPED_WRONG * (column.rows - column.missing))
+    return has_digits and column.others > most
 
 
 def _is_category(column: ColumnLook) -> bool:
