@@ -26,7 +26,7 @@ _SCHEMA, _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES = 2, 3, 4, 5  # fields of FileMetaD
 _OF_LEAF, _WIDTH, _NUM_CHILDREN = 1, 2, 5  # of SchemaElement
 _CHUNKS = 1  # of RowGroup, which has _NUM_ROWS too
 _META_DATA = 3  # of ColumnChunk
-_TYPE, _LENGTH, _START, _DICTIONARY = _OF_CHUNK = 1, 7, 9, 11  # of ColumnMetaData
+_TYPE, _VALUES, _LENGTH, _START, _DICTIONARY = _OF_CHUNK = 1, 5, 7, 9, 11  # of ColumnMetaData
 
 
 class Chunk(NamedTuple):
@@ -36,6 +36,8 @@ class Chunk(NamedTuple):
     length: int
     kind: int
     """Of its values, as parquet.thrift numbers them."""
+    num_values: int
+    """That are claimed of its pages."""
     width: int
     """Bytes of each, where all have as many; 0 where the kind says it."""
 
@@ -95,12 +97,12 @@ def _group(fields: dict[int, Any], widths: list[int]) -> PagesOfRows:
 
 def _chunk(fields: dict[int, Any], width: int) -> Chunk:
     pages = fields[_META_DATA]
-    if min(pages[_START], pages[_LENGTH], width) < 0:
+    if min(pages[_START], pages[_LENGTH], pages[_VALUES], width) < 0:
         raise ValueError("pages before the file")
     # The dictionary stands first; older writers say 0 where there is none.
     dictionary = pages.get(_DICTIONARY, 0)
     start = dictionary if 0 < dictionary < pages[_START] else pages[_START]
-    return Chunk(start, pages[_LENGTH], pages[_TYPE], width)
+    return Chunk(start, pages[_LENGTH], pages[_TYPE], pages[_VALUES], width)
 
 
 def _require_shallow(elements: list[dict[int, int]]) -> None:

@@ -58,6 +58,7 @@ def _memory(file: BinaryIO, group: PagesOfRows) -> int:
             values += header.get(_DICTIONARY, {}).get(_NUM_VALUES, 0)
             largest = max(largest, header[_UNPACKED])
             texts += header[_UNPACKED] if chunk.kind == _BYTE_ARRAY else 0
+        num_values = max(num_values, chunk.num_values)
         values += max(num_values - group.num_rows, 0)
         rows += num_values // 8 + num_values * chunk.width
     return largest + texts + values * _PER_VALUE + rows

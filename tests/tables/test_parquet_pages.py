@@ -78,5 +78,5 @@ def test_a_header_that_is_none_is_refused(tmp_path):
 @pytest.mark.parametrize(("stated", "start"), [({}, 100), ({11: 0}, 100), ({11: 40}, 40)])
 def test_pages_begin_with_the_dictionary_where_there_is_one(stated, start):
     """Some writers say that it is at 0."""
-    kind, length, data = {1: 5}, {7: 10}, {9: 100}
+    kind, length, data = {1: 5}, {5: 3, 7: 10}, {9: 100}
     assert _chunk({3: kind | length | data | stated}, 0).start == start
