@@ -46,9 +46,10 @@ bench: setup  ## every benchmark, each failing when its target is missed; ROUNDS
 	status=0; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || status=1; done; exit $$status
 
 SECONDS := 60
-fuzz: setup  ## coverage-guided fuzzing of every reader for SECONDS=60 of processor time each, every bit of a bundle flipped (FLIPS=500: so many); a fault's input is kept in build/fuzz
+fuzz: setup  ## coverage-guided fuzzing of every reader for SECONDS=60 of processor time each, every bit of a bundle flipped (FLIPS=500: so many), odd numbers in Parquet; a fault's input is kept in build/fuzz
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	PYTHONPATH=tests $(BIN)/python -m hostile.bit_flips $(FLIPS)
+	PYTHONPATH=tests $(BIN)/python -m hostile.odd_parquet
 	PYTHONPATH=tests $(BIN)/python -m hostile.fuzz --seconds $(SECONDS)
 
 soak: setup  ## writers that are killed, refused and starved, 100 million rows, a server among crowds; FORM=--short for the short form

@@ -41,6 +41,9 @@ def parquet_bombs() -> Iterator[tuple[str, str, bytes]]:
     numbers = _levels((1000, 1)) + bytes(8000)
     few = _page(1000, numbers)
     headers = "The headers of its pages cannot be read"
+    claims = _page(1, _levels((1, 0)) + _levels((1, 1)))
+    many = _file(lists, 1, claims, ["list", "element"], claimed=_MOST)
+    yield "claimed-lists.parquet", group, many
     less = _page(-_MOST, b"")  # of which values are taken off, in a sum
     yield "less-lists.parquet", headers, _file(lists, 1, in_one + less, ["list", "element"])
     yield "less-rows.parquet", headers, _file(leaves, 1000, _page(-46, numbers))
@@ -73,6 +76,7 @@ def _file(
     *,
     kind: int = _DOUBLE,
     codec: int = 0,
+    claimed: int | None = None,
     children: int = 3,
     arrow: bytes = b"",
     same: bool = False,
@@ -80,26 +84,26 @@ def _file(
     """Return a file of one row group, whose three columns have the same pages."""
     chunks = []
     for place, name in enumerate(_NAMES):
-        path = [_text(part) for part in (name, *(below or []))]
+        path = [text(part) for part in (name, *(below or []))]
         start = 4 + (0 if same else place * len(pages))
-        meta = _fields(
-            (1, _I32, _zigzag(kind)), (2, _LIST, _list(_I32, [_zigzag(0), _zigzag(3)])),
-            (3, _LIST, _list(_BINARY, path)), (4, _I32, _zigzag(codec)),
-            (5, _I64, _zigzag(num_rows)),
-            (6, _I64, _zigzag(len(pages))), (7, _I64, _zigzag(len(pages))),
-            (9, _I64, _zigzag(start)),
+        meta = fields(
+            (1, _I32, zigzag(kind)), (2, _LIST, listed(_I32, [zigzag(0), zigzag(3)])),
+            (3, _LIST, listed(_BINARY, path)), (4, _I32, zigzag(codec)),
+            (5, _I64, zigzag(num_rows if claimed is None else claimed)),
+            (6, _I64, zigzag(len(pages))), (7, _I64, zigzag(len(pages))),
+            (9, _I64, zigzag(start)),
         )  # fmt: skip
-        chunks.append(_fields((2, _I64, _zigzag(start)), (3, _STRUCT, meta)))
-    group = _fields(
-        (1, _LIST, _list(_STRUCT, chunks)), (2, _I64, _zigzag(3)), (3, _I64, _zigzag(num_rows))
+        chunks.append(fields((2, _I64, zigzag(start)), (3, _STRUCT, meta)))
+    group = fields(
+        (1, _LIST, listed(_STRUCT, chunks)), (2, _I64, zigzag(3)), (3, _I64, zigzag(num_rows))
     )
-    root = _fields((4, _BINARY, _text("schema")), (5, _I32, _zigzag(children)))
-    value = _text(base64.b64encode(arrow))
-    pair = _fields((1, _BINARY, _text("ARROW:schema")), (2, _BINARY, value))
-    footer = _fields(
-        (1, _I32, _zigzag(1)), (2, _LIST, _list(_STRUCT, [root, *elements])),
-        (3, _I64, _zigzag(num_rows)), (4, _LIST, _list(_STRUCT, [group])),
-        *([(5, _LIST, _list(_STRUCT, [pair]))] if arrow else []),
+    root = fields((4, _BINARY, text("schema")), (5, _I32, zigzag(children)))
+    value = text(base64.b64encode(arrow))
+    pair = fields((1, _BINARY, text("ARROW:schema")), (2, _BINARY, value))
+    footer = fields(
+        (1, _I32, zigzag(1)), (2, _LIST, listed(_STRUCT, [root, *elements])),
+        (3, _I64, zigzag(num_rows)), (4, _LIST, listed(_STRUCT, [group])),
+        *([(5, _LIST, listed(_STRUCT, [pair]))] if arrow else []),
     )  # fmt: skip
     body = pages if same else pages * 3
     return b"PAR1" + body + footer + struct.pack("<I", len(footer)) + b"PAR1"
@@ -115,11 +119,11 @@ def _element(
     converted: int | None = None,
 ) -> bytes:
     said = [(1, kind), (2, width), (3, repetition), (4, name), (5, children), (6, converted)]
-    return _fields(
+    return fields(
         *(
-            (number, _BINARY, _text(value))
+            (number, _BINARY, text(value))
             if isinstance(value, str)
-            else (number, _I32, _zigzag(value))
+            else (number, _I32, zigzag(value))
             for number, value in said
             if value is not None
         )
@@ -128,14 +132,14 @@ def _element(
 
 def _page(num_values: int, body: bytes, unpacked: int | None = None) -> bytes:
     """Return a page of plain values, and what precedes it."""
-    of_data = _fields(
-        (1, _I32, _zigzag(num_values)), (2, _I32, _zigzag(0)),
-        (3, _I32, _zigzag(3)), (4, _I32, _zigzag(3)),
+    of_data = fields(
+        (1, _I32, zigzag(num_values)), (2, _I32, zigzag(0)),
+        (3, _I32, zigzag(3)), (4, _I32, zigzag(3)),
     )  # fmt: skip
     return (
-        _fields(
-            (1, _I32, _zigzag(0)), (2, _I32, _zigzag(unpacked or len(body))),
-            (3, _I32, _zigzag(len(body))), (5, _STRUCT, of_data),
+        fields(
+            (1, _I32, zigzag(0)), (2, _I32, zigzag(unpacked or len(body))),
+            (3, _I32, zigzag(len(body))), (5, _STRUCT, of_data),
         )
         + body
     )  # fmt: skip
@@ -143,11 +147,9 @@ def _page(num_values: int, body: bytes, unpacked: int | None = None) -> bytes:
 
 def _dictionary(num_values: int, body: bytes) -> bytes:
     """Return a page of plain values that others name by their places, and what precedes it."""
-    length = (_I32, _zigzag(len(body)))
-    of_values = _fields((1, _I32, _zigzag(num_values)), (2, _I32, _zigzag(0)))
-    return (
-        _fields((1, _I32, _zigzag(2)), (2, *length), (3, *length), (7, _STRUCT, of_values)) + body
-    )
+    length = (_I32, zigzag(len(body)))
+    of_values = fields((1, _I32, zigzag(num_values)), (2, _I32, zigzag(0)))
+    return fields((1, _I32, zigzag(2)), (2, *length), (3, *length), (7, _STRUCT, of_values)) + body
 
 
 def _page_of_text() -> bytes:
@@ -163,7 +165,7 @@ def _levels(*runs: tuple[int, int]) -> bytes:
     return struct.pack("<I", len(packed)) + packed
 
 
-def _fields(*fields: tuple[int, int, bytes]) -> bytes:
+def fields(*fields: tuple[int, int, bytes]) -> bytes:
     """Return a structure of Thrift's compact protocol."""
     numbers = [0, *(number for number, _, _ in fields)]
     return (
@@ -175,18 +177,18 @@ def _fields(*fields: tuple[int, int, bytes]) -> bytes:
     )
 
 
-def _list(kind: int, values: list[bytes]) -> bytes:
+def listed(kind: int, values: list[bytes]) -> bytes:
     few = min(len(values), 15)
     size = _varint(len(values)) if few == 15 else b""
     return bytes([few << 4 | kind]) + size + b"".join(values)
 
 
-def _text(text: str | bytes) -> bytes:
+def text(text: str | bytes) -> bytes:
     data = text.encode() if isinstance(text, str) else text
     return _varint(len(data)) + data
 
 
-def _zigzag(number: int) -> bytes:
+def zigzag(number: int) -> bytes:
     return _varint((number << 1) ^ (number >> 63))
 
 

@@ -1,4 +1,4 @@
-"""Each value of a bundle's JSON in turn is an odd one: it is refused, or what is shown is shown."""
+"""Each value of a bundle's JSON, and of Parquet, in turn is an odd one: it is refused, or shown."""
 
 import copy
 import json
@@ -7,6 +7,7 @@ import shutil
 from contextlib import suppress
 
 import pytest
+from hostile.odd_parquet import odd_files, tried_files, whole_files
 from relisting import put
 
 import linexport
@@ -71,3 +72,10 @@ def test_an_odd_value_is_refused_or_shown(name, fitted, tmp_path):
                 door()
                 accepted += 1
     assert 0 < accepted < TRIED * len(doors)
+
+
+def test_an_odd_number_in_parquet_is_refused_or_read():
+    files = list(odd_files(next(whole_files())))
+    found = tried_files(random.Random(1).sample(files, TRIED))
+    assert not found.fault, f"{found.fault}\n{found.input!r}"
+    assert 0 < found.tally.accepted < found.tally.inputs == TRIED
