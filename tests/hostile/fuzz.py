@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from hostile.readers import ENDS, READERS
+from hostile.readers import READERS
 from hostile.trying import Tally, processor_time
 
 ROOT = Path(__file__).parents[2]
@@ -65,18 +65,13 @@ def _status(code: int) -> str:
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
 
 
-def led(reader: str, seconds: float, work: Path) -> tuple[Found, int]:
-    """Try what atheris makes, in one process after the other.
-
-    Returns:
-        What came of it all in this directory, and how often a library ended the process as it is
-        known to.
-    """
+def led(reader: str, seconds: float, work: Path) -> Found:
+    """Try what atheris makes, in one process after the other; return what came of it all here."""
     corpus, kept = work / "corpus" / reader, work / "tally" / f"{reader}.json"
     for directory in (corpus, kept.parent):
         directory.mkdir(parents=True, exist_ok=True)
     now = processor_time()
-    ends, times = now + seconds, 0
+    ends = now + seconds
     total = msgspec.json.decode(kept.read_bytes(), type=Tally) if kept.exists() else Tally(reader)
     while True:
         began = now
@@ -86,10 +81,8 @@ def led(reader: str, seconds: float, work: Path) -> tuple[Found, int]:
             (work / f"slowest-{reader}").write_bytes(found.slowest)
         total = total.plus(found.tally, seconds=now - began)
         kept.write_bytes(msgspec.json.encode(total))
-        if reader in ENDS and ENDS[reader] in found.fault:
-            found, times = found._replace(fault=""), times + 1
         if found.fault or now >= ends:
-            return found._replace(tally=total), times
+            return found._replace(tally=total)
 
 
 def row(tally: Tally) -> str:
@@ -126,8 +119,8 @@ def main() -> None:
     has_faults = False
     _say(_HEADER)
     for name in options.reader or READERS:
-        found, times = led(name, options.seconds, options.work)
-        _say(row(found.tally) + (f"  ended {times} times: {ENDS[name]}" if times else ""))
+        found = led(name, options.seconds, options.work)
+        _say(row(found.tally))
         if found.fault:
             has_faults = True
             _say(_keep(found, options.work))

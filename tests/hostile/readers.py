@@ -505,7 +505,3 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "request": _requests,
 }
 """By name, what makes a reader, given a directory for its files. Nothing is loaded before."""
-
-ENDS = {"parquet": "memory allocation of"}
-"""What a library says as it ends the process, of bytes that only it can look at: polars aborts
-where it makes more of a page than memory holds, beyond what headers and footers tell."""
