@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from linexport.columns import listed
 from linexport.errors import ConfigError, DataError
 from linexport.tables._aside import aside_of
 
@@ -61,7 +62,9 @@ def write_table(frames: Iterable["WrittenRows"], output: str | Path) -> int:
         if sys.stdout is None:
             raise DataError("It is closed.", source="standard output")
         sys.stdout.flush()  # polars writes past the buffer
-        num_rows = _encode_beside(frames, _encode_csv(","), sys.stdout.buffer, "standard output")
+        num_rows = _encode_beside(
+            frames, _encode_csv(",", "standard output"), sys.stdout.buffer, "standard output"
+        )
         sys.stdout.buffer.flush()
         return num_rows
     path, encode, source = _destination(output), _encoder(output), str(output)
@@ -139,12 +142,25 @@ def _encode_beside(
     return num_rows
 
 
-def _encode_csv(separator: str) -> _Encoder:
+def _encode_csv(separator: str, source: str) -> _Encoder:
     def encode(frames: Iterator["WrittenRows"], stream: BinaryIO) -> None:
         for number, frame in enumerate(frames):
+            _require_cells(frame, source)
             frame.write_csv(stream, include_header=number == 0, separator=separator)
 
     return encode
+
+
+def _require_cells(frame: "WrittenRows", source: str) -> None:
+    """Raise DataError if a column holds what is no cell of CSV."""
+    schema = getattr(frame, "schema", {})  # plain rows hold text
+    nested = [name for name, dtype in schema.items() if dtype.is_nested()]
+    if nested:
+        raise DataError(
+            f"CSV has no cells for the lists or objects of {listed(nested)}: write Parquet, or do "
+            "not keep them.",
+            source=source,
+        )
 
 
 def _encode_parquet(frames: Iterator["WrittenRows"], stream: BinaryIO) -> None:
@@ -163,7 +179,7 @@ def _encoder(output: str | Path) -> _Encoder:
     if suffix == ".parquet":
         return _encode_parquet
     if suffix in _SEPARATORS:
-        return _encode_csv(_SEPARATORS[suffix])
+        return _encode_csv(_SEPARATORS[suffix], str(output))
     raise ConfigError(f"Name the output .csv, .tsv or .parquet, or - for CSV, not '{output}'.")
 
 
