@@ -45,11 +45,7 @@ def _expanded(_: Call, x: Tensor, shape: Sequence[int], **__: Any) -> Tensor:
 
 
 def _repeated(_: Call, x: Tensor, times: Sequence[int]) -> Tensor:
-    new = len(times) - x.rank
-    x = x.unsqueezed(range(new)) if new else x
-    for axis, count in enumerate(times):
-        x = concatenated([x] * count, axis) if count != 1 else x
-    return x
+    return x.unsqueezed(range(len(times) - x.rank)).repeated(times)
 
 
 def _sliced(

@@ -100,13 +100,7 @@ def _tile(node: Node) -> Tensor:
     tensor = node.tensor
     counts = node.integers(1, "repeats", "how often") or []
     node.require(len(counts) == tensor.rank, "has not one number for each axis")
-    for axis, count in enumerate(counts):
-        if count != 1:
-            axis = tensor.inner_axis(axis, "repeats rows")
-            tensor.budget.charge(tensor.places.size * max(count, 0))
-            node.require(count > 0, "repeats nothing")
-            tensor = concatenated([tensor] * count, axis)
-    return tensor
+    return tensor.repeated(counts)
 
 
 def _pad(node: Node) -> Tensor:

@@ -220,6 +220,16 @@ class Tensor:
         self.budget.charge(int(np.prod(whole, dtype=object)))
         return self.moved(np.broadcast_to(places, whole), batch)
 
+    def repeated(self, counts: Sequence[int]) -> "Tensor":
+        """Put it behind itself: how often, for each axis."""
+        for axis, count in enumerate(counts):
+            if count != 1:
+                self.inner_axis(axis, "repeats rows")
+            if count < 1:
+                raise Refused("repeats nothing")
+        self.budget.charge(int(np.prod([self.places.size, *counts], dtype=object)))
+        return self.moved(np.tile(self.places, counts))
+
     def padded(self, amounts: Sequence[tuple[int, int]], number: Constants) -> "Tensor":
         """Put a constant around it: how often before and behind, for each axis."""
         if amounts[self.batch] != (0, 0):

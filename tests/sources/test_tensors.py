@@ -48,6 +48,7 @@ TAKEN = {
         lambda c: c.unsqueezed([1]).expanded([BATCH, 2, 2, 3]),
         np.broadcast_to(CUBE[:, None], (5, 2, 2, 3)),
     ),
+    "behind itself": (lambda c: c.repeated([1, 2, 3]), np.tile(CUBE, (1, 2, 3))),
     "beside itself, scaled": (
         lambda c: concatenated([c, multiplied(c, np.array(2.0)), c], 1),
         np.concatenate([CUBE, CUBE * 2, CUBE], 1),
@@ -128,6 +129,8 @@ REFUSED = {
     "weights of rows": (lambda x: product(x.transposed([1, 0]), np.ones((5, 1))), "adds up rows"),
     "numbers of rows": (lambda x: added(x, np.ones((5, 1))), "from row to row"),
     "a choice of rows": (lambda x: x.sliced(slice(0, 2), 0), "chooses rows"),
+    "rows again": (lambda x: x.repeated([2, 1]), "repeats rows"),
+    "columns never": (lambda x: x.repeated([1, 0]), "repeats nothing"),
     "a square": (lambda x: multiplied(x, x), "which is not linear"),
     "a quotient": (lambda x: divided(np.array(1.0), x), "divides by what depends on the input"),
     "a division by 0": (lambda x: divided(x, np.zeros(())), "divides by 0"),
