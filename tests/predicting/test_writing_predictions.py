@@ -374,7 +374,9 @@ def test_the_output_has_the_permissions_of_a_new_file(predictor):
 
 def test_columns_without_a_form_in_csv_are_named(predictor):
     pl.DataFrame({"a": [1], "b": [2], "tags": [["u"]]}).write_parquet("in.parquet")
-    with pytest.raises(DataError, match=r"^out.csv: CSV has no cells for .* of 'tags': write Parquet"):
+    with pytest.raises(
+        DataError, match=r"^out.csv: CSV has no cells for .* of 'tags': write Parquet"
+    ):
         predict_into(open_table("in.parquet"), predictor, "out.csv", keep=["tags"])
     assert files() == ["in.parquet"]
 
