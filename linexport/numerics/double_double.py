@@ -137,10 +137,7 @@ def square_root(values: Float64Array) -> DoubleDouble:
     The remainder is exact. With r the root, r - high = (r**2 - high**2) / (r + high) is off by
     u / 2 of itself where it is divided by 2 * high, and by u for the division; it is at most u * r.
     """
-    high = np.sqrt(values)
-    square = two_product(high, high)
-    remainder = (values - square.high) - square.low
-    return _renormalize(high, remainder / (2 * high))
+    return root(exact(values))
 
 
 def root(a: DoubleDouble) -> DoubleDouble:
