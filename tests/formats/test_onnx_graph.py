@@ -309,6 +309,10 @@ REFUSED = {
         changed(lambda p: setattr(p.graph.node[0], "domain", "evil")),
         "does not state the opset of evil, whose Gemm",
     ),
+    "operator of a domain with a long name": (
+        changed(lambda p: setattr(p.graph.node[0], "domain", "n" * 3000)),
+        "does not state the opset of n{100}[.]{3}, whose Gemm",
+    ),
     "subgraph": (with_subgraph(), "subgraphs"),
     "function": (changed(lambda p: p.functions.add(name="f")), "functions, sparse or training"),
     "training": (changed(lambda p: p.training_info.add()), "functions, sparse or training"),

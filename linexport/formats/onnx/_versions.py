@@ -3,7 +3,7 @@
 import onnx
 from onnx import helper
 
-from linexport.errors import ArtifactError, ConfigError
+from linexport.errors import ArtifactError, ConfigError, shortened
 from linexport.formats.onnx.wire import DEFAULT_IR_VERSION, DEFAULT_OPSET_VERSION
 
 __all__ = ["STANDARD_DOMAIN", "check_versions", "check_versions_of"]
@@ -53,7 +53,7 @@ def check_versions_of(proto: onnx.ModelProto) -> None:
     newest = {"": onnx.defs.onnx_opset_version(), "ai.onnx.ml": onnx.defs.onnx_ml_opset_version()}
     stated: dict[str, int] = {}
     for opset in proto.opset_import:
-        name = f"opset of {opset.domain or STANDARD_DOMAIN}"
+        name = f"opset of {_domain(opset)}"
         if opset.version != stated.setdefault(opset.domain, opset.version):
             raise ArtifactError(
                 f"The ONNX file states the {name} twice, as {stated[opset.domain]} and as "
@@ -64,9 +64,13 @@ def check_versions_of(proto: onnx.ModelProto) -> None:
     for node in proto.graph.node:
         if node.domain not in stated:
             raise ArtifactError(
-                f"The ONNX file does not state the opset of {node.domain or STANDARD_DOMAIN}, "
-                f"whose {node.op_type} it has: have its exporter write it."
+                f"The ONNX file does not state the opset of {_domain(node)}, whose "
+                f"{shortened(node.op_type)} it has: have its exporter write it."
             )
+
+
+def _domain(stated: onnx.OperatorSetIdProto | onnx.NodeProto) -> str:
+    return shortened(stated.domain or STANDARD_DOMAIN)
 
 
 def _require_known(what: str, version: int, oldest: int, newest: int) -> None:
