@@ -15,6 +15,8 @@ rest is left for later: a message is read, and what it says to paste is seen who
 _AND = ", and "
 _LONGEST, _PASTED = 20, 60
 """Characters of a value that are shown, and of all that an option to paste is worth."""
+_OPTION = 290
+"""Characters of an option that names columns; with more it is told without them."""
 _TYPED_WRONG = 0.1
 """Share of a column's values; more of them are no typing errors. A heuristic."""
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
@@ -85,9 +87,6 @@ def unusable(
     ]
     if all(_is_but_one_value(column) for column in found) or _is_one_of_numbers(found):
         return None
-    said = _first("; ", [f"'{column.name}' {_what(column)}" for column in found], _SAID)
-    left = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
-    what = "; ".join(said) + left
     mixed = _under_units(found)
     read_so = [column for column in found if found_in.readings and column.readings]
     misspelt = [column for column in found if _is_misspelt(column) and column not in mixed]
@@ -111,9 +110,19 @@ def unusable(
         *_left_out([name for name in lacking if name in targets]),
     ]
     more = f"{how} says more."
-    room = _ALL - len(what) - len(more.replace(found_in.source, ""))
-    todo = _AND.join(_first(_AND, remedies, room))
+    room = _ALL - len(more.replace(found_in.source, ""))
+    most = min(_SAID, room - max(map(len, remedies[:1]), default=0))
+    said = _first("; ", [f"'{column.name}' {_what(column)}" for column in found], most)
+    left = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
+    what = "; ".join(said) + left
+    todo = _AND.join(_first(_AND, remedies, room - len(what)))
     return DataError(f"{what}: {todo}; {more}", source=found_in.source)
+
+
+def _given(argument: str, columns: list[str]) -> str:
+    """Return what names columns, or, where they are too many to be read, what would."""
+    given = asked(**{argument: columns})
+    return given if len(given) <= _OPTION else asked(**{argument: ...})
 
 
 def _first(between: str, parts: Sequence[str], most: int) -> Sequence[str]:
@@ -177,9 +186,9 @@ def _remedies(
         yield f"choose another target than '{is_target[0].name}'"
     others = [column for column in others if column not in is_target]
     if categories := [column.name for column in others if _is_category(column)]:
-        yield f"take categories with {asked(categorical=categories)}"
+        yield f"take categories with {_given('categorical', categories)}"
     if dates := [said for column in others if (said := _as_days(column))]:
-        yield f"take dates as days with {asked(date=dates)}"
+        yield f"take dates as days with {_given('date', dates)}"
     if misspelt := [column for column in found if _is_misspelt(column) and column not in units]:
         yield _taken_for_none(misspelt)
     excluded = [
@@ -188,7 +197,7 @@ def _remedies(
         if not (_is_category(column) or _as_days(column) or _is_misspelt(column))
     ]
     if excluded:
-        yield f"leave out what is no feature with {asked(exclude=excluded)}"
+        yield f"leave out what is no feature with {_given('exclude', excluded)}"
 
 
 def _under_units(found: Sequence[ColumnLook]) -> list[ColumnLook]:
@@ -252,7 +261,7 @@ def _filled(numbers: Sequence[str], categories: Sequence[str], to_fill: str) -> 
 def _left_out(targets: Sequence[str]) -> Iterator[str]:
     """Yield what to do about missing targets, which nothing fills in."""
     if targets:
-        given = asked(missing=[f"{name}=drop" for name in targets])
+        given = _given("missing", [f"{name}=drop" for name in targets])
         yield f"leave out rows without {listed(targets)} with {given}"
 
 

@@ -243,3 +243,17 @@ def test_a_message_of_many_faults_is_short_whatever_the_dialect(tmp_path, column
     assert len(said) <= 500
     assert said.endswith("says more.")
     assert ("--null-values" in said) == (columns == 2)
+
+
+@pytest.mark.parametrize("columns", [12, 40])
+def test_columns_to_leave_out_are_all_named_where_that_can_be_read(tmp_path, columns):
+    path = tmp_path / "t.csv"
+    names = [f"a column of text {n}" for n in range(columns)]
+    rows = [[*(f"t{c}{n}" for c in range(columns)), n] for n in range(60)]
+    path.write_text("\n".join(",".join(map(str, row)) for row in [[*names, "y"], *rows]))
+    with pytest.raises(DataError) as told:
+        linexport.read_data(path, targets="y")
+    said = str(told.value).replace(str(path), "")
+    assert len(said) <= 500
+    assert "--exclude" in said
+    assert (names[-1] in said) == (columns == 12)
