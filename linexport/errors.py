@@ -49,8 +49,10 @@ _LONG = 400
 """Characters of a message, from which on what it quotes is looked at."""
 _LONGEST = 700
 """Characters of each line of a message."""
-_QUOTED = re.compile(r"(?<!\w)'([^']*)'(?!\w)")
+_QUOTED = re.compile(r"(--[\w-]+ )?(?<!\w)'([^']*)'(?!\w)")
 """Not the apostrophe of a word, nor what stands between two quotations: they are met in turn."""
+_QUOTATION, _OPTION = 100, 300
+"""Characters that are left of a quotation; what an option is given is to be pasted whole."""
 
 
 class LinexportError(Exception):
@@ -61,7 +63,7 @@ class LinexportError(Exception):
         said = super().__str__()
         if len(said) < _LONG:
             return said
-        said = _QUOTED.sub(lambda quoted: f"'{shortened(quoted[1])}'", said)
+        said = _QUOTED.sub(_quotation, said)
         return "\n".join(map(_without_middle, said.split("\n")))
 
 
@@ -154,9 +156,14 @@ class NotWrittenWarning(UserWarning):
     """No bundle was written, as the verdict is negative; one that was in its place stays there."""
 
 
-def shortened(text: str, most: int = 100) -> str:
+def shortened(text: str, most: int = _QUOTATION) -> str:
     """Return what a message repeats of text that may be long, as strangers may send any."""
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _quotation(found: re.Match[str]) -> str:
+    option, text = found[1] or "", found[2]
+    return f"{option}'{shortened(text, _OPTION if option else _QUOTATION)}'"
 
 
 def _without_middle(line: str) -> str:

@@ -24,3 +24,10 @@ def test_of_a_long_line_the_beginning_and_the_end_are_left():
     assert lines[0].startswith(begin)
     assert lines[0].endswith(end)
     assert lines[1] == "short"
+
+
+def test_what_an_option_is_given_is_left_whole_where_it_can_be_read():
+    names = ",".join(f"a column {n}" for n in range(20))
+    said = f"'{'n' * 350}' is text: leave out what is no feature with --exclude '{names}'."
+    assert str(DataError(said)) == said.replace("n" * 350, "n" * 100 + "...")
+    assert len(str(DataError(said.replace(names, names * 9)))) < 500
