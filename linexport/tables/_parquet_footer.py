@@ -26,6 +26,7 @@ _SCHEMA, _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES = 2, 3, 4, 5  # fields of FileMetaD
 _OF_LEAF, _WIDTH, _NUM_CHILDREN = 1, 2, 5  # of SchemaElement
 _CHUNKS = 1  # of RowGroup, which has _NUM_ROWS too
 _META_DATA = 3  # of ColumnChunk
+_FIXED = 7  # a type, whose values are as wide as its SchemaElement says; of others that means bits
 _TYPE, _VALUES, _LENGTH, _START, _DICTIONARY = _OF_CHUNK = 1, 5, 7, 9, 11  # of ColumnMetaData
 
 
@@ -39,7 +40,7 @@ class Chunk(NamedTuple):
     num_values: int
     """That are claimed of its pages."""
     width: int
-    """Bytes of each, where all have as many; 0 where the kind says it."""
+    """Bytes of each, where the schema says it; 0 where the kind does."""
 
 
 class PagesOfRows(NamedTuple):
@@ -102,7 +103,8 @@ def _chunk(fields: dict[int, Any], width: int) -> Chunk:
     # The dictionary stands first; older writers say 0 where there is none.
     dictionary = pages.get(_DICTIONARY, 0)
     start = dictionary if 0 < dictionary < pages[_START] else pages[_START]
-    return Chunk(start, pages[_LENGTH], pages[_TYPE], pages[_VALUES], width)
+    kind = pages[_TYPE]
+    return Chunk(start, pages[_LENGTH], kind, pages[_VALUES], width if kind == _FIXED else 0)
 
 
 def _require_shallow(elements: list[dict[int, int]]) -> None:
