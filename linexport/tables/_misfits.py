@@ -47,6 +47,15 @@ def likely_cause(top: bytes, num_columns: int = 1, delimiter: str = ",") -> str:
     return ""
 
 
+def lines_above(top: bytes, delimiter: str) -> int:
+    """Return how many lines stand above the first one with several fields, if these are texts."""
+    for place, line in enumerate(_lines(top)):
+        named = [field for field in _fields(line, delimiter) if field.strip()]
+        if len(named) > 1:
+            return 0 if any(map(is_number, named)) else place
+    return 0
+
+
 def _lines(top: bytes) -> list[str]:
     """Return the first lines, without the one that is cut off."""
     whole = top if top.endswith(b"\n") else top[: top.rfind(b"\n") + 1]

@@ -78,7 +78,7 @@ def records(stream: BinaryIO, source: str, dialect: Dialect) -> Records:
     end = _end_of_first_record(first)
     names, delimiter = _parse_header(first, end, source, dialect, delimiter)
     if dialect.header:
-        _require_fit(first, end, len(names), delimiter, source)
+        _require_fit(first, end, names, delimiter, source)
         names, rest = require_unique(names, source), first[end:]
     else:
         names, rest = tuple(f"column_{number + 1}" for number in range(len(names))), first
@@ -151,18 +151,28 @@ def _parse_header(
     return names, delimiter
 
 
-def _require_fit(first: bytes, end: int, num_names: int, delimiter: str, source: str) -> None:
+def _require_fit(first: bytes, end: int, names: Sequence[str], delimiter: str, source: str) -> None:
     """Raise DataError if the first line is no header, as the lines below tell."""
+    top = first[:_TOP_BYTES]
+    if len(names) > 2 and not any(names[1:]):  # as spreadsheets write a title
+        from linexport.tables._misfits import lines_above
+
+        if above := lines_above(top, delimiter):
+            raise DataError(
+                "The first line names no columns, as a title does not: read it with "
+                f"{asked(skip_rows=above)}.",
+                source=source,
+            )
     below = first[end : _end_of_first_record(first, end)].decode("utf-8", "replace")
     try:
         fields = next(csv.reader(io.StringIO(below, newline=""), delimiter=delimiter), [])
     except csv.Error:  # it will be met where it can be told of
         return
-    if not below or len(fields) == num_names:
+    if not below or len(fields) == len(names):
         return
     from linexport.tables._misfits import likely_cause  # only where there is one
 
-    if cause := likely_cause(first[:_TOP_BYTES], num_names, delimiter):
+    if cause := likely_cause(top, len(names), delimiter):
         raise DataError(f"{cause[0].upper()}{cause[1:]}.", source=source)
 
 
