@@ -141,10 +141,6 @@ ROWS = {
         "x,z,x,y\n1,2,3,4\n",
         "t.csv: Columns 1 and 3 are both named 'x'; rename one.",
     ),
-    "a title, as a spreadsheet writes it": (
-        "Visits in May,,\n,,\nx,kind,y\n1,a,3\n",
-        "t.csv: The first line names no columns, as a title does not: read it with --skip-rows 2.",
-    ),
     "two columns without a name": (
         ",,y\n1,2,3\n",
         "t.csv: Columns 1 and 2 have no name; name them.",

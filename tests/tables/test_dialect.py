@@ -332,6 +332,9 @@ LINES = {
         "with --skip-rows 1"),
     "a title with commas": ("Report, of, all\n\nx,y\n1,2\n3,4\n", "he first 2 lines do not fit the "
         "rest: read it with --skip-rows 2"),
+    "a title as spreadsheets write it": ("Visits in May,,\n,,\nx,kind,y\n1,a,3\n", "he first line "
+        "names no columns, as a title does not: read it with --skip-rows 2"),
+    "no names": (",,\n1,2,3\n4,5,6\n", "Columns 1 and 2 have no name; name them"),
     "a title above spaces": ("Of all rooms\n\nx y\n1 2\n3 4\n", "he first 2 lines do not fit the "
         "rest: read it with --skip-rows 2 --delimiter whitespace"),
     "a title above decimal commas": ("Report, north\na;y\n1,5;2,5\n3;4,5\n1,0;2,2\n2,0;1,0\n",
