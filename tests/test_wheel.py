@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterable
 from email.message import Message
@@ -16,6 +17,7 @@ import release
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from readme_examples import BLOCK, README
 
@@ -143,3 +145,22 @@ def test_the_bill_of_materials_holds_to_its_schema_and_names_no_place(plain, abo
     listed = {canonicalize_name(each["name"]) for each in materials["components"]}
     assert listed == needed(about.get_all("Requires-Dist"))
     assert not re.search(rf"file:|{plain}|{ROOT}", text)
+
+
+def test_what_is_pinned_is_for_every_python_that_is_allowed():
+    """What pip would find too new is "conflicting dependencies" to whoever has an older patch."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    pinned = [Requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines()
+              if not line.startswith("#")]  # fmt: skip
+    installed = {canonicalize_name(each.name): each for each in metadata.distributions()}
+    found = [
+        installed[name] for each in pinned if (name := canonicalize_name(each.name)) in installed
+    ]
+    too_new = {each.name for each in found if not _is_for(each, oldest)}
+    assert len(found) > 100
+    assert not too_new
+
+
+def _is_for(distribution: metadata.Distribution, python: str) -> bool:
+    return python in SpecifierSet(distribution.metadata["Requires-Python"] or "")
