@@ -47,7 +47,7 @@ def builds(scratch: Path) -> tuple[Files, Files]:
     first = build(ROOT, scratch / "first")
     (sdist,) = (scratch / "first").glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        archive.extractall(scratch, filter="data")
+        archive.extractall(scratch)  # noqa: S202 - built just now; filters are of 3.11.4
     return first, build(scratch / sdist.name.removesuffix(".tar.gz"), scratch / "second")
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray
 from linexport.errors import shortened
@@ -25,11 +27,7 @@ ANYTHING: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder(float_hook=float)
 """For what is to be looked at closely; a number beyond float64 becomes infinity."""
 
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_UP_TO_CONSTANT = re.compile(
-    rb'((?:[^"NI]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"|N(?!aN)|I(?!nfinity))*+)(NaN|Infinity|")', re.DOTALL
-)
-"""All up to one of two numbers outside strings, in one match, however many strings there are; or up
-to a string that is open."""
+_CONSTANT = re.compile(rb"NaN|Infinity")
 _EITHER = 32 + zlib.MAX_WBITS
 """Tells gzip from zlib, as which deflate is sent."""
 _STANDARD = {b"NaN": b"null", b"Infinity": b"1e999"}
@@ -150,11 +148,29 @@ def decode(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T:
 
 def _standard(data: bytes) -> bytes:
     """Return the text with what JSON has for NaN and Infinity."""
+    starts = np.array([found.start() for found in _CONSTANT.finditer(data)], np.intp)
     parts, end = [], 0
-    while (found := _UP_TO_CONSTANT.match(data, end)) and found[2] in _STANDARD:
-        parts += [found[1], _STANDARD[found[2]]]
-        end = found.end()
+    for start in _outside_strings(starts, data).tolist():
+        constant = b"NaN" if data.startswith(b"NaN", start) else b"Infinity"
+        parts += [data[end:start], _STANDARD[constant]]
+        end = start + len(constant)
     return b"".join([*parts, data[end:]])
+
+
+def _outside_strings(places: NDArray[np.intp], data: bytes) -> NDArray[np.intp]:
+    """Return the places in a text that have an even number of quotes before them.
+
+    At once, however many strings there are; a quote behind an odd number of backslashes is none.
+    """
+    characters = np.frombuffer(data, np.uint8)
+    is_quote = characters == ord('"')
+    if b"\\" in data:
+        quotes = np.flatnonzero(is_quote)
+        others = np.concatenate(([-1], np.flatnonzero(characters != ord("\\"))))
+        backslashes = quotes - others[others.searchsorted(quotes) - 1] - 1
+        is_quote[quotes[backslashes % 2 == 1]] = False
+    is_inside = np.logical_xor.accumulate(is_quote)
+    return places[~is_inside[places]]
 
 
 def _refusal(error: Exception, data: bytes) -> Refusal:

@@ -34,7 +34,7 @@ to load polars takes 170."""
 _Fields = Sequence[Sequence[str]]
 """Of rows: numbers as they stand in the file."""
 _NAME = re.compile(r"[\w.-]+( [\w.-]+)*")
-_NUMBER = r"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 _POSITIONAL = {4: (1e-6, 1e13), 8: (1e-5, 1e16)}
 """From where and below where polars writes a number without an exponent, by the bytes of one."""
 
@@ -192,14 +192,13 @@ def read_plain(path: Path, source: str, dialect: Dialect = USUAL) -> PlainFile |
     if not is_text(data[:SIGNATURE_BYTES], dialect):
         return None
     names, delimiter, blocks, *_ = records(io.BytesIO(data), source, dialect)
-    row = _NUMBER + f"(?:{re.escape(delimiter)}{_NUMBER}){{{len(names) - 1}}}\n"
-    plain = re.compile(f"(?:{row})*+")
+    plain = re.compile(_NUMBER + f"(?:{re.escape(delimiter)}{_NUMBER}){{{len(names) - 1}}}")
     parsed = []
     for block in blocks:
-        text = block.decode("latin-1").replace("\r\n", "\n")
-        if not plain.fullmatch(text):
+        rows = block.decode("latin-1").replace("\r\n", "\n").split("\n")
+        if rows.pop() or not all(map(plain.fullmatch, rows)):
             return None
-        parsed.append(([line.split(delimiter) for line in text.split("\n")[:-1]], len(block)))
+        parsed.append(([row.split(delimiter) for row in rows], len(block)))
     return PlainFile(source, names, len(data), parsed)
 
 

@@ -124,8 +124,8 @@ def wrong_width(
 def _is_quoted_well(record: bytes, delimiter: bytes) -> bool:
     """Tell whether quotes stand around whole fields, and open none that begins with a delimiter."""
     mark = re.escape(delimiter)
-    field = rb'(?:"(?!%b)(?:[^"]|"")*+"|[^"%b\r\n]*+)' % (mark, mark)
-    return re.fullmatch(rb"%b(?:%b%b)*+\s*" % (field, mark, field), record) is not None
+    field = rb'(?:"(?!%b)[^"]*(?:""[^"]*)*"|[^"%b\r\n]*)' % (mark, mark)
+    return re.fullmatch(rb"%b(?:%b%b)*" % (field, mark, field), record.rstrip()) is not None
 
 
 def _has_row_names(lines: Sequence[str], num_columns: int, delimiter: str | None) -> bool:
