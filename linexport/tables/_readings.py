@@ -83,7 +83,8 @@ class Readings:
 
         None where there is a dialect, or no such two.
         """
-        for two in combinations(self._lost.values(), 2) if not self._left else ():
+        lost = dict.fromkeys(self._lost.values())
+        for two in combinations(lost, 2) if not self._left else ():
             if not readings(pl.Series([value for value, _ in two]), self._dialect):
                 return tuple(f"{shown(value)} ({where})" for value, where in two)
         return ()

@@ -52,6 +52,10 @@ ROWS = {
         "t.csv: 'x' has decimal commas ('1,5'): write numbers in one way, not as '2.5' (row 1 of "
         f"'y') and '1,5' (row 1 of 'x'); {DESCRIBE}",
     ),
+    "two minuses around a number": (
+        "x,y\n$1,2\n$2,3\n-01-,5\n4 $,1\n",
+        f"t.csv: 'x' has signs ('$1'): make plain numbers of 'x', as 1.5; {DESCRIBE}",
+    ),
     "groups of thousands in two ways": (
         "x;y\n1.234,5;1\n2,345.5;2\n3;5\n",
         "t.csv: 'x' has thousands separators ('1.234,5'): write numbers in one way, not as "
