@@ -25,6 +25,7 @@ from linexport.errors import DataError, UnavailableError
 from linexport.tables._allowance import memory_allowed
 from linexport.tables._dialect import Dialect
 from linexport.tables._frames import Frame
+from linexport.tables._misfits import titled
 from linexport.tables._part import unreadable
 
 _TITLES = 5
@@ -58,11 +59,7 @@ def excel_file(path: Path, source: str, dialect: Dialect) -> Frame:
     if told.error:
         raise unreadable(ValueError(told.error), source)
     if told.header:
-        raise DataError(
-            "The first row names no columns, as a title does not: read it with "
-            f"{asked(skip_rows=told.header)}.",
-            source=source,
-        )
+        raise titled("row", told.header, source)
     if not rows:
         raise DataError(
             f"It has no sheet '{dialect.sheet}': {asked(sheet=...)} takes one of "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from linexport._asked import asked
 from linexport.columns import is_number
+from linexport.errors import DataError
 
 _MOST_LINES = 64
 _FEWEST_LINES = 2  # that are alike, below those that do not fit
@@ -54,6 +55,15 @@ def lines_above(top: bytes, delimiter: str) -> int:
         if len(named) > 1:
             return 0 if any(map(is_number, named)) else place
     return 0
+
+
+def titled(what: str, above: int, source: str) -> DataError:
+    """Say that the first line, or row, is a title, and how many stand above the header."""
+    return DataError(
+        f"The first {what} names no columns, as a title does not: read it with "
+        f"{asked(skip_rows=above)}.",
+        source=source,
+    )
 
 
 def _lines(top: bytes) -> list[str]:

@@ -155,14 +155,10 @@ def _require_fit(first: bytes, end: int, names: Sequence[str], delimiter: str, s
     """Raise DataError if the first line is no header, as the lines below tell."""
     top = first[:_TOP_BYTES]
     if len(names) > 2 and not any(names[1:]):  # as spreadsheets write a title
-        from linexport.tables._misfits import lines_above
+        from linexport.tables._misfits import lines_above, titled
 
         if above := lines_above(top, delimiter):
-            raise DataError(
-                "The first line names no columns, as a title does not: read it with "
-                f"{asked(skip_rows=above)}.",
-                source=source,
-            )
+            raise titled("line", above, source)
     below = first[end : _end_of_first_record(first, end)].decode("utf-8", "replace")
     try:
         fields = next(csv.reader(io.StringIO(below, newline=""), delimiter=delimiter), [])
