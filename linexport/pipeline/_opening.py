@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,10 +89,14 @@ def open_table(
 
 
 def _is_model(path: str | os.PathLike[str]) -> bool:
-    """Tell the directory of a bundle, or a file with the suffix of an artifact."""
+    """Tell the directory of a bundle, or an artifact by its suffix."""
     place = Path(path)
-    suffixes = {Path(each.file_name).suffix for each in formats.FORMATS.values()}
-    return (place / bundle.MANIFEST_FILE).exists() or (place.suffix in suffixes and place.is_file())
+    if not place.is_file():
+        return (place / bundle.MANIFEST_FILE).exists()
+    with suppress(ArtifactError):
+        formats.of_path(place)
+        return True
+    return False
 
 
 def artifacts_of(contents: Any) -> dict[str, Any]:
