@@ -56,7 +56,7 @@ _BRACKETS = rf"(?:{SIGN})? ?\( ?(?:{_SIGNED}|{_ANY}) ?\) ?(?:{SIGN})?"
 _BEHIND = rf"(?:{_SIGNED}|{_ANY}) ?-(?: ?(?:{SIGN}))?"
 _DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?:Z|[-+]\d{2}:?\d{2})?"
-_WITH_UNIT = rf"^(?:{_ANY}) ?([^\d\s.,'+()-][^\d,]*)$"
+_WITH_UNIT = rf"^(?:{_ANY}) ?([^\d\s.,'+()-][^,]*)$"
 _PATTERNS: dict[Kind, str] = {
     "number with a comma": r"[-+]?\d*,\d+",
     "number with thousands separators": _GROUPED,

@@ -141,15 +141,18 @@ def test_what_is_ambiguous_in_one_column_may_not_be_in_the_table(write):
 
 def test_a_unit_behind_all_of_a_column_is_a_sign(write):
     cells = [
-        ["1,5 kg", "1 m\u00b2", "500 g", "3 rooms", "4 kg"],
-        ["2 kg", "3 m\u00b2", "1 kg", "2 rooms", "red"],
-        ["7 kg", "5 m\u00b2", "2 kg", "3 rooms", "5 kg"],
+        ["1,5 kg", "1 m2", "7/10", "500 g", "3 rooms", "4 kg"],
+        ["2 kg", "3 m2", "10/10", "1 kg", "2 rooms", "red"],
+        ["7 kg", "5 m2", "1/10", "2 kg", "3 rooms", "5 kg"],
     ]
-    write("\n".join(["a;b;two units;two values;a word", *map(";".join, cells)]))
+    write("\n".join(["a;b;of ten;two units;two values;a word", *map(";".join, cells)]))
     found = look(open_table("t.csv"))
-    assert [column.kind for column in found.columns] == ["text"] * 5
-    assert [bool(column.readings) for column in found.columns] == [True, True, False, False, False]
-    assert found.readings == ("--decimal ',' --strip 'kg,m\u00b2'",)
+    assert [column.kind for column in found.columns] == ["text"] * 6
+    assert [bool(column.readings) for column in found.columns] == [True] * 3 + [False] * 3
+    assert found.readings == ("--decimal ',' --strip /10,kg,m2",)
+    dialect = Dialect(decimal=",", strip="/10,kg,m2")
+    read = look(open_table("t.csv", dialect=dialect)).columns[:3]
+    assert [column.maximum for column in read] == [7, 5, 10]
 
 
 def test_two_currencies_are_not_taken_for_one(write):
