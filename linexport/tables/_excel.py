@@ -32,6 +32,8 @@ _TITLES = 5
 """Rows above a header, and empty ones among them, that are looked through."""
 _FREE_SECONDS, _BYTES_PER_SECOND = 20, 2**16
 """Of processor time: a usual sheet of so many bytes takes a twentieth of that."""
+_FAILED = 1
+"""What Python exits with after an error that is none of the workbook's, as of an import."""
 
 
 class _Told(msgspec.Struct):
@@ -93,6 +95,9 @@ def _asked_of_process(path: Path, source: str, dialect: Dialect) -> tuple[_Told,
         check=False,
     )
     head, _, rows = ended.stdout.partition(b"\n")
+    words = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    if ended.returncode == _FAILED and words != MemoryError.__name__:
+        raise unreadable(ValueError(f"what reads it failed: {words}"), source)
     if ended.returncode or not head:
         raise DataError(
             f"To read it takes more than the {memory >> 20} MiB and {seconds} s that a workbook of "

@@ -189,6 +189,14 @@ def test_titles_above_the_header_of_a_sheet_are_left_out_as_is_said(tmp_path, ab
     assert read.tolist() == [[1, 2], [3, 4]]
 
 
+def test_where_what_reads_excel_does_not_begin_its_last_words_are_said(tmp_path, monkeypatch):
+    (tmp_path / "fastexcel.py").write_text('raise OSError("GLIBC_2.99 not found")')
+    monkeypatch.syspath_prepend(tmp_path)
+    write_xlsx(tmp_path / "t.xlsx", Rooms=[["a"], [1]])
+    with pytest.raises(DataError, match=r"what reads it failed: OSError: GLIBC_2\.99 not"):
+        open_table(tmp_path / "t.xlsx")
+
+
 def test_without_what_reads_excel_it_is_said_how_to_convert(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "fastexcel", None)
     (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
