@@ -55,7 +55,7 @@ def opened(given: Any) -> "Bundle | Artifact":
         return Artifact(path, kind, kind.load(path))
     if isinstance(given, bundle.Bundle):
         return given
-    raise ConfigError(f"A {type(given).__name__} is neither a bundle nor a path: export it first.")
+    raise ConfigError(f"{type(given).__name__} is neither a bundle nor a path: export it first.")
 
 
 def open_table(

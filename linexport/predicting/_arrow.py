@@ -46,7 +46,7 @@ def _require_once(wanted: Sequence[str], rows: Any) -> None:
     """Raise DataError unless rows are pyarrow's and have one column of each name."""
     if not isinstance(rows, pa.RecordBatch | pa.Table):
         raise DataError(
-            f"A {type(rows).__name__} is no record batch: give a pyarrow.RecordBatch or Table."
+            f"{type(rows).__name__} is no record batch: give a pyarrow.RecordBatch or Table."
         )
     source, counts = f"pyarrow.{type(rows).__name__}", Counter(rows.schema.names)
     require_known(wanted, list(counts), source)

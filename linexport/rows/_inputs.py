@@ -38,7 +38,7 @@ def training_data(data: Any, target: Any = None) -> Rows:
     if is_rows or is_loader or is_tensors or isinstance(data, tuple):
         if target is not None:
             kind = type(data).__name__
-            raise DataError(f"A {kind} brings its own target; leave the other one out.")
+            raise DataError(f"{kind} brings its own target; leave the other one out.")
         if is_rows:
             rows: Rows = data
             return rows
@@ -50,7 +50,7 @@ def training_data(data: Any, target: Any = None) -> Rows:
         data, target = pair(data.tensors if is_tensors else data)
     elif _is_torchs(data, "Dataset"):
         raise DataError(
-            f"A {type(data).__name__} is read through a loader: "
+            f"{type(data).__name__} is read through a loader: "
             "train(torch.utils.data.DataLoader(dataset, 10, shuffle=True))."
         )
     elif target is None:

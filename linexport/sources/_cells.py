@@ -185,7 +185,7 @@ def require_cells(step: Any, values: Cells | Values) -> Cells:
     kind = kind_of(step)
     if not isinstance(values, Cells) or (values.imputer and kind == "SimpleImputer"):
         raise ModelError(
-            f"A {kind} is taken as the first step of its columns, not after others: an "
+            f"{kind} is taken as the first step of its columns, not after others: an "
             "encoding fills in and encodes what the table has."
         )
     if not values.table.is_named:

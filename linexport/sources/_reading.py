@@ -171,7 +171,7 @@ def _read_object(thing: Any, output: str | None, num_features: int = 0) -> Impor
             found: Imported = module.read(thing, *_choice(known, output), **width)
             return found
     raise ModelError(
-        f"A {type(thing).__name__} is no model that is known here: docs/sources.md lists what is. "
+        f"{type(thing).__name__} is no model that is known here: docs/sources.md lists what is. "
         'Its numbers are: {"intercept": 4.2, "coefficients": {"x1": 2.0, "x2": -3.4}}, or '
         '{"weight": weight, "bias": bias} of shapes (targets, features) and (targets,).'
     )
@@ -245,7 +245,7 @@ def read(thing: Any) -> Imported:
                 rounded=rounded,
                 kept=bundle.exact_origin(manifest),
             )
-    raise ModelError(f"A {type(thing).__name__} of linexport holds no model.")
+    raise ModelError(f"{type(thing).__name__} of linexport holds no model.")
 
 
 def _named(model: LinearModel, source: str, **known: Any) -> Imported:

@@ -49,7 +49,7 @@ def transformed(step: Any, values: Cells | Values) -> Cells | Values:
     fitted_width = getattr(step, "n_features_in_", None)
     given = numbers_of(values)
     if fitted_width not in (None, given.width):
-        raise ModelError(f"A {kind} was fitted on {fitted_width} values and given {given.width}.")
+        raise ModelError(f"{kind} was fitted on {fitted_width} values and given {given.width}.")
     if kind == "MinMaxScaler" and isinstance(values, Cells):
         low, high = (numbers(step, name) for name in ("data_min_", "data_max_"))
         values.table.saw(values.places, low, high)
@@ -150,11 +150,11 @@ def _refusal(step: Any, kind: str) -> str:
         reason = f"applies {getattr(step.func, '__name__', 'a function')}"
     if reason is None:
         return (
-            f"A {kind} is none of the transformers that are known to be affine (docs/sources.md "
+            f"{kind} is none of the transformers that are known to be affine (docs/sources.md "
             "lists them): transform the features beforehand, and fit on those."
         )
     return (
-        f"A {kind} is not affine, as it {reason}: transform the features beforehand, and fit the "
+        f"{kind} is not affine, as it {reason}: transform the features beforehand, and fit the "
         "rest on those."
     )
 

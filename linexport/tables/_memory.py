@@ -39,7 +39,7 @@ def in_memory(source: Any) -> Part:
     if hasattr(source, "__arrow_c_stream__"):
         return _arrow_table(source, name)
     raise DataError(
-        f"A {name} is no table: give a path, a polars, pandas, pyarrow or DuckDB table, or a "
+        f"{name} is no table: give a path, a polars, pandas, pyarrow or DuckDB table, or a "
         "mapping of column names to arrays."
     )
 

@@ -137,7 +137,7 @@ def test_a_fit_is_the_reference_of_what_became_of_it(fit, tmp_path, form, name):
 
 @pytest.mark.parametrize("verb", [linexport.verify, linexport.inspect, linexport.load])
 def test_what_is_neither_a_bundle_nor_a_path_is_said(verb, exported):
-    with pytest.raises(ConfigError, match="A LinearModel is neither a bundle nor a path"):
+    with pytest.raises(ConfigError, match="LinearModel is neither a bundle nor a path"):
         verb(exported.model)
 
 

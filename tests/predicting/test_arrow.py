@@ -95,7 +95,7 @@ def test_columns_of_one_name_matter_only_where_they_are_wanted(predictor):
 
 
 def test_what_is_no_record_batch_is_refused(predictor):
-    with pytest.raises(DataError, match=r"A DataFrame is no record batch: give a pyarrow\.Rec"):
+    with pytest.raises(DataError, match=r"DataFrame is no record batch: give a pyarrow\.Rec"):
         record_batch_predictor(predictor)(ROWS.to_pandas())
 
 

@@ -175,7 +175,7 @@ REFUSED = {
         [one_hot(handle_unknown="infrequent_if_exist")], "handle_unknown='infrequent_if_exist'"
     ),
     "twice": ([AREA, ("again", SimpleImputer(), ["area"])], "'area' is taken twice"),
-    "other": ([("s", SplineTransformer(), ["area"])], "A SplineTransformer is not affine"),
+    "other": ([("s", SplineTransformer(), ["area"])], "SplineTransformer is not affine"),
     "filled late": (
         [("n", make_pipeline(StandardScaler(), SimpleImputer()), ["age"])], "as the first step"
     ),

@@ -87,8 +87,8 @@ def test_a_list_of_integers_and_floats_is_a_column_of_numbers():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (3, "A int is no table: give a path, a polars, pandas, pyarrow or DuckDB table, or a "),
-        ([[1, 2]], "A list is no table"),
+        (3, "int is no table: give a path, a polars, pandas, pyarrow or DuckDB table, or a "),
+        ([[1, 2]], "list is no table"),
         ({"x": [1, 2], "y": [1]}, "dict: The columns differ in length: 'x' 2, 'y' 1"),
         ({1: [1, 2]}, "dict: A column name must be text, got 1"),
         (TWICE.to_pandas(), "pandas.DataFrame: Columns 1 and 2 are both named 'a'; rename one"),

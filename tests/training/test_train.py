@@ -216,8 +216,8 @@ def empty_loader():
     ("rows", "message"),
     [
         (lambda x, _: [x], "The target is missing"),
-        (lambda x, y: [(x, y), y], "A tuple brings its own target"),
-        (lambda _, y: [synthesize(), y], "A Dataset brings its own target"),
+        (lambda x, y: [(x, y), y], "tuple brings its own target"),
+        (lambda _, y: [synthesize(), y], "Dataset brings its own target"),
         (lambda x, y: [(x, y, y)], "a pair, features and target, got a tuple of 3"),
         (lambda x, y: [x, y[:-1]], "120 rows of features, but 119 of the target"),
         (lambda x, y: [x, np.where(y > y.mean(), np.nan, y)], "There is no value"),
@@ -227,7 +227,7 @@ def empty_loader():
         (lambda _, y: [untensored_loader(y)], "a pair of tensors"),
         (lambda x, y: [load_array([x[:, 0], y], 10)], r"got \(10,\) and \(10, 1\)"),
         (lambda *_: [empty_loader()], "no batch"),
-        (lambda x, y: [unloaded(x, y)], r"A Subset is read through a loader: train\(torch"),
+        (lambda x, y: [unloaded(x, y)], r"Subset is read through a loader: train\(torch"),
     ],
 )
 def test_rows_that_cannot_be_trained_on_are_refused(arrays, rows, message):
