@@ -89,7 +89,8 @@ def unusable(
         return None
     mixed = _under_units(found)
     read_so = [column for column in found if found_in.readings and column.readings]
-    misspelt = [column for column in found if _is_misspelt(column) and column not in mixed]
+    units = [column for column in mixed if column.others == 1]
+    misspelt = [column for column in found if _is_misspelt(column) and column not in units]
     lacking = [
         column.name
         for column in found_in.columns
@@ -105,7 +106,7 @@ def unusable(
     remedies = [
         *_read_as_numbers(read_so, mixed, found_in.readings),
         *_rewritten(found, read_so, found_in.conflict),
-        *_remedies(found, read_so, mixed, targets),
+        *_remedies(found, read_so, misspelt, targets),
         *_filled([name for name in lacking if name not in targets], levels, to_fill),
         *_left_out([name for name in lacking if name in targets]),
     ]
@@ -175,27 +176,21 @@ def _is_marked(column: ColumnLook) -> bool:
 def _remedies(
     found: Sequence[ColumnLook],
     read_so: Sequence[ColumnLook],
-    mixed: Sequence[ColumnLook],
+    misspelt: Sequence[ColumnLook],
     targets: Sequence[str],
 ) -> Iterator[str]:
     """Yield what to do about the values and columns that no dialect makes numbers of."""
-    units = [column for column in mixed if column.others == 1]
-    others = [c for c in found if c not in (*read_so, *units) and not _is_marked(c)]
-    is_target = [c for c in others if c.name in targets and not _is_misspelt(c)]
-    if is_target:
-        yield f"choose another target than '{is_target[0].name}'"
-    others = [column for column in others if column not in is_target]
+    others = [c for c in found if not (c in read_so or _is_misspelt(c) or _is_marked(c))]
+    if is_target := [column.name for column in others if column.name in targets]:
+        yield f"choose another target than '{is_target[0]}'"
+    others = [column for column in others if column.name not in targets]
     if categories := [column.name for column in others if _is_category(column)]:
         yield f"take categories with {_given('categorical', categories)}"
     if dates := [said for column in others if (said := _as_days(column))]:
         yield f"take dates as days with {_given('date', dates)}"
-    if misspelt := [column for column in found if _is_misspelt(column) and column not in units]:
+    if misspelt:
         yield _taken_for_none(misspelt)
-    excluded = [
-        column.name
-        for column in others
-        if not (_is_category(column) or _as_days(column) or _is_misspelt(column))
-    ]
+    excluded = [c.name for c in others if not (_is_category(c) or _as_days(c))]
     if excluded:
         yield f"leave out what is no feature with {_given('exclude', excluded)}"
 

@@ -225,6 +225,14 @@ def test_units_above_decimal_commas_are_said_and_no_filling_of_what_lacks_nothin
     assert "another target" not in str(told.value)
 
 
+def test_a_typing_error_below_units_is_filled_in_where_it_is_taken_for_none(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("height,price\ncm,EUR\n1,3\nx,4\n3,5\n4,6\n")
+    with pytest.raises(DataError) as told:
+        linexport.read_data(path, targets="price")
+    assert "--null-values cm,x, and fill 'height' in with --missing median" in str(told.value)
+
+
 @pytest.mark.parametrize("columns", [2, 12])
 def test_a_message_of_many_faults_is_short_whatever_the_dialect(tmp_path, columns):
     """What does not fit is told when the rest is mended; what is to be pasted is whole."""
