@@ -75,6 +75,11 @@ class Scaled(_Made):
         return len(self.columns)
 
     @property
+    def inputs(self) -> "Scaled":
+        """The scaled columns that they are made of: themselves."""
+        return self
+
+    @property
     def _is_scaled(self) -> bool:
         return bool(np.any(self.gain.high != 1) or np.any(self.gain.low))
 

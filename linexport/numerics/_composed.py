@@ -50,8 +50,7 @@ def exact_map(values: Values, num_features: int) -> ExactMap:
     Raises:
         ModelError: If a number is beyond float64.
     """
-    mixed = values.mixed()
-    mixed = combined_of(mixed, common_inputs([mixed.inputs]))
+    mixed = combined_of(values, common_inputs([values.inputs]))
     weight = dd.zeros((mixed.width, num_features))
     mean = np.zeros(num_features)
     for part, whole in zip((*mixed.weight, mixed.inputs.mean), (*weight, mean), strict=True):
@@ -68,7 +67,7 @@ def linear_model(values: Values, num_features: int) -> LinearModel:
         ModelError: If a number is beyond float64.
     """
     exact = exact_map(values, num_features)
-    inputs = common_inputs([values if isinstance(values, Scaled) else values.inputs])
+    inputs = common_inputs([values.inputs])
     return LinearModel(
         weight=exact.weight.high,
         bias=exact.bias.high,

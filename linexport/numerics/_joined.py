@@ -126,11 +126,10 @@ def _finite(values: DoubleDouble) -> DoubleDouble:
 
 def _on_same_inputs(parts: Sequence[Values]) -> list[Mixed]:
     """Write values as combinations of the same scaled columns."""
-    mixed = [part.mixed() for part in parts]
-    if all(mixed[0].inputs.same_as(part.inputs) for part in mixed):
-        return mixed
-    inputs = common_inputs([part.inputs for part in mixed])
-    return [combined_of(part, inputs) for part in mixed]
+    if all(parts[0].inputs.same_as(part.inputs) for part in parts):
+        return [part.mixed() for part in parts]
+    inputs = common_inputs([part.inputs for part in parts])
+    return [combined_of(part, inputs) for part in parts]
 
 
 def common_inputs(parts: Sequence[Scaled]) -> Scaled:
@@ -155,25 +154,30 @@ def _first(columns: Columns, numbers: Float64Array, is_none: NDArray[np.bool_]) 
     return np.asarray(numbers[order][first])
 
 
-def combined_of(mixed: Mixed, inputs: Scaled) -> Mixed:
-    """Write combinations of scaled columns as combinations of columns less their means.
+def combined_of(values: Values, inputs: Scaled) -> Mixed:
+    """Write values as combinations of columns less their means.
 
     Raises:
         ModelError: If a weight times a scale is beyond float64.
     """
-    own = mixed.inputs.centred()
+    own = values.inputs.centred()
     places = np.searchsorted(inputs.columns, own.columns)
-    shape = (mixed.width, own.width)
-    weight = product(mixed.weight, dd.spread(own.gain, shape))
-    bias = sum_of_products(mixed.weight, dd.spread(own.shift, shape), mixed.bias)
     moved = dd.two_sum(inputs.mean[places], -own.mean)
-    if np.any(moved.high):
-        bias = sum_of_products(weight, dd.spread(moved, shape), bias)
-    whole = dd.zeros((mixed.width, inputs.width))
-    kept, parts = _merged(places, weight)
+    whole = dd.zeros((values.width, inputs.width))
+    if isinstance(values, Scaled):  # many of few columns, where a graph repeats them
+        gain, each = (dd.part(numbers, np.s_[:, None]) for numbers in (own.gain, moved))
+        bias = sum_of_products(gain, each, own.shift)
+        rows, parts = np.arange(own.width), own.gain
+    else:
+        shape = (values.width, own.width)
+        weight = product(values.weight, dd.spread(own.gain, shape))
+        bias = sum_of_products(values.weight, dd.spread(own.shift, shape), values.bias)
+        if np.any(moved.high):
+            bias = sum_of_products(weight, dd.spread(moved, shape), bias)
+        rows, (places, parts) = np.s_[:], _merged(places, weight)
     for target, part in zip(whole, parts, strict=True):
-        target[:, kept] = part
-    return replace(mixed, inputs=inputs, weight=whole, bias=bias)
+        target[rows, places] = part
+    return Mixed(inputs=inputs, weight=whole, bias=bias, steps=values.steps)
 
 
 def _merged(places: Columns, terms: DoubleDouble) -> tuple[Columns, DoubleDouble]:

@@ -9,7 +9,7 @@ from linexport.columns import listed
 from linexport.errors import DataError, shortened
 from linexport.tables import EXAMPLES, MOST_LEVELS, ColumnLook, Table, TableLook, look
 
-_SAID, _ALL = 180, 470
+_SAID, _ALL = 180, 474
 """Characters of what columns are, and of the message but for the table's name, from which on the
 rest is left for later: a message is read, and what it says to paste is seen whole."""
 _AND = ", and "
@@ -111,7 +111,8 @@ def unusable(
         *_left_out([name for name in lacking if name in targets]),
     ]
     more = f"{how} says more."
-    room = _ALL - len(more.replace(found_in.source, ""))
+    beside = f"; and {len(found)} more: ; {more}".replace(found_in.source, "")
+    room = _ALL - len(beside)
     most = min(_SAID, room - max(map(len, remedies[:1]), default=0))
     said = _first("; ", [f"'{column.name}' {_what(column)}" for column in found], most)
     left = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""

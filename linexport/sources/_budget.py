@@ -75,8 +75,8 @@ def joined_size(parts: Sequence[Values]) -> int:
 
 def mixed_size(parts: Sequence[Values]) -> int:
     """Return how many numbers values take that are written as combinations of the same columns."""
-    columns = [part.columns if isinstance(part, Scaled) else part.inputs.columns for part in parts]
-    num_columns = int(np.unique(np.concatenate(columns)).size)
+    columns = np.concatenate([part.inputs.columns for part in parts])
+    num_columns = int(np.unique(columns).size)
     widths = [part.width if isinstance(part, Scaled) else 0 for part in parts]
     return sum(
         part.width * (num_columns + width) for part, width in zip(parts, widths, strict=True)

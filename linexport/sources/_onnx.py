@@ -16,8 +16,7 @@ from linexport._asked import asked
 from linexport.errors import ArtifactError, ModelError
 from linexport.formats import onnx as onnx_files, stated
 from linexport.formats.onnx import columns as onnx_columns, graph as onnx_graph
-from linexport.numerics import Scaled
-from linexport.sources._budget import Budget, Refused, mixed_size
+from linexport.sources._budget import Budget, Refused
 from linexport.sources._onnx_columns import read as read_columns, takes_a_table
 from linexport.sources._onnx_operators import apply
 from linexport.sources._onnx_widths import width_of
@@ -123,8 +122,7 @@ def _predictions(output: Operand, num_features: int) -> Tensor:
     if not output.places.size:
         raise ModelError("The ONNX graph's output has no predictions.")
     try:
-        size = mixed_size([output.values]) if isinstance(output.values, Scaled) else 0
-        output.budget.charge(size + output.places.size * num_features)
+        output.budget.charge(output.places.size * num_features)
     except Refused as refused:
         raise ModelError(f"The ONNX graph's output {refused}.") from None
     return output

@@ -100,7 +100,7 @@ def read(proto: onnx.ModelProto, evaluate: Callable[[onnx.ModelProto], Imported]
     places = [(name, number) for name, each in columns.items() for number in range(each.width)]
     values = evaluate(parts.drawn(_numbered(places), len(places))).values
     used: dict[str, set[int]] = {}
-    inputs = values.mixed().inputs
+    inputs = values.inputs
     for place in inputs.columns[inputs.gain.high != 0].tolist():
         name, number = places[place]
         used.setdefault(name, set()).add(number)

@@ -1,5 +1,6 @@
 """Layers composed into one model, against rational arithmetic."""
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -18,6 +19,7 @@ values = st.floats(2.0**-20, 2.0**20) | st.floats(-(2.0**20), -(2.0**-20))
 vectors = st.lists(values, min_size=WIDTH, max_size=WIDTH)
 steps = st.lists(st.tuples(st.sampled_from(["plus", "times"]), vectors), max_size=5)
 weights = st.lists(vectors, min_size=WIDTH, max_size=WIDTH)
+places = st.lists(st.integers(0, 3 * WIDTH - 1), min_size=1, max_size=8)
 
 
 def fractions(vector):
@@ -61,6 +63,33 @@ def test_the_model_means_what_its_layers_mean(before, weight, after, x):
     for row, bias, truth, size in zip(model.weight, model.bias, exact, magnitude, strict=True):
         meant = exact_dot(row, centred) + Fraction(float(bias))
         assert abs(meant - truth) <= limit * size
+
+
+@given(steps, steps, places, vectors)
+def test_scaled_columns_are_combined_as_combinations_of_themselves_are(some, more, taken, numbers):
+    """Some columns twice, about several means, and constants among them."""
+    parts = []
+    for part in (some, more):
+        made = input_columns(WIDTH)
+        for kind, vector in part:
+            made = getattr(made, kind)(np.array(vector))
+        parts.append(made)
+    made = beside([*parts, constants(np.array(numbers), FLOAT64)]).taken(np.array(taken))
+    direct, by_themselves = (exact_map(each, WIDTH) for each in (made, made.mixed()))
+    for ours, theirs in ((direct.weight, by_themselves.weight), (direct.bias, by_themselves.bias)):
+        assert np.array_equal(ours, theirs)
+    assert np.array_equal(direct.affine.mean, by_themselves.affine.mean)
+
+
+def test_memory_is_that_of_the_weights_where_few_columns_make_many_values():
+    num_values = 9_000
+    repeated = input_columns(2).plus(np.array([1.0, 2.0])).taken(np.arange(num_values) % 2)
+    tracemalloc.start()
+    model = linear_model(repeated, 2)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.array_equal(model.weight, np.tile(np.eye(2), (num_values // 2, 1)))
+    assert most < 64 * model.weight.nbytes < num_values**2  # of bytes; a square takes 8 times that
 
 
 def test_a_scale_is_multiplied_into_the_weight_and_rounded_once():

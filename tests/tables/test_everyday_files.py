@@ -253,6 +253,21 @@ def test_a_message_of_many_faults_is_short_whatever_the_dialect(tmp_path, column
     assert ("--null-values" in said) == (columns == 2)
 
 
+def test_a_message_is_short_where_all_that_it_says_is_as_long_as_it_may_be(tmp_path):
+    """Names are many enough to be just worth pasting, and then too many."""
+    path, lengths = tmp_path / "table.csv", []
+    for length in range(6, 12):
+        for count in (260 // length, 280 // length):
+            names = [f"{n:0{length}}" for n in range(count)]
+            cells = ["" if n % 2 else "word" for n in range(count)]
+            rows = [["y", *names], ["1", *cells], ["2", *cells]]
+            path.write_text("\n".join(map(",".join, rows)))
+            with pytest.raises(DataError) as told:
+                linexport.read_data(path, targets="y")
+            lengths.append(len(str(told.value).replace(str(tmp_path), "")))
+    assert 470 < max(lengths) <= 500
+
+
 @pytest.mark.parametrize("columns", [12, 40])
 def test_columns_to_leave_out_are_all_named_where_that_can_be_read(tmp_path, columns):
     path = tmp_path / "t.csv"
