@@ -21,7 +21,8 @@ from linexport.numerics import FLOAT64, Precision, precision_of
 __all__ = ["Probe", "probes", "rows_of"]
 
 MOST_NUMBERS = 2**21
-"""In one batch: 16 MiB in float64; larger temporary arrays cost more than they hold."""
+"""In one batch, of features or of predictions: 16 MiB in float64; larger temporary arrays cost more
+than they hold."""
 MOST_OF_ONE_HOT = 2**18
 """In one batch of one-hot rows: they are as many as the features, and need not come together."""
 MOST_TARGETS = 32
@@ -46,9 +47,9 @@ class Probe:
         return self.features if self.columns is None else self.columns
 
 
-def rows_of(numbers: int, num_features: int) -> int:
+def rows_of(numbers: int, width: int) -> int:
     """Return how many rows have so many numbers; few of very wide ones would take many calls."""
-    return max(64, numbers // num_features)
+    return max(64, numbers // width)
 
 
 def probes(model: LinearModel, *, num_rows: int, seed: int) -> Iterator[Probe]:
@@ -82,7 +83,8 @@ class _Maker:
         # that needed, as its roundings are far below the last one, of the result.
         self.has_exact_rows = model.accumulate == model.dtype
         self.random = np.random.default_rng(seed)
-        self.large = min(num_rows, rows_of(MOST_NUMBERS, model.num_features))
+        self.widest = max(model.num_features, model.num_targets)
+        self.large = min(num_rows, rows_of(MOST_NUMBERS, self.widest))
         self.medium = min(64, self.large)
         self.weight = model.weight.astype(np.float64)
         self.bias = model.bias.astype(np.float64)
@@ -118,7 +120,7 @@ class _Maker:
         # Zeros and powers of two are exact, and the sum with the bias rounds once. Where overflow
         # does not let the mean be drowned, the difference and the product round, too.
         exact = np.abs(values - centre) == np.abs(step)
-        most_rows = rows_of(MOST_OF_ONE_HOT, len(centre))
+        most_rows = rows_of(MOST_OF_ONE_HOT, self.widest)
         for num_roundings, kind in ((1, exact), (3, ~exact)):
             columns = np.flatnonzero(kind)
             for start in range(0, len(columns), most_rows):

@@ -195,3 +195,14 @@ def test_batches_stay_within_memory_where_features_are_many():
             assert probe.features.size <= 64 * 40_000
             if probe.name == "one-hot":
                 break
+
+
+def test_batches_stay_within_memory_where_targets_are_many():
+    model = LinearModel(weight=np.ones((20_000, 4), np.float32), bias=np.zeros(20_000, np.float32))
+    found = drawn(model, num_rows=10_000)
+    assert max(len(probe.features) for probe in found) == 2**21 // 20_000
+
+
+def test_batches_are_as_long_as_is_asked_where_columns_are_few():
+    model = LinearModel(weight=np.ones((2, 4), np.float32), bias=np.zeros(2, np.float32))
+    assert max(len(probe.features) for probe in drawn(model, num_rows=10_000)) == 10_000
