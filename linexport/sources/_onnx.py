@@ -122,7 +122,7 @@ def _predictions(output: Operand, num_features: int) -> Tensor:
     if not output.places.size:
         raise ModelError("The ONNX graph's output has no predictions.")
     try:
-        output.budget.charge(output.places.size * num_features)
+        output.budget.charge(output.places.size * (num_features + Budget.OF_A_TARGET))
     except Refused as refused:
         raise ModelError(f"The ONNX graph's output {refused}.") from None
     return output

@@ -251,7 +251,7 @@ def input_tensor(
     width: int | None, start: int, *, rows: int | None, budget: Budget, is_whole: bool = False
 ) -> Tensor:
     """Return an input [batch, width], or [batch] where the width is None, from a column on."""
-    budget.charge(width or 1)
+    budget.charge((width or 1) * (1 + Budget.OF_A_FEATURE))
     values = input_columns(width or 1, start)
     places = np.arange(width or 1).reshape((1,) if width is None else (1, width))
     return Tensor(

@@ -503,6 +503,13 @@ def test_small_files_do_not_exhaust_the_reader():
     square = np.eye(400) + 1e-3
     with pytest.raises(ModelError, match=r"MatMul 'h\d+' makes more numbers than a file of"):
         linexport.read_model(chained("MatMul", 100, width=400, w=square))
+    many = 10**6
+    with pytest.raises(ModelError, match=r"graph's output makes more numbers than a file of"):
+        linexport.read_model(graph(node("Tile", "x", "k"), sizes=["n", 1], k=np.array([1, many])))
+    with pytest.raises(ModelError, match=r"input 'x' makes more numbers than a file of"):
+        linexport.read_model(
+            graph(node("ReduceMean", "x", "k"), sizes=["n", many], k=np.ones(1, int))
+        )
     up, down = np.ones((1, 30_000)), np.full((30_000, 1), 2.0**-15)
     model = linexport.read_model(chained("MatMul", 60, width=1, up=up, down=down)).model
     factor = Fraction(30_000, 2**15) ** 30
