@@ -6,7 +6,7 @@ the scale in the weights and what remains in the bias.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,19 +164,21 @@ def combined_of(values: Values, inputs: Scaled) -> Mixed:
     places = np.searchsorted(inputs.columns, own.columns)
     moved = dd.two_sum(inputs.mean[places], -own.mean)
     whole = dd.zeros((values.width, inputs.width))
+    where: tuple[Any, Columns]
     if isinstance(values, Scaled):  # many of few columns, where a graph repeats them
         gain, each = (dd.part(numbers, np.s_[:, None]) for numbers in (own.gain, moved))
         bias = sum_of_products(gain, each, own.shift)
-        rows, parts = np.arange(own.width), own.gain
+        parts, where = own.gain, (np.arange(own.width), places)
     else:
         shape = (values.width, own.width)
         weight = product(values.weight, dd.spread(own.gain, shape))
         bias = sum_of_products(values.weight, dd.spread(own.shift, shape), values.bias)
         if np.any(moved.high):
             bias = sum_of_products(weight, dd.spread(moved, shape), bias)
-        rows, (places, parts) = np.s_[:], _merged(places, weight)
+        kept, parts = _merged(places, weight)
+        where = np.s_[:, kept]
     for target, part in zip(whole, parts, strict=True):
-        target[rows, places] = part
+        target[where] = part
     return Mixed(inputs=inputs, weight=whole, bias=bias, steps=values.steps)
 
 
