@@ -111,9 +111,9 @@ def unusable(
         *_left_out([name for name in lacking if name in targets]),
     ]
     more = f"{how} says more."
-    beside = f"; and {len(found)} more: ; {more}".replace(found_in.source, "")
-    room = _ALL - len(beside)
-    most = min(_SAID, room - max(map(len, remedies[:1]), default=0))
+    room = _ALL - len(f": ; {more}".replace(found_in.source, ""))
+    first = max(map(len, remedies[:1]), default=0)
+    most = min(_SAID, room - first - len(f"; and {len(found)} more"))
     said = _first("; ", [f"'{column.name}' {_what(column)}" for column in found], most)
     left = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
     what = "; ".join(said) + left
