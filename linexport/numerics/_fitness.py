@@ -44,15 +44,13 @@ def fitness(
     judged = {}
     limit_of: LimitOf
     for index, target in enumerate(artifact.target_names):
-        # Even of the smallest spread, a part is more than nothing.
-        part = max(PART_OF_SPREAD * float(spread[index]), FLOAT64.half_smallest_subnormal)
-        limit, limit_of = part, "spread"
+        limit, limit_of = _part_of(float(spread[index])), "spread"
         residuals = _residuals(record, target)
         if residuals * PART_OF_RESIDUALS > noise[index]:
             limit, limit_of = PART_OF_RESIDUALS * residuals, "residuals"
         elif spread[index] == 0:  # a constant has no spread; one that is 0, no size either
             size = abs(float(raw_coefficients(artifact)[1][index])) or 1.0
-            limit, limit_of = PART_OF_SPREAD * size, "size"
+            limit, limit_of = _part_of(size), "size"
         judged[target] = Fitness(
             rounding=float(rounding[index]),
             limit=limit,
@@ -60,6 +58,11 @@ def fitness(
             good_enough=bool(rounding[index] <= limit),
         )
     return judged
+
+
+def _part_of(size: float) -> float:
+    """Return what is small beside it; even of the smallest number, a part is more than nothing."""
+    return max(PART_OF_SPREAD * size, FLOAT64.half_smallest_subnormal)
 
 
 def narrowest(form: OwnForm) -> Precision:
