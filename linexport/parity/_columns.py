@@ -122,7 +122,7 @@ def _every_cell(encoding: Encoding, model: LinearModel) -> Iterator[Probe]:
     """One cell of one column in each row, between plain ones."""
     cells = {column.name: _cells(column, model.dtype) for column in encoding.columns}
     rows = [(name, cell) for name, own in cells.items() for cell in own]
-    step = rows_of(MOST_NUMBERS, model.num_features)
+    step = rows_of(MOST_NUMBERS, model)
     for start in range(0, len(rows), step):
         chosen = rows[start : start + step]
         columns = {name: np.repeat(own[:1], len(chosen))[:, None] for name, own in cells.items()}

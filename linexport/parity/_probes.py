@@ -47,9 +47,12 @@ class Probe:
         return self.features if self.columns is None else self.columns
 
 
-def rows_of(numbers: int, width: int) -> int:
-    """Return how many rows have so many numbers; few of very wide ones would take many calls."""
-    return max(64, numbers // width)
+def rows_of(numbers: int, model: LinearModel) -> int:
+    """Return how many rows of a model have so many numbers, of features and of predictions each.
+
+    Few of very wide ones would take many calls.
+    """
+    return max(64, numbers // max(model.num_features, model.num_targets))
 
 
 def probes(model: LinearModel, *, num_rows: int, seed: int) -> Iterator[Probe]:
@@ -83,8 +86,7 @@ class _Maker:
         # that needed, as its roundings are far below the last one, of the result.
         self.has_exact_rows = model.accumulate == model.dtype
         self.random = np.random.default_rng(seed)
-        self.widest = max(model.num_features, model.num_targets)
-        self.large = min(num_rows, rows_of(MOST_NUMBERS, self.widest))
+        self.large = min(num_rows, rows_of(MOST_NUMBERS, model))
         self.medium = min(64, self.large)
         self.weight = model.weight.astype(np.float64)
         self.bias = model.bias.astype(np.float64)
@@ -120,7 +122,7 @@ class _Maker:
         # Zeros and powers of two are exact, and the sum with the bias rounds once. Where overflow
         # does not let the mean be drowned, the difference and the product round, too.
         exact = np.abs(values - centre) == np.abs(step)
-        most_rows = rows_of(MOST_OF_ONE_HOT, self.widest)
+        most_rows = rows_of(MOST_OF_ONE_HOT, self.model)
         for num_roundings, kind in ((1, exact), (3, ~exact)):
             columns = np.flatnonzero(kind)
             for start in range(0, len(columns), most_rows):

@@ -193,3 +193,15 @@ def test_whatever_the_levels_are_a_graph_is_proven(kind, street, data):
         assume(False)
     certificate = checked(model_of(encoding, "float32", "float64"), encoding)
     assert (certificate.verdict, certificate.failures) == ("proven", ())
+
+
+def test_batches_of_cells_stay_within_memory_where_targets_are_many():
+    levels = tuple(f"level {n}" for n in range(200))
+    encoding = Encoding(columns=(CategoryColumn(name="kind", levels=levels, reference="level 0"),))
+    weight = np.ones((20_000, len(encoding.features)), np.float32)
+    model = LinearModel(weight=weight, bias=np.zeros(len(weight), np.float32))
+    with np.errstate(all="ignore"):
+        found = list(column_probes(encoding, model, num_rows=10_000, seed=0))
+    assert max(
+        len(probe.features) for probe in found if probe.name == "every cell"
+    ) == 2**21 // len(weight)
