@@ -182,8 +182,8 @@ def _remedies(
 ) -> Iterator[str]:
     """Yield what to do about the values and columns that no dialect makes numbers of."""
     others = [c for c in found if not (c in read_so or _is_misspelt(c) or _is_marked(c))]
-    if is_target := [column.name for column in others if column.name in targets]:
-        yield f"choose another target than '{is_target[0]}'"
+    if wrong := [column.name for column in others if column.name in targets]:
+        yield f"choose another target than '{wrong[0]}'"
     others = [column for column in others if column.name not in targets]
     if categories := [column.name for column in others if _is_category(column)]:
         yield f"take categories with {_given('categorical', categories)}"

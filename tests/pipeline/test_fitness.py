@@ -156,6 +156,16 @@ def test_a_constant_is_judged_by_its_size(tmp_path, bias):
     assert (done.certificate.verdict, *precision(done)) == ("proven", "float32", "float32")
 
 
+@pytest.mark.parametrize("bias", [5e-324, 1e-323, 1e-320])
+def test_a_constant_of_the_smallest_numbers_has_a_fitness(tmp_path, bias):
+    """A 10,000th of it is 0 in float64, of which nothing is a part."""
+    model = LinearModel(weight=np.zeros((1, 2)), bias=np.array([bias]))
+    done = linexport.export(model, tmp_path / "bundle")
+    assert done.certificate.verdict != "disagrees"
+    (fitness,) = done.manifest.fitness.values()
+    assert fitness.limit > 0
+
+
 def test_a_constant_with_residuals_is_judged_by_them(tmp_path):
     random = np.random.default_rng(0)
     fit = linexport.train(random.normal(size=(50, 1)), 1e9 + random.normal(size=50), solver="lstsq")
