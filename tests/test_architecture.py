@@ -186,6 +186,11 @@ def test_every_module_is_used_and_those_of_a_room_are_private_or_in_its_door():
             assert path.stem.startswith("_") or name in in_doors | called, f"{name} is in no door"
 
 
+def test_polars_is_imported_in_one_place():
+    owner = PACKAGE / "_polars.py"
+    assert [path for path in PATHS if "polars" in imported_modules(path)] == [owner]
+
+
 @every_module
 def test_a_public_module_says_what_it_exports(path):
     tree = ast.parse(path.read_text())

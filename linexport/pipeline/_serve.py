@@ -4,6 +4,7 @@ import os
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -95,7 +96,7 @@ class _Source:
             _require_parity(opened, runtime)
         encoding = opened.manifest.encoding
         if encoding is not None:
-            import polars  # noqa: F401, ICN001 - not while the first request waits for it
+            import_module("linexport._polars")  # not while the first request waits for it
         spread = Spread(opened.manifest.record, opened.model.target_names)
         _prepare(spread, opened.model)
         return ServedModel(

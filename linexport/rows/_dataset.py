@@ -268,7 +268,7 @@ def write_dataset(dataset: Dataset, output: str | Path) -> None:
     Raises:
         ConfigError, DataError: As `write_table`; if a feature and a target have one name.
     """
-    import polars as pl  # which rows in memory do without
+    from linexport._polars import pl  # which rows in memory do without
 
     names = [column.name for column in dataset.features + dataset.targets]
     require_unique(names, dataset.source)

@@ -7,9 +7,8 @@ a dictionary already, each of its entries once. n rows.
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-import polars as pl
-
 from linexport._asked import asked
+from linexport._polars import pl
 from linexport.columns import listed
 from linexport.encoding import CategoryColumn, codes_of
 from linexport.errors import DataError

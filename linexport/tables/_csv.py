@@ -22,9 +22,9 @@ from linexport.tables._text_file import Share, require_unchanged
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars as pl
 
     from linexport._arrays import Float64Array, FloatArray, FloatDType
+    from linexport._polars import pl
     from linexport.tables._part import Selection
 
 LARGEST = 1 << 16
@@ -162,7 +162,7 @@ class PlainRows(msgspec.Struct, frozen=True):
         return self._frame().__arrow_c_stream__(requested_schema)
 
     def _frame(self) -> "pl.DataFrame":
-        import polars as pl
+        from linexport._polars import pl
 
         num_kept = len(self.names) - self.values.shape[1]
         text = {

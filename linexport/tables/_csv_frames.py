@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import polars as pl
-
+from linexport._polars import pl
 from linexport.errors import DataError
 from linexport.tables._dialect import Dialect
 from linexport.tables._misfits import units_remedy, wrong_width

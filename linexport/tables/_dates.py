@@ -2,7 +2,7 @@
 
 from itertools import product
 
-import polars as pl
+from linexport._polars import pl
 
 __all__ = ["as_dates"]
 

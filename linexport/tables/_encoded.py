@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-import polars as pl
 
+from linexport._polars import pl
 from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.tables._categories import Category, Place, canonical

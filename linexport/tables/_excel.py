@@ -16,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-import polars as pl
 
 from linexport._asked import asked
 from linexport._files import first_line
+from linexport._polars import pl
 from linexport.columns import listed
 from linexport.errors import DataError, UnavailableError
 from linexport.tables._allowance import memory_allowed

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import polars as pl
 
+from linexport._polars import pl
 from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._arrow_footer import record_batches

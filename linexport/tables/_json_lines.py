@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import polars as pl
 
+from linexport._polars import pl
 from linexport.columns import require_unique
 from linexport.errors import DataError
 from linexport.tables._dialect import Dialect

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-import polars as pl
 
 from linexport._documented import documented
+from linexport._polars import pl
 from linexport._shown import Shown
 from linexport.encoding import BOOLEANS
 from linexport.errors import DataError

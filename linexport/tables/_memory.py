@@ -8,9 +8,8 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
 from linexport._arrays import tensor_to_numpy
+from linexport._polars import pl
 from linexport.columns import require_unique
 from linexport.errors import DataError, shortened
 from linexport.tables._frames import Frame, index_columns

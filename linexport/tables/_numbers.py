@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import polars as pl
 
+from linexport._polars import pl
 from linexport.columns import is_number
 from linexport.encoding import BOOLEANS
 from linexport.errors import DataError, shortened

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import msgspec
-import polars as pl
 
+from linexport._polars import pl
 from linexport.tables._numbers import FrameBatch, require_numbers
 from linexport.tables._part import Batch, Part, Selection
 

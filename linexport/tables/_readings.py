@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-import polars as pl
-
 from linexport._asked import asked
+from linexport._polars import pl
 from linexport.tables._dialect import BEHIND, BRACKETS, LONG, MINUSES, Decimal, Dialect, Thousands
 from linexport.tables._numbers import as_numbers, shown
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-import polars as pl
-
+from linexport._polars import pl
 from linexport.tables._numbers import nameless
 
 __all__ = ["rows_per_batch", "spans"]

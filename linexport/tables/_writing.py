@@ -2,17 +2,17 @@
 
 import itertools
 import os
-import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from linexport.columns import listed
 from linexport.errors import ConfigError, DataError
 from linexport.tables._aside import aside_of
+from linexport.tables._beside import Encode, Encoder
 
 if TYPE_CHECKING:
     from linexport.tables._part import WrittenRows
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 """Between the fields of CSV, by the output's suffix."""
 _SECONDS_BETWEEN_SYNCS = 0.05  # in which a disk takes some megabytes
-
-_FRAMES_IN_FLIGHT = 4  # enough for reading and writing to overlap
-_SECONDS_BETWEEN_LOOKS = 0.1  # at an encoder that takes no more frames: it may have failed
-
-_Encoder = Callable[[Iterator["WrittenRows"], BinaryIO], None]
 
 
 def check_output(output: str | Path) -> None:
@@ -96,53 +91,24 @@ def write_file(content: bytes, output: str | Path) -> None:
 
 
 def _encode_beside(
-    frames: Iterable["WrittenRows"], encode: _Encoder, stream: BinaryIO, source: str
+    frames: Iterable["WrittenRows"], encode: Encode, stream: BinaryIO, source: str
 ) -> int:
-    """Encode in another thread what this one makes, and return the number of rows.
-
-    Interrupts reach this thread alone, so none is lost in the encoder.
-    """
-    waiting: queue.Queue[WrittenRows | None] = queue.Queue(_FRAMES_IN_FLIGHT)
-    failures: list[BaseException] = []
-    num_rows = num_encoded = 0
-
-    def arriving() -> Iterator["WrittenRows"]:
-        nonlocal num_encoded
-        while (frame := waiting.get()) is not None:
-            yield frame
-            num_encoded += frame.height
-
-    def work() -> None:
-        try:
-            encode(arriving(), stream)
-        except BaseException as error:  # raised again in the thread that waits
-            failures.append(error)
-
-    def put(frame: "WrittenRows | None") -> None:
-        while encoder.is_alive():
-            with suppress(queue.Full):
-                waiting.put(frame, timeout=_SECONDS_BETWEEN_LOOKS)
-                return
-
-    encoder = threading.Thread(target=work, name="linexport-encoder", daemon=True)
-    encoder.start()
-    try:
+    """Encode in another thread what this one makes, and return the number of rows."""
+    num_rows = 0
+    with Encoder(encode, stream) as encoder:
         for frame in frames:
-            put(frame)
+            encoder.put(frame)
             num_rows += frame.height
-            if failures:
+            if encoder.failure:
                 break
-    finally:
-        put(None)
-        encoder.join()
-    if failures:
-        raise _unwritable(failures[0], source) from failures[0]
-    if num_encoded != num_rows:
-        raise DataError(f"Of {num_rows} rows, {num_encoded} were written.", source=source)
+    if encoder.failure:
+        raise _unwritable(encoder.failure, source) from encoder.failure
+    if encoder.num_rows != num_rows:
+        raise DataError(f"Of {num_rows} rows, {encoder.num_rows} were written.", source=source)
     return num_rows
 
 
-def _encode_csv(separator: str, source: str) -> _Encoder:
+def _encode_csv(separator: str, source: str) -> Encode:
     def encode(frames: Iterator["WrittenRows"], stream: BinaryIO) -> None:
         for number, frame in enumerate(frames):
             _require_cells(frame, source)
@@ -164,8 +130,9 @@ def _require_cells(frame: "WrittenRows", source: str) -> None:
 
 
 def _encode_parquet(frames: Iterator["WrittenRows"], stream: BinaryIO) -> None:
-    import polars as pl
     from polars.io.plugins import register_io_source
+
+    from linexport._polars import pl
 
     in_polars = map(pl.DataFrame, frames)
     first = next(in_polars)
@@ -174,7 +141,7 @@ def _encode_parquet(frames: Iterator["WrittenRows"], stream: BinaryIO) -> None:
     ).sink_parquet(stream)
 
 
-def _encoder(output: str | Path) -> _Encoder:
+def _encoder(output: str | Path) -> Encode:
     suffix = Path(output).suffix.lower()
     if suffix == ".parquet":
         return _encode_parquet

@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import itertools
 import json
 import os
 import shlex
@@ -158,6 +159,62 @@ def test_an_interrupt_ends_waiting_for_a_pipe(textbook, number):
         assert waiting.stderr.read() == b"\ninterrupted\n"
     os.close(reader)
     os.close(writer)
+
+
+def test_an_interrupt_ends_writing_to_a_pipe_that_nobody_reads(textbook, tmp_path):
+    numbers = np.arange(1e6)
+    pl.DataFrame({"x1": numbers, "x2": numbers}).write_parquet(tmp_path / "rows.parquet")
+    command = [sys.executable, "-m", "linexport", "predict", textbook, tmp_path / "rows.parquet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writing:
+        unread = array("i", [0])
+        while unread[0] < 2**15:  # of a pipe's 2**16 bytes
+            time.sleep(0.01)
+            fcntl.ioctl(writing.stdout, termios.FIONREAD, unread)
+        writing.terminate()
+        assert writing.wait(timeout=60) == 128 + signal.SIGTERM
+        assert writing.stderr.read() == b"\ninterrupted\n"
+
+
+INTERRUPTED_WITHIN_POLARS = """
+import os, signal, sys
+
+left, running = int(sys.argv.pop(1)), [""]
+
+def interrupt(frame, event, function):
+    global left
+    if event in ("call", "c_call"):
+        if event == "call" and running[-1].startswith("Py"):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGHUP)
+        running.append(function.__qualname__ if event == "c_call" else "")
+    elif running[1:]:
+        running.pop()
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+from linexport.cli import main
+sys.setprofile(interrupt)
+main()
+"""
+"""In the function of Python that polars calls as the nth. It panics if some of them fail."""
+
+
+def test_an_interrupt_within_polars_is_one_word(textbook, tmp_path):
+    pl.DataFrame({"x1": [1.0], "x2": [2.0]}).write_parquet(tmp_path / "rows.parquet")
+    command = ["predict", textbook, "rows.parquet", "-o", "predicted.csv"]
+    for nth in itertools.count(1):
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED_WITHIN_POLARS, str(nth), *command],
+            cwd=tmp_path,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode == 0:  # it calls no more
+            break
+        assert (done.returncode, done.stderr) == (128 + signal.SIGHUP, "\ninterrupted\n")
+        assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+    assert nth > 1
 
 
 def test_a_directory_is_read_in_the_order_of_its_names(run, textbook, table, tmp_path):
