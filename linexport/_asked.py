@@ -25,8 +25,8 @@ _FUNCTIONS = {"predict": "predict_table"}
 """Functions that do not have their command's name."""
 HOLDERS = {
     "dialect=Dialect": (
-        "comment", "decimal", "delimiter", "encoding", "header", "null_values", "sheet",
-        "skip_rows", "skip_rows_after_header", "strip", "thousands",
+        "comment", "date_order", "decimal", "delimiter", "encoding", "header", "null_values",
+        "sheet", "skip_rows", "skip_rows_after_header", "strip", "thousands",
     ),
     "solver=LeastSquaresConfig": ("l2", "rank_deficient"),
     "solver=SGDConfig": ("device", "learning_rate", "standardize"),

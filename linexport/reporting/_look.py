@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from linexport._asked import asked
 from linexport.columns import listed
 from linexport.errors import shortened
 from linexport.reporting._table import Block, Table, number
@@ -30,6 +31,10 @@ def _written(look: TableLook) -> Iterator[str]:
     if look.readings:
         names = listed([column.name for column in look.columns if column.readings])
         yield f"Numbers, if read with {' or '.join(look.readings)}: {names}"
+    if look.date_orders:
+        names = listed([column.name for column in look.columns if column.date_orders])
+        orders = " or ".join(asked(date_order=order) for order in look.date_orders)
+        yield f"Dates, if read with {orders}: {names}"
     if look.conflict:
         yield f"Numbers are not written in one way: {' and '.join(look.conflict)}"
 

@@ -1,6 +1,5 @@
 """All columns that are no numbers, said at once, each with what it is."""
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -19,7 +18,6 @@ _OPTION = 290
 """Characters of an option that names columns; with more it is told without them."""
 _TYPED_WRONG = 0.1
 """Share of a column's values; more of them are no typing errors. A heuristic."""
-_DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 
 
 def explained(
@@ -106,7 +104,7 @@ def unusable(
     remedies = [
         *_read_as_numbers(read_so, mixed, found_in.readings),
         *_rewritten(found, read_so, found_in.conflict),
-        *_remedies(found, read_so, misspelt, targets),
+        *_remedies(found, read_so, misspelt, targets, found_in.date_orders),
         *_filled([name for name in lacking if name not in targets], levels, to_fill),
         *_left_out([name for name in lacking if name in targets]),
     ]
@@ -121,10 +119,10 @@ def unusable(
     return DataError(f"{what}: {todo}; {more}", source=found_in.source)
 
 
-def _given(argument: str, columns: list[str]) -> str:
+def _given(argument: str, columns: list[str], **others: str) -> str:
     """Return what names columns, or, where they are too many to be read, what would."""
-    given = asked(**{argument: columns})
-    return given if len(given) <= _OPTION else asked(**{argument: ...})
+    given = asked(**{argument: columns}, **others)
+    return given if len(given) <= _OPTION else asked(**{argument: ...}, **others)
 
 
 def _first(between: str, parts: Sequence[str], most: int) -> Sequence[str]:
@@ -179,6 +177,7 @@ def _remedies(
     read_so: Sequence[ColumnLook],
     misspelt: Sequence[ColumnLook],
     targets: Sequence[str],
+    orders: Sequence[str],
 ) -> Iterator[str]:
     """Yield what to do about the values and columns that no dialect makes numbers of."""
     others = [c for c in found if not (c in read_so or _is_misspelt(c) or _is_marked(c))]
@@ -187,11 +186,12 @@ def _remedies(
     others = [column for column in others if column.name not in targets]
     if categories := [column.name for column in others if _is_category(column)]:
         yield f"take categories with {_given('categorical', categories)}"
-    if dates := [said for column in others if (said := _as_days(column))]:
-        yield f"take dates as days with {_given('date', dates)}"
+    dates = [column for column in others if _is_date(column, orders)]
+    if dates:
+        yield f"take dates as days with {_as_days(dates, orders)}"
     if misspelt:
         yield _taken_for_none(misspelt)
-    excluded = [c.name for c in others if not (_is_category(c) or _as_days(c))]
+    excluded = [c.name for c in others if not (_is_category(c) or c in dates)]
     if excluded:
         yield f"leave out what is no feature with {_given('exclude', excluded)}"
 
@@ -261,14 +261,18 @@ def _left_out(targets: Sequence[str]) -> Iterator[str]:
         yield f"leave out rows without {listed(targets)} with {given}"
 
 
-def _as_days(column: ColumnLook) -> str:
-    """Return what makes days of plain dates, from the first that was seen."""
-    if column.kind != "date" or column.others or not column.examples:
-        return ""
-    plain = _DATE.match(column.examples[0])
-    if plain is None:
-        return ""
-    return f"{column.name}=days-since:{'-'.join(part.zfill(2) for part in plain.groups())}"
+def _is_date(column: ColumnLook, orders: Sequence[str]) -> bool:
+    is_read = column.kind == "date" or (column.kind == "date in another form" and orders)
+    return bool(is_read and column.first_day) and not column.others
+
+
+def _as_days(columns: Sequence[ColumnLook], orders: Sequence[str]) -> str:
+    """Return what makes days of dates, from the first of each that was seen."""
+    days = [f"{column.name}=days-since:{column.first_day}" for column in columns]
+    if all(column.kind == "date" for column in columns):
+        return _given("date", days)
+    given = _given("date", days, date_order=orders[0])
+    return ", or ".join([given, *(asked(date_order=order) for order in orders[1:])])
 
 
 def _what(column: ColumnLook) -> str:

@@ -3,8 +3,9 @@
 from itertools import product
 
 from linexport._polars import pl
+from linexport.tables._dialect import DateOrder
 
-__all__ = ["as_dates"]
+__all__ = ["ORDERS", "as_dates", "date_orders"]
 
 _ZONE = "%#z"
 """Z, or how far the clock is ahead of UTC: +02, +0200, +02:00."""
@@ -12,24 +13,39 @@ _TIMES = [
     f"%Y-%m-%d{before}%H:%M{seconds}{zone}"
     for zone, seconds, before in product(("", _ZONE), (":%S%.f", ""), (" ", "T"))
 ]
-_YEAR = "^[0-9]{4}[-/]"
+_YEAR = "^[0-9]{4}[-/.]"
 """What polars asks of %Y is less: it takes 1/5/24 for a day in the year 1."""
+_YEAR_LAST = [
+    f"^([0-9]{{1,2}})[{sign}]([0-9]{{1,2}})[{sign}]([0-9]{{4}})([ T]|$)" for sign in "-/."
+]
+ORDERS: dict[DateOrder, str] = {"dmy": "${3}-${2}-${1}${4}", "mdy": "${3}-${1}-${2}${4}"}
+"""How each becomes year-month-day."""
 
 
-def as_dates(text: pl.Series) -> pl.Series:
-    """Return year-month-day or year/month/day, with a time or without, as Datetime, shape (n,).
+def as_dates(text: pl.Series, order: DateOrder | None = None) -> pl.Series:
+    """Return dates, with a time or without, as Datetime, shape (n,).
 
-    A time that says how far its clock is ahead of UTC becomes that of UTC. Anything else is null:
-    no other order is guessed, and there is no 30th of February.
+    A date is year-month-day, with - or / or . between, or, where the order of the others is said,
+    has the year last; the year has four digits. A time that says how far its clock is ahead of UTC
+    becomes that of UTC. Anything else is null: no order is guessed, and there is no 30th of
+    February.
     """
+    if order:
+        for form in _YEAR_LAST:
+            text = text.str.replace(form, ORDERS[order])
     text = text.set(~text.str.contains(_YEAR), None)
-    text = text.str.replace(r"^([0-9]{4})/([0-9]{1,2})/", "$1-$2-").str.replace(" UTC$", "Z")
+    text = text.str.replace(r"^([0-9]{4})[/.]([0-9]{1,2})[/.]", "$1-$2-").str.replace(" UTC$", "Z")
     found = pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
     for form in ("%Y-%m-%d", *_TIMES):
         if found.null_count() > text.null_count():
             parsed = text.str.strptime(_type(form), form, strict=False).cast(pl.Datetime("us"))
             found = found.zip_with(found.is_not_null(), parsed)
     return found
+
+
+def date_orders(text: pl.Series) -> list[DateOrder]:
+    """Return the orders in which all text is dates."""
+    return [order for order in ORDERS if as_dates(text, order).null_count() == 0]
 
 
 def _type(form: str) -> pl.Date | pl.Datetime:

@@ -13,6 +13,7 @@ __all__ = ["USUAL", "Dialect"]
 
 Decimal: TypeAlias = Literal[".", ","]
 Thousands: TypeAlias = Literal[",", ".", " ", "'", "_"]
+DateOrder: TypeAlias = Literal["dmy", "mdy"]
 WHITESPACE = "whitespace"
 BRACKETS, BEHIND, LONG = MINUSES = ("()", "-", "\u2212")
 """What says that a number is negative besides a minus before it: (5), 5- and Unicode's minus."""
@@ -44,6 +45,11 @@ class Dialect:
         default=None,
         metavar="TEXT[,TEXT...]",
         help="Cells that stand for no value, besides empty ones and the usual spellings, as NA.",
+    )
+    date_order: DateOrder | None = setting(
+        default=None,
+        help="Of dates that do not begin with the year: dmy for 31/12/2024, 31.12.2024 and "
+        "31-12-2024, mdy for 12/31/2024; they are refused if not given.",
     )
     encoding: str = setting(default="utf-8", help="Of the text, as Python names it: cp1252.")
     comment: str | None = setting(

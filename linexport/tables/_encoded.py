@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from linexport._asked import asked
 from linexport._polars import pl
 from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.tables._categories import Category, Place, canonical
-from linexport.tables._dates import as_dates
+from linexport.tables._dates import as_dates, date_orders
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import nameless, shown
 from linexport.tables._part import Batch, WrittenRows
@@ -37,7 +38,7 @@ def encoded(
     Cells are looked up at once, by the thread that reads: to look up text takes longer than to
     read it, and as long as to predict.
     """
-    encoder = Encoder(encoding)
+    encoder = Encoder(encoding, dialect)
     nulls = dialect.also_missing if dialect else ()
     others = tuple(dict.fromkeys((*kept, *encoder.others)))
     return (
@@ -52,7 +53,7 @@ def encoded(
 class Encoder:
     """An Encoding made ready for any number of batches."""
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, encoding: Encoding, dialect: Dialect | None = None) -> None:
         columns = encoding.columns
         self.numbers = tuple(c.name for c in columns if isinstance(c, NumberColumn))
         """Columns to be read as numbers."""
@@ -68,7 +69,7 @@ class Encoder:
             elif isinstance(column, CategoryColumn):
                 self._fillers.append(Category(column, place))
             else:
-                self._fillers.append(_Date(column, place))
+                self._fillers.append(_Date(column, place, dialect))
             place += len(column.features)
 
     def types(self, number_types: Sequence[str]) -> list[str]:
@@ -206,8 +207,9 @@ class _Number:
 class _Date:
     """A column of dates or times, and where its feature is."""
 
-    def __init__(self, column: DateColumn, place: int) -> None:
+    def __init__(self, column: DateColumn, place: int, dialect: Dialect | None) -> None:
         self.column, self.place = column, place
+        self._dialect = dialect
         self._days = (dt.date.fromisoformat(column.origin) - _EPOCH).days
 
     def read(self, cells: pl.Series, place: Place) -> "NDArray[np.generic]":
@@ -230,17 +232,28 @@ class _Date:
 
     def _parsed(self, text: pl.Series, place: Place) -> pl.Series:
         text = text.set(text.is_in(MISSING), None)
-        found = as_dates(text)
+        found = as_dates(text, self._dialect.date_order if self._dialect else None)
         wrong = (found.is_null() & text.is_not_null()).arg_true()
         if len(wrong):
             raise DataError(
-                f"{shown(text[int(wrong[0])])} is no date that is plain; write year-month-day, as "
-                f"{self.column.origin}.",
+                f"{shown(text[int(wrong[0])])} is no date that is plain; "
+                f"{self._advice(text[int(wrong[0])])}.",
                 source=place.source,
                 column=self.column.name,
                 row=place.row(int(wrong[0])),
             )
         return found
+
+    def _advice(self, value: str) -> str:
+        text = pl.Series([value])
+        orders = [] if self._dialect is None or self._dialect.date_order else date_orders(text)
+        if not orders:
+            return f"write year-month-day, as {self.column.origin}"
+        days = [as_dates(text, order).dt.to_string("%Y-%m-%d").item() for order in orders]
+        each = (
+            f"as {day} ({asked(date_order=order)})" for day, order in zip(days, orders, strict=True)
+        )
+        return f"read it {' or '.join(each)}"
 
     def fill(self, features: "FloatArray", days: "NDArray[np.generic]") -> None:
         features[:, self.place] = days

@@ -1,69 +1,32 @@
-"""What the columns of a table are: one pass over all of them, in memory that does not grow.
-
-A column of text is told by what its values have in common; each value counts for the first of the
-patterns that it has.
-"""
+"""What the columns of a table are: one pass over all of them, in memory that does not grow."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import msgspec
 
 from linexport._documented import documented
 from linexport._polars import pl
 from linexport._shown import Shown
-from linexport.encoding import BOOLEANS
 from linexport.errors import DataError
 from linexport.tables._categories import canonical
-from linexport.tables._dates import as_dates
-from linexport.tables._dialect import Dialect
+from linexport.tables._dates import ORDERS, as_dates, date_orders
+from linexport.tables._dialect import DateOrder, Dialect
 from linexport.tables._encoded import kept_frame
+from linexport.tables._kinds import WITH_UNIT, Kind, kind_of, kinds_of_text
 from linexport.tables._numbers import VALUE_FAULTS, as_numbers, nameless, present, present_numbers
 from linexport.tables._part import Batch, unreadable
-from linexport.tables._readings import SIGN, Readings
+from linexport.tables._readings import Readings
 from linexport.tables._tables import Table
 
 __all__ = ["EXAMPLES", "MOST_LEVELS", "ColumnLook", "Kind", "TableLook", "look"]
-
-Kind: TypeAlias = Literal[
-    "number",
-    "boolean",
-    "number with a comma",
-    "number with thousands separators",
-    "number with a sign",
-    "date",
-    "date in another form",
-    "time",
-    "text",
-    "nested",
-    "empty",
-]
-"""A number with a comma may have it for a decimal point or for thousands: "1,234"; a sign is a
-currency's, percent, or what makes (5) and 5- of -5. A date is year-month-day, with a time or
-without, or typed."""
 
 MOST_LEVELS = 50
 """Different values that are counted; a column with more is no category."""
 EXAMPLES = 3
 _WITHOUT_TEXT = (pl.Binary, pl.Duration, pl.Object)
-_DIGITS = r"[-+]?\d+(?:[.]\d*)?(?:[eE][-+]?\d+)?|[-+]?[.]\d+"
-_GROUPED = r"[-+]?\d{1,3}(?:[., '\u00a0\u202f]\d{3})+(?:[.,]\d+)?"
-_ANY = rf"{_DIGITS}|{_GROUPED}|[-+]?\d+,\d+"
-_SIGNED = rf"[-+\u2212\u2013]?(?:{SIGN}) ?(?:{_ANY})|(?:{_ANY}) ?(?:{SIGN})"
-_BRACKETS = rf"(?:{SIGN})? ?\( ?(?:{_SIGNED}|{_ANY}) ?\) ?(?:{SIGN})?"
-_BEHIND = rf"(?:{_SIGNED}|{_ANY}) ?-(?: ?(?:{SIGN}))?"
-_DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
-_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?:Z|[-+]\d{2}:?\d{2})?"
-_WITH_UNIT = rf"^(?:{_ANY}) ?([^\d\s.,'+()-][^,]*)$"
-_PATTERNS: dict[Kind, str] = {
-    "number with a comma": r"[-+]?\d*,\d+",
-    "number with thousands separators": _GROUPED,
-    "number with a sign": rf"{_SIGNED}|[\u2212\u2013](?:{_ANY})|{_BRACKETS}|{_BEHIND}",
-    "date in another form": rf"{_DAY}(?:[T ]+{_CLOCK})?",
-    "time": _CLOCK,
-}  # fmt: skip
 
 
 @documented
@@ -90,6 +53,10 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
     readings: tuple[str, ...] = ()
     """What makes numbers of all its values but the others, as `--decimal ','`; several where that
     is open."""
+    date_orders: tuple[DateOrder, ...] = ()
+    """In which dates in another form are all read; several where that is open."""
+    first_day: str = ""
+    """Of dates, that of the first value, as year-month-day, in the first of these orders."""
 
     @property
     def is_usable(self) -> bool:
@@ -129,6 +96,12 @@ class TableLook(Shown, msgspec.Struct, frozen=True, kw_only=True):
     conflict: tuple[str, ...] = ()
     """Two numbers that are written so differently that nothing reads both, each with its row, its
     column and, where there are several, its file."""
+
+    @property
+    def date_orders(self) -> tuple[DateOrder, ...]:
+        """As a column's, but for all columns together that have any."""
+        each = [column.date_orders for column in self.columns if column.date_orders]
+        return tuple(order for order in ORDERS if each and all(order in x for x in each))
 
 
 def look(
@@ -185,10 +158,12 @@ class _Seen:
         self.name = name
         self._source = table.source
         self._most_levels = most_levels
-        self._dialect = table.dialect or Dialect()
+        self._dialect, self._has_dialect = table.dialect or Dialect(), bool(table.dialect)
         self.readings = Readings(table.dialect)
         self.of_units = Readings(table.dialect)
         """Of text that is a number and a unit, as 12 kg."""
+        self.date_orders: Sequence[DateOrder] | None = None
+        """In which all dates in another form so far are read."""
         self.unit: str | None = None
         """Of all text so far; empty where it has none, or another."""
         self.rows = self.missing = 0
@@ -239,28 +214,35 @@ class _Seen:
         """Yield values that are present by what they are; of text, numbers as float64."""
         values = found["values"]
         if values.dtype != pl.String:
-            yield _kind(values.dtype), found
+            yield kind_of(values.dtype), found
             return
         numbers = as_numbers(values, self._dialect)
         is_plain = self._dialect.has_plain_numbers
         plain = found.filter(numbers.is_not_null())
         yield "number", plain if is_plain else plain.with_columns(numbers.drop_nulls())
-        others = [*_kinds_of_text(found.filter(numbers.is_null()))]
+        others = [*kinds_of_text(found.filter(numbers.is_null()), self._dialect.date_order)]
         marked = [part["values"] for kind, part in others if kind.startswith("number with ")]
         text = plain["values"]
         if any(len(part) for part in marked) or text.str.contains(".", literal=True).any():
             self.readings.add(pl.concat([text, *marked]), where)
         self._add_units(others[-1][1]["values"], where)
+        self._add_dates(dict(others)["date in another form"]["values"])
         yield from others
 
     def _add_units(self, text: pl.Series, where: Callable[[str], str]) -> None:
         if self.unit == "" or not len(text):
             return
-        units = text.str.extract(_WITH_UNIT, 1).unique().to_list()
+        units = text.str.extract(WITH_UNIT, 1).unique().to_list()
         is_one = len(units) == 1 and units[0] and self.unit in (None, units[0])
         self.unit = units[0] if is_one else ""
         if self.unit:
             self.of_units.add(text, where, unit=self.unit)
+
+    def _add_dates(self, text: pl.Series) -> None:
+        if len(text) and self._has_dialect and not self._dialect.date_order:
+            found = date_orders(text)
+            left = found if self.date_orders is None else self.date_orders
+            self.date_orders = [order for order in left if order in found]
 
     def _count(self, kind: Kind, part: pl.DataFrame) -> None:
         if not part.height:
@@ -319,27 +301,13 @@ class _Seen:
             readings=self.readings.options()
             if kind.startswith("number with ") or self.readings is self.of_units
             else (),
+            date_orders=tuple(self.date_orders or ()) if kind == "date in another form" else (),
+            first_day=self._first_day(kind),
         )
 
-
-def _kind(dtype: pl.DataType) -> Kind:
-    if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
-        return "nested"
-    if dtype.is_temporal():
-        return "date" if dtype in (pl.Date, pl.Datetime) else "time"
-    return "boolean" if dtype == pl.Boolean else "number"
-
-
-def _kinds_of_text(found: pl.DataFrame) -> Iterator[tuple[Kind, pl.DataFrame]]:
-    """Yield text that is no number by what it is."""
-    is_boolean = found["values"].is_in(list(BOOLEANS))
-    yield "boolean", found.filter(is_boolean)
-    found = found.filter(~is_boolean)
-    is_date = as_dates(found["values"]).is_not_null()
-    yield "date", found.filter(is_date)
-    found = found.filter(~is_date)
-    for kind, pattern in _PATTERNS.items():
-        matches = found["values"].str.contains(f"^(?:{pattern})$")
-        yield kind, found.filter(matches)
-        found = found.filter(~matches)
-    yield "text", found
+    def _first_day(self, kind: Kind) -> str:
+        if not kind.startswith("date"):
+            return ""
+        order = next(iter(self.date_orders or ()), self._dialect.date_order)
+        day = as_dates(pl.Series(self.examples[kind][:1]), order)
+        return day.dt.to_string("%Y-%m-%d").item() or ""

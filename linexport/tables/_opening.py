@@ -23,7 +23,7 @@ from linexport.tables._tables import OnRead, Table
 
 Kind: TypeAlias = Literal["CSV", "Parquet", "Arrow IPC", "JSON lines", "Excel"]
 
-_OF_CELLS = ("decimal", "thousands", "strip", "null_values")
+_OF_CELLS = ("decimal", "thousands", "strip", "null_values", "date_order")
 """What of a dialect is heeded by text in files of other kinds."""
 _TAB_SUFFIXES = (".tsv", ".tab")
 _KINDS: dict[str, Kind] = {

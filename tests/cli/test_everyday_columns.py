@@ -1,5 +1,6 @@
 """A table as it is, whose one error is pasted back until the model is proven."""
 
+import datetime as dt
 import json
 import re
 import shlex
@@ -87,6 +88,23 @@ def test_losses_written_as_accounts_are_trained_on_when_it_is_pasted(run, tmp_pa
     done = run(*command, *options_in(refused), "--json")
     assert done.status == 0, done.errors
     assert round(json.loads(done.output)["coefficients"]["y"]["features"]["profit"], 9) == 2
+
+
+@pytest.mark.parametrize(("order", "form"), [("dmy", "%d.%m.%Y"), ("mdy", "%m/%d/%Y")])
+def test_dates_that_end_in_the_year_are_pasted_as_days(run, tmp_path, order, form):
+    days = [dt.date(2024, 1, 17) + dt.timedelta(5 * n) for n in range(40)]
+    rows = [f"{day.strftime(form)},{n % 7},{3 * n + n % 7}\n" for n, day in enumerate(days)]
+    (table := tmp_path / "t.csv").write_text("day,x,y\n" + "".join(rows))
+    command = ["train-and-export", "--data", table, "--target", "y", "-o", tmp_path / "b"]
+    pasted = options_in(run(*command).only_error)
+    assert pasted == ["--date", "day=days-since:2024-01-17", "--date-order", order]
+    done = run(*command, *pasted, "--json")
+    assert done.status == 0, done.errors
+    (fit,) = json.loads(done.output)["coefficients"].values()
+    assert round(fit["features"]["day"], 9) == 0.6
+    command = ["predict", tmp_path / "b", table, "-o", tmp_path / "y.csv"]
+    assert f"read it as 2024-01-17 (--date-order {order})" in run(*command).only_error
+    assert run(*command, "--date-order", order).status == 0
 
 
 def test_words_for_a_missing_number_and_the_ends_of_a_scale_are_pasted(run, tmp_path):

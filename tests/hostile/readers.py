@@ -301,6 +301,7 @@ _DIALECTS: dict[str, Sequence[object]] = {
     "thousands": (None, " ", "'", ",", "_", "."),
     "strip": ("", "$,%", "kg", "-"),
     "null_values": (None, ("-",), ("0,NA", "n/a"), ("",)),
+    "date_order": (None, "dmy", "mdy"),
     "comment": (None, "#", "//", "1"),
     "skip_rows": (0, 1, 3),
     "skip_rows_after_header": (0, 1),

@@ -220,6 +220,51 @@ def test_null_values_are_missing_in_categories_and_dates_too(write, cell):
     assert kept.rows() == [("flat",), (cell or None,)]
 
 
+DAYS = {
+    None: {"2024-01-31": 30, "2024.2.1": 31, "2024/01/02 12:00": 1.5},
+    "dmy": {"31/01/2024": 30, "1.2.2024": 31, "01-02-2024 06:00": 31.25, "2024-02-01": 31},
+    "mdy": {"01/31/2024": 30, "2.1.2024": 31, "02-01-2024T06:00Z": 31.25, "2024-02-01": 31},
+}
+
+
+@pytest.mark.parametrize("order", DAYS)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_dates_are_read_in_the_order_that_is_said(write, order, kind):
+    heads = {"csv": ("day\n", "{}\n"), "jsonl": ("", '{{"day": "{}"}}\n')}
+    head, line = heads[kind]
+    source = write(head + "".join(map(line.format, DAYS[order])), f"t.{kind}")
+    encoding = Encoding(columns=(DateColumn(name="day", origin="2024-01-01"),))
+    (batch,) = open_table(source, dialect=Dialect(date_order=order)).batches(encoding)
+    assert batch.numbers()[:, 0].tolist() == [*DAYS[order].values()]
+
+
+@pytest.mark.parametrize(
+    ("order", "cell", "said"),
+    [
+        (None, "31/01/2024", "read it as 2024-01-31 (--date-order dmy)."),
+        (None, "01/31/2024", "read it as 2024-01-31 (--date-order mdy)."),
+        (
+            None,
+            "1.2.2024",
+            "read it as 2024-02-01 (--date-order dmy) or as 2024-01-02 (--date-order mdy).",
+        ),
+        (None, "1.2.24", "write year-month-day, as 2024-01-01."),
+        (None, "30/02/2024", "write year-month-day, as 2024-01-01."),
+        ("mdy", "31/01/2024", "write year-month-day, as 2024-01-01."),
+        ("dmy", "1/2.2024", "write year-month-day, as 2024-01-01."),
+        ("dmy", "1/2/20245", "write year-month-day, as 2024-01-01."),
+    ],
+)
+def test_a_date_in_another_order_is_refused_with_those_that_read_it(write, order, cell, said):
+    table = open_table(write(f"day\n{cell}\n"), dialect=Dialect(date_order=order))
+    encoding = Encoding(columns=(DateColumn(name="day", origin="2024-01-01"),))
+    with pytest.raises(DataError) as told:
+        next(table.batches(encoding))
+    assert str(told.value) == (
+        f"t.csv, column 'day', row 1: '{cell}' is no date that is plain; {said}"
+    )
+
+
 def test_null_values_that_are_given_are_added_to_the_usual(write, block_bytes):
     source = write("x,y\n-999,2\n5,-\n,3\nlost,gone\n")
     found = numbers(source, ["x", "y"], null_values=("-999", "gone,lost"))

@@ -128,3 +128,21 @@ def test_a_table_of_no_columns_is_said(table, write):
     pl.DataFrame().write_ipc("none.arrow")
     with pytest.raises(DataError, match=r": It has no columns\.$"):
         linexport.describe(table)
+
+
+@pytest.mark.parametrize(
+    ("cells", "orders", "days"),
+    [
+        (["05/01/2024", "2.3.2024"], ("dmy", "mdy"), ("2024-01-05", "2024-03-02")),
+        (["05/01/2024", "31.3.2024"], ("dmy",), ("2024-01-05", "2024-03-31")),
+        (["31/01/2024", "2.28.2024"], (), ("2024-01-31", "2024-02-28")),
+        (["05/01/2024", "2024-03-02"], ("dmy", "mdy"), ("2024-01-05", "2024-03-02")),
+        (["30/02/2024", "5/1/24"], (), ("", "")),
+    ],
+)
+def test_dates_are_told_with_the_orders_that_read_all_of_them(tmp_path, cells, orders, days):
+    (table := tmp_path / "t.csv").write_text("a,b\n" + ",".join(cells) + "\n")
+    found = linexport.describe(table)
+    assert found.date_orders == orders
+    assert tuple(column.first_day for column in found.columns) == days
+    assert ("--date-order" in str(found)) == bool(orders)
