@@ -66,7 +66,7 @@ class TableRows:
         return self._table.num_bytes is None
 
     def share(self, rank: int, num_ranks: int, gather: Gather) -> "TableRows":
-        """Return what one of several ranks reads; see linexport.tables.
+        """Return what one of several ranks reads; see linexport.tables._sharing.
 
         Each pass ends with one call of `gather`, with which all ranks check what all rows must
         hold.

@@ -88,25 +88,36 @@ def unusable(
     mixed = _under_units(found)
     read_so = [column for column in found if found_in.readings and column.readings]
     units = [column for column in mixed if column.others == 1]
-    misspelt = [column for column in found if _is_misspelt(column) and column not in units]
+    dates = [
+        column
+        for column in found
+        if _is_date(column, found_in.date_orders) and column.name not in targets
+    ]
+    misspelt = [
+        column
+        for column in found
+        if (_is_misspelt(column) and column not in units) or (column in dates and column.others)
+    ]
     lacking = [
         column.name
         for column in found_in.columns
         if column.name in refused
         and (
             (column in misspelt and _can_be_none(misspelt))
-            or (column.missing and (column.is_usable or column in read_so))
+            or (column.missing and (column.is_usable or column in read_so or column in dates))
         )
     ]
+    unfilled = {*targets, *(column.name for column in dates)}
     levels = [  # a row of units lacks them, and is to be left out
         column.name for column in found if _is_category(column) and column.missing > bool(mixed)
     ]
     remedies = [
         *_read_as_numbers(read_so, mixed, found_in.readings),
         *_rewritten(found, read_so, found_in.conflict),
-        *_remedies(found, read_so, misspelt, targets, found_in.date_orders),
-        *_filled([name for name in lacking if name not in targets], levels, to_fill),
-        *_left_out([name for name in lacking if name in targets]),
+        *_as_days(dates, found_in.date_orders),
+        *_remedies([c for c in found if c not in dates], read_so, misspelt, targets),
+        *_filled([name for name in lacking if name not in unfilled], levels, to_fill),
+        *_left_out([name for name in lacking if name in unfilled]),
     ]
     more = f"{how} says more."
     room = _ALL - len(f": ; {more}".replace(found_in.source, ""))
@@ -177,7 +188,6 @@ def _remedies(
     read_so: Sequence[ColumnLook],
     misspelt: Sequence[ColumnLook],
     targets: Sequence[str],
-    orders: Sequence[str],
 ) -> Iterator[str]:
     """Yield what to do about the values and columns that no dialect makes numbers of."""
     others = [c for c in found if not (c in read_so or _is_misspelt(c) or _is_marked(c))]
@@ -186,13 +196,9 @@ def _remedies(
     others = [column for column in others if column.name not in targets]
     if categories := [column.name for column in others if _is_category(column)]:
         yield f"take categories with {_given('categorical', categories)}"
-    dates = [column for column in others if _is_date(column, orders)]
-    if dates:
-        yield f"take dates as days with {_as_days(dates, orders)}"
     if misspelt:
         yield _taken_for_none(misspelt)
-    excluded = [c.name for c in others if not (_is_category(c) or c in dates)]
-    if excluded:
+    if excluded := [column.name for column in others if not _is_category(column)]:
         yield f"leave out what is no feature with {_given('exclude', excluded)}"
 
 
@@ -204,9 +210,13 @@ def _under_units(found: Sequence[ColumnLook]) -> list[ColumnLook]:
 
 def _is_misspelt(column: ColumnLook) -> bool:
     """Tell numbers but for a few values, or for one or two that are repeated and are no scale's."""
-    are_few = column.others <= len(column.examples) or len(column.examples) < EXAMPLES
     is_number = column.kind == "number" or _is_marked(column)
-    return is_number and column.others > 0 and are_few and not _is_scale(column)
+    return is_number and column.others > 0 and _are_few(column) and not _is_scale(column)
+
+
+def _are_few(column: ColumnLook) -> bool:
+    """Tell other values that are all shown, or one or two that are repeated."""
+    return column.others <= len(column.examples) or len(column.examples) < EXAMPLES
 
 
 def _is_scale(column: ColumnLook) -> bool:
@@ -254,25 +264,29 @@ def _filled(numbers: Sequence[str], categories: Sequence[str], to_fill: str) -> 
         yield f"make what {listed(categories)} lacks a level with {asked(missing='level')}"
 
 
-def _left_out(targets: Sequence[str]) -> Iterator[str]:
-    """Yield what to do about missing targets, which nothing fills in."""
-    if targets:
-        given = _given("missing", [f"{name}=drop" for name in targets])
-        yield f"leave out rows without {listed(targets)} with {given}"
+def _left_out(names: Sequence[str]) -> Iterator[str]:
+    """Yield what to do about missing targets and dates, which nothing fills in."""
+    if names:
+        given = _given("missing", [f"{name}=drop" for name in names])
+        yield f"leave out rows without {listed(names)} with {given}"
 
 
 def _is_date(column: ColumnLook, orders: Sequence[str]) -> bool:
     is_read = column.kind == "date" or (column.kind == "date in another form" and orders)
-    return bool(is_read and column.first_day) and not column.others
+    return bool(is_read and column.first_day) and _are_few(column)
 
 
-def _as_days(columns: Sequence[ColumnLook], orders: Sequence[str]) -> str:
-    """Return what makes days of dates, from the first of each that was seen."""
-    days = [f"{column.name}=days-since:{column.first_day}" for column in columns]
-    if all(column.kind == "date" for column in columns):
-        return _given("date", days)
+def _as_days(dates: Sequence[ColumnLook], orders: Sequence[str]) -> Iterator[str]:
+    """Yield what makes days of dates, from the first of each that was seen."""
+    days = [f"{column.name}=days-since:{column.first_day}" for column in dates]
+    if not days:
+        return
+    if all(column.kind == "date" for column in dates):
+        yield f"take dates as days with {_given('date', days)}"
+        return
     given = _given("date", days, date_order=orders[0])
-    return ", or ".join([given, *(asked(date_order=order) for order in orders[1:])])
+    others = (asked(date_order=order) for order in orders[1:])
+    yield f"take dates as days with {', or '.join([given, *others])}"
 
 
 def _what(column: ColumnLook) -> str:

@@ -1,8 +1,4 @@
-"""Tables in and out: CSV, Parquet, Arrow, memory; a batch of rows at a time.
-
-Where reading a table can do without NumPy, it is not imported at the top of a module: to predict
-from a file, reading begins before NumPy is loaded, and goes on meanwhile.
-"""
+"""Tables in and out: CSV, Parquet, Arrow, memory; a batch of rows at a time."""
 
 import lazy_loader
 

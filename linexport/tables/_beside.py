@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
@@ -14,15 +15,15 @@ Encode = Callable[[Iterator["WrittenRows"], BinaryIO], None]
 
 _FRAMES_IN_FLIGHT = 4  # enough for reading and writing to overlap
 _SECONDS_BETWEEN_LOOKS = 0.1  # at an encoder that takes no more frames: it may have failed
-_SECONDS_TO_GIVE_UP = 1  # which it never does while nobody reads the pipe that it writes to
+_SECONDS_TO_GIVE_UP = 3  # which it never does while nobody reads the pipe that it writes to
 
 
 class Encoder:
     """Encodes frames, and has ended with them as the context ends.
 
-    Interrupts reach the thread that puts the frames, so none is lost here. Then those that wait are
-    dropped, and what is at work is waited for: a thread that is within polars as the interpreter
-    ends would abort the process.
+    Interrupts reach the thread that puts the frames, so none is lost here; after one it is given
+    up, but what is at work is waited for: a thread that is within polars as the interpreter ends
+    would abort the process.
     """
 
     def __init__(self, encode: Encode, stream: BinaryIO) -> None:
@@ -31,6 +32,7 @@ class Encoder:
         self.failure: BaseException | None = None
         self._waiting: queue.Queue[WrittenRows | None] = queue.Queue(_FRAMES_IN_FLIGHT)
         self._ended = threading.Event()  # join() takes a thread for ended once it was interrupted
+        self._given_up_at = 0.0
         threading.Thread(
             target=self._run, args=(encode, stream), name="linexport-encoder", daemon=True
         ).start()
@@ -51,19 +53,24 @@ class Encoder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            if kind is None or issubclass(kind, Exception):  # what came before a failure is encoded
-                self.put(None)
-                self._ended.wait()
-        finally:
-            self._give_up()
+        if kind is None or issubclass(kind, Exception):  # what came before a failure is encoded
+            self.put(None)
+            self._ended.wait()
+        else:
+            self.give_up()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Drop frames that wait, and have the encoder end; nothing is done where it has.
+
+        Called again, it waits for what is left of the time.
+        """
         with suppress(queue.Empty):
             while True:
                 self._waiting.get_nowait()
         self._waiting.put(None)
-        self._ended.wait(_SECONDS_TO_GIVE_UP)
+        self._given_up_at = self._given_up_at or time.monotonic()
+        left = self._given_up_at + _SECONDS_TO_GIVE_UP - time.monotonic()
+        self._ended.wait(max(0, left))
 
     def _run(self, encode: Encode, stream: BinaryIO) -> None:
         try:

@@ -5,20 +5,18 @@ a dictionary already, each of its entries once. n rows.
 """
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from linexport._arrays import FloatArray
 from linexport._asked import asked
 from linexport._polars import pl
 from linexport.columns import listed
 from linexport.encoding import CategoryColumn, codes_of
 from linexport.errors import DataError
 from linexport.tables._numbers import nameless, shown
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from linexport._arrays import FloatArray
 
 _NEAR = 0.6  # of difflib's ratio: its own default
 
@@ -28,14 +26,14 @@ class Place(NamedTuple):
 
     source: str
     first_row: int
-    rows: "NDArray[np.intp] | None" = None
+    rows: NDArray[np.intp] | None = None
     """Which rows these are, after the first; None for all."""
 
     def row(self, index: int) -> int:
         """Return the number of one of them in the source."""
         return self.first_row + (index if self.rows is None else int(self.rows[index]))
 
-    def among(self, rows: "NDArray[np.intp]") -> "Place":
+    def among(self, rows: NDArray[np.intp]) -> "Place":
         """Return the place of some of these rows."""
         return self._replace(rows=rows if self.rows is None else self.rows[rows])
 
@@ -44,8 +42,6 @@ class Category:
     """A column of levels, whose cells are read as codes, and where its features begin."""
 
     def __init__(self, column: CategoryColumn, place: int) -> None:
-        import numpy as np  # see linexport.tables
-
         self.column, self.place = column, place
         self.num_features = len(column.features)
         codes = codes_of(column)
@@ -59,25 +55,21 @@ class Category:
         self._known = self._codes[:0]
         """The code of each entry of the dictionary that is held."""
 
-    def read(self, cells: pl.Series, place: Place) -> "NDArray[np.generic]":
+    def read(self, cells: pl.Series, place: Place) -> NDArray[np.generic]:
         if cells.dtype in (pl.Categorical, pl.Enum):
             return self._of_dictionary(nameless(cells), place)
         return self._of_text(nameless(as_text(cells, place.source)), place)
 
-    def _of_dictionary(self, cells: pl.Series, place: Place) -> "NDArray[np.generic]":
+    def _of_dictionary(self, cells: pl.Series, place: Place) -> NDArray[np.generic]:
         if not cells.null_count():
             return self._of_entries(cells, place)
-        import numpy as np  # see linexport.tables
-
         codes = np.full(len(cells), self._codes[self._missing])
         (rows,) = cells.is_not_null().to_numpy().nonzero()
         codes[rows] = self._of_entries(cells.drop_nulls(), place.among(rows))
         return codes
 
-    def _of_entries(self, cells: pl.Series, place: Place) -> "NDArray[np.generic]":
+    def _of_entries(self, cells: pl.Series, place: Place) -> NDArray[np.generic]:
         """Look up each entry of a dictionary when it is first seen, and then its number only."""
-        import numpy as np  # see linexport.tables
-
         if self._held is None or self._held.dtype != cells.dtype:
             # The dictionary lives, and numbers stay, as long as a part of the column is held.
             self._held, self._known = cells.head(1), self._codes[:0]
@@ -95,7 +87,7 @@ class Category:
         self._known[numbers[rows]] = self._of_text(entries, place.among(rows))
         return self._known.take(numbers)
 
-    def _of_text(self, text: pl.Series, place: Place) -> "NDArray[np.generic]":
+    def _of_text(self, text: pl.Series, place: Place) -> NDArray[np.generic]:
         found = text.cast(self._spelled, strict=False)
         spelled = found.to_physical()
         if found.null_count() > text.null_count():
@@ -131,9 +123,7 @@ class Category:
             row=place.row(row),
         )
 
-    def fill(self, features: "FloatArray", codes: "NDArray[np.generic]") -> None:
-        import numpy as np  # see linexport.tables
-
+    def fill(self, features: FloatArray, codes: NDArray[np.generic]) -> None:
         own = features[:, self.place : self.place + self.num_features]
         for level in range(self.num_features):
             own[:, level] = codes == level

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import msgspec
+import numpy as np
 
+from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport.tables._dialect import USUAL, Dialect
 from linexport.tables._records import CSV_DELIMITERS, SIGNATURE_BYTES, is_text, records
 from linexport.tables._text_file import Share, require_unchanged
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from linexport._arrays import Float64Array, FloatArray, FloatDType
     from linexport._polars import pl
     from linexport.tables._part import Selection
 
@@ -112,22 +111,18 @@ class PlainBatch(msgspec.Struct, frozen=True, kw_only=True):
         """Text, as polars calls it."""
         return ["String"] * len(self.kept)
 
-    def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":
-        import numpy as np  # see linexport.tables
-
+    def numbers(self, dtype: FloatDType | None = None) -> FloatArray:
         with np.errstate(over="ignore"):
             return self._float64().astype(dtype or np.float64, order="K", copy=False)
 
-    def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
+    def blocks(self) -> Iterator[tuple[int, Float64Array]]:
         yield 0, self._float64()
 
-    def _float64(self) -> "Float64Array":
-        import numpy as np  # see linexport.tables
-
+    def _float64(self) -> Float64Array:
         columns = [[float(row[place]) for row in self.fields] for place in self.chosen]
         return np.array(columns, np.float64).reshape(len(columns), self.num_rows).T
 
-    def kept_and(self, names: Sequence[str], values: "FloatArray") -> "PlainRows":
+    def kept_and(self, names: Sequence[str], values: FloatArray) -> "PlainRows":
         kept = [[row[place] for place in self.kept_places] for row in self.fields]
         return PlainRows((*self.kept, *names), kept, values)
 
@@ -137,7 +132,7 @@ class PlainRows(msgspec.Struct, frozen=True):
 
     names: tuple[str, ...]
     kept: _Fields
-    values: "FloatArray"
+    values: FloatArray
     """Shape (n, K): the last K of the columns."""
 
     @property
@@ -146,8 +141,6 @@ class PlainRows(msgspec.Struct, frozen=True):
 
     def write_csv(self, file: BinaryIO, *, include_header: bool, separator: str) -> None:
         """Write CSV; numbers get the fewest digits that read back as the same bits."""
-        import numpy as np  # see linexport.tables
-
         if not (all(map(_NAME.fullmatch, self.names)) and np.isfinite(self.values).all()):
             self._frame().write_csv(file, include_header=include_header, separator=separator)
             return
@@ -202,10 +195,8 @@ def read_plain(path: Path, source: str, dialect: Dialect = USUAL) -> PlainFile |
     return PlainFile(source, names, len(data), parsed)
 
 
-def _shortest(value: "np.floating[Any]") -> str:
+def _shortest(value: np.floating[Any]) -> str:
     """Write a number as polars does."""
-    import numpy as np  # see linexport.tables
-
     smallest, limit = _POSITIONAL[value.itemsize]
     size, as_type = abs(value), value.dtype.type
     if size == 0 or as_type(smallest) <= size < as_type(limit):

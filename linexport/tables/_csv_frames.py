@@ -8,7 +8,10 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from linexport._polars import pl
 from linexport.errors import DataError
@@ -18,10 +21,6 @@ from linexport.tables._numbers import FrameBatch, Kind, is_plain, not_a_number, 
 from linexport.tables._part import Selection
 from linexport.tables._records import Records, not_text, records
 from linexport.tables._text_file import Share, TextFile
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class CsvFile(TextFile):
@@ -180,8 +179,6 @@ class _Parser:
 
     def _check_field_counts(self, block: bytes, first_row: int) -> None:
         """Raise DataError at the first record that has not one field for each column."""
-        import numpy as np  # see linexport.tables
-
         (separators,) = _outside_quotes(block, self._delimiter).nonzero()
         num_columns, ends = len(self._names), _record_ends(block)
         num_fields = np.diff(separators.searchsorted(ends), prepend=0) + 1
@@ -261,15 +258,13 @@ def _count_records(block: bytes) -> int:
     return b"".join(block.split(b'"')[::2]).count(b"\n")  # every other part is within quotes
 
 
-def _record_ends(block: bytes) -> "NDArray[np.intp]":
+def _record_ends(block: bytes) -> NDArray[np.intp]:
     """Return where the newlines are that end a record."""
     (ends,) = _outside_quotes(block, "\n").nonzero()
     return ends
 
 
-def _outside_quotes(block: bytes, character: str) -> "NDArray[np.bool_]":
-    import numpy as np  # see linexport.tables
-
+def _outside_quotes(block: bytes, character: str) -> NDArray[np.bool_]:
     characters = np.frombuffer(block, dtype=np.uint8)
     found: NDArray[np.bool_] = characters == ord(character)
     if b'"' in block:

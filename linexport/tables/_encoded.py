@@ -5,10 +5,12 @@ n rows, D features.
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport._asked import asked
 from linexport._polars import pl
 from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding, NumberColumn
@@ -18,12 +20,6 @@ from linexport.tables._dates import as_dates, date_orders
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import nameless, shown
 from linexport.tables._part import Batch, WrittenRows
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from linexport._arrays import Float64Array, FloatArray, FloatDType
 
 _DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _EPOCH = dt.date(1970, 1, 1)
@@ -80,7 +76,7 @@ class Encoder:
                 found[filler.place] = number_types[filler.number]
         return found
 
-    def read(self, columns: pl.DataFrame, place: Place) -> "dict[str, NDArray[np.generic]]":
+    def read(self, columns: pl.DataFrame, place: Place) -> dict[str, NDArray[np.generic]]:
         """Return what each of the other columns holds: the place of a level, or days.
 
         Raises:
@@ -94,9 +90,9 @@ class Encoder:
 
     def fill(
         self,
-        features: "FloatArray",
-        numbers: "FloatArray",
-        others: "dict[str, NDArray[np.generic]]",
+        features: FloatArray,
+        numbers: FloatArray,
+        others: dict[str, NDArray[np.generic]],
         rows: slice,
     ) -> None:
         """Write (n, D) features of (n, C) numbers, and of some rows of what `read` returned."""
@@ -115,7 +111,7 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     encoder: Encoder
     kept: tuple[str, ...]
     """Columns to hand on."""
-    others: "dict[str, NDArray[np.generic]]"
+    others: dict[str, NDArray[np.generic]]
     """What `Encoder.read` found in the rest."""
 
     @property
@@ -146,18 +142,14 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def kept_types(self) -> Sequence[str]:
         return self.rows.kept_types[: len(self.kept)]
 
-    def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":
-        import numpy as np  # see linexport.tables
-
+    def numbers(self, dtype: FloatDType | None = None) -> FloatArray:
         shape = (self.num_rows, self.encoder.num_features)
         features: FloatArray = np.empty(shape, dtype or np.float64, order="F")
         numbers = self.rows.numbers(dtype) if self.encoder.numbers else features
         self.encoder.fill(features, numbers, self.others, slice(None))
         return features
 
-    def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
-        import numpy as np  # see linexport.tables
-
+    def blocks(self) -> Iterator[tuple[int, Float64Array]]:
         num_features = self.encoder.num_features
         nothing = [(0, np.empty((self.num_rows, 0)))]
         for start, numbers in self.rows.blocks() if self.encoder.numbers else nothing:
@@ -166,14 +158,12 @@ class EncodedBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             self.encoder.fill(features, numbers, self.others, rows)
             yield start, features
 
-    def kept_and(self, names: Sequence[str], values: "FloatArray") -> WrittenRows:
+    def kept_and(self, names: Sequence[str], values: FloatArray) -> WrittenRows:
         rows = frame_of(self.rows.kept_and(names, values))
         return pl.DataFrame({name: rows.get_column(name) for name in (*self.kept, *names)})
 
 
-def _read(
-    rows: Batch, encoder: Encoder, nulls: tuple[str, ...]
-) -> "dict[str, NDArray[np.generic]]":
+def _read(rows: Batch, encoder: Encoder, nulls: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
     if not encoder.others:
         return {}
     frame = kept_frame(rows)
@@ -192,9 +182,7 @@ class _Number:
         self.number = number
         """Its place among the numbers."""
 
-    def fill(self, features: "FloatArray", values: "FloatArray") -> None:
-        import numpy as np  # see linexport.tables
-
+    def fill(self, features: FloatArray, values: FloatArray) -> None:
         features[:, self.place] = values
         if self.column.fill is None:
             return
@@ -212,7 +200,7 @@ class _Date:
         self._dialect = dialect
         self._days = (dt.date.fromisoformat(column.origin) - _EPOCH).days
 
-    def read(self, cells: pl.Series, place: Place) -> "NDArray[np.generic]":
+    def read(self, cells: pl.Series, place: Place) -> NDArray[np.generic]:
         cells = nameless(cells)
         if cells.dtype in (pl.String, pl.Categorical, pl.Enum):
             cells = self._parsed(canonical(cells.cast(pl.String)), place)
@@ -255,14 +243,12 @@ class _Date:
         )
         return f"read it {' or '.join(each)}"
 
-    def fill(self, features: "FloatArray", days: "NDArray[np.generic]") -> None:
+    def fill(self, features: FloatArray, days: NDArray[np.generic]) -> None:
         features[:, self.place] = days
 
 
 def kept_frame(rows: Batch) -> pl.DataFrame:
     """Return the columns to hand on of a batch, as polars has them."""
-    import numpy as np  # see linexport.tables
-
     return frame_of(rows.kept_and((), np.empty((rows.num_rows, 0))))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from linexport._polars import pl
 from linexport.columns import require_unique
@@ -212,8 +213,6 @@ def _collected(rows: pl.LazyFrame, names: Sequence[str], num_columns: int) -> pl
     That goes back to the system at once. Of many small columns, polars' allocator keeps what is
     freed, and again as much between them.
     """
-    import numpy as np  # see linexport.tables
-
     parts, memory = list[pl.DataFrame](), None
     for start in range(0, len(names), num_columns):
         part = _selected(rows, names[start : start + num_columns]).collect()

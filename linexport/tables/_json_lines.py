@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from linexport._polars import pl
 from linexport.columns import require_unique
@@ -30,8 +31,6 @@ def _too_deep(block: bytes) -> int | None:
     """Return the first line that is nested too deep, counted from 0; blank ones are none."""
     if block.count(b"{") + block.count(b"[") <= block.count(b"\n"):  # as most are
         return None
-    import numpy as np  # see linexport.tables
-
     characters = np.frombuffer(re.sub(rb"\n\s+", b"\n", _STRING.sub(b"", block)), np.uint8)
     # In ASCII, [ and ] differ from { and } by 32 alone.
     folded = characters & ~np.uint8(32)

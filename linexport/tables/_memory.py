@@ -8,6 +8,8 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from linexport._arrays import tensor_to_numpy
 from linexport._polars import pl
 from linexport.columns import require_unique
@@ -221,8 +223,6 @@ def _series(name: str, values: Any, source: str) -> pl.Series:
 
 
 def _column(name: str, values: Any) -> pl.Series:
-    import numpy as np  # see linexport.tables
-
     if isinstance(values, np.ndarray | np.generic):
         values = np.atleast_1d(values)
         if values.dtype.kind == "f" and values.dtype.itemsize > 8:  # polars has no long double

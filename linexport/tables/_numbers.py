@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
+import numpy as np
 
+from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport._polars import pl
 from linexport.columns import is_number
 from linexport.encoding import BOOLEANS
 from linexport.errors import DataError, shortened
 from linexport.tables._dialect import BEHIND, BRACKETS, LONG, MINUSES, Dialect
-
-if TYPE_CHECKING:
-    from linexport._arrays import Float64Array, FloatArray, FloatDType
 
 Kind = Literal["number", "boolean"]
 
@@ -58,20 +57,18 @@ class FrameBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def kept_types(self) -> list[str]:
         return [str(dtype) for dtype in self.kept.dtypes]
 
-    def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":
+    def numbers(self, dtype: FloatDType | None = None) -> FloatArray:
         wanted = pl.Float32() if dtype is not None and dtype.itemsize == 4 else pl.Float64()
         return _cast(self.frame, wanted).to_numpy(order="fortran")
 
-    def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
-        import numpy as np  # see linexport.tables
-
+    def blocks(self) -> Iterator[tuple[int, Float64Array]]:
         columns = [column.to_numpy() for column in _cast(self.frame, pl.Float64()).iter_columns()]
         num_rows = max(_BLOCK_VALUES // len(columns), _FEWEST_ROWS)
         for start in range(0, max(self.num_rows, 1), num_rows):
             parts = [column[start : start + num_rows] for column in columns]
             yield start, np.stack(parts).T
 
-    def kept_and(self, names: Sequence[str], values: "FloatArray") -> pl.DataFrame:
+    def kept_and(self, names: Sequence[str], values: FloatArray) -> pl.DataFrame:
         columns = [pl.Series(name, values[:, place]) for place, name in enumerate(names)]
         rows = pl.DataFrame([*self.kept.iter_columns(), *columns])
         rows.columns = [*self.kept.columns, *names]  # polars has named what has no name

@@ -5,15 +5,13 @@ Each kind of file has a module of its own behind this; nothing above knows which
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 import msgspec
 
+from linexport._arrays import Float64Array, FloatArray, FloatDType
 from linexport._files import first_line, meant
 from linexport.errors import DataError
-
-if TYPE_CHECKING:
-    from linexport._arrays import Float64Array, FloatArray, FloatDType
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,20 +70,20 @@ class Batch(Protocol):
     def kept_types(self) -> Sequence[str]:
         """Of the columns to hand on."""
 
-    def numbers(self, dtype: "FloatDType | None" = None) -> "FloatArray":
+    def numbers(self, dtype: FloatDType | None = None) -> FloatArray:
         """Return (n, C) numbers, float64 unless said; one column lies after the other.
 
         Each is rounded once: NaN where a value is missing, infinity where it is too large.
         """
 
-    def blocks(self) -> "Iterator[tuple[int, Float64Array]]":
+    def blocks(self) -> Iterator[tuple[int, Float64Array]]:
         """Yield at least one block (m, C) of the numbers, and the rows before it.
 
         Columns lie side by side. A block stays in the cache while it is dealt with, so that all
         rows cross the memory bus once.
         """
 
-    def kept_and(self, names: Sequence[str], values: "FloatArray") -> WrittenRows:
+    def kept_and(self, names: Sequence[str], values: FloatArray) -> WrittenRows:
         """Return the columns to hand on, and after them (n, K) values of the names."""
 
 

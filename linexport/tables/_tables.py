@@ -11,12 +11,12 @@ from linexport.columns import require_known
 from linexport.encoding import Encoding
 from linexport.errors import DataError
 from linexport.tables._part import Batch, Part, Selection, unreadable
+from linexport.tables._sharing import Gather, alone, share_parts
 
 if TYPE_CHECKING:
     from linexport.tables._ahead import Ahead
     from linexport.tables._dialect import Dialect
     from linexport.tables._opening import File
-    from linexport.tables._sharing import Gather
 
 
 _BYTES_AHEAD = 40 << 20
@@ -142,8 +142,8 @@ class Table:
             message = f"There is no column '{found[0]}', which other files have{to_do(found)}."
             raise DataError(message, source=lacking[found[0]])
 
-    def share(self, rank: int, num_ranks: int, gather: "Gather | None" = None) -> "Table":
-        """Return what one of several ranks reads of it; see linexport.tables.
+    def share(self, rank: int, num_ranks: int, gather: Gather | None = None) -> "Table":
+        """Return what one of several ranks reads of it; see linexport.tables._sharing.
 
         Without `gather` it is not checked that they see the same files.
 
@@ -151,8 +151,6 @@ class Table:
             ConfigError: If there is no such rank.
             DataError: If it can be read only once, or the ranks see different files.
         """
-        from linexport.tables._sharing import alone, share_parts  # with NumPy: see linexport.tables
-
         try:
             parts = share_parts(self._parts, rank, num_ranks, gather or alone)
         except OSError as error:

@@ -95,12 +95,16 @@ def _encode_beside(
 ) -> int:
     """Encode in another thread what this one makes, and return the number of rows."""
     num_rows = 0
-    with Encoder(encode, stream) as encoder:
-        for frame in frames:
-            encoder.put(frame)
-            num_rows += frame.height
-            if encoder.failure:
-                break
+    encoder = Encoder(encode, stream)
+    try:
+        with encoder:
+            for frame in frames:
+                encoder.put(frame)
+                num_rows += frame.height
+                if encoder.failure:
+                    break
+    finally:
+        encoder.give_up()  # an interrupt during a call of polars may be raised twice; see aside_of
     if encoder.failure:
         raise _unwritable(encoder.failure, source) from encoder.failure
     if encoder.num_rows != num_rows:

@@ -172,7 +172,7 @@ def test_what_the_error_says_trains_when_it_is_pasted(run, houses, tmp_path):
     assert refused.status == 3
     (line,) = refused.errors.splitlines()
     pasted = options_in(line)
-    assert pasted[::2] == ["--categorical", "--date", "--exclude", "--missing", "--missing"]
+    assert pasted[::2] == ["--date", "--categorical", "--exclude", "--missing", "--missing"]
     done = run(*command, *pasted)
     assert done.status == 0, done.errors
     for name in ("kind[house]", "kind[villa]", "heating[missing]", "Listed On", "age"):

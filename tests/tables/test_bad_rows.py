@@ -37,8 +37,18 @@ ROWS = {
     ),
     "dates in two orders": (
         "day,x,y\n2024-01-05,1,2\n2/1/2024,2,3\n2024-03-05,3,5\n",
-        "t.csv: 'day' is a date but for 1 of its values ('2/1/2024'): leave out what is no "
-        f"feature with --exclude day; {DESCRIBE}",
+        "t.csv: 'day' is a date but for 1 of its values ('2/1/2024'): take dates as days with "
+        "--date day=days-since:2024-01-05, and correct '2/1/2024' or take it for no value with "
+        "--null-values 2/1/2024, and leave out rows without 'day' with --missing day=drop; "
+        f"{DESCRIBE}",
+    ),
+    "dates with a word, and with gaps, that end in the year": (
+        "day,due,x,y\n31.1.2024,,1,2\nunknown,5.2.2024,2,3\n1.2.2024,6.2.2024,3,5\n",
+        "t.csv: 'day' is a date in another form but for 1 of its values ('unknown'); 'due' holds "
+        "dates that are not year-month-day ('5.2.2024'): take dates as days with --date "
+        "day=days-since:2024-01-31 --date due=days-since:2024-02-05 --date-order dmy, and correct "
+        "'unknown' or take it for no value with --null-values unknown, and leave out rows without "
+        f"'day', 'due' with --missing day=drop --missing due=drop; {DESCRIBE}",
     ),
     "decimal points and decimal commas in one column": (
         'x,y\n1,"1,5"\n2,7\n3,2.5\n4,x\n',
