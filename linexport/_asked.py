@@ -7,11 +7,12 @@ messages ask so, and nothing else knows which of both is read: it is the process
 the command line says so once as it begins.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
-__all__ = ["HOLDERS", "asked", "asked_of_command", "asking_for_options"]
+__all__ = ["HOLDERS", "asked", "asked_of_command", "asking_as_here", "asking_for_options"]
 
 _FLAGS = {
     "formats": "--format",
@@ -52,6 +53,13 @@ def asking_for_options(*, but_for: Collection[str] = ()) -> Iterator[None]:
         yield
     finally:
         _left_out = before
+
+
+def asking_as_here() -> Callable[[], AbstractContextManager[None]]:
+    """Return what has another process, which gets it pickled, name things as this one does."""
+    if _left_out is None:
+        return nullcontext
+    return partial(asking_for_options, but_for=frozenset(_left_out))
 
 
 def asked(**values: Any) -> str:

@@ -78,8 +78,11 @@ class SettingsCommand(click.Command):
         write_statuses(formatter, self.negative)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Say of files without an option that a table needs one, or a pattern quotes."""
-        is_pattern = any(each.partition("=")[0] == "--data" for each in args)
+        """Say of files without an option that a table needs one, and of several what names them."""
+        tables = [each for each in args if each.partition("=")[0] == "--data"]
+        if len(tables) > 1:
+            told = "--data is given twice. Name a directory, or a pattern: --data 'part-*.csv'."
+            raise click.UsageError(told, ctx)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -87,7 +90,7 @@ class SettingsCommand(click.Command):
             if not (has_data and error.message.startswith("Got unexpected extra argument")):
                 raise
             told = "Name a table with --data TABLE."
-            if is_pattern:
+            if tables:
                 told = "Put a pattern in quotes: --data 'part-*.csv'."
             raise click.UsageError(f"{error.message}. {told}", ctx) from error
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -22,6 +22,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
+from linexport._asked import asking_as_here
 from linexport.errors import LinexportError, UnavailableError
 from linexport.serving._access import Access, read_token
 from linexport.serving._application import Application
@@ -95,7 +96,9 @@ class _Workers:
         context = multiprocessing.get_context("spawn")
         self._keeping, theirs = context.Pipe()
         for number in range(1, config.workers + 1):
-            process = context.Process(target=_work, args=(serve, config.access_log, number, theirs))
+            process = context.Process(
+                target=_work, args=(serve, asking_as_here(), config.access_log, number, theirs)
+            )
             process.start()
             self._processes.append(process)
         theirs.close()
@@ -120,6 +123,10 @@ class _Workers:
             if self._keeping.poll():
                 error: LinexportError = self._keeping.recv()
                 return error
+        if status == -signal.SIGKILL:
+            return UnavailableError(
+                "A worker was killed (SIGKILL), as the system does where memory runs out."
+            )
         return UnavailableError(f"A worker ended with status {status}; its log says why.")
 
     def _stop(self, *_: object) -> None:
@@ -132,11 +139,17 @@ class _Workers:
                 os.kill(process.pid, sig)
 
 
-def _work(serve: Callable[..., None], requests: bool, number: int, parent: Connection) -> None:
+def _work(
+    serve: Callable[..., None],
+    asking: Callable[[], AbstractContextManager[None]],
+    requests: bool,
+    number: int,
+    parent: Connection,
+) -> None:
     """Be one of several processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; one hands it on
     try:
-        with logging_to_stderr(requests=requests, worker=number) as log:
+        with asking(), logging_to_stderr(requests=requests, worker=number) as log:
             serve(log, parent=parent.fileno())
     except LinexportError as error:
         parent.send(error)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 """Between the fields of CSV, by the output's suffix."""
+_KIND_BYTES = 15
+"""By which a state and a page are known."""
 _SECONDS_BETWEEN_SYNCS = 0.05  # in which a disk takes some megabytes
 
 
@@ -82,12 +84,29 @@ def write_table(frames: Iterable["WrittenRows"], output: str | Path) -> int:
 
 
 def write_file(content: bytes, output: str | Path) -> None:
-    """Write a file all or nothing.
+    """Write a file all or nothing, in the place of none or of one that begins likewise.
 
     Raises:
-        DataError: As `check_output`; if it cannot be written.
+        DataError: As `check_output`; if it cannot be written, or another kind of file is there.
     """
-    _replace(_file_at(output), str(output), lambda stream: stream.write(content))
+    path = _file_at(output)
+    if not content.startswith(_beginning(path, str(output))):
+        raise DataError(
+            "There is another kind of file, which is not replaced; name another output.",
+            source=str(output),
+        )
+    _replace(path, str(output), lambda stream: stream.write(content))
+
+
+def _beginning(path: Path, source: str) -> bytes:
+    """Return the first bytes of a file; none where there is none."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_KIND_BYTES)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise _unwritable(error, source) from error
 
 
 def _encode_beside(

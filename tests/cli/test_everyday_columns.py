@@ -140,6 +140,12 @@ def test_a_pattern_without_quotes_is_told_as_such(run, tmp_path):
     assert "part-0.csv). Name a table with --data TABLE." in misused.errors
 
 
+def test_no_table_is_left_out_where_two_are_named(run, tmp_path):
+    misused = run("train-and-export", "--data", "a.csv", "--data=b.csv", "--target", "y")
+    assert misused.status == 2
+    assert "--data is given twice. Name a directory, or a pattern" in misused.errors
+
+
 @pytest.fixture
 def houses(tmp_path):
     random = np.random.default_rng(5)

@@ -213,6 +213,27 @@ def test_misuse_and_what_is_no_state_are_one_line(run, lake, tmp_path):
     assert not path.exists()
 
 
+def test_no_other_kind_of_file_is_replaced(run, tmp_path):
+    (table := tmp_path / "t.csv").write_text("x,y\n1,2\n2,5\n3,6\n")
+    bundle, page, sums = tmp_path / "b", tmp_path / "p.html", tmp_path / "x.state"
+    manifest = bundle / "manifest.json"
+    commands = {
+        page: ("report", bundle, "--data", table, "-o"),
+        sums: ("state", table, "--target", "y", "-o"),
+    }
+    assert run("train-and-export", "--data", table, "--target", "y", "-o", bundle).status == 0
+    for output, command in commands.items():
+        assert run(*command, output).status == run(*command, output).status == 0
+        for other in {table, manifest, page, sums} - {output}:
+            if other.exists():
+                before = other.read_bytes()
+                refused = run(*command, other)
+                assert (refused.status, "is not replaced" in refused.only_error) == (3, True)
+                assert other.read_bytes() == before
+    assert page.exists()
+    assert sums.exists()
+
+
 def test_a_cut_or_changed_state_is_refused(run, states, tmp_path):
     data = states[0].read_bytes()
     for wrong in (data[:-1], data[: len(data) // 2], data.replace(b"rent", b"tenr")):

@@ -99,8 +99,15 @@ def test_a_worker_that_ends_ends_the_server():
         server.ask(ROWS, ROW)
         (child, *_) = children(server.process.pid)
         os.kill(child, signal.SIGKILL)
-        assert "A worker ended with status -9" in server.event("error")["message"]
+        assert "A worker was killed (SIGKILL)" in server.event("error")["message"]
         assert server.process.wait(PATIENCE) == 3
+
+
+def test_a_worker_names_options_as_the_command_does():
+    with serving(TEXTBOOK, "--workers", 2) as server:
+        server.event("serving")
+        status, answered = server.ask(ROWS, {"x1": None, "x2": 1.0})
+        assert (status, "--missing nan" in answered["error"]) == (400, True)
 
 
 def test_workers_end_with_the_process_that_started_them():
