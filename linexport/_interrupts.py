@@ -32,6 +32,18 @@ class Interrupts:
             signal.default_int_handler(number, frame)
 
 
+def retake() -> None:
+    """Have a command's handlers take signals again, where a package put others before them.
+
+    That of polars raises an interrupt a second time, and restarts what waits, which then never ends
+    on it.
+    """
+    for number in _ENDING if _is_main_thread() else ():
+        handler = signal.getsignal(number)
+        if isinstance(getattr(handler, "__self__", None), Interrupts):
+            signal.signal(number, handler)
+
+
 class _Hold:
     """Of the process, which has one main thread to interrupt."""
 

@@ -55,7 +55,8 @@ class Encoder:
     ) -> None:
         if kind is None or issubclass(kind, Exception):  # what came before a failure is encoded
             self.put(None)
-            self._ended.wait()
+            while not self._ended.wait(_SECONDS_BETWEEN_LOOKS):  # an endless one may miss Ctrl-C
+                pass
         else:
             self.give_up()
 
