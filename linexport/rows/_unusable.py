@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from linexport._asked import asked, asked_of_command
-from linexport.columns import listed
+from linexport.columns import is_number, listed
 from linexport.errors import DataError, shortened
 from linexport.tables import EXAMPLES, MOST_LEVELS, ColumnLook, Table, TableLook, look
 
@@ -98,12 +98,13 @@ def unusable(
         for column in found
         if (_is_misspelt(column) and column not in units) or (column in dates and column.others)
     ]
+    can_be_none = _can_be_none(misspelt, [c for c in found_in.columns if c not in misspelt])
     lacking = [
         column.name
         for column in found_in.columns
         if column.name in refused
         and (
-            (column in misspelt and _can_be_none(misspelt))
+            (column in misspelt and can_be_none)
             or (column.missing and (column.is_usable or column in read_so or column in dates))
         )
     ]
@@ -115,7 +116,8 @@ def unusable(
         *_read_as_numbers(read_so, mixed, found_in.readings),
         *_rewritten(found, read_so, found_in.conflict),
         *_as_days(dates, found_in.date_orders),
-        *_remedies([c for c in found if c not in dates], read_so, misspelt, targets),
+        *_remedies([c for c in found if c not in dates], read_so, targets),
+        *_corrected(misspelt, can_be_none=can_be_none),
         *_filled([name for name in lacking if name not in unfilled], levels, to_fill),
         *_left_out([name for name in lacking if name in unfilled]),
     ]
@@ -133,7 +135,7 @@ def unusable(
 def _given(argument: str, columns: list[str], **others: str) -> str:
     """Return what names columns, or, where they are too many to be read, what would."""
     given = asked(**{argument: columns}, **others)
-    return given if len(given) <= _OPTION else asked(**{argument: ...}, **others)
+    return given if len(given) <= _OPTION else asked(**others, **{argument: ...})
 
 
 def _first(between: str, parts: Sequence[str], most: int) -> Sequence[str]:
@@ -186,18 +188,15 @@ def _is_marked(column: ColumnLook) -> bool:
 def _remedies(
     found: Sequence[ColumnLook],
     read_so: Sequence[ColumnLook],
-    misspelt: Sequence[ColumnLook],
     targets: Sequence[str],
 ) -> Iterator[str]:
-    """Yield what to do about the values and columns that no dialect makes numbers of."""
+    """Yield what to do about the columns that no dialect makes numbers of."""
     others = [c for c in found if not (c in read_so or _is_misspelt(c) or _is_marked(c))]
     if wrong := [column.name for column in others if column.name in targets]:
         yield f"choose another target than '{wrong[0]}'"
     others = [column for column in others if column.name not in targets]
     if categories := [column.name for column in others if _is_category(column)]:
         yield f"take categories with {_given('categorical', categories)}"
-    if misspelt:
-        yield _taken_for_none(misspelt)
     if excluded := [column.name for column in others if not _is_category(column)]:
         yield f"leave out what is no feature with {_given('exclude', excluded)}"
 
@@ -210,8 +209,8 @@ def _under_units(found: Sequence[ColumnLook]) -> list[ColumnLook]:
 
 def _is_misspelt(column: ColumnLook) -> bool:
     """Tell numbers but for a few values, or for one or two that are repeated and are no scale's."""
-    is_number = column.kind == "number" or _is_marked(column)
-    return is_number and column.others > 0 and _are_few(column) and not _is_scale(column)
+    is_numeric = column.kind == "number" or _is_marked(column)
+    return is_numeric and column.others > 0 and _are_few(column) and not _is_scale(column)
 
 
 def _are_few(column: ColumnLook) -> bool:
@@ -235,21 +234,27 @@ def _is_category(column: ColumnLook) -> bool:
     return column.is_category or _is_scale(column)
 
 
-def _taken_for_none(columns: Sequence[ColumnLook]) -> str:
-    """Say how a column is kept whose few other values are no numbers."""
-    values = _others(columns)
+def _corrected(misspelt: Sequence[ColumnLook], *, can_be_none: bool) -> Iterator[str]:
+    """Yield how columns are kept whose few other values are none of their kind."""
+    if not misspelt:
+        return
+    values = _others(misspelt)
     said = f"correct {listed([shortened(value, _LONGEST) for value in values])}"
-    if not _can_be_none(columns):
-        return said
-    return f"{said} or take it for no value with {asked(null_values=values)}"
+    if can_be_none:
+        said += f" or take it for no value with {asked(null_values=values)}"
+    yield said
 
 
-def _can_be_none(columns: Sequence[ColumnLook]) -> bool:
-    """Tell whether an option that is worth pasting names their few values that are no numbers."""
+def _can_be_none(columns: Sequence[ColumnLook], others: Sequence[ColumnLook]) -> bool:
+    """Tell whether an option that is worth pasting names the few other values of some columns.
+
+    It is heeded in all columns, so none of it may be a number, or a level of another one.
+    """
     values = _others(columns)
     is_short = sum(map(len, values)) <= _PASTED
     is_pasted = is_short and all("," not in x and x.isprintable() for x in values)
-    return is_pasted and not any(map(_has_many_with_digits, columns))
+    is_held = any(is_number(x) or x in (other.levels or ()) for x in values for other in others)
+    return is_pasted and not is_held and not any(map(_has_many_with_digits, columns))
 
 
 def _others(columns: Sequence[ColumnLook]) -> list[str]:

@@ -5,7 +5,7 @@ from itertools import product
 from linexport._polars import pl
 from linexport.tables._dialect import DateOrder
 
-__all__ = ["ORDERS", "as_dates", "date_orders"]
+__all__ = ["ORDERS", "DateOrders", "as_dates", "date_orders"]
 
 _ZONE = "%#z"
 """Z, or how far the clock is ahead of UTC: +02, +0200, +02:00."""
@@ -27,13 +27,13 @@ def as_dates(text: pl.Series, order: DateOrder | None = None) -> pl.Series:
 
     A date is year-month-day, with - or / or . between, or, where the order of the others is said,
     has the year last; the year has four digits. A time that says how far its clock is ahead of UTC
-    becomes that of UTC. Anything else is null: no order is guessed, and there is no 30th of
-    February.
+    becomes that of UTC. Anything else is null: no order is guessed, and there is neither a 30th of
+    February nor a year 0.
     """
     if order:
         for form in _YEAR_LAST:
             text = text.str.replace(form, ORDERS[order])
-    text = text.set(~text.str.contains(_YEAR), None)
+    text = text.set(~text.str.contains(_YEAR) | text.str.starts_with("0000"), None)
     text = text.str.replace(r"^([0-9]{4})[/.]([0-9]{1,2})[/.]", "$1-$2-").str.replace(" UTC$", "Z")
     found = pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
     for form in ("%Y-%m-%d", *_TIMES):
@@ -46,6 +46,35 @@ def as_dates(text: pl.Series, order: DateOrder | None = None) -> pl.Series:
 def date_orders(text: pl.Series) -> list[DateOrder]:
     """Return the orders in which all text is dates."""
     return [order for order in ORDERS if as_dates(text, order).null_count() == 0]
+
+
+class DateOrders:
+    """The orders in which the most of all text seen so far is dates."""
+
+    def __init__(self) -> None:
+        self._read = dict.fromkeys(ORDERS, 0)
+        self._unread = dict.fromkeys(ORDERS, 0)
+        self._examples: dict[DateOrder, list[str]] = {order: [] for order in ORDERS}
+        """Some of what each does not read."""
+
+    def add(self, found: pl.DataFrame, most: int) -> None:
+        """Heed some text that looks like dates, each with the rows that have it."""
+        text, rows = found["values"], found["rows"]
+        for order, examples in self._examples.items():
+            is_date = as_dates(text, order).is_not_null()
+            self._read[order] += int(rows.filter(is_date).sum())
+            self._unread[order] += int(rows.filter(~is_date).sum())
+            examples += text.filter(~is_date).head(most - len(examples)).to_list()
+
+    def found(self) -> list[DateOrder]:
+        """Return those that read most, if there is one that reads any."""
+        most = max(self._read.values())
+        return [order for order, read in self._read.items() if read == most > 0]
+
+    def unread(self) -> tuple[int, list[str]]:
+        """Return in how many rows the first of these reads no date, and some of what they hold."""
+        (first, *_) = self.found()
+        return self._unread[first], self._examples[first]
 
 
 def _type(form: str) -> pl.Date | pl.Datetime:

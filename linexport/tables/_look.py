@@ -12,7 +12,7 @@ from linexport._polars import pl
 from linexport._shown import Shown
 from linexport.errors import DataError
 from linexport.tables._categories import canonical
-from linexport.tables._dates import ORDERS, as_dates, date_orders
+from linexport.tables._dates import ORDERS, DateOrders, as_dates
 from linexport.tables._dialect import DateOrder, Dialect
 from linexport.tables._encoded import kept_frame
 from linexport.tables._kinds import WITH_UNIT, Kind, kind_of, kinds_of_text
@@ -158,12 +158,13 @@ class _Seen:
         self.name = name
         self._source = table.source
         self._most_levels = most_levels
-        self._dialect, self._has_dialect = table.dialect or Dialect(), bool(table.dialect)
+        self._dialect = table.dialect or Dialect()
         self.readings = Readings(table.dialect)
         self.of_units = Readings(table.dialect)
         """Of text that is a number and a unit, as 12 kg."""
-        self.date_orders: Sequence[DateOrder] | None = None
-        """In which all dates in another form so far are read."""
+        is_open = table.dialect is not None and table.dialect.date_order is None
+        self.orders = DateOrders() if is_open else None
+        """Those of dates in another form; None where no other is heeded."""
         self.unit: str | None = None
         """Of all text so far; empty where it has none, or another."""
         self.rows = self.missing = 0
@@ -226,7 +227,8 @@ class _Seen:
         if any(len(part) for part in marked) or text.str.contains(".", literal=True).any():
             self.readings.add(pl.concat([text, *marked]), where)
         self._add_units(others[-1][1]["values"], where)
-        self._add_dates(dict(others)["date in another form"]["values"])
+        if self.orders is not None:
+            self.orders.add(dict(others)["date in another form"], EXAMPLES)
         yield from others
 
     def _add_units(self, text: pl.Series, where: Callable[[str], str]) -> None:
@@ -237,12 +239,6 @@ class _Seen:
         self.unit = units[0] if is_one else ""
         if self.unit:
             self.of_units.add(text, where, unit=self.unit)
-
-    def _add_dates(self, text: pl.Series) -> None:
-        if len(text) and self._has_dialect and not self._dialect.date_order:
-            found = date_orders(text)
-            left = found if self.date_orders is None else self.date_orders
-            self.date_orders = [order for order in left if order in found]
 
     def _count(self, kind: Kind, part: pl.DataFrame) -> None:
         if not part.height:
@@ -275,12 +271,17 @@ class _Seen:
         kind: Kind = max(self.counts, key=lambda kind: self.counts[kind], default="empty")
         if [*self.counts] == ["text"] and self.unit and len(self.examples["text"]) == EXAMPLES:
             self.readings = self.of_units
-        numbers = [kind]
+        alike = [kind]
         marked = [other for other in self.counts if other.startswith("number with ")]
         if marked and kind.startswith("number"):  # "5" beside "3,14"
-            kind, numbers = max(marked, key=lambda kind: self.counts[kind]), ["number", *marked]
-        others = [other for other in self.counts if other not in numbers]
-        examples = [text for other in others for text in self.examples[other]]
+            kind, alike = max(marked, key=lambda kind: self.counts[kind]), ["number", *marked]
+        orders: Sequence[DateOrder] = ()
+        unread, examples = 0, list[str]()
+        if self.orders and kind.startswith("date") and (orders := self.orders.found()):
+            kind, alike = "date in another form", ["date", "date in another form"]
+            unread, examples = self.orders.unread()
+        others = [other for other in self.counts if other not in alike]
+        examples = [*examples, *(text for other in others for text in self.examples[other])]
         minimum, maximum = self.ends if self.ends and kind == "number" else (None, None)
         levels = self.levels
         if levels is not None:
@@ -293,7 +294,7 @@ class _Seen:
             minimum=minimum,
             maximum=maximum,
             levels=levels,
-            others=sum(self.counts[other] for other in others),
+            others=unread + sum(self.counts[other] for other in others),
             first=next(
                 (text for other in others if (text := self.examples[other][0]) == self.first), ""
             ),
@@ -301,13 +302,16 @@ class _Seen:
             readings=self.readings.options()
             if kind.startswith("number with ") or self.readings is self.of_units
             else (),
-            date_orders=tuple(self.date_orders or ()) if kind == "date in another form" else (),
-            first_day=self._first_day(kind),
+            date_orders=tuple(orders),
+            first_day=self._first_day(alike, next(iter(orders), self._dialect.date_order)),
         )
 
-    def _first_day(self, kind: Kind) -> str:
-        if not kind.startswith("date"):
-            return ""
-        order = next(iter(self.date_orders or ()), self._dialect.date_order)
-        day = as_dates(pl.Series(self.examples[kind][:1]), order)
-        return day.dt.to_string("%Y-%m-%d").item() or ""
+    def _first_day(self, kinds: Sequence[Kind], order: DateOrder | None) -> str:
+        dates = [
+            text
+            for kind in kinds
+            if kind.startswith("date")
+            for text in self.examples.get(kind, ())
+        ]
+        days = as_dates(pl.Series(dates, dtype=pl.String), order).drop_nulls()
+        return str(days.dt.to_string("%Y-%m-%d")[0]) if len(days) else ""

@@ -233,7 +233,8 @@ def _require_usual(dialect: Dialect, heeded: Sequence[str] = ()) -> None:
         if name == "sheet" and name not in heeded:
             _require_no_sheet(dialect)
         elif name not in heeded:
-            raise ConfigError(f"{name} is for CSV; this table is not.")
+            kinds = "CSV, JSON lines and Excel" if name in _OF_CELLS else "CSV"
+            raise ConfigError(f"{name} is for {kinds}; this table is not.")
 
 
 def _require_no_sheet(dialect: Dialect) -> None:

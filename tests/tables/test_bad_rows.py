@@ -37,10 +37,27 @@ ROWS = {
     ),
     "dates in two orders": (
         "day,x,y\n2024-01-05,1,2\n2/1/2024,2,3\n2024-03-05,3,5\n",
-        "t.csv: 'day' is a date but for 1 of its values ('2/1/2024'): take dates as days with "
-        "--date day=days-since:2024-01-05, and correct '2/1/2024' or take it for no value with "
-        "--null-values 2/1/2024, and leave out rows without 'day' with --missing day=drop; "
+        "t.csv: 'day' holds dates that are not year-month-day ('2/1/2024'): take dates as days "
+        "with --date day=days-since:2024-01-05 --date-order dmy, or --date-order mdy; "
         f"{DESCRIBE}",
+    ),
+    "a date that cannot be": (
+        "day,x,y\n31.1.2024,1,2\n31.2.2024,2,3\n1.3.2024,3,5\n",
+        "t.csv: 'day' is a date in another form but for 1 of its values ('31.2.2024'): take dates "
+        "as days with --date day=days-since:2024-01-31 --date-order dmy, and correct '31.2.2024' "
+        "or take it for no value with --null-values 31.2.2024, and leave out rows without 'day' "
+        f"with --missing day=drop; {DESCRIBE}",
+    ),
+    "no date, but a number, which may be true in other columns": (
+        "day,x,y\n2024-01-05,0,2\n0,2,3\n2024-02-01,3,5\n",
+        "t.csv: 'day' is a date but for 1 of its values ('0'): take dates as days with --date "
+        f"day=days-since:2024-01-05, and correct '0'; {DESCRIBE}",
+    ),
+    "no date, but a level of another column": (
+        "day,x,y\n2024-01-05,gone,2\ngone,gone,3\n2024-02-01,here,5\n",
+        "t.csv: 'day' is a date but for 1 of its values ('gone'); 'x' is text with 2 levels: take "
+        "dates as days with --date day=days-since:2024-01-05, and take categories with "
+        f"--categorical x, and correct 'gone'; {DESCRIBE}",
     ),
     "dates with a word, and with gaps, that end in the year": (
         "day,due,x,y\n31.1.2024,,1,2\nunknown,5.2.2024,2,3\n1.2.2024,6.2.2024,3,5\n",

@@ -371,7 +371,9 @@ def test_a_dialect_is_valid_from_birth(settings):
 def test_a_dialect_is_refused_where_there_is_no_text(tmp_path):
     pl.DataFrame({"x": [1.0]}).write_parquet(tmp_path / "t.parquet")
     for source in (tmp_path / "t.parquet", {"x": [1.0]}):
-        with pytest.raises(ConfigError, match="decimal is for CSV; this table is not"):
+        with pytest.raises(
+            ConfigError, match="decimal is for CSV, JSON lines and Excel; this table is not"
+        ):
             open_table(source, dialect=Dialect(decimal=","))
 
 
