@@ -321,6 +321,8 @@ def _what(column: ColumnLook) -> str:
             return "holds lists or objects"
         case "number with a comma":
             return f"has commas ({shown})"
+        case "number with a point":
+            return f"has decimal points ({shown})"
         case "number with a sign":
             return f"has signs ({shown})"
     return f"has thousands separators ({shown})"

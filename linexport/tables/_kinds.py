@@ -19,6 +19,7 @@ Kind: TypeAlias = Literal[
     "number",
     "boolean",
     "number with a comma",
+    "number with a point",
     "number with thousands separators",
     "number with a sign",
     "date",
@@ -28,9 +29,9 @@ Kind: TypeAlias = Literal[
     "nested",
     "empty",
 ]
-"""A number with a comma may have it for a decimal point or for thousands: "1,234"; a sign is a
-currency's, percent, or what makes (5) and 5- of -5. A date is year-month-day, with a time or
-without, or in the dialect's order, or typed."""
+"""A number with a comma may have it for a decimal point or for thousands: "1,234"; one with a point
+is plain but where commas are decimal; a sign is a currency's, percent, or what makes (5) and 5- of
+-5. A date is year-month-day, with a time or without, or in the dialect's order, or typed."""
 
 _DIGITS = r"[-+]?\d+(?:[.]\d*)?(?:[eE][-+]?\d+)?|[-+]?[.]\d+"
 _GROUPED = r"[-+]?\d{1,3}(?:[., '\u00a0\u202f]\d{3})+(?:[.,]\d+)?"
@@ -44,6 +45,7 @@ WITH_UNIT = rf"^(?:{_ANY}) ?([^\d\s.,'+()-][^,]*)$"
 _PATTERNS: dict[Kind, str] = {
     "number with a comma": r"[-+]?\d*,\d+",
     "number with thousands separators": _GROUPED,
+    "number with a point": _DIGITS,
     "number with a sign": rf"{_SIGNED}|[\u2212\u2013](?:{_ANY})|{_BRACKETS}|{_BEHIND}",
     "date in another form": rf"{_DAY}(?:[T ]+{_CLOCK})?",
     "time": _CLOCK,

@@ -224,7 +224,7 @@ class _Seen:
         others = [*kinds_of_text(found.filter(numbers.is_null()), self._dialect.date_order)]
         marked = [part["values"] for kind, part in others if kind.startswith("number with ")]
         text = plain["values"]
-        if any(len(part) for part in marked) or text.str.contains(".", literal=True).any():
+        if any(len(part) for part in marked) or text.str.contains("[.,]").any():
             self.readings.add(pl.concat([text, *marked]), where)
         self._add_units(others[-1][1]["values"], where)
         if self.orders is not None:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 
+import linexport
 from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding
 from linexport.errors import ConfigError, DataError
 from linexport.tables import Dialect, look, open_table
@@ -419,3 +420,19 @@ def test_a_dialect_reads_a_stream_too(monkeypatch):
     stdin = io.TextIOWrapper(io.BytesIO("# é\nx;y\n1,5;2\n".encode("utf-16")))
     monkeypatch.setattr(sys, "stdin", stdin)
     assert numbers("-", ["x"], decimal=",", comment="#", encoding="utf-16") == [[1.5]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("1.5;2.25", "'x' has decimal points ('1.5'); 'y' has decimal points ('2.25'): read 'x', "),
+        ("1.051;-0,73", "'x' may have decimal commas or thousands separators ('1.051'): read 'x' "),
+    ],
+)
+def test_decimal_commas_that_are_said_of_points_are_told_with_what_reads_all(write, cells, said):
+    source = write(f"x;y\n{cells}\n3;4\n7;5\n")
+    with pytest.raises(DataError) as told:
+        linexport.read_data(source, targets="y", dialect=Dialect(decimal=","))
+    option = "--decimal '.'" if "2.25" in cells else "--thousands '.'"
+    assert f"{said}" in str(told.value)
+    assert f" with {option}; linexport describe" in str(told.value)
