@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from linexport._digits import FEWEST_DIGITS, Written, formula, written_coefficients
 from linexport._documented import documented
 from linexport._shown import Result
 
@@ -46,7 +47,6 @@ __all__ = [
 Setting = str | int | float | bool | None
 RECORDED_LOSSES = 100
 """Epochs whose loss a bundle keeps: more would be most of its manifest."""
-_SHOWN_FEATURES = 5
 
 WeightsKind: TypeAlias = Literal["precision", "frequency"]
 """One over the variance of a row's error, up to a common factor; or how often the row occurred."""
@@ -244,6 +244,14 @@ class FitRecord(Record, frozen=True, kw_only=True):
     statistics: FitStatistics | None = None
     """What least squares knows of the uncertainty; None for other solvers."""
 
+    def written(
+        self, target: str, features: "Sequence[Column]", fewest: int = FEWEST_DIGITS
+    ) -> Written:
+        """Write one target's coefficients in as many digits as it takes to predict with them."""
+        found, seen = self.coefficients[target], self.metrics.get("training", {}).get(target)
+        rmse = seen.rmse if seen else None
+        return written_coefficients(found.intercept, found.features, features, rmse, fewest=fewest)
+
 
 @documented
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -298,9 +306,9 @@ class Fit(Result):
         return loss_unit(self.model.targets)
 
     def __repr__(self) -> str:
-        lines = [f"Fit by {self.record.solver} on {self.record.rows} rows"]
-        lines += [f"  {name} = {_formula(found)}" for name, found in self.coefficients.items()]
-        return "\n".join(lines)
+        write, names = self.record.written, self.record.coefficients
+        lines = [f"{name} = {formula(write(name, self.model.features))}" for name in names]
+        return "\n  ".join([f"Fit by {self.record.solver} on {self.record.rows} rows", *lines])
 
 
 class EpochEnd(Record, frozen=True, kw_only=True):
@@ -325,14 +333,6 @@ def loss_unit(targets: "Iterable[Column]") -> str:
     """Name the unit of a mean squared error."""
     unit, *others = {column.unit for column in targets}
     return f"{(not others and unit) or 'target units'} squared"
-
-
-def _formula(found: Coefficients) -> str:
-    """Write one target's coefficients as a sum, short of the many."""
-    features = list(found.features.items())
-    terms = [f"{value:+.6g} {name}" for name, value in features[:_SHOWN_FEATURES]]
-    terms += [f"+ {left} more"] if (left := len(features) - len(terms)) else []
-    return " ".join([f"{found.intercept:.6g}", *terms])
 
 
 def coefficients_by_target(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from linexport._arrays import Float64Array
+from linexport._digits import PART_OF_RESIDUALS, PART_OF_SPREAD
 from linexport.fit import Fitness, FitRecord, LimitOf
 from linexport.model import LinearModel
 from linexport.numerics._bounds import FLOAT64, Precision, gamma, precision_of
@@ -16,12 +17,6 @@ from linexport.numerics._own_form import OwnForm
 from linexport.numerics._own_steps import Cast
 
 __all__ = ["fitness", "narrowest"]
-
-PART_OF_RESIDUALS = 1 / 100
-"""So that rounding changes the root mean square error by less than 1 %."""
-PART_OF_SPREAD = 1 / 10_000
-"""A hundredth of the residuals of a model that explains 99 % of the variance, rounded down: a tenth
-of a standard deviation, of which +-4 make up the spread, a hundredth of it 1/8,000."""
 
 
 def fitness(

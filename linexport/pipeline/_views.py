@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from linexport import reporting
+from linexport._digits import TABLE_DIGITS, written_coefficients
 from linexport.bundle import Bundle
 from linexport.columns import listed
 from linexport.errors import DataError
@@ -36,7 +37,9 @@ def shown(value: Any) -> Text:
 def summarized(result: Fit | Exported) -> Text:
     """Return all that is known of a fit, or of what was exported."""
     if isinstance(result, Fit):
-        return Text(reporting.fit_blocks(result.record, result.model.targets))
+        return Text(
+            reporting.fit_blocks(result.record, result.model.features, result.model.targets)
+        )
     blocks = reporting.training_blocks(result.stated, result.certificate, result.precision)
     return Text([*blocks, *_end(result)])
 
@@ -92,7 +95,8 @@ def _end(value: Exported) -> list[str]:
 
 
 def _fit(value: Fit) -> list[Block]:
-    blocks = reporting.short_fit_blocks(value.record, value.model.targets, value.encoding)
+    model = value.model
+    blocks = reporting.short_fit_blocks(value.record, model.features, model.targets, value.encoding)
     return [*blocks, *(f"warning: {each}" for each in value.warnings)]
 
 
@@ -109,7 +113,10 @@ def _bundle(value: Bundle | BundleInspection) -> list[Block]:
 def _model(value: LinearModel) -> list[Block]:
     blocks: list[Block] = []
     for target, found in coefficients_of(value).items():
-        blocks += [f"'{target}', in {value.dtype}", *reporting.estimates(found, None)]
+        written = written_coefficients(
+            found.intercept, found.features, value.features, fewest=TABLE_DIGITS
+        )
+        blocks += [f"'{target}', in {value.dtype}", *reporting.estimates(found, written)]
     return blocks
 
 

@@ -47,7 +47,7 @@ def model_card(model: LinearModel, manifest: Manifest, certificate: Certificate)
         *_by_columns(model, certificate, manifest.encoding),
         "## Fit",
         "",
-        *_text(fit_blocks(manifest.record, manifest.targets)),
+        *_text(fit_blocks(manifest.record, manifest.features, manifest.targets)),
         "",
         "## Parity",
         "",

@@ -1,9 +1,10 @@
 """A fit as text: coefficients with their uncertainty, metrics, distance from the optimum."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from linexport._digits import TABLE_DIGITS, Written
 from linexport.columns import Column
 from linexport.fit import (
     Coefficients,
@@ -23,43 +24,54 @@ from linexport.reporting._table import (
     with_unit,
 )
 
-__all__ = ["estimates", "fit_blocks", "metric_rows", "named", "origin"]
+__all__ = ["estimates", "fit_blocks", "metric_rows", "named", "origin", "texts"]
 
 
 def fit_blocks(
-    fit: FitRecord, targets: Iterable[Column], truth: Mapping[str, Coefficients] | None = None
+    fit: FitRecord,
+    features: Sequence[Column],
+    targets: Iterable[Column],
+    truth: Mapping[str, Coefficients] | None = None,
 ) -> list[Block]:
     """Coefficients, metrics and distance from the optimum."""
     return [
-        *_coefficient_blocks(fit, truth),
+        *_coefficient_blocks(fit, features, truth),
         *_metric_blocks(fit),
         *_optimum_lines(fit, targets),
     ]
 
 
-def _coefficient_blocks(fit: FitRecord, truth: Mapping[str, Coefficients] | None) -> list[Block]:
+def _coefficient_blocks(
+    fit: FitRecord, features: Sequence[Column], truth: Mapping[str, Coefficients] | None
+) -> list[Block]:
     """One table per target, with what a statistician expects or the true values, where known."""
     blocks: list[Block] = []
-    for target, estimated in fit.coefficients.items():
+    for target in fit.coefficients:
+        written = fit.written(target, features, fewest=TABLE_DIGITS)
         blocks += [f"Coefficients of '{target}' ({origin(fit)})"]
         if fit.statistics is not None and target in fit.statistics.targets and truth is None:
-            blocks += _statistics_blocks(fit, fit.statistics, fit.statistics.targets[target])
+            known = fit.statistics.targets[target]
+            blocks += _statistics_blocks(fit, fit.statistics, known, written)
         else:
-            blocks += estimates(estimated, truth[target] if truth else None)
+            blocks += estimates(fit.coefficients[target], written, truth[target] if truth else None)
     return blocks
 
 
 def estimates(
-    estimated: Coefficients, truth: Coefficients | None, *, most: int = MOST_ROWS
+    estimated: Coefficients,
+    written: Written,
+    truth: Coefficients | None = None,
+    *,
+    most: int = MOST_ROWS,
 ) -> list[Block]:
     """The numbers alone, beside the true values where they are known."""
     header, values = ["", "estimated"], _by_name(estimated)
-    rows = [[name, f"{value:.9g}"] for name, value in values.items()]
+    rows = [[name, text] for name, text in texts(written).items()]
     if truth:
         header += ["true", "error"]
         known = _by_name(truth)
         for row, (name, value) in zip(rows, values.items(), strict=True):
-            row += [f"{known[name]:.9g}", f"{value - known[name]:.2e}"]
+            row += [f"{known[name]:.{TABLE_DIGITS}g}", f"{value - known[name]:.2e}"]
     return cut(header, rows, " in manifest.json", most=most)
 
 
@@ -67,13 +79,19 @@ def _by_name(coefficients: Coefficients) -> dict[str, float]:
     return {"(intercept)": coefficients.intercept, **coefficients.features}
 
 
+def texts(written: Written) -> dict[str, str]:
+    """Each coefficient as it is written, the intercept first."""
+    return {"(intercept)": written.intercept, **written.features}
+
+
 def _statistics_blocks(
-    fit: FitRecord, statistics: FitStatistics, target: TargetStatistics
+    fit: FitRecord, statistics: FitStatistics, target: TargetStatistics, written: Written
 ) -> list[Block]:
     values = named(target)
     percent = f"{100 * statistics.confidence:.3g} %"
     header = ["", "estimated", "std. error", "t", "p", f"{percent} from", "to", "VIF"]
-    rows = [_statistics_row(name, value) for name, value in values.items()]
+    text = texts(written)
+    rows = [[name, text[name], *_statistics_row(value)] for name, value in values.items()]
     spread = number(target.residual_standard_deviation)
     precision = fit.weights is not None and fit.weights.kind == "precision"
     spread += " of a row of weight 1" if precision else ""
@@ -108,10 +126,8 @@ def _hidden_lines(
         yield "  -: rounding hides its first six digits"
 
 
-def _statistics_row(name: str, value: CoefficientStatistics) -> list[str]:
+def _statistics_row(value: CoefficientStatistics) -> list[str]:
     return [
-        name,
-        f"{value.estimate:.9g}",
         number(value.standard_error),
         number(value.t, digits=4),
         p_value(value.p_value),

@@ -32,7 +32,7 @@ def bundle_blocks(manifest: Manifest, certificate: Certificate | None) -> list[B
         *column_blocks("feature", manifest.features),
         *column_blocks("target", manifest.targets),
         *encoding_blocks(manifest.encoding),
-        *fit_blocks(manifest.record, manifest.targets),
+        *fit_blocks(manifest.record, manifest.features, manifest.targets),
         *budget_blocks(manifest),
         "Files, their sizes and digests checked",
         Table(["file", "format", "bytes", "SHA-256"], files),

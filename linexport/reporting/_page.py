@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from linexport._digits import TABLE_DIGITS
 from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, DateColumn, EncodedColumn, NumberColumn
 from linexport.errors import ModelError, UnavailableError
-from linexport.fit import Coefficients
 from linexport.model import LinearModel
 from linexport.parity import Certificate
 from linexport.predicting import Spread
@@ -21,7 +21,13 @@ from linexport.reporting._drawings import (
     figures_of_fit,
     figures_of_proof,
 )
-from linexport.reporting._fit import constant_guess, constant_rmse, metric_rows, named
+from linexport.reporting._fit import (
+    constant_guess,
+    constant_rmse,
+    metric_rows,
+    named,
+    texts,
+)
 from linexport.reporting._table import number, p_value, with_unit
 
 MOST_TERMS = 12
@@ -110,22 +116,23 @@ def _sentences(manifest: Manifest, certificate: Certificate | None) -> Iterator[
 
 
 def _equations(manifest: Manifest) -> Iterator[dict[str, Any]]:
-    for target, found in manifest.record.coefficients.items():
+    for target in manifest.record.coefficients:
+        written = manifest.record.written(target, manifest.features)
         terms = [
-            {"sign": "-" if value < 0 else "+", "value": f"{abs(value):.6g}", "name": name}
-            for name, value in found.features.items()
+            {"sign": "-" if text.startswith("-") else "+", "value": text.lstrip("-"), "name": name}
+            for name, text in written.features.items()
         ]
         yield {
             "target": target,
-            "intercept": f"{found.intercept:.6g}",
+            "intercept": written.intercept,
             "terms": terms[:MOST_TERMS],
             "more": max(0, len(terms) - MOST_TERMS),
         }
 
 
 def _coefficient_tables(manifest: Manifest) -> Iterator[dict[str, Any]]:
-    for target, found in list(manifest.record.coefficients.items())[:MOST_TARGETS]:
-        rows = _coefficient_rows(manifest, target, found)
+    for target in list(manifest.record.coefficients)[:MOST_TARGETS]:
+        rows = _coefficient_rows(manifest, target)
         yield {
             "target": target,
             "rows": rows[:MOST_ROWS],
@@ -134,15 +141,15 @@ def _coefficient_tables(manifest: Manifest) -> Iterator[dict[str, Any]]:
         }
 
 
-def _coefficient_rows(manifest: Manifest, target: str, found: Coefficients) -> list[list[str]]:
-    statistics = manifest.record.statistics
+def _coefficient_rows(manifest: Manifest, target: str) -> list[list[str]]:
+    record, statistics = manifest.record, manifest.record.statistics
+    written = texts(record.written(target, manifest.features, fewest=TABLE_DIGITS))
     if statistics is None or target not in statistics.targets:
-        values = {"(intercept)": found.intercept, **found.features}
-        return [[name, f"{value:.9g}", "-", "-", "-", "-"] for name, value in values.items()]
+        return [[name, text, "-", "-", "-", "-"] for name, text in written.items()]
     return [
         [
             name,
-            f"{each.estimate:.9g}",
+            written[name],
             number(each.standard_error),
             p_value(each.p_value),
             number(each.lower),

@@ -1,8 +1,9 @@
 """What was fitted and how well, the verdict and the budget: in short, and all that is known."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from linexport._digits import TABLE_DIGITS
 from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.encoding import Encoding
@@ -18,6 +19,7 @@ from linexport.reporting._fit import (
     fit_blocks,
     named,
     origin,
+    texts,
 )
 from linexport.reporting._table import Block, cut, number, p_value, with_unit
 
@@ -37,7 +39,7 @@ def training_blocks(
     """The fit, its budget and the proof, each with all that is known of it."""
     return [
         *encoding_blocks(manifest.encoding),
-        *fit_blocks(manifest.record, manifest.targets, truth),
+        *fit_blocks(manifest.record, manifest.features, manifest.targets, truth),
         *budget_blocks(manifest),
         precision,
         *certificate_blocks(certificate),
@@ -51,7 +53,9 @@ def short_blocks(
 ) -> list[Block]:
     """What was fitted, how well, how much of it rounding may cost, and what went wrong."""
     return [
-        *short_fit_blocks(manifest.record, manifest.targets, manifest.encoding, truth),
+        *short_fit_blocks(
+            manifest.record, manifest.features, manifest.targets, manifest.encoding, truth
+        ),
         *budget_sentence(manifest),
         *certificate.failures,
     ]
@@ -59,6 +63,7 @@ def short_blocks(
 
 def short_fit_blocks(
     fit: FitRecord,
+    features: Sequence[Column],
     targets: Iterable[Column],
     encoding: Encoding | None,
     truth: Mapping[str, Coefficients] | None = None,
@@ -66,7 +71,7 @@ def short_fit_blocks(
     """What was fitted, and how well."""
     return [
         *encoding_blocks(encoding),
-        *_coefficient_blocks(fit, truth),
+        *_coefficient_blocks(fit, features, truth),
         *_optimum_lines(fit),
         *_goodness_blocks(fit, targets),
     ]
@@ -83,7 +88,9 @@ def bundle_lines(bundle: str | None) -> list[str]:
     ]
 
 
-def _coefficient_blocks(fit: FitRecord, truth: Mapping[str, Coefficients] | None) -> list[Block]:
+def _coefficient_blocks(
+    fit: FitRecord, features: Sequence[Column], truth: Mapping[str, Coefficients] | None
+) -> list[Block]:
     """A table for each target, with the interval that each coefficient is in, where known."""
     blocks: list[Block] = []
     for target, estimated in list(fit.coefficients.items())[:_MOST_TARGETS]:
@@ -92,10 +99,12 @@ def _coefficient_blocks(fit: FitRecord, truth: Mapping[str, Coefficients] | None
         if fit.statistics and known:
             percent = f"{100 * fit.statistics.confidence:.3g} %"
             header = ["", "estimated", "std. error", f"{percent} from", "to", "p"]
-            rows = [_row(name, value) for name, value in named(known).items()]
+            text = texts(fit.written(target, features))
+            rows = [[name, text[name], *_row(value)] for name, value in named(known).items()]
             blocks += cut(header, rows, " in manifest.json", most=_MOST)
         else:
-            blocks += estimates(estimated, truth[target] if truth else None, most=_MOST)
+            written = fit.written(target, features, fewest=TABLE_DIGITS)
+            blocks += estimates(estimated, written, truth[target] if truth else None, most=_MOST)
     more = len(fit.coefficients) - _MOST_TARGETS
     return [
         *blocks,
@@ -116,9 +125,9 @@ def _optimum_lines(fit: FitRecord) -> list[str]:
     ]
 
 
-def _row(name: str, value: CoefficientStatistics) -> list[str]:
-    numbers = (value.estimate, value.standard_error, value.lower, value.upper)
-    return [name, *map(number, numbers), p_value(value.p_value)]
+def _row(value: CoefficientStatistics) -> list[str]:
+    numbers = (value.standard_error, value.lower, value.upper)
+    return [*map(number, numbers), p_value(value.p_value)]
 
 
 def _goodness_blocks(fit: FitRecord, targets: Iterable[Column]) -> list[Block]:
