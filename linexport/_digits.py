@@ -5,8 +5,11 @@ milliseconds, 1.7e12, half a unit in the sixth digit of its weight moves predict
 their error. So each number gets as many digits as it takes: what is cut off, times the largest |x|
 of its feature, is at most a (D + 1)th of a limit. The printed equation is then off by at most that
 limit, wherever in the features' ranges. The limit is the one of docs/bounds.md, "Small enough".
+
+A range is written in so many digits that its ends are told apart.
 """
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -19,6 +22,7 @@ __all__ = [
     "PART_OF_SPREAD",
     "TABLE_DIGITS",
     "Written",
+    "digits_between",
     "formula",
     "written_coefficients",
 ]
@@ -33,6 +37,8 @@ PART_OF_RESIDUALS = 1 / 100
 PART_OF_SPREAD = 1 / 10_000
 """A hundredth of the residuals of a model that explains 99 % of the variance, rounded down: a tenth
 of a standard deviation, of which +-4 make up the spread, a hundredth of it 1/8,000."""
+_DIGITS_OF_DIFFERENCE = 3
+"""So that it is known to within a percent: both ends are rounded, each by half a unit."""
 _SHOWN_FEATURES = 5
 
 
@@ -79,6 +85,23 @@ def formula(written: Written) -> str:
     ]
     terms += [f"+ {left} more"] if (left := len(written.features) - len(terms)) else []
     return " ".join([written.intercept, *terms])
+
+
+def digits_between(low: float, high: float, fewest: int = FEWEST_DIGITS) -> int:
+    """Return how many digits tell two numbers apart, to some digits of their difference.
+
+    Where that is more than the fewest, all digits before the point are among them: 1700000000 to
+    1700003540 says more than 1.7e+09 to 1.70000354e+09.
+    """
+    size, difference = max(abs(low), abs(high)), abs(high - low)
+    if not 0 < difference < math.inf:
+        return fewest
+    most = 10.0**_MOST_DIGITS  # a ratio beyond takes no more digits than there are
+    same = math.ceil(math.log10(min(max(size / difference, 1.0), most)))
+    digits = same + _DIGITS_OF_DIFFERENCE
+    if digits > fewest:
+        digits = max(digits, math.floor(math.log10(size)) + 1)
+    return min(max(digits, fewest), _MOST_DIGITS)
 
 
 def _limit(

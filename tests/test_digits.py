@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 import linexport
-from linexport._digits import TABLE_DIGITS, formula, written_coefficients
+from linexport._digits import TABLE_DIGITS, digits_between, formula, written_coefficients
 from linexport.columns import Column
+from linexport.errors import AssumedRangeWarning, ExtrapolationWarning
 
 numbers = st.floats(-1e15, 1e15, allow_subnormal=False)
 TIME = np.arange(60) * 60_000 + 1.7e12
@@ -87,3 +88,51 @@ def test_features_near_zero_keep_six_digits():
     assert formula(written_coefficients(math.pi, {"x": 2.0}, [Column(name="x")])) == "3.14159 +2 x"
     found = written_coefficients(math.pi, {"x": 2.0}, columns, fewest=TABLE_DIGITS)
     assert found.intercept == "3.14159265"
+
+
+@given(numbers, numbers)
+def test_the_ends_of_a_range_are_told_apart_to_a_percent_of_their_difference(low, high):
+    digits = digits_between(low, high)
+    found = float(f"{high:.{digits}g}") - float(f"{low:.{digits}g}")
+    assert 6 <= digits <= 17
+    # 17 digits are exact but for the rounding of the difference itself.
+    assert abs(found - (high - low)) <= abs(high - low) / 100 or digits == 17
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (1.7e9, 1700003540.0, "1700000000 to 1700003540"),
+        (999996.0, 1e6, "999996 to 1000000"),
+        (0.0, 1 / 3, "0 to 0.333333"),
+        (5.0, 5.0, "5 to 5"),
+        (-1e308, 1.7e308, "-1e+308 to 1.7e+308"),
+        (0.0, 5e-324, "0 to 4.94066e-324"),
+    ],
+)
+def test_a_range_is_no_longer_than_it_must_be(low, high, shown):
+    digits = digits_between(low, high)
+    assert f"{low:.{digits}g} to {high:.{digits}g}" == shown
+
+
+def test_a_range_is_told_in_full_wherever_it_is_told(epoch, tmp_path):
+    assert "1700000000000 to 1700003540000" in str(linexport.describe(epoch))
+    linexport.export(linexport.train(epoch, target="y"), tmp_path / "m")
+    row = next(
+        line for line in str(linexport.inspect(tmp_path / "m")).splitlines() if "  t " in line
+    )
+    assert row.split()[:4] == ["t", "1700000000000", "1700003540000", "1700001770000"]
+    predictor = linexport.load(tmp_path / "m", check_range="warn")
+    with pytest.warns(ExtrapolationWarning, match="1700003600000 is outside .*3540000;"):
+        predictor.predict({"t": [1.7e12 + 3.6e6], "x": [0.0]})
+
+
+def test_an_assumed_range_is_told_in_full(tmp_path):
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x = 1e6 + np.random.default_rng(0).normal(size=(50, 1))
+    model = make_pipeline(StandardScaler(), LinearRegression()).fit(x, x[:, 0])
+    with pytest.warns(AssumedRangeWarning, match=r"\(99999\d\.\d+ to 10000\d\d?\.\d+\)"):
+        linexport.export(model, tmp_path / "m")

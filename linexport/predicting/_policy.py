@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from linexport._arrays import FloatArray, FloatDType
 from linexport._asked import asked
+from linexport._digits import digits_between
 from linexport.columns import Column, listed
 from linexport.errors import ConfigError, DataError, ExtrapolationWarning
 from linexport.predicting._config import CheckRange, Missing
@@ -114,9 +115,12 @@ class OutsideRange(msgspec.Struct, frozen=True, kw_only=True):
         return str(self._as_error(f"the prediction is an extrapolation{others}"))
 
     def _as_error(self, consequence: str) -> DataError:
+        low, high = self.column.minimum or 0.0, self.column.maximum or 0.0
+        nearest = low if self.value < low else high
+        digits = max(digits_between(*ends, 9) for ends in ((low, high), (self.value, nearest)))
         return DataError(
-            f"{self.value:.9g} is outside the training range, {self.column.minimum:.9g} to "
-            f"{self.column.maximum:.9g}; {consequence}.",
+            f"{self.value:.{digits}g} is outside the training range, {low:.{digits}g} to "
+            f"{high:.{digits}g}; {consequence}.",
             source=self.source,
             column=self.column.name,
             row=self.row,

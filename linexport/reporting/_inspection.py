@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from linexport._digits import digits_between
 from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.parity import Certificate
@@ -67,11 +68,16 @@ def column_blocks(title: str, columns: Sequence[Column]) -> list[Block]:
     rows = [
         [
             with_unit(column.name, column.unit),
-            number(column.minimum),
-            number(column.maximum),
-            number(column.mean),
+            *_range(column),
             number(column.standard_deviation),
         ]
         for column in columns
     ]
     return cut([title, "minimum", "maximum", "mean", "std"], rows) if rows else []
+
+
+def _range(column: Column) -> list[str]:
+    """Both ends and the mean, in the digits that tell the ends apart."""
+    digits = digits_between(column.minimum or 0.0, column.maximum or 0.0)
+    known = (column.minimum, column.maximum, column.mean)
+    return [number(value, digits=digits) for value in known]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from linexport._asked import asked
+from linexport._digits import digits_between
 from linexport.columns import listed
 from linexport.errors import shortened
 from linexport.reporting._table import Block, Table, number
@@ -49,8 +50,9 @@ def _values(column: ColumnLook) -> str:
         return "none"
     if column.is_constant and not column.others:
         return f"always {_cut(next(iter(column.levels or {})))}"
-    if column.minimum is not None:
-        return f"{number(column.minimum)} to {number(column.maximum)}"
+    if column.minimum is not None and column.maximum is not None:
+        digits = digits_between(column.minimum, column.maximum)
+        return f"{number(column.minimum, digits=digits)} to {number(column.maximum, digits=digits)}"
     if column.kind in ("text", "boolean"):
         return _levels(column)
     return f"such as {_quoted(column.examples)}"
