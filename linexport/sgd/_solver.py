@@ -6,6 +6,7 @@ N rows, D features, K targets. docs/training.md says what a step is, and what is
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -47,6 +48,9 @@ Gaussian coefficient it would be a deviation of ten."""
 
 _SETTLED = 0.9
 """The loss falls as long as an epoch takes more than a tenth of it off; noise moves it by less."""
+_STEADY = 6
+"""Losses, each below the one before: the loss falls, however slowly. If it only scattered around
+where it settled, each order of six would be as likely, and this one a chance of 1 in 6! = 720."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -130,6 +134,8 @@ def _remedy(config: SGDConfig, losses: Sequence[float]) -> str:
         return "Weight decay keeps it there: leave it out"
     if len(losses) < 2 or losses[-1] < _SETTLED * losses[-2]:
         return "Take more epochs, as the loss still falls"
+    if len(losses) >= _STEADY and all(new < old for old, new in pairwise(losses[-_STEADY:])):
+        return "Take more epochs, as the loss still falls, or a larger learning rate"
     return "Take more epochs at a smaller learning rate"
 
 

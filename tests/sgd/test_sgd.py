@@ -96,6 +96,25 @@ def test_more_epochs_are_asked_for_as_long_as_the_loss_falls(epochs):
     assert "Take more epochs, as the loss still falls, or use solver='lstsq'." in warning
 
 
+def test_a_larger_learning_rate_is_named_where_the_loss_falls_slowly_but_steadily():
+    """By 2 % an epoch, a hundred times: a smaller rate would take it ever longer."""
+    random = np.random.default_rng(0)
+    x = random.uniform(size=60)
+    data = {"x": x, "y": x + random.normal(0, 0.01, 60)}
+    result = train(data, target="y", solver=SGDConfig(epochs=100, learning_rate=0.001))
+    last, least = result.losses[-1], result.record.optimum["y"].loss_at_optimum
+    assert 0.9 * result.losses[-2] < last
+    assert last > 10 * least
+    (warning,) = result.warnings
+    assert "more epochs, as the loss still falls, or a larger learning rate, or use" in warning
+
+
+def test_a_smaller_learning_rate_is_named_where_the_loss_only_scatters():
+    result = train(synthesize(), solver=SGDConfig(epochs=30))
+    (warning,) = result.warnings
+    assert "more epochs at a smaller learning rate" in warning
+
+
 def test_the_remedy_helps():
     """100 epochs forget the start; at this rate the noise left is below a standard error."""
     result = train(synthesize(), solver=SGDConfig(epochs=100, learning_rate=0.001))
