@@ -231,7 +231,7 @@ def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, D
     # A part does not show what numbers all rows, or is their sum.
     notes = (*dataset.notes, *totals(dataset.features, dataset.targets, dataset.num_rows))
     if not dataset.features_named:
-        notes = (*notes, *counting(dataset.features, dataset.num_rows))
+        notes = (*notes, *counting(dataset.features, dataset.num_rows, dataset.encoding))
     dataset = replace(dataset, notes=notes, features_named=True)
     order = _shuffled(dataset.num_rows, seed)
     training = _take(dataset, order[num_test:]).described()

@@ -5,7 +5,8 @@ Unless features are named, they are all columns that are left. Among these
 - what pandas' own metadata says is the index of the rows is left out, with a line;
 - what has the name that pandas or R gives to row numbers that had none is refused: name it or
   exclude it;
-- what holds the numbers 0 to N-1 or 1 to N, once each, is warned of.
+- what holds the numbers 0 to N-1 or 1 to N, once each, is warned of, unless these are days: a row
+  for each day is what tables of days have.
 
 A row that holds the sum of all others, as spreadsheets end with, is warned of too, and so is -9999.
 """
@@ -16,6 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from linexport._asked import asked
 from linexport.columns import Column, listed
+from linexport.encoding import DateColumn, Encoding
 from linexport.errors import DataError
 from linexport.tables import Table
 
@@ -63,16 +65,20 @@ def features_left(table: Table, taken: Collection[str]) -> tuple[list[str], tupl
     return names, tuple(lines)
 
 
-def counting(features: Sequence[Column], num_rows: int) -> Iterator[str]:
+def counting(features: Sequence[Column], num_rows: int, encoding: Encoding | None) -> Iterator[str]:
     """Warn of features that hold 0 to N-1 or 1 to N, once each, by what describes them.
 
     Range, mean and deviation of N numbers leave no room for others, but in the last digits. A
-    table's only feature is not asked.
+    table's only feature is not asked, nor a date, as the encoding tells.
     """
     if num_rows < _FEWEST_ROWS or len(features) == 1:
         return
     deviation = math.sqrt((num_rows**2 - 1) / 12)  # of N whole numbers in a row
+    columns = encoding.columns if encoding else ()
+    dates = {column.name for column in columns if isinstance(column, DateColumn)}
     for column in features:
+        if column.name in dates:
+            continue
         first, last = column.minimum or 0.0, column.maximum
         if (
             (first, last) in ((0, num_rows - 1), (1, num_rows))

@@ -133,7 +133,7 @@ def _counting(rows: Rows, fit: Fit) -> Iterator[str]:
     """Warn of features that nobody named and that number the rows, of totals, and of -9999."""
     features, targets, num_rows = fit.model.features, fit.model.targets, fit.record.rows
     if not rows.features_named:
-        yield from counting(features, num_rows)
+        yield from counting(features, num_rows, rows.encoding)
     yield from totals(features, targets, num_rows)
     yield from sentinels((*features, *targets))
 

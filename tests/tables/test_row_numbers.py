@@ -104,6 +104,20 @@ def test_what_counts_the_rows_is_warned_of(frame, tmp_path, first, way):
     ]
 
 
+@pytest.mark.parametrize("way", ["in memory", "stream", "test rows", "sgd"])
+def test_dates_from_day_to_day_are_no_row_numbers(frame, tmp_path, way):
+    dated = frame.assign(when=pd.date_range("2024-01-01", periods=len(frame)).strftime("%Y-%m-%d"))
+    pl.DataFrame(dated).write_csv(path := tmp_path / "t.csv")
+    exported = linexport.train_and_export(
+        read_data(path, targets="y", date="when=days-since:2024-01-01", stream=way == "stream"),
+        tmp_path / "bundle",
+        solver="sgd" if way == "sgd" else "lstsq",
+        test_fraction=0.25 if way == "test rows" else 0.0,
+    )
+    assert exported.model.features[2].name == "when"
+    assert not [line for line in exported.warnings if "row numbers" in line]
+
+
 @pytest.mark.parametrize("column", ["a", "y"])
 def test_the_usual_number_for_no_value_is_warned_of(frame, tmp_path, column):
     frame.loc[[2, 5], column] = -9999.0
