@@ -4,15 +4,22 @@ import csv
 import re
 import shlex
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 from linexport._asked import asked
 from linexport.columns import is_number
 from linexport.errors import DataError
+from linexport.tables._records import SIGNATURE_BYTES, UTF16_BOMS, compression
 
 _MOST_LINES = 64
 _FEWEST_LINES = 2  # that are alike, below those that do not fit
 _COMMENTS = ("#", "%", "//", "--", "!", "*")
 _DELIMITERS = (",", ";", "\t", "|")
+_LONGEST_COUNT = 16
+"""Digits; no table has so many rows."""
+_WITH_COMMA = re.compile(rb"(?:(?<=,)|^)[-+]?\d+,\d+(?=,|\s*$)")
+"""Two fields that may be one number; a quoted one is well as it is."""
 
 
 def likely_cause(top: bytes, num_columns: int = 1, delimiter: str = ",") -> str:
@@ -110,17 +117,17 @@ def wrong_width(
         return "The line is empty; delete it."
     message = f"The header names {num_columns} columns, but this row has {width}; "
     if width == num_columns + 1 and record.rstrip().endswith(delimiter.encode()):
-        edit = shlex.quote(f"s/{delimiter}$//")
         return (
-            f"{message}the line ends in {delimiter!r}; take that off, as with sed {edit} "
-            f"{shlex.quote(source)}."
+            f"{message}the line ends in {delimiter!r}; take that off, as with "
+            f"{_sed(f's/{delimiter}$//', source)}."
         )
     if _has_row_names(_lines(top), num_columns, delimiter):
         mark = "\\t" if delimiter == "\t" else delimiter
-        edit = shlex.quote(f"1s/^/rownames{mark}/")
+        quoted = record.startswith(b'"')  # else it may be no name
         return (
             f"{message}each row begins with its name, as R writes them; name that in the header, "
-            f"as with sed {edit} {shlex.quote(source)}."
+            f"as with {_sed(f'1s/^/rownames{mark}/', source)}"
+            f"{'' if quoted else _if_decimal(record, delimiter)}."
         )
     if cause := likely_cause(top, num_columns, delimiter):
         return f"{message}{cause}."
@@ -128,7 +135,30 @@ def wrong_width(
         return f"{message}check its quotes."
     if width < num_columns:
         return f"{message}complete or delete it."
-    return f"{message}quote fields that contain {delimiter!r}."
+    return f"{message}quote fields that contain {delimiter!r}{_if_decimal(record, delimiter)}."
+
+
+def _sed(edit: str, source: str) -> str:
+    """Return what edits a table: of a file of plain text with its name, else to be put before."""
+    command, path = f"sed {shlex.quote(edit)}", Path(source)
+    if not path.is_file():  # but a pipe
+        return f"{command} before it is read"
+    with path.open("rb") as file:
+        head = file.read(SIGNATURE_BYTES)
+    if compression(head) or head.startswith(UTF16_BOMS):
+        return f"{command} before it is read"
+    return f"{command} {shlex.quote(source)}"
+
+
+def _if_decimal(record: bytes, delimiter: str) -> str:
+    """Say what to do if a comma in a number was taken for the end of a field."""
+    number = _WITH_COMMA.search(record) if delimiter == "," else None
+    if number is None:
+        return ""
+    return (
+        f"; if {number[0].decode()} is a number with a decimal comma, quote such numbers, or "
+        f"separate fields with ';', and read it with {asked(decimal=',')}"
+    )
 
 
 def _is_quoted_well(record: bytes, delimiter: bytes) -> bool:
@@ -139,9 +169,26 @@ def _is_quoted_well(record: bytes, delimiter: bytes) -> bool:
 
 
 def _has_row_names(lines: Sequence[str], num_columns: int, delimiter: str | None) -> bool:
-    """Tell whether all rows have one field more than the header, the first of them a name."""
+    """Tell whether all rows have one field more than the header, the first of them a name.
+
+    A name is quoted or no number, or counts the rows: 1,5 with a decimal comma is two fields too.
+    """
     rows = [_fields(line, delimiter) for line in lines[1:]]
-    return {len(row) for row in rows} == {num_columns + 1} and any(map(is_number, rows[0][1:]))
+    if {len(row) for row in rows} != {num_columns + 1} or not any(map(is_number, rows[0][1:])):
+        return False
+    if all(line.startswith('"') for line in lines[1:]):
+        return True
+    first = [row[0] for row in rows]
+    return not any(map(is_number, first)) or _count(first)
+
+
+def _count(texts: Sequence[str]) -> bool:
+    """Tell whether numbers go up by one, from each to the next; a single one does not tell."""
+    if len(texts) < _FEWEST_LINES or not all(
+        text.isdecimal() and len(text) < _LONGEST_COUNT for text in texts
+    ):
+        return False
+    return all(int(new) - int(old) == 1 for old, new in pairwise(texts))
 
 
 def _has_ends(lines: Sequence[str], num_columns: int, delimiter: str) -> bool:

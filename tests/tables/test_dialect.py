@@ -395,6 +395,16 @@ LINES = {
         "them; name that in the header"),
     "R's row names between spaces": ('"x" "y"\n"a b" 1 2\n"c d" 3 4\n', "spaces separate the "
         "columns: read it with --delimiter whitespace"),
+    "R's row names that count": ("x,y\n1,5,2\n2,6,2\n", "rownames,/' t.csv; if 1,5 is a number "
+        "with a decimal comma"),
+    "names without quotes": ("x,y\nMazda RX4,5.5,2\nDatsun,6,2\n", "rownames,/' t.csv."),
+    "decimal commas": ("x,y\n1,5,2\n3,5,4\n", "has 3; quote fields that contain ','; if 1,5 is a "
+        "number with a decimal comma, quote such numbers, or separate fields with ';', and read it "
+        "with --decimal ','."),
+    "a decimal comma after text": ("kind,x\na,1,5\nb,4,5\n", "rownames,/' t.csv; if 1,5 is a "
+        "number with"),
+    "one row with a decimal comma": ("x,y\n1,5,2\n", "if 1,5 is a number with"),
+    "names of many digits": (f"x,y\n{'1' * 5000},5,2\n{'1' * 4999}2,5,4\n", "quote fields that"),
     "JSON": ('[\n {"x":1}]\n', "This is JSON; write an object in each line"),
     "JSON lines": ('{"x":1}\n', "This is JSON; write an object in each line"),
     "delimiters at the ends": ("x|y\n1|2|\n3|4|\n", "the line ends in '|'; take that off, as with "
@@ -412,6 +422,22 @@ def test_lines_that_do_not_fit_name_the_likely_cause(write, case):
     with pytest.raises(DataError) as caught:
         list(open_table(write(text)).batches(["x"] if "units" in case else (), ["x"]))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["x,y\na,1.5,2\nb,3,4\n", "x,y\n1,2,\n3,4,\n"], ids=["row names", "delimiters at ends"]
+)
+@pytest.mark.parametrize("way", ["a stream", "compressed", "UTF-16"])
+def test_no_edit_is_told_of_a_file_that_it_cannot_change(monkeypatch, tmp_path, text, way):
+    import gzip
+    import sys
+
+    path = tmp_path / "t.csv"
+    path.write_bytes(gzip.compress(text.encode()) if way == "compressed" else text.encode("utf-16"))
+    if way == "a stream":
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    with pytest.raises(DataError, match=r"as with sed '[^']*' before it is read\.$"):
+        list(open_table("-" if way == "a stream" else path).batches(["x"]))
 
 
 def test_a_dialect_reads_a_stream_too(monkeypatch):
