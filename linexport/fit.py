@@ -16,7 +16,6 @@ from linexport._shown import Result
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from linexport.columns import Column
     from linexport.encoding import Encoding
@@ -40,6 +39,7 @@ __all__ = [
     "TargetStatistics",
     "Weighting",
     "WeightsKind",
+    "as_text",
     "coefficients_by_target",
     "loss_unit",
 ]
@@ -244,14 +244,6 @@ class FitRecord(Record, frozen=True, kw_only=True):
     statistics: FitStatistics | None = None
     """What least squares knows of the uncertainty; None for other solvers."""
 
-    def written(
-        self, target: str, features: "Sequence[Column]", fewest: int = FEWEST_DIGITS
-    ) -> Written:
-        """Write one target's coefficients in as many digits as it takes to predict with them."""
-        found, seen = self.coefficients[target], self.metrics.get("training", {}).get(target)
-        rmse = seen.rmse if seen else None
-        return written_coefficients(found.intercept, found.features, features, rmse, fewest=fewest)
-
 
 @documented
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -282,7 +274,7 @@ class Fit(Result):
     it alone knows: the rows, settings that it chose itself, statistics; train() adds the rest."""
     encoding: "Encoding | None" = None
     """What makes the features of a table's columns; None where they are its columns."""
-    module: "nn.Linear | None" = None
+    module: "torch.nn.Linear | None" = None
     """The fit as a layer of torch, where the solver trains one: it takes the tensors trained on, in
     their dtype and where they lie. Its parameters' `grad` are those of `gradients`."""
     gradients: Gradients | None = None
@@ -306,9 +298,9 @@ class Fit(Result):
         return loss_unit(self.model.targets)
 
     def __repr__(self) -> str:
-        write, names = self.record.written, self.record.coefficients
-        lines = [f"{name} = {formula(write(name, self.model.features))}" for name in names]
-        return "\n  ".join([f"Fit by {self.record.solver} on {self.record.rows} rows", *lines])
+        fit, columns = self.record, self.model.features
+        lines = [f"{name} = {formula(as_text(fit, name, columns))}" for name in fit.coefficients]
+        return "\n  ".join([f"Fit by {fit.solver} on {fit.rows} rows", *lines])
 
 
 class EpochEnd(Record, frozen=True, kw_only=True):
@@ -335,6 +327,15 @@ def loss_unit(targets: "Iterable[Column]") -> str:
     return f"{(not others and unit) or 'target units'} squared"
 
 
+def as_text(
+    fit: FitRecord, target: str, features: "Sequence[Column]", fewest: int = FEWEST_DIGITS
+) -> Written:
+    """Write one target's coefficients in as many digits as it takes to predict with them."""
+    found, seen = fit.coefficients[target], fit.metrics.get("training", {}).get(target)
+    rmse = seen.rmse if seen else None
+    return written_coefficients(found.intercept, found.features, features, rmse, fewest=fewest)
+
+
 def coefficients_by_target(
     feature_names: Sequence[str],
     target_names: Sequence[str],
@@ -342,9 +343,8 @@ def coefficients_by_target(
     bias: Sequence[float],
 ) -> dict[str, Coefficients]:
     """Name the numbers of weight (K, D) and bias (K,), which are in raw feature units."""
+    rows = [dict(zip(feature_names, row, strict=True)) for row in weight]
     return {
-        target: Coefficients(
-            intercept=intercept, features=dict(zip(feature_names, row, strict=True))
-        )
-        for target, intercept, row in zip(target_names, bias, weight, strict=True)
+        target: Coefficients(intercept=intercept, features=row)
+        for target, intercept, row in zip(target_names, bias, rows, strict=True)
     }

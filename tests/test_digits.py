@@ -11,6 +11,7 @@ import linexport
 from linexport._digits import TABLE_DIGITS, digits_between, formula, written_coefficients
 from linexport.columns import Column
 from linexport.errors import AssumedRangeWarning, ExtrapolationWarning
+from linexport.fit import as_text
 
 numbers = st.floats(-1e15, 1e15, allow_subnormal=False)
 TIME = np.arange(60) * 60_000 + 1.7e12
@@ -47,7 +48,7 @@ def test_the_page_and_the_card_print_it_in_the_same_digits(epoch, tmp_path):
     pytest.importorskip("jinja2")
     out = tmp_path / "m"
     result = linexport.export(linexport.train(epoch, target="y"), out)
-    written = result.record.written("y", result.model.features)
+    written = as_text(result.record, "y", result.model.features)
     linexport.report(out, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     (equation,) = re.findall(r'<p class="equation">(.*?)</p>', page)

@@ -13,6 +13,7 @@ from linexport.fit import (
     FitStatistics,
     Metrics,
     TargetStatistics,
+    as_text,
 )
 from linexport.reporting._table import (
     MOST_ROWS,
@@ -47,7 +48,7 @@ def _coefficient_blocks(
     """One table per target, with what a statistician expects or the true values, where known."""
     blocks: list[Block] = []
     for target in fit.coefficients:
-        written = fit.written(target, features, fewest=TABLE_DIGITS)
+        written = as_text(fit, target, features, TABLE_DIGITS)
         blocks += [f"Coefficients of '{target}' ({origin(fit)})"]
         if fit.statistics is not None and target in fit.statistics.targets and truth is None:
             known = fit.statistics.targets[target]

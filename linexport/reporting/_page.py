@@ -11,6 +11,7 @@ from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.encoding import CategoryColumn, DateColumn, EncodedColumn, NumberColumn
 from linexport.errors import ModelError, UnavailableError
+from linexport.fit import as_text
 from linexport.model import LinearModel
 from linexport.parity import Certificate
 from linexport.predicting import Spread
@@ -117,7 +118,7 @@ def _sentences(manifest: Manifest, certificate: Certificate | None) -> Iterator[
 
 def _equations(manifest: Manifest) -> Iterator[dict[str, Any]]:
     for target in manifest.record.coefficients:
-        written = manifest.record.written(target, manifest.features)
+        written = as_text(manifest.record, target, manifest.features)
         terms = [
             {"sign": "-" if text.startswith("-") else "+", "value": text.lstrip("-"), "name": name}
             for name, text in written.features.items()
@@ -143,7 +144,7 @@ def _coefficient_tables(manifest: Manifest) -> Iterator[dict[str, Any]]:
 
 def _coefficient_rows(manifest: Manifest, target: str) -> list[list[str]]:
     record, statistics = manifest.record, manifest.record.statistics
-    written = texts(record.written(target, manifest.features, fewest=TABLE_DIGITS))
+    written = texts(as_text(record, target, manifest.features, TABLE_DIGITS))
     if statistics is None or target not in statistics.targets:
         return [[name, text, "-", "-", "-", "-"] for name, text in written.items()]
     return [

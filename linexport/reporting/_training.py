@@ -7,7 +7,7 @@ from linexport._digits import TABLE_DIGITS
 from linexport.bundle import Manifest
 from linexport.columns import Column
 from linexport.encoding import Encoding
-from linexport.fit import Coefficients, CoefficientStatistics, FitRecord
+from linexport.fit import Coefficients, CoefficientStatistics, FitRecord, as_text
 from linexport.parity import Certificate
 from linexport.reporting._budget import budget_blocks, budget_sentence
 from linexport.reporting._certificate import certificate_blocks
@@ -99,11 +99,11 @@ def _coefficient_blocks(
         if fit.statistics and known:
             percent = f"{100 * fit.statistics.confidence:.3g} %"
             header = ["", "estimated", "std. error", f"{percent} from", "to", "p"]
-            text = texts(fit.written(target, features))
+            text = texts(as_text(fit, target, features))
             rows = [[name, text[name], *_row(value)] for name, value in named(known).items()]
             blocks += cut(header, rows, " in manifest.json", most=_MOST)
         else:
-            written = fit.written(target, features, fewest=TABLE_DIGITS)
+            written = as_text(fit, target, features, TABLE_DIGITS)
             blocks += estimates(estimated, written, truth[target] if truth else None, most=_MOST)
     more = len(fit.coefficients) - _MOST_TARGETS
     return [
