@@ -31,7 +31,7 @@ HOLDERS = {
     ),
     "solver=LeastSquaresConfig": ("l2", "rank_deficient"),
     "solver=SGDConfig": ("device", "learning_rate", "standardize"),
-    "config=ServeConfig": ("tls_cert", "tls_key"),
+    "config=ServeConfig": ("allow_signature_change", "tls_cert", "tls_key"),
     "config=ExportConfig": ("accumulate", "dtype", "form", "formats"),
 }  # fmt: skip
 """The settings classes that hold what is no argument itself, with the argument that takes them."""

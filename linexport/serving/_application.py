@@ -17,6 +17,7 @@ import numpy as np
 from granian.rsgi import HTTPProtocol, ProtocolClosed, ProtocolError, Scope
 
 from linexport._arrays import FloatArray
+from linexport._asked import asked
 from linexport.errors import ArtifactError, DataError, shortened
 from linexport.serving._access import REQUEST_ID, Access
 from linexport.serving._http import (
@@ -103,7 +104,7 @@ class Application:
         if changed:
             raise ArtifactError(
                 f"{model.name}: the new model is asked otherwise: {changed}. Serve it under "
-                "another name, or allow the change as the server starts."
+                f"another name, or start the server with {asked(allow_signature_change=True)}."
             )
 
     def serve_from_now_on(self, models: Iterable[ServedModel]) -> None:

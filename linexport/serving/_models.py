@@ -22,10 +22,12 @@ class ServedModel:
 def changed_signature(old: ServedModel, new: ServedModel) -> str:
     """Say in what a model differs for those who ask for predictions; empty where it does not."""
     ours, theirs = (_signature(model) for model in (old, new))
+    changes = {what: (ours[what], theirs[what]) for what in ours if ours[what] != theirs[what]}
+    if changes.get("features") == changes.get("columns"):  # which are the features, in most models
+        changes.pop("features", None)
     return "; ".join(
-        f"{what} {listed(ours[what])} became {listed(theirs[what])}"
-        for what in ours
-        if ours[what] != theirs[what]
+        f"{what} {listed(before)} became {listed(after)}"
+        for what, (before, after) in changes.items()
     )
 
 

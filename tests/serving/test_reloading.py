@@ -107,7 +107,11 @@ def test_a_model_that_is_asked_otherwise_is_refused_unless_allowed(source, make_
     ready = client.get("/v2/health/ready")
     assert ready.status == 200  # what serves goes on serving
     reason = ready.json["refused"]["flats"]
-    assert "columns 'a', 'b' became 'b', 'a'" in reason
+    assert reason == (
+        "flats: the new model is asked otherwise: columns 'a', 'b' became 'b', 'a'. Serve it under "
+        "another name, or start the server with "
+        "config=ServeConfig(allow_signature_change=True)."
+    )
     assert client.post("/v2/repository/index", {}).json[0]["reason"] == reason
     assert b'linexport_model_refused{model="flats"} 1.0' in client.get("/metrics").body
     source.load_now = lambda: make_model(version="v3")
