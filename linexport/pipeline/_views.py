@@ -37,9 +37,10 @@ def shown(value: Any) -> Text:
 def summarized(result: Fit | Exported) -> Text:
     """Return all that is known of a fit, or of what was exported."""
     if isinstance(result, Fit):
-        return Text(
-            reporting.fit_blocks(result.record, result.model.features, result.model.targets)
-        )
+        model = result.model
+        fitted = reporting.fit_blocks(result.record, model.features, model.targets)
+        encoded = reporting.encoding_blocks(result.encoding)
+        return Text([*encoded, *fitted, *_warnings(result)])
     blocks = reporting.training_blocks(result.stated, result.certificate, result.precision)
     return Text([*blocks, *_end(result)])
 
@@ -90,14 +91,18 @@ def _end(value: Exported) -> list[str]:
     return [
         reporting.conclusion(value.certificate),
         *reporting.bundle_lines(where),
-        *(f"warning: {each}" for each in value.warnings),
+        *_warnings(value),
     ]
+
+
+def _warnings(value: Fit | Exported) -> list[str]:
+    return [f"warning: {each}" for each in value.warnings]
 
 
 def _fit(value: Fit) -> list[Block]:
     model = value.model
     blocks = reporting.short_fit_blocks(value.record, model.features, model.targets, value.encoding)
-    return [*blocks, *(f"warning: {each}" for each in value.warnings)]
+    return [*blocks, *_warnings(value)]
 
 
 def _certificate(value: Certificate) -> list[Block]:

@@ -19,6 +19,7 @@ from ._drawings import (
     figures_of_fit as figures_of_fit,
     figures_of_proof as figures_of_proof,
 )
+from ._encoding import encoding_blocks as encoding_blocks
 from ._evaluation import evaluation_blocks as evaluation_blocks
 from ._figures import Sampled as Sampled
 from ._fit import (

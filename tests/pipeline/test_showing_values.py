@@ -133,3 +133,15 @@ def test_results_are_drawn_in_the_style_in_use(table, fit, exported):
         assert (pixels == colour).all(axis=-1).sum() > 50  # ten points, at least
     assert [axes.get_title() for axes in fit.plot()] == ["What each feature does"]
     mpl.pyplot.close("all")
+
+
+def test_a_summary_has_the_warnings_and_the_encoding():
+    random = np.random.default_rng(0)
+    x = random.normal(size=12)
+    table = pl.DataFrame({"x": x, "kind": ["a", "b", "c"] * 4, "counted": range(12)})
+    table = table.with_columns(y=x + random.normal(size=12))
+    fit = linexport.train(linexport.read_data(table, targets="y", categorical="kind"))
+    assert len(fit.warnings) == 1
+    summary = str(fit.summary())
+    assert summary.endswith(f"\nwarning: {fit.warnings[0]}")
+    assert "Encoding of the table's columns" in summary
