@@ -64,9 +64,9 @@ def draft_encoding(
         ConfigError: If what is asked for cannot be.
     """
     source = table.source
-    dates = _dates(config, features, source)
+    dates = _dates(config, table, features)
     looks, auto = _categories(table, features, config, dates, rules)
-    _, references = by_column(config.reference or (), features, source)
+    _, references = _by_feature(config.reference or (), table, features, "have a reference")
     for name in references:
         if name not in looks:
             raise ConfigError(f"'{name}' has a reference, so add {asked(categorical=[name])}.")
@@ -146,8 +146,19 @@ def _said(column: CategoryColumn) -> str:
     return f"'{column.name}' ({len(column.levels)} levels{against})"
 
 
-def _dates(config: DataConfig, features: Sequence[str], source: str) -> dict[str, DateColumn]:
-    nameless, found = by_column(config.date or (), features, source)
+def _by_feature(
+    values: Sequence[str], table: Table, features: Sequence[str], what: str
+) -> tuple[list[str], dict[str, str]]:
+    """Take apart what is said of features, as `by_column`; another column is told as one."""
+    nameless, found = by_column(values, table.names, table.source)
+    for name in found:
+        if name not in features:
+            raise ConfigError(f"'{name}' is no feature, so it cannot {what}.")
+    return nameless, found
+
+
+def _dates(config: DataConfig, table: Table, features: Sequence[str]) -> dict[str, DateColumn]:
+    nameless, found = _by_feature(config.date or (), table, features, "be taken as days")
     wrong = [*nameless, *(what for what in found.values() if not what.startswith(_DAYS))]
     if wrong:
         raise ConfigError(f"date must be NAME={_DAYS}DATE, as listed={_DAYS}2020-01-01.")

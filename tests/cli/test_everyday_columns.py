@@ -320,6 +320,9 @@ def test_an_unknown_level_is_one_line_with_the_row_and_the_nearest(run, houses, 
         (("--categorical", "kin"), 3, "There is no column 'kin'; did you mean 'kind'?"),
         (("--date", "kind=2020-01-01"), 2, "date must be NAME=days-since:DATE"),
         (("--reference", "kind=flat"), 2, "so add --categorical kind"),
+        (("--date", "price=days-since:2020-01-01"), 2, "'price' is no feature, so it cannot be"),
+        (("--reference", "price=1"), 2, "'price' is no feature, so it cannot have a reference."),
+        (("--date", "pric=days-since:2020-01-01"), 3, "There is no column 'pric'; did you mean"),
     ],
 )
 def test_misuse_is_told_apart_from_a_table_that_cannot_be_used(
