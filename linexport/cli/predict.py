@@ -89,12 +89,17 @@ def command(
         click.echo(_sentence(predicted, output), err=True)
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _sentence(predicted: "Predicted", output: str) -> str:
-    sentence = f"{predicted.rows_read} rows read, {predicted.rows_written} predicted into {output}"
+    read = _counted(predicted.rows_read, "row")
+    sentence = f"{read} read, {predicted.rows_written} predicted into {output}"
     if predicted.rows_without_prediction:
         sentence += f", {predicted.rows_without_prediction} of them as NaN"
     if predicted.parts:
-        sentence += f"; {len(predicted.parts)} parts"
+        sentence += f"; {_counted(len(predicted.parts), 'part')}"
         done = sum(part.done_before for part in predicted.parts)
         sentence += f", {done} of them done before" if done else ""
     return sentence

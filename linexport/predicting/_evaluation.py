@@ -18,7 +18,7 @@ Statistics, 1998, chapter 3.
 """
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -28,11 +28,12 @@ import numpy as np
 from linexport._arrays import Float64Array
 from linexport._documented import documented
 from linexport._shown import Shown
-from linexport.encoding import Encoding, NumberColumn
+from linexport.encoding import EncodedColumn, Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.predicting._config import Missing
+from linexport.predicting._policy import no_value
 from linexport.predicting._predictor import Predictor
-from linexport.tables import Table
+from linexport.tables import Batch, Table
 
 MOST_SAMPLED = 100_000
 """Residuals that quantiles are taken of; of more rows, so many drawn at random."""
@@ -123,10 +124,27 @@ def predicted_with_truth(
         for batch in batches:
             numbers = np.asarray(batch.numbers(), np.float64)
             features = numbers[:, :num_features]
+            if missing == "error":
+                _require_values(features, columns, batch)
             prediction = predictor.predict_array(
-                features, missing=missing, source=batch.source, first_row=batch.first_row
+                features, missing="nan", source=batch.source, first_row=batch.first_row
             )
             yield WithTruth(features, numbers[:, num_features:], prediction.astype(np.float64))
+
+
+def _require_values(features: Float64Array, columns: Sequence[EncodedColumn], batch: Batch) -> None:
+    """Raise DataError at the first value that is missing."""
+    lacking = np.argwhere(np.isnan(features))
+    if not len(lacking):
+        return
+    row, place = lacking[0].tolist()
+    names = [column.name for column in columns for _ in column.features]
+    raise DataError(
+        no_value("leave such rows out"),
+        source=batch.source,
+        column=names[place],
+        row=batch.first_row + row,
+    )
 
 
 def evaluated(

@@ -66,10 +66,7 @@ class Faults(msgspec.Struct, frozen=True):
     def _refused(self, given: Given, row: int, place: int) -> DataError:
         value, dtype = given.exact()[row, place], given.rounded.dtype
         if np.isnan(value):
-            message = (
-                "There is no value; fill it in, or predict such rows as NaN with "
-                f"{asked(missing='nan')}."
-            )
+            message = no_value("predict such rows as NaN")
         elif np.isinf(value):
             message = f"{value} is given; correct it."
         else:
@@ -89,6 +86,11 @@ class Faults(msgspec.Struct, frozen=True):
             source=given.source,
             row=given.first_row + row,
         )
+
+
+def no_value(otherwise: str) -> str:
+    """Refuse a value that is missing, and say what becomes of such rows if they are allowed."""
+    return f"There is no value; fill it in, or {otherwise} with {asked(missing='nan')}."
 
 
 class OutsideRange(msgspec.Struct, frozen=True, kw_only=True):

@@ -289,6 +289,11 @@ def test_a_directory_out_takes_a_part_for_each_input(run, textbook, lake, tmp_pa
     assert again.errors.endswith("out; 2 parts, 2 of them done before\n")
 
 
+def test_one_row_and_one_part_are_not_several(run, textbook, lake, tmp_path):
+    outcome = run("predict", textbook, lake / "b.csv", "-o", out := f"{tmp_path}/out/")
+    assert outcome.errors == f"1 row read, 1 predicted into {out}; 1 part\n"
+
+
 def test_json_counts_rows_and_parts(run, textbook, lake, tmp_path):
     counts = {"rows_read": 3, "rows_written": 3}
     counts |= {"rows_without_prediction": 0, "rows_outside_range": 0}

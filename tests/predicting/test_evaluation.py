@@ -124,8 +124,13 @@ def test_a_bundle_is_evaluated_on_a_table(tmp_path):
     assert abs(found.rmse.value - training.rmse) <= budget
     assert abs(found.mae.value - training.mae) <= budget
     rest = frame.with_columns(a=pl.when(pl.col("a") > 2).then(None).otherwise(pl.col("a")))
-    with pytest.raises(DataError, match="column 'a', row"):
+    first = rest["a"].is_null().arg_max() + 1
+    with pytest.raises(DataError) as caught:
         linexport.evaluate(exported.path, rest)
+    assert str(caught.value) == (
+        f"polars.DataFrame, column 'a', row {first}: There is no value; fill it in, or leave such "
+        "rows out with missing='nan'."
+    )
     assert (
         linexport.evaluate(exported.path, rest, missing="nan").targets["y"].rows
         == 300 - rest["a"].null_count()
