@@ -1,11 +1,14 @@
 """What has names: tables, and rows as mappings of names to values, as they come over HTTP."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linexport._arrays import Float64Array
+from linexport._asked import asked_of_command
 from linexport.columns import listed
 from linexport.encoding import Encoding
 from linexport.errors import DataError, shortened
@@ -17,6 +20,24 @@ _LARGEST_EXACT = 2**53
 def is_table(features: Any) -> bool:
     """Tell by the Arrow PyCapsule interface, which a polars LazyFrame does without."""
     return hasattr(features, "__arrow_c_stream__") or hasattr(features, "collect_schema")
+
+
+def without_names(features: Any) -> NDArray[Any]:
+    """Return an array, tensor or nested list as an array.
+
+    Raises:
+        DataError: As `as_array`; or if it is the path of a table.
+    """
+    if isinstance(features, str | os.PathLike):
+        path = os.fspath(features)
+        raise DataError(
+            "It is a path, not rows; to predict a file, use "
+            f"{asked_of_command('predict', 'MODEL', str(path), 'OUTPUT')}.",
+            source="features",
+        )
+    from linexport.rows import as_array
+
+    return as_array(features, "features")
 
 
 def is_exact(value: Any) -> bool:

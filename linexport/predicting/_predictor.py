@@ -19,7 +19,7 @@ from linexport.encoding import Encoding
 from linexport.errors import ArtifactError, DataError, ModelError
 from linexport.formats import BoundRow, Engine
 from linexport.predicting._config import CheckRange, Missing
-from linexport.predicting._named import array_of, is_exact, is_table
+from linexport.predicting._named import array_of, is_exact, is_table, without_names
 from linexport.predicting._policy import (
     Faults,
     Given,
@@ -155,9 +155,7 @@ class Predictor(Shown):
             predict = partial(self.predict_batch, missing=missing)
             found: FloatArray = np.concatenate(self._over_table(features, predict))
             return found
-        from linexport.rows import as_array
-
-        return self.predict_array(as_array(features, "features"), missing=missing)
+        return self.predict_array(without_names(features), missing=missing)
 
     def predict_interval(
         self, features: Any, *, level: float = 0.95, missing: Missing = "error"
@@ -184,9 +182,7 @@ class Predictor(Shown):
                 features, partial(self.batch_interval, level=level, missing=missing)
             )
             return Interval(*(np.concatenate(part) for part in zip(*found, strict=True)))
-        from linexport.rows import as_array
-
-        given = as_array(features, "features")
+        given = without_names(features)
         prediction = self.predict_array(given, missing=missing)
         return spread.around(prediction, given.astype(np.float64), level)
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -285,6 +287,16 @@ def test_a_row_of_named_values_has_the_features_and_nothing_else(predictor, row,
     with pytest.raises(DataError) as caught:
         predictor.from_rows([{"a": 1.0, "b": 2.0}, row])
     assert (str(caught.value), caught.value.row) == (message, 2)
+
+
+@pytest.mark.parametrize("path", ["rows.csv", Path("rows.csv")])
+def test_a_path_is_no_rows_and_what_predicts_files_is_named(predictor, path):
+    with pytest.raises(DataError) as caught:
+        predictor.predict(path)
+    assert str(caught.value) == (
+        "features: It is a path, not rows; to predict a file, use "
+        "linexport.predict_table('MODEL', 'rows.csv', 'OUTPUT')."
+    )
 
 
 def test_an_array_has_the_name_that_it_is_given(predictor):
