@@ -52,6 +52,7 @@ class Rows:
 
     source = "benchmark"
     rows_dropped = 0
+    rows_kept_out = 0
     notes = ()
     features_named = True
     weighting = None

@@ -18,6 +18,7 @@ class InMemory:
     read_once = False
     notes = ()
     features_named = True
+    rows_kept_out = 0
     encoding = None
 
     def __init__(self, features, target, weights=None, *, kind="precision", sizes=None, names=None):

@@ -22,6 +22,8 @@ def require_enough(rows: Rows, num_rows: int, config: LeastSquaresConfig) -> Non
     """
     few = too_few_rows(rows, num_rows, config)
     if few and config.rank_deficient == "error":
+        if num_rows + rows.rows_kept_out >= num_coefficients(rows, config):
+            raise TrainingError(f"{few} A smaller {asked(test_fraction=...)} keeps out fewer.")
         raise TrainingError(
             f"{few} Use fewer with {asked(exclude=...)}, or a ridge, as with "
             f"{asked(solver='lstsq', l2=1)}, or "
@@ -41,6 +43,8 @@ def too_few_rows(rows: Rows, num_rows: int, config: LeastSquaresConfig) -> str:
     if num_rows >= needed or config.l2 > 0:
         return ""
     left = f" after {rows.rows_dropped} were left out" if rows.rows_dropped else ""
+    if rows.rows_kept_out:
+        left += f"{' and' if left else ' after'} {rows.rows_kept_out} were kept out for the test"
     of_bias = ", one of them for the bias" if config.intercept else ""
     return (
         f"{rows.source}: There are too few rows{left}: {num_rows}, where {len(rows.features)} "

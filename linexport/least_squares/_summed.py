@@ -32,6 +32,7 @@ class SummedRows:
     """Shape (D + K,), of the format that each column came in."""
     source: str = "the state"
     rows_dropped: int = 0
+    rows_kept_out: ClassVar[int] = 0
     weighting: Weighting | None = None
     encoding: Encoding | None = None
     notes: tuple[str, ...] = ()

@@ -41,6 +41,10 @@ class Rows(Protocol):
         """Rows left out for a missing or non-finite value, as asked; known once all are read."""
 
     @property
+    def rows_kept_out(self) -> int:
+        """Rows that are not among these, to test what is fitted to them."""
+
+    @property
     def read_once(self) -> bool:
         """Whether they can be read but once, as from a pipe; others any number of times."""
 
@@ -98,6 +102,8 @@ class Dataset:
     """The file or object the rows come from, for messages."""
     rows_dropped: int = 0
     """Rows left out for a missing or non-finite value, as asked."""
+    rows_kept_out: int = 0
+    """Rows that are not among these, to test what is fitted to them."""
     unit_roundoff: Float64Array | None = None
     """Shape (D + K,), of the format that each column came in; None if that was float64."""
     weighting: Weighting | None = None
@@ -234,7 +240,7 @@ def split(dataset: Dataset, test_fraction: float, seed: int) -> tuple[Dataset, D
         notes = (*notes, *counting(dataset.features, dataset.num_rows, dataset.encoding))
     dataset = replace(dataset, notes=notes, features_named=True)
     order = _shuffled(dataset.num_rows, seed)
-    training = _take(dataset, order[num_test:]).described()
+    training = replace(_take(dataset, order[num_test:]), rows_kept_out=num_test).described()
     test = _take(dataset, order[:num_test])
     return training, replace(test, features=training.features, targets=training.targets)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class TableRows:
     """Whether the user named them; else they are all columns that were left."""
     rows_dropped: int = field(default=0, init=False)
     """Rows that the last complete pass left out for a missing or non-finite value."""
+    rows_kept_out: ClassVar[int] = 0
     unit_roundoff: Float64Array | None = field(default=None, init=False)
     """Shape (D + K,), of the format that each column came in: the widest of all files read."""
     weighting: Weighting | None = None

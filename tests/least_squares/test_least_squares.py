@@ -6,8 +6,9 @@ from exact_least_squares import InMemory, solve_exactly
 from hypothesis import given, strategies as st
 from sklearn.linear_model import LinearRegression, Ridge
 
+import linexport
 from linexport._asked import asking_for_options
-from linexport.columns import Column
+from linexport.columns import Column, default_columns
 from linexport.errors import ConfigError, DataError, TrainingError
 from linexport.least_squares import _dependence
 from linexport.least_squares._normal_equations import inverse_factor
@@ -352,6 +353,35 @@ def test_too_few_rows_are_counted_before_anything_is_solved(read_once, monkeypat
     with pytest.raises(TrainingError, match="too few rows: 12, where 400 features take 401 at"):
         optimum(rows)
     assert (rows.passes, sizes) == (1, [])
+
+
+@pytest.mark.parametrize("fraction", [0.9, 0.99])
+def test_a_test_part_that_leaves_too_few_rows_is_named(fraction):
+    rows = linexport.Dataset(
+        feature_values=(features := np.random.default_rng(0).normal(size=(60, 7))),
+        target_values=features[:, :1] + np.arange(60)[:, None],
+        features=default_columns("x", 7),
+        targets=default_columns("y", 1),
+    )
+    kept = round(60 * fraction)
+    with pytest.raises(TrainingError) as caught:
+        linexport.train(rows, test=fraction)
+    assert str(caught.value) == (
+        f"data: There are too few rows after {kept} were kept out for the test: {60 - kept}, where "
+        "7 features take 8 at least, one of them for the bias. A smaller test_fraction=... keeps "
+        "out fewer."
+    )
+
+
+def test_all_rows_that_are_too_few_have_other_remedies():
+    rows = linexport.Dataset(
+        feature_values=np.eye(5, 7),
+        target_values=np.ones((5, 1)),
+        features=default_columns("x", 7),
+        targets=default_columns("y", 1),
+    )
+    with pytest.raises(TrainingError, match=r"were kept out for the test: 4, .*Use fewer with"):
+        linexport.train(rows, test=0.2)
 
 
 def test_a_wide_table_costs_a_few_factors_not_one_for_each_column(monkeypatch):
