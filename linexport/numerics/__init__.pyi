@@ -27,9 +27,10 @@ from ._composed import (
     linear_model as linear_model,
     rescaled as rescaled,
 )
-from ._exact_map import (
-    SAME as SAME,
-    ExactMap as ExactMap,
+from ._exact_map import ExactMap as ExactMap
+from ._explained import (
+    Explained as Explained,
+    explained as explained,
 )
 from ._fitness import (
     fitness as fitness,

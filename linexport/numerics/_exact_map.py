@@ -13,7 +13,7 @@ from linexport.numerics._forms import affine_of
 from linexport.numerics._own_steps import lacks
 from linexport.numerics.double_double import DoubleDouble
 
-__all__ = ["SAME", "ExactMap"]
+__all__ = ["ExactMap"]
 
 CHUNK = 2**20
 """Products held at once: a few tens of megabytes."""
@@ -61,6 +61,13 @@ class ExactMap:
         parts = (self.weight.high, self.bias.high, *(() if self.mean is None else (self.mean,)))
         return self.is_float64 and not any(lacks(part, precision).any() for part in parts)
 
+    def cancels(self, size: Float64Array) -> bool:
+        """Whether a weight is less than the products, (K, D), that it is said to be the sum of.
+
+        Float64 rounds these fewer than 2**28 times.
+        """
+        return bool(np.any(size > np.abs(self.weight.high) * (1 + 2.0**-24)))
+
     def evaluate(self, features: Float64Array) -> DoubleDouble:
         """Evaluate (N, D) -> (N, K) in double-double."""
         step = max(1, CHUNK // self.weight.high.size)
@@ -73,23 +80,27 @@ class ExactMap:
         return not any(True for _ in self.differences(other))
 
     def differences(
-        self, other: "ExactMap", *, weights: float = SAME, terms: float = SAME
+        self,
+        other: "ExactMap",
+        *,
+        weights: Float64Array | float = 0.0,
+        terms: Float64Array | float = 0.0,
     ) -> Iterator[tuple[int, int]]:
-        """Yield each place (target, feature) at which the maps differ by more than a part.
+        """Yield each place (target, feature) at which the maps differ by more than is allowed.
 
         Args:
             other: The map to compare with.
-            weights: Of each weight.
-            terms: Of the terms of the predictions where every feature is 0; that is feature -1.
+            weights: How far each weight may be off besides, shape (K, D) or ().
+            terms: The same of the predictions where every feature is 0, shape (K,) or (); that is
+                feature -1.
         """
         apart = dd.subtract(self.weight, other.weight).high
         size = np.maximum(np.abs(self.weight.high), np.abs(other.weight.high))
-        for target, feature in np.argwhere(np.abs(apart) > weights * size):
+        for target, feature in np.argwhere(np.abs(apart) > SAME * size + weights):
             yield int(target), int(feature)
         (ours, size), (theirs, other_size) = self.at_zero(), other.at_zero()
-        for target in np.flatnonzero(
-            np.abs(dd.subtract(ours, theirs).high) > terms * np.maximum(size, other_size)
-        ):
+        allowed = SAME * np.maximum(size, other_size) + terms
+        for target in np.flatnonzero(np.abs(dd.subtract(ours, theirs).high) > allowed):
             yield int(target), -1
 
     def _evaluated(self, features: Float64Array) -> DoubleDouble:

@@ -16,13 +16,11 @@ from linexport.numerics._own_steps import (
     Assumed,
     Beside,
     Columns,
-    Normalize,
     Numbers,
     Running,
     Step,
     Summed,
     Through,
-    Times,
 )
 
 __all__ = ["OwnForm", "Steps"]
@@ -113,19 +111,6 @@ class OwnForm:
                 uses[id(before)] -= 1
                 if not uses[id(before)]:
                     del known[id(before)]
-
-    @property
-    def num_factors(self) -> int:
-        """How many rounded numbers a weight may be the product of.
-
-        A normalization counts twice: the gain, and half for each of variance and epsilon.
-        """
-        factors: dict[int, int] = {}
-        for each in self.steps.in_order():
-            own = 2 if isinstance(each.step, Normalize) else isinstance(each.step, Times | Through)
-            before = max((factors[id(step)] for step in each.of), default=0)
-            factors[id(each)] = before + int(own)
-        return factors[id(self.steps)]
 
     @property
     def mixes_once(self) -> bool:

@@ -17,10 +17,10 @@ from linexport.formats import onnx
 from linexport.model import LinearModel
 from linexport.numerics import (
     FLOAT64,
-    SAME,
     Assumed,
     Cast,
     ExactMap,
+    Explained,
     Form,
     Numbers,
     OwnForm,
@@ -29,6 +29,7 @@ from linexport.numerics import (
     Steps,
     Through,
     artifact_model,
+    explained,
     precision_of,
 )
 from linexport.parity import DoubleReference, OwnReference
@@ -250,19 +251,15 @@ def _in_own_form(graph: "ForeignGraph", found: Imported | None, reference: Impor
         exact, notes = same[0]
         made = OwnReference(model=model, exact=exact, form=form, inputs=inputs)
         return Judged(reference=made, notes=notes)
-    exact = exact_function(reference)
-    # A weight of the graph may be a product of numbers, each of them rounded once. Where it is a
-    # single number, it would have been found above, rounded.
-    rounds = not exact_function(found).fits(narrow)
-    allowed = narrow.unit_roundoff * (1 + 2.0**-16) if rounds else 0.0
+    exact, held = exact_function(reference), exact_function(found)
+    allowed = explained(found.values.steps, model.num_features, narrow)
+    rounds = not held.fits(narrow) or held.cancels(allowed.size)
     made = OwnReference(
         model=model,
         exact=exact,
         form=replace(form, numbers="rounded" if rounds else "exact"),
         inputs=inputs,
-        difference=_difference(
-            exact_function(found), exact, reference.model, allowed * form.num_factors, allowed
-        ),
+        difference=_difference(held, exact, reference.model, allowed if rounds else None),
     )
     note = "The graph's numbers are those of the reference, rounded: its bound allows for that."
     return Judged(reference=made, notes=(note,) if rounds and not made.difference else ())
@@ -283,12 +280,11 @@ def _functions(reference: Imported) -> Iterator[tuple[ExactMap, tuple[str, ...]]
 
 
 def _difference(
-    held: ExactMap, exact: ExactMap, model: LinearModel, weights: float, offset: float
+    held: ExactMap, exact: ExactMap, model: LinearModel, allowed: Explained | None
 ) -> str | None:
     """Say where a graph's numbers are further from the reference's than rounding explains."""
-    for target, feature in held.differences(
-        exact, weights=max(weights, SAME), terms=max(weights + offset, SAME)
-    ):
+    weights, terms = (allowed.weights, allowed.terms) if allowed else (0.0, 0.0)
+    for target, feature in held.differences(exact, weights=weights, terms=terms):
         what, pair = "bias", [float(m.at_zero()[0].high[target]) for m in (held, exact)]
         if feature >= 0:
             what = f"weight of '{model.feature_names[feature]}'"

@@ -1,5 +1,6 @@
 """linexport.verify on files that keep what we fold: right ones agree, wrong ones do not."""
 
+import copy
 import dataclasses
 import warnings
 
@@ -10,7 +11,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
-from sklearn.linear_model import Ridge
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -133,6 +135,59 @@ def test_a_file_with_a_fault_disagrees(pipeline, fault, tmp_path):
     report = checked(tmp_path / "wrong.onnx", exported.path)
     assert report.verdict == "disagrees"
     assert report.failures
+
+
+@pytest.fixture(scope="module")
+def projected():
+    """A pipeline whose weights are small sums of large products."""
+    random = np.random.default_rng(0)
+    x = random.normal(50, 10, (200, 30))
+    return make_pipeline(PCA(15), LinearRegression()).fit(x, x @ random.normal(size=30))
+
+
+def test_weights_that_are_sums_of_rounded_products_agree(projected, tmp_path):
+    path = tmp_path / "sk.onnx"
+    right = to_onnx(projected, np.zeros((1, 30), np.float32))
+    onnx.save(right, path)
+    exported = linexport.export(projected, tmp_path / "bundle", config=CONFIG)
+    for reference in (exported.path, projected):
+        report = checked(path, reference)
+        assert (report.verdict, report.form) == ("consistent", "own"), report.failures
+    onnx.save(with_coefficients(right, lambda values: values * np.float32(1 + 2.0**-19)), path)
+    report = checked(path, exported.path)
+    assert report.verdict == "disagrees"
+    assert "which rounding does not explain" in report.failures[0]
+
+
+def test_a_network_made_in_float64_and_exported_as_float32_agrees(tmp_path):
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(*size, dtype=torch.float64) for size in ((30, 30), (30, 1))]
+    source = torch.nn.Sequential(*layers).eval()
+    path = tmp_path / "network.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            copy.deepcopy(source).float(), (torch.zeros(2, 30),), path, dynamo=False,
+            input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "N"}, "y": {0: "N"}},
+        )  # fmt: skip
+    report = checked(path, source)
+    assert report.verdict == "consistent", report.failures
+    with torch.no_grad():
+        source[0].weight[3, 4] *= 1 + 1e-4
+    assert checked(path, source).verdict == "disagrees"
+
+
+def test_weights_that_cancel_to_a_float32_number_agree(tmp_path):
+    """The sum of two float32 numbers may be one too, where the source's is nowhere near it."""
+    nodes = [
+        helper.make_node("Concat", ["x", "x"], ["z"], axis=1),
+        helper.make_node("MatMul", ["z", "weight"], ["y"]),
+    ]
+    source = np.array([1.1, 2.2, 3.3, -1.1003, -2.2003, -3.3003])
+    path = graph_file(tmp_path / "a.onnx", nodes, {"weight": source.astype(np.float32)[:, None]})
+    weight = (source[:3] + source[3:])[None]
+    assert checked(path, {"weight": weight}).verdict == "consistent"
+    assert checked(path, {"weight": weight + 1e-6}).verdict == "disagrees"
 
 
 def test_a_file_that_forgot_its_scaler_disagrees(pipeline, tmp_path):
