@@ -73,17 +73,14 @@ def judged(artifact: Artifact, reference: Imported, opener: Opener) -> Judged:
     if artifact.format.name == "onnx":
         graph = onnx.graph_of(artifact.data)
         found = _read(graph.proto)
-        if found is None or not _is_plain(found, graph):
-            return _in_own_form(graph, found, reference)
-        exact: ExactMap | None = exact_function(found)
-    else:
-        exact = None
-    found_as = _as_written(artifact, reference, exact, opener)
-    return (
-        found_as
-        if exact is not None
-        else replace(found_as, otherwise=_composed(found_as, reference))
-    )
+        found_as = (
+            _in_own_form(graph, found, reference)
+            if found is None or not _is_plain(found, graph)
+            else _as_written(artifact, reference, exact_function(found), opener)
+        )
+        return replace(found_as, notes=(*found_as.notes, *graph.notes))
+    found_as = _as_written(artifact, reference, None, opener)
+    return replace(found_as, otherwise=_composed(found_as, reference))
 
 
 def _composed(other: Judged, reference: Imported) -> Judged | None:

@@ -13,6 +13,7 @@ from linexport._arrays import FloatArray, FloatDType, as_features, as_prediction
 from linexport._files import first_line
 from linexport.errors import ArtifactError, NotCheckedError
 from linexport.formats.onnx import graph as onnx_graph
+from linexport.formats.onnx._misread import misread
 from linexport.formats.onnx._running import require_runnable
 from linexport.model import LinearModel
 
@@ -90,6 +91,12 @@ class ForeignGraph(NamedTuple):
     def num_operators(self) -> int:
         """How many operators it has."""
         return len(self.proto.graph.node)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of how it was run."""
+        unasked = misread(self.proto)
+        return (unasked,) if unasked else ()
 
     def dtypes(self, num_features: int) -> tuple[np.dtype[Any], ...]:
         """Return what each of so many columns is taken as."""
@@ -187,6 +194,8 @@ def open_foreign(data: bytes, proto: onnx.ModelProto) -> Iterator[GraphRuntime]:
         yield from _in_onnxruntime(data, proto, inputs)
     except ArtifactError as error:
         raise NotCheckedError(str(error)) from error
+    if misread(proto):
+        return
     dtype = _answers(proto)
     if any(node.domain for node in proto.graph.node) and {each.dtype for each in inputs} != {dtype}:
         return  # its operators for machine learning answer in what they are given, not in float32
@@ -207,7 +216,8 @@ def open_columns(
         ArtifactError: If an engine refuses it.
     """
     yield from _in_onnxruntime(data, proto, (), structure, _BY_COLUMNS)
-    yield in_reference(proto, (), structure, _BY_COLUMNS)
+    if not misread(proto):
+        yield in_reference(proto, (), structure, _BY_COLUMNS)
 
 
 def in_reference(
