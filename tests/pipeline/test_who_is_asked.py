@@ -51,3 +51,21 @@ def test_a_normalization_that_the_evaluator_takes_for_training_is_not_put_to_it(
         assert not any(told in note for note in report.notes)
     wrong = {"weight": WEIGHT[:, ::-1], "bias": BIAS}
     assert linexport.verify(path, reference=wrong, probe_rows=64).verdict == "disagrees"
+
+
+@pytest.mark.parametrize("intercepts", [None, [], [0.5]], ids=str)
+def test_a_regressor_without_intercepts_is_not_put_to_it(intercepts, tmp_path):
+    domain = "ai.onnx.ml"
+    regressor = helper.make_node(
+        "LinearRegressor", ["x"], ["y"], domain=domain, coefficients=[1.0, 2.0, 3.0], targets=1
+    )
+    if intercepts is not None:
+        kind = onnx.AttributeProto.FLOATS
+        regressor.attribute.add(name="intercepts", type=kind, floats=intercepts)
+    path = saved(tmp_path / "a.onnx", [regressor])
+    reference = {"weight": [[1.0, 2, 3]], "bias": [0.5 if intercepts else 0.0]}
+    report = linexport.verify(path, reference=reference, probe_rows=64)
+    assert report.verdict == "consistent", report.failures
+    told = "onnx's own evaluator was not asked: it reads a LinearRegressor without intercepts"
+    assert any(note.startswith(told) for note in report.notes) is not bool(intercepts)
+    assert ("onnx reference" in asked(report)) is bool(intercepts)

@@ -28,9 +28,17 @@ def _mixes_the_batch_in(_node: onnx.NodeProto, version: int) -> bool:
     return version < _TRAINING_MODE
 
 
+def _has_no_intercepts(node: onnx.NodeProto, _version: int) -> bool:
+    return not any(each.name == "intercepts" and each.floats for each in node.attribute)
+
+
 _MISREAD: dict[tuple[str, str], tuple[Callable[[onnx.NodeProto, int], bool], str]] = {
     ("", "BatchNormalization"): (
         _mixes_the_batch_in,
         f"before opset {_TRAINING_MODE} its BatchNormalization mixes in the batch at hand",
+    ),
+    ("ai.onnx.ml", "LinearRegressor"): (
+        _has_no_intercepts,
+        "it reads a LinearRegressor without intercepts as one that answers NaN, or fails on it",
     ),
 }
