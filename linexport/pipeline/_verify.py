@@ -31,6 +31,7 @@ from linexport.parity import (
     ProbeConfig,
     StatementResult,
 )
+from linexport.pipeline._aligned import aligned
 from linexport.pipeline._external import with_external
 from linexport.pipeline._judging import Opener, judged, source_of
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
@@ -121,10 +122,10 @@ def _judged(
     artifact: Artifact, reference: Imported, probes: ProbeConfig, opener: Opener
 ) -> Certificate:
     """Check a single artifact, or say why that cannot be done."""
-    files = {artifact.path.name: artifact.data}
-    reference = _encoded_as(artifact, reference)
+    name, reference = artifact.path.name, _encoded_as(artifact, reference)
     try:
-        against = judged(artifact, reference, opener)
+        listed, matched = aligned(artifact, reference.model)
+        files, against = {name: listed.data}, judged(listed, reference, opener)
         ask = partial(prove, opener=opener, told=None, encoding=reference.encoding)
         certificate = ask(against.reference, files, probes)
         if certificate.verdict == "disagrees" and against.otherwise is not None:
@@ -135,8 +136,9 @@ def _judged(
         return not_checked(reference.model, str(error), probes)
     record = reference.record or FitRecord(solver="imported", rows=0)
     fitness = fitness_of_file(against.reference, source_of(reference), record)
-    notes = (*against.notes, *narrowing(against.reference), *certificate.notes)
-    certificate = replace(certificate, notes=notes)
+    notes = (*matched, *against.notes, *narrowing(against.reference), *certificate.notes)
+    digests = {name: hashlib.sha256(artifact.data).hexdigest()}
+    certificate = replace(certificate, notes=notes, artifacts=digests)
     return certificate.judged(fitness, accept_coarse=probes.accept_coarse)
 
 

@@ -1,6 +1,7 @@
 from ._reading import (
     Imported as Imported,
     exact_function as exact_function,
+    names_of as names_of,
     read_model as read_model,
     read_reference as read_reference,
 )

@@ -9,6 +9,7 @@ from ._columns import (
 from ._engine import OrtEngine as OrtEngine
 from ._files import (
     read_file as read_file,
+    relisted as relisted,
     selected as selected,
 )
 from ._foreign import (

@@ -13,7 +13,7 @@ from linexport.columns import listed
 from linexport.errors import ArtifactError, ConfigError
 from linexport.formats.onnx import graph as onnx_graph
 
-__all__ = ["read_file", "selected"]
+__all__ = ["read_file", "relisted", "selected"]
 
 SUFFIX = ".onnx.data"
 """Of the file in which torch.onnx.export keeps the weights of model.onnx, by default."""
@@ -118,6 +118,20 @@ def selected(proto: onnx.ModelProto, output: str | None) -> onnx.ModelProto:
     kept.graph.ClearField("output")
     kept.graph.output.extend(chosen)
     return _without_unused(kept)
+
+
+def relisted(data: bytes, names: Sequence[str]) -> bytes:
+    """Return a checked file that lists its inputs, which it is fed by name, in another order.
+
+    Constants that an old file lists as inputs come last.
+    """
+    proto, places = onnx_graph.parse(data), {name: place for place, name in enumerate(names)}
+    inputs = sorted(proto.graph.input, key=lambda value: places.get(value.name, len(names)))
+    kept = [value.__class__.FromString(value.SerializeToString()) for value in inputs]
+    proto.graph.ClearField("input")
+    proto.graph.input.extend(kept)
+    ordered: bytes = proto.SerializeToString()
+    return ordered
 
 
 def _without_unused(proto: onnx.ModelProto) -> onnx.ModelProto:
