@@ -156,7 +156,7 @@ class Onnx(Format):
         ]
 
     def shape(self, data: bytes) -> tuple[int | None, int | None]:
-        """Return how many features and targets the file states, as far as it does.
+        """Return how many features the file states, and how many predictions its graph makes.
 
         Raises:
             ArtifactError: As `open`.
@@ -164,13 +164,12 @@ class Onnx(Format):
         from linexport.formats.onnx import graph
         from linexport.formats.onnx._foreign import inputs_of
         from linexport.formats.onnx._running import require_runnable
+        from linexport.formats.onnx._sizes import num_predictions
 
         proto = require_runnable(graph.check(data))
         widths = [each.width for each in inputs_of(proto)]
-        outputs = proto.graph.output[0].type.tensor_type.shape.dim
-        targets = outputs[1].dim_value if len(outputs) == 2 else 0
         known = [width for width in widths if width is not None]
-        return sum(known) if len(known) == len(widths) else None, targets or None
+        return sum(known) if len(known) == len(widths) else None, num_predictions(proto)
 
     def metadata(self, data: bytes) -> Mapping[str, str]:
         """Return what the file says under `linexport.`; inputs of a column each name the features.

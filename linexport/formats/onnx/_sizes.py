@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from linexport.errors import NotCheckedError
 
-__all__ = ["inputs_of", "require_small"]
+__all__ = ["inputs_of", "num_predictions", "require_small"]
 
 _FREE_OF_A_ROW, _PER_COLUMN = 2**11, 64
 """Numbers of a row, and more for each input and output: 0.5 GB for the 65,536 rows of a batch."""
@@ -68,6 +68,15 @@ def require_small(proto: onnx.ModelProto) -> None:
                 f"the ONNX file makes {made} numbers of each row ('{name}'), more than the {most} "
                 "that are run here: write the model as one linear layer."
             )
+
+
+def num_predictions(proto: onnx.ModelProto) -> int | None:
+    """Return how many predictions a checked graph makes of a row, whatever it says of that.
+
+    Some exporters declare another number, which no runtime minds. None where it makes no table.
+    """
+    shape = _shapes(proto, 1).get(proto.graph.output[0].name, ())
+    return shape[1] if len(shape) == 2 else None
 
 
 def _made(graph: onnx.GraphProto, shapes: Mapping[str, Shape]) -> Iterator[tuple[str, int]]:
