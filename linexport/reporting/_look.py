@@ -41,8 +41,8 @@ def _written(look: TableLook) -> Iterator[str]:
 
 
 def _holding(column: ColumnLook) -> str:
-    others = f"; {column.others} other: {_quoted(column.examples)}" if column.others else ""
-    return _values(column) + others
+    others = f"{column.others} other: {_quoted(column.examples)}" if column.others else ""
+    return "; ".join(filter(None, [_values(column), others]))
 
 
 def _values(column: ColumnLook) -> str:
@@ -55,7 +55,7 @@ def _values(column: ColumnLook) -> str:
         return f"{number(column.minimum, digits=digits)} to {number(column.maximum, digits=digits)}"
     if column.kind in ("text", "boolean"):
         return _levels(column)
-    return f"such as {_quoted(column.examples)}"
+    return "" if column.others else f"such as {_quoted(column.examples)}"
 
 
 def _levels(column: ColumnLook) -> str:

@@ -224,8 +224,7 @@ class _Date:
         wrong = (found.is_null() & text.is_not_null()).arg_true()
         if len(wrong):
             raise DataError(
-                f"{shown(text[int(wrong[0])])} is no date that is plain; "
-                f"{self._advice(text[int(wrong[0])])}.",
+                f"{shown(text[int(wrong[0])])} is not a date; {self._advice(text[int(wrong[0])])}.",
                 source=place.source,
                 column=self.column.name,
                 row=place.row(int(wrong[0])),

@@ -261,9 +261,7 @@ def test_a_date_in_another_order_is_refused_with_those_that_read_it(write, order
     encoding = Encoding(columns=(DateColumn(name="day", origin="2024-01-01"),))
     with pytest.raises(DataError) as told:
         next(table.batches(encoding))
-    assert str(told.value) == (
-        f"t.csv, column 'day', row 1: '{cell}' is no date that is plain; {said}"
-    )
+    assert str(told.value) == (f"t.csv, column 'day', row 1: '{cell}' is not a date; {said}")
 
 
 def test_null_values_that_are_given_are_added_to_the_usual(write, block_bytes):

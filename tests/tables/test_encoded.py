@@ -157,7 +157,7 @@ def test_times_are_fractions_of_days_and_other_orders_are_refused() -> None:
         "+2020-01-01",
         "2020-02-30",
     ):
-        said = f"'{re.escape(other)}' is no date that is plain; write year-month-day"
+        said = f"'{re.escape(other)}' is not a date; write year-month-day"
         with pytest.raises(DataError, match=said):
             features(column, {"day": ["2020-01-01", other]})
     with pytest.raises(
