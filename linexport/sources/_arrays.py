@@ -6,9 +6,12 @@
     scale    (D,), 1 where there is none: ((x - mean) * scale) @ weight.T + bias
 
 A common prefix, as in `linear.weight` and `linear.bias`, does not matter.
+
+A state_dict has names too, but who gave them meant other things by them: a module divides by its
+`scale` as likely as not. Of one only a weight and a bias are taken, as nn.Linear has them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,19 +23,29 @@ from linexport.model import LinearModel
 from linexport.numerics import input_columns, linear_model
 from linexport.sources._reading import Imported
 
-__all__ = ["as_float64", "decode", "read"]
+__all__ = ["as_float64", "decode", "read", "read_layer"]
 
 LARGEST_HEADER = 1 << 20
 """Bytes of a safetensors file; two tensors need a hundred, the rest is for notes that others keep
 in the file."""
 
-_NAMES = {"weight", "bias", "mean", "scale"}
+_NAMES = frozenset({"weight", "bias", "mean", "scale"})
+_LAYER = frozenset({"weight", "bias"})
+"""What nn.Linear calls its tensors."""
+_OWN = frozenset({"weight", "bias", "mean"})
+"""What a bundle's weights.safetensors holds, if it is centred; docs/format.md."""
+_AS_ARRAYS = (
+    "Pass the module itself, from Python; or NumPy arrays by the names weight, bias, mean and "
+    "scale, if ((x - mean) * scale) @ weight.T + bias is meant."
+)
 
 
 def read(
     arrays: Mapping[str, Any],
     source: str = "arrays",
     convert: Callable[[Any, str], Float64Array] | None = None,
+    *,
+    names: frozenset[str] = _NAMES,
 ) -> Imported:
     """Read a model, in float32 where all its numbers are and nothing is computed of them.
 
@@ -40,13 +53,14 @@ def read(
         arrays: Numbers by name.
         source: What they came from.
         convert: Makes an array of float64 of numbers and their name; what NumPy can if not given.
+        names: Those that may be there.
 
     Raises:
         ModelError: If the names are not those of one linear layer, or the shapes do not fit.
     """
     _require_no_dump(arrays)
     convert = convert or as_float64
-    numbers = {name: convert(array, name) for name, array in _without_prefix(arrays).items()}
+    numbers = {name: convert(array, name) for name, array in _without_prefix(arrays, names).items()}
     scale = numbers.pop("scale", None)
     in_float32 = all(str(getattr(a, "dtype", "")).endswith("float32") for a in arrays.values())
     if in_float32 and scale is None:
@@ -63,6 +77,27 @@ def read(
     return Imported(model=model, source=source)
 
 
+def read_layer(
+    tensors: Mapping[str, Any], source: str, convert: Callable[[Any, str], Float64Array]
+) -> Imported:
+    """Read a state_dict, which is that of one nn.Linear if anything.
+
+    Raises:
+        ModelError: If the names, or the shapes, are those of other layers.
+    """
+
+    def converted(tensor: Any, name: str) -> Float64Array:
+        values = convert(tensor, name)
+        if name == "weight" and values.ndim == 1:
+            raise ModelError(
+                f"weight has shape {values.shape}, where nn.Linear has (targets, features): the "
+                f"names do not say what another layer does with it. {_AS_ARRAYS}"
+            )
+        return values
+
+    return read(tensors, source, converted, names=_LAYER)
+
+
 def decode(data: bytes) -> Imported:
     """Read a model from a safetensors file that may be anything: ours, or with a state_dict.
 
@@ -71,7 +106,8 @@ def decode(data: bytes) -> Imported:
         ModelError: If its numbers are not those of a linear model.
     """
     numbers = bundle.decode_arrays(data, largest_header=LARGEST_HEADER, narrow=True)
-    return read(numbers, source="safetensors")
+    names = _OWN if numbers.keys() == _OWN else _LAYER
+    return read(numbers, source="safetensors", names=names)
 
 
 def _require_no_dump(arrays: Mapping[str, Any]) -> None:
@@ -126,20 +162,36 @@ def as_float64(array: Any, name: str) -> Float64Array:
     return values.astype(np.float64)
 
 
-def _without_prefix(arrays: Mapping[str, Any]) -> dict[str, Any]:
+def _without_prefix(arrays: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     """Take names without the prefix that a module around the layer gave them."""
     parts = [str(name).rpartition(".") for name in arrays]
     prefixes = {prefix for prefix, _, _ in parts}
     plain = {name: array for (_, _, name), array in zip(parts, arrays.values(), strict=True)}
-    if len(prefixes) == 1 and {"weight"} <= plain.keys() <= _NAMES:
+    if len(prefixes) == 1 and {"weight"} <= plain.keys() <= names:
         return plain
+    raise ModelError(_other_names(arrays, plain.keys(), names))
+
+
+def _other_names(arrays: Mapping[str, Any], plain: Collection[str], names: frozenset[str]) -> str:
+    """Say why these are not the names of one linear model."""
     listed = ", ".join(sorted(map(str, arrays))[:8]) or "nothing"
     if "running_mean" in plain or "running_var" in plain:
-        raise ModelError(
+        return (
             f"Found {listed}: a BatchNorm, whose epsilon is not among these numbers. Pass the "
             "module itself, from Python."
         )
-    raise ModelError(
+    scaling = [name for name in ("mean", "scale") if name in plain]
+    if names != _NAMES and scaling:
+        return (
+            f"Found {listed}: the names do not say what is done with {' and '.join(scaling)}; a "
+            f"module may subtract, multiply, divide, or do nothing. {_AS_ARRAYS}"
+        )
+    if names != _NAMES:
+        return (
+            f"Found {listed}: a state_dict is taken for that of one nn.Linear, so it has one "
+            "weight, with or without a bias, and nothing else. Pass the module itself, from Python."
+        )
+    return (
         f"Found {listed}: a linear model is one weight, with or without a bias, a mean and a "
         f'scale, by these names: pass {{"weight": w, "bias": b}}, or of several layers the module '
         "itself, from Python."

@@ -48,7 +48,7 @@ def read(thing: Any, *, num_features: int = 0) -> Imported:
         ModelError: If it is none of these, or not linear.
     """
     if isinstance(thing, Mapping):
-        return read_tensors(state_dict_in(thing) if is_checkpoint(thing) else thing)
+        return _read_tensors(state_dict_in(thing) if is_checkpoint(thing) else thing)
     if isinstance(thing, Centred | Folded):
         return _read_own(thing)
     if isinstance(thing, ExportedProgram):
@@ -61,13 +61,8 @@ def read(thing: Any, *, num_features: int = 0) -> Imported:
     return _read_forward(module, num_features)
 
 
-def read_tensors(tensors: Mapping[str, Any], source: str = "PyTorch state_dict") -> Imported:
-    """Read a model from a state_dict, or from tensors by the names of arrays.
-
-    Raises:
-        ModelError: If they are not the tensors of one linear layer.
-    """
-    return arrays.read(tensors, source, _float64)
+def _read_tensors(tensors: Mapping[str, Any]) -> Imported:
+    return arrays.read_layer(tensors, "PyTorch state_dict", _float64)
 
 
 def decode(data: bytes) -> Imported:
@@ -77,11 +72,11 @@ def decode(data: bytes) -> Imported:
         ArtifactError: If loading it might run code, or it holds anything else.
         ModelError: If its tensors are not those of one linear layer.
     """
-    return read_tensors(state_dict_of(data))
+    return _read_tensors(state_dict_of(data))
 
 
 def _read_own(module: nn.Module) -> Imported:
-    found = read_tensors(module.state_dict(), "linexport module")
+    found = arrays.read(module.state_dict(), "linexport module", _float64)
     if isinstance(module, CentredInFloat64 | FoldedInFloat64):
         return replace(found, model=replace(found.model, dtype=np.dtype(np.float32)))
     return found

@@ -1,5 +1,7 @@
 """Plain arrays, by the names that people and state_dicts give them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,3 +168,26 @@ def test_our_own_safetensors(tiny, tmp_path):
     read = linexport.read_model(tmp_path / "bundle" / "weights.safetensors").model
     assert read.same_numbers(linexport.read_model(tiny).model)
     assert exported.path is not None
+
+
+def test_our_own_safetensors_with_a_mean(tiny, tmp_path):
+    centred = replace(tiny, mean=np.array([1.0, -2.0]))
+    linexport.export(centred, tmp_path / "bundle")
+    read = linexport.read_model(tmp_path / "bundle" / "weights.safetensors").model
+    assert read.mean.tolist() == [1.0, -2.0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("weight", "mean"), ("a.weight", "a.bias", "a.mean"), ("weight", "bias", "scale")],
+    ids=str,
+)
+def test_a_scaler_in_other_safetensors_is_not_guessed_at(tmp_path, names):
+    save_file(
+        {name: np.ones((1, 1) if "weight" in name else 1) for name in names},
+        tmp_path / "a.safetensors",
+    )
+    with pytest.raises(
+        ArtifactError, match=r"the names do not say what is done with (mean|scale); "
+    ):
+        linexport.read_model(tmp_path / "a.safetensors")

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from agreement import assert_agrees, export
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import prune
 
 import linexport
 from linexport import LinearModel
-from linexport.errors import ModelError
+from linexport.errors import ArtifactError, ModelError
 from linexport.formats._pytorch import to_module
 from linexport.numerics._bounds import FLOAT32, FLOAT64
 
@@ -247,16 +248,66 @@ def test_a_scripted_module_is_a_program():
     ("state", "said"),
     [
         (nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 1)).state_dict(), "whose epsilon is not"),
-        (nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1)).state_dict(), "one weight, with or"),
+        (nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1)).state_dict(), "that of one nn.Linear"),
         (nn.Conv1d(3, 1, 1).state_dict(), r"must have shape \(targets, features\)"),
         ({"weight": torch.ones(1, 2, dtype=torch.int64)}, "real numbers are needed"),
         ({"weight": torch.ones(1, 2, device="meta")}, "meta device, which holds no numbers"),
         ({"weight": torch.ones(1, 1).expand(1, 10**12)}, "a view that repeats"),
         ({"weight": torch.full((1, 2), float("nan"))}, "it must be finite"),
         ({"weight": torch.ones(1, 2), "variance": torch.ones(2)}, "Found variance, weight"),
+        ({"weight": torch.ones(1, 2), "scale": torch.ones(2)}, "is done with scale; a module"),
+        (nn.RMSNorm(3).state_dict(), r"weight has shape \(3,\), where nn\.Linear has"),
+        (nn.PReLU(3).state_dict(), "the names do not say what another layer does with it"),
         (nn.LazyLinear(1).state_dict(), "weight is not initialised: call its module on a batch"),
     ],
 )
 def test_tensors_that_are_not_one_linear_layer_are_refused(state, said):
     with pytest.raises(ModelError, match=said):
         linexport.read_model(state)
+
+
+class Divided(nn.Linear):
+    """What keeps a scaler's numbers as scikit-learn does, whose scale divides."""
+
+    def __init__(self):
+        super().__init__(2, 1)
+        self.register_buffer("mean", torch.tensor([50.0, 5.0]))
+        self.register_buffer("scale", torch.tensor([10.0, 2.0]))
+
+    def forward(self, x):
+        return super().forward((x - self.mean) / self.scale)
+
+
+def in_python(module, path):
+    return module.state_dict()
+
+
+def in_a_file(module, path):
+    torch.save(module.state_dict(), path / "net.pt")
+    return path / "net.pt"
+
+
+def in_a_checkpoint(module, path):
+    state = {f"net.{name}": tensor for name, tensor in module.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 1}, path / "last.ckpt")
+    return path / "last.ckpt"
+
+
+def in_safetensors(module, path):
+    save_file(module.state_dict(), path / "net.safetensors")
+    return path / "net.safetensors"
+
+
+@pytest.mark.parametrize("kept", [in_python, in_a_file, in_a_checkpoint, in_safetensors])
+def test_a_scaler_in_a_state_dict_is_not_guessed_at(kept, tmp_path):
+    source = kept(Divided().eval(), tmp_path)
+    with pytest.raises(
+        (ArtifactError, ModelError), match=r"do not say what is done with mean and scale; .* itself"
+    ):
+        linexport.read_model(source)
+
+
+def test_a_module_that_divides_by_its_scale_is_read(tmp_path):
+    module, rows = Divided().eval(), np.array([[70.0, 9.0], [50.0, 5.0]])
+    expected = module(torch.tensor(rows, dtype=torch.float32)).detach().numpy()
+    assert_agrees(module, expected, rows, tmp_path / "bundle", precision=FLOAT32)
