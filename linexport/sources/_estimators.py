@@ -8,13 +8,15 @@ from linexport.sources._arrays import as_float64
 
 _KNOWN = ("lightgbm", "sklearn", "xgboost")
 """Packages whose classes are told by their names."""
+_NOT_FOLLOWED = ("fit", "partial_fit", "score")
+"""Methods that do not matter to what is predicted."""
 
 
 def kind_of(estimator: Any) -> str:
     """Return the class's name, if it is one of scikit-learn's own, of a booster's, or of ours.
 
     Raises:
-        ModelError: If it is derived from one: it may predict otherwise.
+        ModelError: If it is derived from one, or has a method of its own: it may predict otherwise.
     """
     kind = type(estimator)
     if not (kind.__module__.partition(".")[0] in _KNOWN or kind.__module__ == "linexport.sklearn"):
@@ -22,7 +24,29 @@ def kind_of(estimator: Any) -> str:
             f"{kind.__name__} is not a class of scikit-learn itself, so what it predicts is not "
             'known. If that is x @ weight.T + bias, pass {"weight": weight, "bias": bias}.'
         )
+    require_own_methods(estimator)
     return str(kind.__name__)
+
+
+def require_own_methods(thing: Any, kind: type | None = None) -> None:
+    """Refuse an object on which a method was replaced: it may predict otherwise.
+
+    Args:
+        thing: Any object.
+        kind: Whose methods it has; its own class if not given.
+
+    Raises:
+        ModelError: If one was replaced that is not called to fit or to score.
+    """
+    kind = kind or type(thing)
+    for name, value in getattr(thing, "__dict__", {}).items():
+        is_method = callable(value) and callable(getattr(kind, name, None))
+        if is_method and not name.startswith(_NOT_FOLLOWED):
+            raise ModelError(
+                f"{kind.__name__}.{name} was replaced on this object, so what it predicts is not "
+                f"known: take that off with `del model.{name}`; or, if it predicts "
+                'x @ weight.T + bias, pass {"weight": weight, "bias": bias}.'
+            )
 
 
 def fitted(estimator: Any, attribute: str) -> Any:

@@ -14,6 +14,7 @@ from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.sources._arrays import as_float64
+from linexport.sources._estimators import require_own_methods
 from linexport.sources._reading import Imported
 
 __all__ = ["read"]
@@ -36,6 +37,7 @@ def read(results: Any) -> Imported:
     if not hasattr(results, "params") or not hasattr(results, "model"):
         raise ModelError(f"A statsmodels {kind} is not what fit returns: call fit first.")
     model = results.model
+    _require_own_results(results)
     _require_linear(model)
     if getattr(model, "exog_names", None) is None:  # remove_data was called
         raise ModelError(
@@ -75,6 +77,20 @@ def _named(term: Any) -> str:
     """Return a column's name as the table has it: a formula's Q('my column') is a name."""
     quoted = _QUOTED.fullmatch(str(term))
     return str(ast.literal_eval(quoted[1])) if quoted else str(term)
+
+
+def _require_own_results(results: Any) -> None:
+    """Refuse results, or what they wrap, that may predict otherwise than statsmodels does."""
+    inner = getattr(results, "_results", results)
+    for kind in (type(results), type(inner)):
+        if kind.__module__.partition(".")[0] != "statsmodels":
+            raise ModelError(
+                f"{kind.__name__} is not a class of statsmodels itself, so what it predicts is not "
+                "known: pass its params as named coefficients."
+            )
+    for each in (results, inner):
+        require_own_methods(each, type(inner))
+    require_own_methods(results.model)
 
 
 def _require_linear(model: Any) -> None:

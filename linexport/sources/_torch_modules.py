@@ -33,6 +33,7 @@ from linexport.sources._torch_program import read_program
 __all__ = ["decode", "read"]
 
 _LAYERS = (nn.Linear, nn.BatchNorm1d, nn.Identity, nn.Dropout, nn.Flatten)
+_OWN = (Centred, CentredInFloat64, Folded, FoldedInFloat64)
 _REMOVED = ("weight_norm", "spectral_norm")
 """What torch.nn.utils puts on by a hook and takes off by a function called remove_..."""
 
@@ -49,7 +50,7 @@ def read(thing: Any, *, num_features: int = 0) -> Imported:
     """
     if isinstance(thing, Mapping):
         return _read_tensors(state_dict_in(thing) if is_checkpoint(thing) else thing)
-    if isinstance(thing, Centred | Folded):
+    if type(thing) in _OWN and _is_plain(thing, type(thing)):
         return _read_own(thing)
     if isinstance(thing, ExportedProgram):
         return read_program(thing)
@@ -76,6 +77,7 @@ def decode(data: bytes) -> Imported:
 
 
 def _read_own(module: nn.Module) -> Imported:
+    _require_settled(module, "the module")
     found = arrays.read(module.state_dict(), "linexport module", _float64)
     if isinstance(module, CentredInFloat64 | FoldedInFloat64):
         return replace(found, model=replace(found.model, dtype=np.dtype(np.float32)))
@@ -101,11 +103,34 @@ def _usable(thing: Any) -> nn.Module:
 
 
 def _unwrapped(module: nn.Module) -> nn.Module:
-    """Return what torch.compile or a data-parallel wrapper was given, which computes the same."""
-    while isinstance(module, DataParallel | DistributedDataParallel):
-        module = module.module
-    inner: nn.Module = getattr(module, "_orig_mod", module)
-    return module if inner is module else _unwrapped(inner)
+    """Return what torch.compile or a data-parallel wrapper was given, which computes the same.
+
+    Raises:
+        ModelError: If the wrapper has a hook, or a forward that is not its kind's.
+    """
+    if isinstance(module, DataParallel):
+        inner, is_plain = module.module, _is_plain(module, DataParallel)
+    elif isinstance(module, DistributedDataParallel):
+        inner, is_plain = module.module, _is_plain(module, DistributedDataParallel)
+    elif type(module).__module__.startswith("torch._dynamo."):
+        inner, is_plain = module._orig_mod, _is_compiled(module)  # noqa: SLF001 - no other way
+    else:
+        return module
+    kind = type(module).__name__
+    _require_settled(module, f"the {kind}")
+    if not is_plain:
+        raise ModelError(
+            f"The {kind} has a forward of its own, so it may compute otherwise than the module in "
+            "it: pass that module."
+        )
+    return _unwrapped(inner)
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    """Tell whether a forward is the one that torch.compile put there."""
+    forward = vars(module).get("forward")
+    is_own = getattr(forward, "__self__", None) is module
+    return is_own or hasattr(forward, "_torchdynamo_orig_callable")
 
 
 def _require_settled(module: nn.Module, name: str) -> None:

@@ -16,6 +16,7 @@ from linexport.columns import Column, default_columns
 from linexport.errors import ModelError, shortened
 from linexport.model import LinearModel
 from linexport.numerics import Mixed, Values, input_columns, linear_model
+from linexport.sources._estimators import require_own_methods
 from linexport.sources._reading import Imported
 
 __all__ = ["is_model", "predicted", "read", "read_document"]
@@ -101,12 +102,25 @@ def _imported(booster: _Booster) -> Imported:
 def _document(model: Any) -> Any:
     kind = type(model).__name__
     if hasattr(model, "get_booster"):
+        _require_own(model)
         if not model.__sklearn_is_fitted__():
             raise ModelError(f"{kind} is not fitted: call fit first.")
         model = model.get_booster()
     if not hasattr(model, "save_raw"):
         raise ModelError(f"XGBoost's {kind} is no model: pass a Booster, or an XGBRegressor.")
+    _require_own(model)
     return json.loads(bytes(model.save_raw("json")))
+
+
+def _require_own(model: Any) -> None:
+    """Refuse what may predict otherwise than XGBoost does."""
+    kind = type(model)
+    if kind.__module__.partition(".")[0] != "xgboost":
+        raise ModelError(
+            f"{kind.__name__} is not a class of XGBoost itself, so what it predicts is not known: "
+            "write booster.save_model('model.json'), and pass that file."
+        )
+    require_own_methods(model)
 
 
 def _booster(document: Any) -> _Booster:

@@ -34,6 +34,7 @@ from sklearn.utils import all_estimators
 
 import linexport
 from linexport.errors import ModelError
+from linexport.sklearn import LinearRegressor
 from linexport.sources._regressors import COMBINING, INNER, REGRESSORS
 
 pytestmark = pytest.mark.filterwarnings(
@@ -319,6 +320,46 @@ def test_the_tables_name_classes_of_scikit_learn():
     }
     taken = {*REGRESSORS, *INNER, *COMBINING}
     assert linear - taken == {"GammaRegressor", "PoissonRegressor"}
+
+
+def replacing(owner, method):
+    """Replace a method of an object by one that predicts something else."""
+    own = getattr(owner, method)
+    setattr(owner, method, lambda x: np.exp(own(x)))
+
+
+@pytest.mark.parametrize(
+    ("place", "method", "said"),
+    [
+        (lambda pipe: pipe, "predict", "Pipeline.predict was replaced on this object"),
+        (lambda pipe: pipe[-1], "predict", "Ridge.predict was replaced on this object"),
+        (lambda pipe: pipe[0], "transform", r"take that off with `del model\.transform`"),
+    ],
+    ids=["Pipeline", "last", "first"],
+)
+def test_a_method_that_was_replaced_is_refused(rows, target, place, method, said):
+    model = make_pipeline(StandardScaler(), lm.Ridge()).fit(rows, target)
+    replacing(place(model), method)
+    with pytest.raises(ModelError, match=said):
+        linexport.read_model(model)
+    delattr(place(model), method)
+    assert linexport.read_model(model).source == "scikit-learn Pipeline of StandardScaler, Ridge"
+
+
+def test_a_method_that_was_replaced_within_a_search_or_on_ours_is_refused(rows, target):
+    search = GridSearchCV(lm.Ridge(), {"alpha": [0.1, 1.0]}).fit(rows, target)
+    replacing(search.best_estimator_, "predict")
+    own = LinearRegressor().fit(rows, target)
+    replacing(own, "predict")
+    for model in (search, own):
+        with pytest.raises(ModelError, match="predict was replaced on this object"):
+            linexport.read_model(model)
+
+
+def test_how_a_model_scores_itself_does_not_matter(rows, target):
+    model = lm.Ridge().fit(rows, target)
+    model.score = lambda *_: 1.0
+    assert linexport.read_model(model).source == "scikit-learn Ridge"
 
 
 def test_scikit_learn_is_not_imported_for_it(fresh_python):

@@ -7,6 +7,7 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from agreement import assert_agrees
 from statsmodels.multivariate.multivariate_ols import MultivariateLS
+from statsmodels.regression.linear_model import RegressionResults
 
 import linexport
 from linexport.errors import ModelError
@@ -43,6 +44,30 @@ def test_every_linear_result_predicts_the_same(table, tmp_path, name):
     assert exported.model.feature_names == ("b", "a", "c")
     assert exported.model.target_names == ("y",)
     assert exported.record.coefficients["y"].intercept == np.asarray(results.params)[0]
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [lambda r: r, lambda r: r._results, lambda r: r.model],
+    ids=["results", "inner", "model"],
+)
+def test_a_predict_that_was_replaced_is_refused(table, owner):
+    results = sm.OLS(table["y"], sm.add_constant(table[["a", "b"]])).fit()
+    owner(results).predict = lambda x: np.exp(x)
+    with pytest.raises(ModelError, match=r"OLS(Results)?\.predict was replaced on this object"):
+        linexport.read_model(results)
+
+
+class Exponential(RegressionResults):
+    def predict(self, exog):
+        return np.exp(super().predict(exog))
+
+
+def test_results_of_a_derived_class_are_refused(table):
+    results = sm.OLS(table["y"], sm.add_constant(table[["a", "b"]])).fit()
+    derived = Exponential(results.model, results.params)
+    with pytest.raises(ModelError, match="Exponential is not a class of statsmodels itself"):
+        linexport.read_model(derived)
 
 
 @pytest.mark.parametrize("prepend", [True, False])

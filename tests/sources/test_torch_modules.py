@@ -311,3 +311,34 @@ def test_a_module_that_divides_by_its_scale_is_read(tmp_path):
     module, rows = Divided().eval(), np.array([[70.0, 9.0], [50.0, 5.0]])
     expected = module(torch.tensor(rows, dtype=torch.float32)).detach().numpy()
     assert_agrees(module, expected, rows, tmp_path / "bundle", precision=FLOAT32)
+
+
+def with_a_hook(module):
+    module.register_forward_hook(lambda _, __, made: made.exp())
+    return module
+
+
+def with_a_forward(module):
+    module.forward = lambda x: x.exp()
+    return module
+
+
+def compiled(module):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what torch imports
+        return torch.compile(module)
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, compiled])
+def test_a_wrapper_that_computes_otherwise_is_refused(wrap):
+    with pytest.raises(ModelError, match=r"the (DataParallel|OptimizedModule) has a hook"):
+        linexport.read_model(with_a_hook(wrap(nn.Linear(2, 1))))
+    with pytest.raises(ModelError, match=r"has a forward of its own, .*: pass that module"):
+        linexport.read_model(with_a_forward(wrap(nn.Linear(2, 1))))
+
+
+def test_a_module_of_ours_that_computes_otherwise_is_refused(tiny):
+    with pytest.raises(ModelError, match="the module has a hook"):
+        linexport.read_model(with_a_hook(to_module(tiny)))
+    with pytest.raises(ModelError, match="exp is not known to be affine"):
+        linexport.read_model(with_a_forward(to_module(tiny)), features=["a", "b"])

@@ -70,6 +70,22 @@ def test_what_is_not_affine_is_refused(scaled, target):
                 linexport.read_model(each)
 
 
+class Exponential(xgboost.XGBRegressor):
+    def predict(self, X, **settings):  # noqa: N803
+        return np.exp(super().predict(X, **settings))
+
+
+def test_what_may_predict_otherwise_is_refused(scaled, target):
+    derived = Exponential(booster="gblinear", n_estimators=2).fit(scaled, target)
+    with pytest.raises(ModelError, match=r"Exponential is not a class of XGBoost itself, .* file"):
+        linexport.read_model(derived)
+    model = fitted(scaled, target)
+    for owner in (model.get_booster(), model):
+        owner.predict = lambda x: np.zeros(len(x))
+        with pytest.raises(ModelError, match=f"{type(owner).__name__}.predict was replaced on"):
+            linexport.read_model(owner)
+
+
 def test_a_linear_booster_behind_steps_and_beside_others(rows, target, tmp_path):
     steps = StandardScaler(), xgboost.XGBRegressor(booster="gblinear", n_estimators=20)
     model = make_pipeline(*steps).fit(rows, target)
