@@ -111,10 +111,15 @@ class CategoryColumn(msgspec.Struct, frozen=True, kw_only=True, tag="category", 
         White space around the cell does not count, and Unicode is in form NFC. A level is what is
         spelled as it is; then come other spellings of a truth value or of a whole number, where
         they mean but one level; then those of a missing value. Whatever is not there is unknown.
+        Levels that are 0 and 1 are false and true too, and the other way round, where the levels
+        are not of both kinds.
         """
         others: dict[str, set[str]] = {}
+        is_either = any(map(_is_bit, self.levels)) != any(
+            level in BOOLEANS for level in self.levels
+        )
         for level in self.levels:
-            for other in _respelled(level):
+            for other in (*_respelled(level), *(_as_other_kind(level) if is_either else ())):
                 others.setdefault(other, set()).add(level)
         found: dict[str, str | None] = {level: level for level in self.levels}
         for other, meant in others.items():
@@ -227,3 +232,14 @@ def _respelled(level: str) -> tuple[str, ...]:
     if digits.isascii() and digits.isdecimal() and (digits == "0" or digits[0] != "0"):
         return (whole, f"{whole}.0")
     return ()
+
+
+def _is_bit(level: str) -> bool:
+    return level.removesuffix(".0") in ("0", "1")
+
+
+def _as_other_kind(level: str) -> tuple[str, ...]:
+    """Return 0 and 1 as truth values, and truth values as these."""
+    if _is_bit(level):
+        return tuple(text for text, value in BOOLEANS.items() if value == float(level))
+    return _respelled(f"{BOOLEANS[level]:.0f}") if level in BOOLEANS else ()

@@ -40,6 +40,10 @@ def test_features_are_named_after_columns_and_levels() -> None:
         (("1.0", "2.0"), "2", "2.0"),
         (("1", "1.0"), "1", "1"),
         (("0", "1"), "0.0", "0"),
+        (("0", "1"), "true", "1"),
+        (("0.0", "1.0", "2.0"), "False", "0.0"),
+        (("false", "true"), "1", "true"),
+        (("FALSE", "TRUE", "yes"), "0.0", "FALSE"),
     ],
 )
 def test_a_cell_means_one_level(levels: tuple[str, ...], cell: str, level: str | None) -> None:
@@ -54,6 +58,10 @@ def test_a_cell_means_one_level(levels: tuple[str, ...], cell: str, level: str |
         (("07",), "7"),
         (("1", "1.0"), "1.00"),
         (("yes",), "true"),
+        (("1", "2"), "false"),
+        (("0", "1", "true"), "false"),
+        (("1", "1.0"), "true"),
+        (("true", "false", "0"), "1"),
     ],
 )
 def test_what_is_spelled_otherwise_is_unknown(levels: tuple[str, ...], cell: str) -> None:

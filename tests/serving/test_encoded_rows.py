@@ -21,16 +21,26 @@ ROW = {"area": 50, "kind": "house", "age": None, "listed": "2020-01-03"}
 
 
 @pytest.fixture
-def client(make_client, make_model):
-    """y = area + 100 kind[house] + 2 age + 1000 age[missing] - listed."""
+def serve(make_client, make_model):
+    """Return a function that serves what an encoding and the weights of its features make."""
     runtime = type(make_model().predictor.runtime)
-    predictor = Predictor(
-        runtime=runtime([[1, 100, 2, 1000, -1]], [0], np.float64),
-        features=tuple(Column(name=name) for name in ENCODING.features),
-        targets=(Column(name="y"),),
-        encoding=ENCODING,
-    )
-    return make_client(ServedModel(name="flats", version="v1", predictor=predictor))
+
+    def served(encoding, weight):
+        predictor = Predictor(
+            runtime=runtime([weight], [0], np.float64),
+            features=tuple(Column(name=name) for name in encoding.features),
+            targets=(Column(name="y"),),
+            encoding=encoding,
+        )
+        return make_client(ServedModel(name="flats", version="v1", predictor=predictor))
+
+    return served
+
+
+@pytest.fixture
+def client(serve):
+    """y = area + 100 kind[house] + 2 age + 1000 age[missing] - listed."""
+    return serve(ENCODING, [1, 100, 2, 1000, -1])
 
 
 def test_rows_take_the_tables_columns(client):
@@ -67,3 +77,13 @@ def test_the_encoding_is_told(client):
     assert list(content["schema"]["oneOf"][0]["properties"]) == list(ROW)
     assert content["example"] == {"area": 0, "kind": "flat", "age": 0, "listed": "2020-01-01"}
     assert client.post(ROWS, {**content["example"], "kind": "house"}).json["rows"] == [{"y": 100}]
+
+
+@pytest.mark.parametrize("levels", [("0", "1"), ("false", "true")])
+@pytest.mark.parametrize("yes", [True, 1, 1.0, "true", "1"])
+def test_true_is_1_in_a_category(serve, levels, yes):
+    settings = {"reference": levels[0], "unknown": "reference"}
+    new = CategoryColumn(name="new", levels=levels, **settings)
+    client = serve(Encoding(columns=(new,)), [10])
+    assert client.post(ROWS, {"new": yes}).json["rows"] == [{"y": 10.0}]
+    assert client.post(ROWS, [{"new": yes}, {"new": type(yes)(0)}]).json["rows"][0] == {"y": 10.0}

@@ -155,6 +155,18 @@ def test_an_unknown_level_is_refused_where_scikit_learn_refuses_it(frame, tmp_pa
         linexport.load(tmp_path / "bundle").predict(rows)
 
 
+@pytest.mark.parametrize("unknown", ["ignore", "error"])
+@pytest.mark.parametrize(("fitted_as", "given_as"), [(int, bool), (bool, int), (bool, float)])
+def test_true_and_false_are_1_and_0_as_to_scikit_learn(
+    frame, tmp_path, fitted_as, given_as, unknown
+):
+    levels = [AREA, one_hot(["new"], drop="first", handle_unknown=unknown)]
+    frame = frame.assign(new=frame["new"].astype(fitted_as))
+    pipeline = fitted(ColumnTransformer(levels), frame, noise=5 * frame["new"])
+    rows = frame.assign(new=frame["new"].astype(given_as))
+    assert_same(pipeline, rows, tmp_path / "bundle")
+
+
 def test_remainder_weights_and_a_scaler_behind_it_all(frame, tmp_path):
     transformer = ColumnTransformer(
         [one_hot(drop="first"), ("gone", "drop", ["note", "heating"]), AGE],
