@@ -189,10 +189,12 @@ def _other_names(arrays: Mapping[str, Any], plain: Collection[str], names: froze
     if names != _NAMES:
         return (
             f"Found {listed}: a state_dict is taken for that of one nn.Linear, so it has one "
-            "weight, with or without a bias, and nothing else. Pass the module itself, from Python."
+            "weight, with or without a bias, and nothing else. Pass the module itself, from "
+            'Python; or, of one layer alone, {"weight": w, "bias": b}.'
         )
     return (
         f"Found {listed}: a linear model is one weight, with or without a bias, a mean and a "
         f'scale, by these names: pass {{"weight": w, "bias": b}}, or of several layers the module '
-        "itself, from Python."
+        "itself, from Python. They mean ((x - mean) * scale) @ weight.T + bias, so that what "
+        "divides, such as std, is the scale 1 / std."
     )

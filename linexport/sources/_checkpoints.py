@@ -18,6 +18,7 @@ from linexport.errors import ArtifactError, shortened
 from linexport.sources._pickles import is_small
 from linexport.sources._reading import EXPORTED
 from linexport.sources._registry import STATE_DICTS
+from linexport.sources._scaling import scaling_beside
 
 __all__ = ["state_dict_in", "state_dict_of"]
 
@@ -101,13 +102,19 @@ def state_dict_in(thing: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a mapping of tensors, or the one such in a checkpoint.
 
     Raises:
-        ArtifactError: If there is none, or are several.
+        ArtifactError: If there is none, or are several, or if numbers that scale are beside it.
     """
     if _is_state_dict(thing):
         return thing
     inside = [name for name in STATE_DICTS if _is_state_dict(thing.get(name))]
     if len(inside) == 1:
         found: Mapping[str, torch.Tensor] = thing[inside[0]]
+        if scaling := scaling_beside(thing):
+            raise ArtifactError(
+                f"{listed(scaling)} beside its {inside[0]} may scale the features or the target, "
+                "and names do not say how: pass a module that does it, from Python; or, if nothing "
+                f"is to be scaled, torch.save(checkpoint[{inside[0]!r}], 'model.pt'), and that."
+            )
         return found
     raise ArtifactError(
         f"it holds {listed([str(name) for name in thing])}, of which {listed(inside) or 'none'} is "

@@ -9,14 +9,23 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from linexport.errors import ModelError
+from linexport.errors import ModelError, shortened
 from linexport.sources._registry import INTERCEPTS
+from linexport.sources._scaling import is_scaling
 
 __all__ = ["Target", "named_once", "plain", "targets_of"]
 
 _DEEPEST = 5
 """Levels of the forms: targets, one of them, its coefficients, a number in an array of one."""
 _WRITE = 'write {"intercept": 4.2, "coefficients": {"x1": 2.0, "x2": -3.4}}'
+_SCALED = '{"weight": [[2.0, -3.4]], "bias": [4.2], "mean": [1.0, 5.0], "scale": [0.5, 2.0]}'
+_CALLED = {
+    **dict.fromkeys(("b", "b0", "bias", "constant", "intercept_", *INTERCEPTS), "intercept"),
+    **dict.fromkeys(("feature_names", "feature_names_in_", "names"), "features"),
+}
+"""What others call a part of the forms."""
+_IDENTITY = (None, "", "gaussian", "Gaussian", "identity", "linear", "none")
+"""Links, and families, whose prediction is the sum itself."""
 _NOT_KNOWN = ("NA", "NaN", "nan", "null", "")
 _STATISTICS = {
     "conf.high", "conf.low", "df", "p.value", "response", "statistic", "std.error", "vif",
@@ -193,10 +202,39 @@ def _text(value: Any, what: str) -> str:
 def _require_known(part: Mapping[str, Any], known: set[str]) -> None:
     for name in part:
         if name not in known:
-            raise ModelError(
-                f"'{name}' is no part of a model's coefficients, but stands beside them: leave it "
-                f"out, and {_WRITE}."
-            )
+            raise ModelError(_beside(str(name), part))
+
+
+def _beside(name: str, part: Mapping[str, Any]) -> str:
+    """Say what to do with a field that is no part of the coefficients, but may change the model."""
+    if is_scaling(name):
+        return (
+            f"'{name}' stands beside the coefficients, which alone are another model if the "
+            "features, or the target, are scaled: multiply it into the numbers; or write "
+            f"{_SCALED}, which means ((x - mean) * scale) @ weight.T + bias, so that the scale is "
+            "1 / std."
+        )
+    value, called = part[name], _CALLED.get(name)
+    if called in part:
+        return f"'{name}' stands beside '{called}', which means the same: leave one of them out."
+    if called:
+        return f"'{name}' stands beside the coefficients: call it \"{called}\", and {_WRITE}."
+    if name in ("offset", "exposure"):
+        return (
+            f"'{name}' stands beside the coefficients, and is added to the sum: add it to the "
+            "intercept if it is one number; if each row has its own, leave it out, and add it to "
+            "what the model predicts."
+        )
+    if name in ("activation", "family", "inverse_link", "link") and value not in _IDENTITY:
+        return (
+            f"The {name} {shortened(str(value))!r} is not linear: leave it out to export the sum "
+            f"alone, and apply the {'inverse of the ' * (name == 'link')}{name} to what the model "
+            "predicts."
+        )
+    return (
+        f"'{name}' is no part of a model's coefficients, but stands beside them: leave it out, and "
+        f"{_WRITE}."
+    )
 
 
 def plain(value: Any, depth: int = 0) -> Any:

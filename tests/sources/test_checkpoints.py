@@ -39,6 +39,26 @@ def test_a_checkpoint_that_was_loaded_in_python_is_read():
     assert found.model.same_numbers(linexport.read_model(LAYER).model)
 
 
+SCALING = {
+    "mean": torch.ones(3), "x_std": 2.0, "scaler": {"mean_": [1.0], "scale_": [2.0]},
+    "target_scaler": [0.0, 1.0], "scaler_state_dict": {"mean": torch.ones(3)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCALING)
+def test_what_scales_beside_a_state_dict_is_not_passed_over(tmp_path, name):
+    torch.save(extras(state_dict=LAYER.state_dict(), **{name: SCALING[name]}), tmp_path / "a.pt")
+    with pytest.raises(ArtifactError, match=f"'{name}' beside its state_dict may scale the feat"):
+        linexport.read_model(tmp_path / "a.pt")
+
+
+def test_what_scales_gradients_or_is_a_metric_is_passed_over():
+    scaler = {"scale": 65536.0, "growth_factor": 2.0, "_growth_tracker": 0}
+    passed = {"scaler": scaler, "grad_scaler": {}, "mean_loss": 0.5, "normalize": True}
+    found = linexport.read_model(extras(state_dict=LAYER.state_dict(), **passed))
+    assert found.model.same_numbers(linexport.read_model(LAYER).model)
+
+
 def test_a_refusal_has_no_advice_of_torch_and_no_colours(tmp_path):
     torch.save(extras(model=LAYER), tmp_path / "last.ckpt")
     with pytest.raises(ArtifactError) as caught:

@@ -140,7 +140,33 @@ def test_a_mapping_is_a_source_with_numpys_numbers_too(tmp_path):
         ('{"intercept": 1, "coefficients": [1, 2], "features": ["a"]}', "need as many names"),
         (
             '{"intercept": 1, "coefficients": {"a": 1}, "link": "log"}',
+            "The link 'log' is not linear: .* apply the inverse of the link to what",
+        ),
+        (
+            '{"intercept": 1, "coefficients": {"a": 1}, "link": "identity"}',
             "'link' is no part .* leave it",
+        ),
+        (
+            '{"intercept": 1, "coefficients": {"a": 1}, "activation": "relu"}',
+            "The activation 'relu' is not linear: .* apply the activation to what",
+        ),
+        (
+            '{"intercept": 1, "coefficients": {"a": 1}, "mean": [1]}',
+            r"'mean' stands beside .* are another model .* \"mean\": \[1\.0, 5\.0\], \"scale\":",
+        ),
+        (
+            '{"intercept": 1, "coefficients": {"a": 1}, "scaler": {"std": [1]}}',
+            "'scaler' stands beside .* so that the scale is 1 / std",
+        ),
+        ('{"intercept": 1, "coefficients": {"a": 1}, "x_std": [1]}', "'x_std' stands beside"),
+        (
+            '{"intercept": 1, "coefficients": {"a": 1}, "offset": 2}',
+            "'offset' .* add it to the intercept",
+        ),
+        ('{"bias": 1, "coefficients": {"a": 1}}', "'bias' stands .*: call it \"intercept\""),
+        (
+            '{"bias": 1, "intercept": 1, "coefficients": {"a": 1}}',
+            "'bias' stands beside 'intercept', which means the same: leave one",
         ),
         ('{"intercept": 1, "coefficients": {"": 1}}', "must be printable text"),
         ('{"targets": {}}', "There are no targets"),
@@ -216,7 +242,7 @@ def test_a_series_is_a_mapping_and_so_is_one_within():
 
 
 def test_tensors_of_other_names_are_not_coefficients():
-    with pytest.raises(ModelError, match="Found b, w: a linear model is one weight"):
+    with pytest.raises(ModelError, match="Found b, w: a state_dict is taken for"):
         linexport.read_model({"w": torch.ones(3), "b": torch.ones(())})
 
 
