@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from linexport import bundle, formats, parity, tables
+from linexport import bundle, formats, parity, sources, tables
 from linexport._asked import asked, asked_of_command
 from linexport._documented import documented
 from linexport._files import naming, parsing
@@ -51,11 +51,31 @@ def opened(given: Any) -> "Bundle | Artifact":
         path = Path(given)
         if bundle.is_bundle(path):
             return bundle.read_bundle(path)
-        kind = formats.of_path(path)
-        return Artifact(path, kind, kind.load(path))
+        return _artifact(path)
     if isinstance(given, bundle.Bundle):
         return given
     raise ConfigError(f"{type(given).__name__} is neither a bundle nor a path: export it first.")
+
+
+def _artifact(path: Path) -> Artifact:
+    """Read one file, or say what to do with one that holds a model and is no artifact."""
+    export = asked_of_command("export", str(path), output="bundle")
+    told = f"export it, `{export}`, and name the bundle"
+    try:
+        kind = formats.of_path(path)
+    except ArtifactError as error:
+        around, said = bundle.bundle_around(path), str(error).removesuffix(".")
+        if around:
+            raise ArtifactError(f"{said}; it lies in a bundle: name that, {around}.") from error
+        if sources.is_source_file(path):
+            raise ArtifactError(f"{said}; if it holds a model, {told}.") from error
+        raise
+    data = kind.load(path)
+    if kind.runs_code and sources.is_saved_by_torch(data):
+        raise ArtifactError(
+            f"{path}: this is a state_dict, or what else torch.save writes, and no program: {told}."
+        )
+    return Artifact(path, kind, data)
 
 
 def open_table(

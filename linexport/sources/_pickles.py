@@ -6,8 +6,12 @@ any length, a tuple of a tuple, twice each, again and again, whose hash takes fo
 
 import io
 import pickletools
+import zipfile
 
-__all__ = ["is_small"]
+__all__ = ["is_saved_by_torch", "is_small"]
+
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""The pickled number that a file of torch.save began with before PyTorch 1.6."""
 
 _FREE_STEPS, _BYTES_PER_STEP = 2**18, 64
 """Instructions, of which each makes an object of some hundred bytes: 100 MB; and more of them for a
@@ -36,6 +40,18 @@ def is_small(data: bytes, num_pickles: int) -> bool:
     except ValueError:  # these are other bytes
         return False
     return True
+
+
+def is_saved_by_torch(data: bytes) -> bool:
+    """Tell what torch.save writes, a state_dict or any object, from programs and other files."""
+    if not data.startswith(b"PK"):
+        return data.startswith(_LEGACY)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = {name.rpartition("/")[2] for name in archive.namelist()}
+    except Exception:  # it fails in many ways, on bytes that may be anything
+        return False
+    return "data.pkl" in names and not names & {"constants.pkl", "archive_format"}
 
 
 def _is_large(argument: object) -> bool:

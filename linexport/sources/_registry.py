@@ -6,6 +6,7 @@ that is not all in the one file. Where its row has outputs, both take a name as 
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from linexport.errors import ConfigError
@@ -16,6 +17,7 @@ __all__ = [
     "Source",
     "is_arrays",
     "is_coefficients",
+    "is_source_file",
     "made_by",
     "register",
     "source_files",
@@ -79,6 +81,11 @@ def source_files() -> str:
         if known.suffixes
     )
     return "; ".join(kinds)
+
+
+def is_source_file(path: Path) -> bool:
+    """Tell a file by whose suffix a model is read."""
+    return path.is_file() and any(path.suffix.lower() in known.suffixes for known in SOURCES)
 
 
 def is_coefficients(thing: Any) -> bool:

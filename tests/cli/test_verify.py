@@ -229,7 +229,17 @@ def test_a_reference_of_another_shape_is_no_reference(run, textbook, tmp_path, s
     [
         ("bundle", ["--reference", "bundle"], "a bundle has its own reference", 2),
         ("bundle/model.onnx", [], "pass --reference bundle, its bundle.", 2),
-        ("bundle/weights.safetensors", [], "neither a bundle's directory nor a file", 3),
+        ("bundle/weights.safetensors", [], "it lies in a bundle: name that, bundle.", 3),
+        (
+            "garbage.safetensors", ["--reference", "bundle"],
+            "`linexport export garbage.safetensors --output bundle`, and name the bundle.", 3,
+        ),
+        ("legacy.pt", ["--reference", "bundle", "--trust"], "this is a state_dict, or what", 3),
+        (
+            "state.pt", ["--reference", "bundle"], "state.pt: this is a state_dict, or what else "
+            "torch.save writes, and no program: export it, `linexport export state.pt --output "
+            "bundle`, and name the bundle.", 3,
+        ),
         ("bundle/model.txt", ["--reference", "bundle"], "(.pt, .onnx, .pt2)", 3),
         ("nothing", [], "there is no bundle here", 3),
         ("nothing.onnx", ["--reference", "bundle"], "nothing.onnx: No such file or directory", 3),
@@ -255,6 +265,9 @@ def test_what_cannot_be_checked_gets_one_line(
     (tmp_path / "empty").mkdir()
     for suffix in ("onnx", "pt", "safetensors"):
         (tmp_path / f"garbage.{suffix}").write_bytes(b"\xffgarbage\x1b[31m" * 9)
+    state = torch.nn.Linear(2, 1).state_dict()
+    torch.save({"state_dict": state, "epoch": 1}, tmp_path / "state.pt")
+    torch.save(state, tmp_path / "legacy.pt", _use_new_zipfile_serialization=False)
     (tmp_path / "pipe.onnx").symlink_to("/dev/zero")
     with (tmp_path / "huge.onnx").open("wb") as file:
         file.truncate(2**31)
