@@ -34,16 +34,16 @@ from linexport.numerics import (
 )
 from linexport.parity import DoubleReference, OwnReference
 from linexport.pipeline._opening import Artifact
+from linexport.pipeline._readings import Reading, readings, source_of
 from linexport.sources import Imported, exact_function
 
 if TYPE_CHECKING:
     from linexport.formats import Format, Runtime
     from linexport.formats.onnx import ForeignGraph
 
-__all__ = ["Judged", "Opener", "judged", "source_of"]
+__all__ = ["Judged", "Opener", "judged"]
 
 Opener = Callable[["Format", bytes, LinearModel], "Iterator[Runtime]"]
-Reading = tuple[LinearModel, tuple[str, ...]]
 
 _PLAIN = ((Through,), (Through, Plus), (Plus, Through), (Plus, Through, Plus))
 """The operations, after the first step takes the input's columns, that are a form of ours."""
@@ -140,7 +140,7 @@ def _as_written(
     that, so it is asked for one row to learn whether it really takes it.
     """
     fitting: list[Reading] = []
-    for other, notes in _readings(reference):
+    for other, notes in readings(reference):
         try:
             runtime = next(opener(artifact.format, artifact.data, other))
             answer = runtime.predict(np.zeros((1, other.num_features), other.dtype))
@@ -165,7 +165,7 @@ def _by_columns(artifact: Artifact, reference: Imported, opener: Opener) -> Judg
     """Take the reference as a file states its numbers behind an encoding."""
     kind = artifact.format.configured(encoding=reference.encoding)
     held = next(opener(kind, artifact.data, reference.model))
-    for model, notes in _readings(reference):
+    for model, notes in readings(reference):
         stated = held.structure or model
         if (held.dtype, stated.accumulate, stated.form) == (
             model.dtype, model.accumulate, model.form
@@ -176,57 +176,6 @@ def _by_columns(artifact: Artifact, reference: Imported, opener: Opener) -> Judg
 
 def _form(exact: ExactMap) -> Form:
     return "folded" if exact.mean is None else "centred"
-
-
-def _readings(reference: Imported) -> Iterator[Reading]:
-    """Yield what a file of a model may hold, first what the reference holds itself."""
-    yield from _readings_of(reference.model)
-    if reference.kept is not None:
-        origin = source_of(reference)
-        note = "The reference is what the bundle was made from, before it was rounded."
-        for model, notes in _readings_of(origin):
-            yield model, (note, *notes)
-
-
-def source_of(reference: Imported) -> LinearModel:
-    """Return the exact function, rounded to float64."""
-    return exact_function(reference).model(reference.model)
-
-
-def _readings_of(model: LinearModel) -> Iterator[Reading]:
-    """Yield a model in each form and pair of dtypes, first as it is.
-
-    Raises:
-        ModelError: At the end, if numbers are too large for some of it.
-    """
-    own = (model.dtype.name, model.accumulate.name)
-    pairs = (own, ("float32", "float32"), ("float64", "float64"), ("float32", "float64"))
-    forms: tuple[Form, ...] = (model.form, "folded")
-    refused: ModelError | None = None
-    for form in dict.fromkeys(forms):
-        folded = ("The reference was folded, as the artifact is.",) if form != model.form else ()
-        for pair in dict.fromkeys(pairs):
-            if form == model.form and pair == own:
-                yield model, ()
-                continue
-            dtype, accumulate = map(np.dtype, pair)
-            try:
-                other = artifact_model(model, dtype, form, accumulate=accumulate)
-            except ModelError as error:
-                refused = error
-            else:
-                yield other, (*_converted(model, other), *folded)
-    if refused:
-        raise refused
-
-
-def _converted(model: LinearModel, other: LinearModel) -> Iterator[str]:
-    """Say what became of the numbers of a reference that were taken in another dtype."""
-    if other.accumulate.itemsize > model.accumulate.itemsize:
-        yield f"The {model.accumulate} reference was taken as float64, which holds it exactly."
-    same = other.form == model.form and other.widened().same_numbers(model)
-    if other.accumulate.itemsize < model.accumulate.itemsize and not same:
-        yield f"The {model.accumulate} reference was rounded to float32."
 
 
 def _in_own_form(graph: "ForeignGraph", found: Imported | None, reference: Imported) -> Judged:
@@ -272,7 +221,7 @@ def _functions(reference: Imported) -> Iterator[tuple[ExactMap, tuple[str, ...]]
         yield reference.kept, (note,)
     else:
         yield exact_function(reference), ()
-    for model, notes in _readings(reference):
+    for model, notes in readings(reference):
         yield ExactMap.of(model), notes
 
 

@@ -33,9 +33,10 @@ from linexport.parity import (
 )
 from linexport.pipeline._aligned import aligned
 from linexport.pipeline._external import with_external
-from linexport.pipeline._judging import Opener, judged, source_of
+from linexport.pipeline._judging import Opener, judged
 from linexport.pipeline._opening import Artifact, artifacts_of, opened
 from linexport.pipeline._precision import fitness_of, fitness_of_file, narrowing
+from linexport.pipeline._readings import source_of
 from linexport.sources import Imported
 
 __all__ = ["planted", "prove", "told_by", "verify"]
