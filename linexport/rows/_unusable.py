@@ -121,15 +121,21 @@ def unusable(
         *_filled([name for name in lacking if name not in unfilled], levels, to_fill),
         *_left_out([name for name in lacking if name in unfilled]),
     ]
-    more = f"{how} says more."
-    room = _ALL - len(f": ; {more}".replace(found_in.source, ""))
+    return _told(found, remedies, f"{how} says more.", found_in.source)
+
+
+def _told(
+    found: Sequence[ColumnLook], remedies: Sequence[str], more: str, source: str
+) -> DataError:
+    """Say what columns are and what to do, as far as a message has room for it."""
+    room = _ALL - len(f": ; {more}".replace(source, ""))
     first = max(map(len, remedies[:1]), default=0)
     most = min(_SAID, room - first - len(f"; and {len(found)} more"))
     said = _first("; ", [f"'{column.name}' {_what(column)}" for column in found], most)
     left = f"; and {len(found) - len(said)} more" if len(found) > len(said) else ""
     what = "; ".join(said) + left
     todo = _AND.join(_first(_AND, remedies, room - len(what)))
-    return DataError(f"{what}: {todo}; {more}", source=found_in.source)
+    return DataError(f"{what}: {todo}; {more}", source=source)
 
 
 def _given(argument: str, columns: list[str], **others: str) -> str:

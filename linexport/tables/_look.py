@@ -268,18 +268,11 @@ class _Seen:
             self.levels = None
 
     def look(self) -> ColumnLook:
-        kind: Kind = max(self.counts, key=lambda kind: self.counts[kind], default="empty")
         if [*self.counts] == ["text"] and self.unit and len(self.examples["text"]) == EXAMPLES:
             self.readings = self.of_units
-        alike = [kind]
-        marked = [other for other in self.counts if other.startswith("number with ")]
-        if marked and kind.startswith("number"):  # "5" beside "3,14"
-            kind, alike = max(marked, key=lambda kind: self.counts[kind]), ["number", *marked]
-        orders: Sequence[DateOrder] = ()
-        unread, examples = 0, list[str]()
-        if self.orders and kind.startswith("date") and (orders := self.orders.found()):
-            kind, alike = "date in another form", ["date", "date in another form"]
-            unread, examples = self.orders.unread()
+        kind, alike = self._kind()
+        orders = self.orders.found() if self.orders and "date in another form" in alike else []
+        unread, examples = self.orders.unread() if self.orders and orders else (0, [])
         others = [other for other in self.counts if other not in alike]
         examples = [*examples, *(text for other in others for text in self.examples[other])]
         minimum, maximum = self.ends if self.ends and kind == "number" else (None, None)
@@ -305,6 +298,16 @@ class _Seen:
             date_orders=tuple(orders),
             first_day=self._first_day(alike, next(iter(orders), self._dialect.date_order)),
         )
+
+    def _kind(self) -> tuple[Kind, Sequence[Kind]]:
+        """Return what most values are, and all kinds that are that in one way of reading them."""
+        most: Kind = max(self.counts, key=lambda kind: self.counts[kind], default="empty")
+        marked = [other for other in self.counts if other.startswith("number with ")]
+        if marked and most.startswith("number"):  # "5" beside "3,14"
+            return max(marked, key=lambda kind: self.counts[kind]), ["number", *marked]
+        if most.startswith("date") and self.orders and self.orders.found():
+            return "date in another form", ["date", "date in another form"]
+        return most, [most]
 
     def _first_day(self, kinds: Sequence[Kind], order: DateOrder | None) -> str:
         dates = [
