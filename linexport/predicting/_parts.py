@@ -193,7 +193,8 @@ def _recorded(plan: _Plan, predicted: Predicted) -> PredictedPart:
         rows_without_prediction=predicted.rows_without_prediction,
         rows_outside_range=predicted.rows_outside_range,
     )
-    write_file(msgspec.json.format(msgspec.json.encode(record)) + b"\n", plan.record)
+    content = msgspec.json.format(msgspec.json.encode(record)) + b"\n"
+    write_file(content, plan.record, replace_any=True)
     return _part(plan, record, done_before=False)
 
 

@@ -83,14 +83,14 @@ def write_table(frames: Iterable["WrittenRows"], output: str | Path) -> int:
     return num_rows
 
 
-def write_file(content: bytes, output: str | Path) -> None:
-    """Write a file all or nothing, in the place of none or of one that begins likewise.
+def write_file(content: bytes, output: str | Path, *, replace_any: bool = False) -> None:
+    """Write a file all or nothing, in the place of none, or of one that begins likewise, or of any.
 
     Raises:
         DataError: As `check_output`; if it cannot be written, or another kind of file is there.
     """
     path = _file_at(output)
-    if not content.startswith(_beginning(path, str(output))):
+    if not (replace_any or content.startswith(_beginning(path, str(output)))):
         raise DataError(
             "There is another kind of file, which is not replaced; name another output.",
             source=str(output),

@@ -208,7 +208,7 @@ def test_a_failure_leaves_the_parts_before_it_and_none_of_its_own(run):
 def test_a_part_without_its_record_is_done_again(run, monkeypatch):
     """As a kill leaves it between the two."""
 
-    def killed(*_):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

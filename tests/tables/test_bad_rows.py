@@ -14,6 +14,10 @@ from linexport.errors import DataError
 from linexport.rows._table_rows import training_rows
 from linexport.tables._opening import open_table
 
+COMMA = (
+    "if {} is a number with a decimal comma, quote such numbers, or separate fields with ';', and "
+    "read it with --decimal ','."
+)
 TEXT = "correct it, delete its row, or exclude a column of text with --exclude {}."
 DROP = "or leave such rows out with --missing drop."
 
@@ -200,7 +204,7 @@ ROWS = {
     "a long line": (
         "x,y\n1,2\n2,3\n3,5,7\n",
         "t.csv, row 3: The header names 2 columns, but this row has 3; quote fields that contain "
-        "','.",
+        f"','; {COMMA.format('3,5')}",
     ),
     "a blank line within": (
         "x,y\n1,2\n\n3,5\n",
@@ -221,7 +225,7 @@ ROWS = {
     "a long line with a quoted field": (
         'x,note,y\n1,"a",2\n2,"b, c",3,4\n3,"d",5\n',
         "t.csv, row 2: The header names 3 columns, but this row has 4; quote fields that contain "
-        "','.",
+        f"','; {COMMA.format('3,4')}",
     ),
     "a short line with a quote too many": (
         'x,note,y\n1,"a",2\n2,"b"c""\n3,"d",5\n',
