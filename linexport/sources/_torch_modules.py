@@ -56,6 +56,8 @@ def read(thing: Any, *, num_features: int = 0) -> Imported:
         return read_program(thing)
     module = _usable(thing)
     layers = list(_layers(module, "the module"))
+    for name, layer in layers:
+        _require_forward(layer, name)
     sizes = [size for _, layer in layers if (size := _num_inputs(layer))]
     if sizes and all(_is_known(layer) for _, layer in layers):
         return _read_layers(layers, sizes[0])
@@ -178,6 +180,16 @@ def _layers(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
             yield from _layers(layer, f"layer {key} ({type(layer).__name__})")
     else:
         yield name, module
+
+
+def _require_forward(layer: nn.Module, name: str) -> None:
+    """Refuse what holds layers and does not say what is computed with them, as a ModuleDict."""
+    if type(layer).forward is nn.Module.forward and "forward" not in vars(layer):
+        what = type(layer).__name__ if name == "the module" else name
+        raise ModelError(
+            f"{what} has no forward, and so computes nothing: pass the layer in it that is the "
+            "model, or a module whose forward says what is computed."
+        )
 
 
 def _is_known(layer: nn.Module) -> bool:

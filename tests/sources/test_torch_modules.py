@@ -229,6 +229,14 @@ def replaced(module):
         (quantized(), r"layer 0 \(Linear\) is quantized, so it rounds"),
         (nn.Sequential(replaced(nn.Linear(3, 1))), "does not tell how many features"),
         (torch.zeros(3), "A torch Tensor is not a model"),
+        (
+            nn.ModuleDict({"head": nn.Linear(3, 1)}),
+            "ModuleDict has no forward, and so computes nothing: pass the layer in it",
+        ),
+        (
+            nn.Sequential(nn.Linear(3, 2), nn.ModuleList([nn.Linear(2, 1)])),
+            r"layer 1 \(ModuleList\) has no forward, and so computes nothing",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
