@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linexport import bundle
 from linexport._arrays import Float64Array, has_masked
@@ -143,8 +144,13 @@ def _unscaled(
     return linear_model(values.times(scale).through(weight).plus(bias), values.width)
 
 
-def as_float64(array: Any, name: str) -> Float64Array:
+def as_float64(array: Any, name: str, *, to_nearest: bool = False) -> Float64Array:
     """Return numbers in float64, which holds float32 and narrower ones exactly.
+
+    Args:
+        array: The numbers.
+        name: Of them, for messages.
+        to_nearest: Whether a whole number beyond 2^53 is rounded, as one in JSON is.
 
     Raises:
         ModelError: If they are no real numbers, masked, or more precise than float64.
@@ -159,7 +165,21 @@ def as_float64(array: Any, name: str) -> Float64Array:
         raise ModelError(
             f"{name} is {values.dtype}; it must be real numbers, at most as wide as float64."
         )
-    return values.astype(np.float64)
+    converted: Float64Array = values.astype(np.float64)
+    if not to_nearest and values.dtype.kind in "iu":
+        _require_held(values, converted, name)
+    return converted
+
+
+def _require_held(values: NDArray[Any], converted: Float64Array, name: str) -> None:
+    """Refuse whole numbers of which float64 loses digits."""
+    large = np.abs(converted) >= 2.0**53
+    for whole, held in zip(values[large], converted[large], strict=True):
+        if int(whole) != int(held):
+            raise ModelError(
+                f"{name} has the whole number {whole}, of which float64 has {int(held)}: if that "
+                f"will do, pass numpy.asarray({name}, float)."
+            )
 
 
 def _without_prefix(arrays: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

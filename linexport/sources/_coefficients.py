@@ -6,6 +6,7 @@ once, and numbers are finite.
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -48,7 +49,7 @@ def decode(data: bytes) -> Imported:
     if _xgboost.is_model(document):
         return _xgboost.read_document(document)
     if is_arrays(document) and not is_coefficients(document):
-        return _arrays.read(document)
+        return _arrays.read(document, convert=partial(_arrays.as_float64, to_nearest=True))
     return read(document)
 
 

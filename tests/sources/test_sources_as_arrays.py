@@ -39,6 +39,7 @@ def test_arrays_are_a_model(tmp_path, kept):
         ({"weight": WEIGHT.T.copy().T}, WEIGHT.tolist(), [0.0, 0.0]),
         ({"a.b.weight": np.float16([2, 0.5]), "a.b.bias": [1]}, [[2.0, 0.5]], [1.0]),
         ({"weight": np.array([[2**31]]), "bias": np.int8(1)}, [[2.0**31]], [1.0]),
+        ({"weight": np.array([[2**60, -(2**63)]])}, [[2.0**60, -(2.0**63)]], [0.0]),
     ],
 )  # fmt: skip
 def test_any_way_to_write_them(source, weight, bias):
@@ -69,6 +70,12 @@ def test_names_units_and_ranges_may_be_given():
         ),
         ({"weight": [[1j]]}, "must be real numbers"),
         ({"weight": [True]}, "must be real numbers"),
+        (
+            {"weight": np.array([[2**60 + 1, 1]])},
+            r"1152921504606846977, of which float64 has 1152921504606846976: .* numpy\.asarray",
+        ),
+        ({"weight": [1], "bias": 2**53 + 1}, "bias has the whole number 9007199254740993"),
+        ({"weight": np.array([[2**64 - 1]], np.uint64)}, "whole number 18446744073709551615"),
         ({"weight": np.ma.masked_equal([[-999.0, 2.0]], -999.0)}, "weight has masked values"),
         ({"weight": [np.ma.masked_equal([-999.0, 2.0], -999.0)]}, "weight has masked values"),
         pytest.param(
@@ -191,3 +198,10 @@ def test_a_scaler_in_other_safetensors_is_not_guessed_at(tmp_path, names):
         ArtifactError, match=r"the names do not say what is done with (mean|scale); "
     ):
         linexport.read_model(tmp_path / "a.safetensors")
+
+
+def test_whole_numbers_in_json_are_read_to_the_nearest(tmp_path):
+    """As JavaScript writes 2^60: its digits are enough to tell it from the numbers beside it."""
+    path = tmp_path / "model.json"
+    path.write_text('{"weight": [[1152921504606847000]], "bias": [0]}')
+    assert linexport.read_model(path).model.weight.tolist() == [[2.0**60]]
