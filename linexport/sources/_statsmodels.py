@@ -6,6 +6,7 @@ still hold it: the column that is 1 in every row; otherwise by its name.
 
 import ast
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ LINEAR = frozenset({"GLS", "GLSAR", "MultivariateLS", "OLS", "QuantReg", "RLM", 
 """Models that predict exog @ params; GLM does with the identity link."""
 CONSTANT_NAMES = ("const", "Intercept")
 """What add_constant and formulas call the constant."""
+_MADE_UP = re.compile(r"x\d+|y\d*")
+"""What an array's columns are called: x1, x2, ... and y, or y1, y2, ..."""
 _QUOTED = re.compile(r"""Q\(('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\)""")
 """A column whose name is no identifier, in a formula."""
 
@@ -68,9 +71,20 @@ def read(results: Any) -> Imported:
             targets=tuple(Column(name=_named(name)) for name in targets),
         ),
         source=f"statsmodels {type(model).__name__}",
-        features_named=True,
-        targets_named=True,
+        features_named=not _are_made_up(model, "exog", [names[place] for place in features]),
+        targets_named=not _are_made_up(model, "endog", targets),
     )
+
+
+def _are_made_up(model: Any, which: str, names: Sequence[Any]) -> bool:
+    """Tell names that statsmodels gave the columns of an array, which has none."""
+    if not all(_MADE_UP.fullmatch(str(name)) for name in names):
+        return False
+    data = getattr(model, "data", None)
+    held = getattr(data, f"orig_{which}", None)
+    if held is None:  # remove_data was called
+        return type(data).__name__ == "ModelData"
+    return not hasattr(held, "columns") and getattr(held, "name", None) is None
 
 
 def _named(term: Any) -> str:

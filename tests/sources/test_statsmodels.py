@@ -79,6 +79,37 @@ def test_arrays_have_no_names_and_the_constant_is_found_anywhere(table, tmp_path
     assert exported.model.feature_names == ("x1", "x2")
 
 
+NAMED = {"features": ["area", "floor"], "targets": ["rent"]}
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_names_that_statsmodels_made_up_give_way_to_those_that_are_given(table, removed):
+    design = sm.add_constant(table[["a", "b"]].to_numpy())
+    results = sm.OLS(table["y"].to_numpy(), design).fit()
+    if removed:
+        assert results.model.exog_names  # which are kept, once they were asked for
+        assert results.model.endog_names
+        results.remove_data()
+    model = linexport.read_model(results, **NAMED).model
+    assert (model.feature_names, model.target_names) == (("area", "floor"), ("rent",))
+    several = MultivariateLS(np.column_stack([table["y"]] * 2), design).fit()
+    assert linexport.read_model(several, targets=["u", "v"]).model.target_names == ("u", "v")
+
+
+def test_a_tables_own_names_stand_also_where_they_look_made_up(table):
+    design = sm.add_constant(table[["a", "b"]].set_axis(["x1", "x2"], axis=1))
+    for results in (
+        sm.OLS(table["y"], design).fit(),
+        smf.ols("y ~ x1 + x2", design.assign(y=table["y"])).fit(),
+    ):
+        with pytest.raises(ModelError, match="names its features 'x1', 'x2', not 'area', 'floor'"):
+            linexport.read_model(results, features=NAMED["features"])
+        with pytest.raises(ModelError, match="names its targets 'y', not 'rent'"):
+            linexport.read_model(results, targets=NAMED["targets"])
+    mixed = sm.OLS(table["y"].to_numpy(), design).fit()
+    assert linexport.read_model(mixed, targets=["rent"]).model.target_names == ("rent",)
+
+
 def test_without_a_constant_there_is_no_intercept(table, tmp_path):
     features = table[["a", "b"]]
     results = sm.OLS(table["y"], features).fit()
