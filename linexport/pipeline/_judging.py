@@ -75,7 +75,7 @@ def judged(artifact: Artifact, reference: Imported, opener: Opener) -> Judged:
         found = _read(graph.proto)
         found_as = (
             _in_own_form(graph, found, reference)
-            if found is None or not _is_plain(found, graph)
+            if found is None or not _is_plain(found, graph) or _recentres(found, reference)
             else _as_written(artifact, reference, exact_function(found), opener)
         )
         return replace(found_as, notes=(*found_as.notes, *graph.notes))
@@ -129,6 +129,15 @@ def _is_plain(found: Imported, graph: "ForeignGraph") -> bool:
         if not (isinstance(each.step, Cast) and each.step.precision is same)
     )
     return is_table and exact_function(found).is_float64 and kinds in _PLAIN
+
+
+def _recentres(found: Imported, reference: Imported) -> bool:
+    """Tell whether a graph that is not ours subtracts a mean, and the reference none.
+
+    Its intercept is then a sum of rounded products, and none that the reference states.
+    """
+    means = exact_function(found).mean, exact_function(reference).mean
+    return found.values is not None and means[0] is not None and means[1] is None
 
 
 def _as_written(
@@ -199,7 +208,8 @@ def _in_own_form(graph: "ForeignGraph", found: Imported | None, reference: Impor
         return Judged(reference=made, notes=notes)
     exact, held = exact_function(reference), exact_function(found)
     allowed = explained(found.values.steps, model.num_features, narrow)
-    rounds = not held.fits(narrow) or held.cancels(allowed.size)
+    is_sum = not held.fits(narrow) or held.cancels(allowed.size)
+    rounds = is_sum or _recentres(found, reference)
     made = OwnReference(
         model=model,
         exact=exact,

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 import linexport
 from linexport import ExportConfig
+from linexport.numerics import raw_coefficients
 
 
 @pytest.fixture(scope="module", params=["PLSRegression", "StandardScaler"])
@@ -31,6 +32,21 @@ def test_the_mean_s_rounding_need_not_be_made_up_for(estimator, tmp_path):
     for reference in (estimator, exported.path):
         report = linexport.verify(path, reference=reference, probe_rows=64)
         assert report.verdict == "consistent", report.failures
+
+
+def test_a_reference_may_be_folded(estimator, tmp_path):
+    """The intercept of the file is a sum of rounded products, of which the reference has none."""
+    path = tmp_path / "sk.onnx"
+    proto = to_onnx(estimator, np.zeros((1, 3), np.float32))
+    onnx.save(proto, path)
+    weight, bias = raw_coefficients(linexport.read_model(estimator).model)
+    report = linexport.verify(path, reference={"weight": weight, "bias": bias}, probe_rows=64)
+    assert (report.verdict, report.form) == ("consistent", "own"), report.failures
+    for other in (
+        {"weight": weight * (1 + 1e-6), "bias": bias},
+        {"weight": weight, "bias": bias + 1e-4},
+    ):
+        assert linexport.verify(path, reference=other, probe_rows=64).verdict == "disagrees"
 
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["mean", "weight", "bias"])
