@@ -104,32 +104,41 @@ class Table:
 
     def saw(self, places: Sequence[int], low: Float64Array, high: Float64Array) -> None:
         """Note the range of columns in the data that was fitted."""
-        for place, *ends in zip(places, low.tolist(), high.tolist(), strict=False):
-            self._ranges[place] = (ends[0], ends[1])
+        for place, least, most in zip(places, low.tolist(), high.tolist(), strict=False):
+            fill = getattr(self._columns[place], "fill", None)
+            ends = (least, most) if fill is None else (least, most, fill)
+            self._ranges[place] = (min(ends), max(ends))
 
     def described(self, columns: Sequence[Column]) -> tuple[Column, ...]:
         """Name the features and say their ranges, as far as these are known."""
-        encoding = self.encoding
-        if encoding is not None:
-            return feature_columns(encoding.columns)
-        named = [
-            replace(column, name=self.name(place))
-            for place, column in zip(self.used, columns, strict=True)
-        ]
+        if self.encoding is not None:
+            named = list(feature_columns(self.encoding.columns, columns))
+        else:
+            named = [
+                replace(column, name=self.name(place))
+                for place, column in zip(self.used, columns, strict=True)
+            ]
         for place, (low, high) in self._ranges.items():
             start = self._starts[place]
             named[start] = replace(named[start], minimum=low, maximum=high)
         return tuple(named)
 
 
-def feature_columns(columns: Iterable[EncodedColumn]) -> tuple[Column, ...]:
-    """Return the D features of an encoding's columns; those that are 0 or 1 have that range."""
+def feature_columns(
+    encoded: Iterable[EncodedColumn], found: Sequence[Column]
+) -> tuple[Column, ...]:
+    """Return the D features of an encoding's columns; those that are 0 or 1 have that range.
+
+    Args:
+        encoded: The columns.
+        found: The features under any names, with what scales them.
+    """
+    named = [(column, name) for column in encoded for name in column.features]
     return tuple(
-        Column(name=name)
+        replace(feature, name=name)
         if isinstance(column, NumberColumn) and name == column.name
         else Column(name=name, minimum=0.0, maximum=1.0)
-        for column in columns
-        for name in column.features
+        for (column, name), feature in zip(named, found, strict=True)
     )
 
 

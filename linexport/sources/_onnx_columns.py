@@ -108,9 +108,10 @@ def read(proto: onnx.ModelProto, evaluate: Callable[[onnx.ModelProto], Imported]
     featured = _numbered((name, number) for name in used for number in sorted(used[name]))
     found = evaluate(parts.drawn(featured, len(featured)))
     operators = ", ".join(dict.fromkeys(node.op_type for node in proto.graph.node))
+    features = feature_columns(encoding.columns, found.model.features)
     return replace(
         found,
-        model=found.model.with_columns(feature_columns(encoding.columns), found.model.targets),
+        model=found.model.with_columns(features, found.model.targets),
         source=f"ONNX graph of {operators}",
         features_named=True,
         encoding=encoding,

@@ -167,6 +167,24 @@ def test_true_and_false_are_1_and_0_as_to_scikit_learn(
     assert_same(pipeline, rows, tmp_path / "bundle")
 
 
+@pytest.mark.parametrize(
+    "steps", [[], [SimpleImputer(strategy="median")], [constant(500.0)]], ids=str
+)
+def test_what_a_scaler_says_of_a_column_is_kept_beside_an_encoding(frame, steps):
+    scaled = [("a", make_pipeline(*steps, MinMaxScaler()), ["area"]), one_hot()]
+    found = linexport.read_model(fitted(ColumnTransformer(scaled), frame)).model.features
+    highest = 500.0 if steps and steps[0].fill_value else frame["area"].max()
+    assert (found[0].name, found[0].minimum, found[0].maximum) == (
+        "area", frame["area"].min(), highest,
+    )  # fmt: skip
+    assert {(each.minimum, each.maximum) for each in found[1:]} == {(0.0, 1.0)}
+    scaled = [one_hot(), ("a", make_pipeline(*steps, StandardScaler()), ["area"])]
+    *levels, area = linexport.read_model(fitted(ColumnTransformer(scaled), frame)).model.features
+    assert {(each.minimum, each.mean) for each in levels} == {(0.0, None)}
+    assert area.mean == frame["area"].mean()
+    assert area.standard_deviation == pytest.approx(frame["area"].std(ddof=0), rel=1e-15)
+
+
 def test_remainder_weights_and_a_scaler_behind_it_all(frame, tmp_path):
     transformer = ColumnTransformer(
         [one_hot(drop="first"), ("gone", "drop", ["note", "heating"]), AGE],

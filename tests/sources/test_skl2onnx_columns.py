@@ -110,6 +110,11 @@ TWICE = {"a column twice": [AREA, ("again", MinMaxScaler(), ["area"]), one_hot()
 REGRESSORS = [Ridge(0.5), LinearRegression(), Lasso(0.1)]
 
 
+def scaling(model):
+    """Return what scalers say of each feature, NaN where they say nothing."""
+    return np.array([(each.mean, each.standard_deviation) for each in model.features], np.float64)
+
+
 def assert_same_model(read, own):
     """Each number of a file in float32 is rounded, and so is one that scalers are put into."""
     assert read.encoding.features == own.encoding.features
@@ -119,8 +124,9 @@ def assert_same_model(read, own):
             assert column == NumberColumn(name=same.name, fill=float(np.float32(same.fill)))
         else:
             assert column == same
-    assert read.model.features == own.model.features
+    assert read.model.feature_names == own.model.feature_names
     rounded = gamma(8, unit_roundoff=FLOAT32.unit_roundoff)
+    np.testing.assert_allclose(scaling(read.model), scaling(own.model), rtol=rounded, atol=0)
     np.testing.assert_allclose(read.model.weight, own.model.weight, rtol=rounded, atol=0)
     size = magnitude(own.model, np.full((1, own.model.num_features), 100.0)).max()
     np.testing.assert_allclose(read.model.bias, own.model.bias, rtol=0, atol=rounded * size)
