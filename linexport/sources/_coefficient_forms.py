@@ -210,7 +210,7 @@ def _beside(name: str, part: Mapping[str, Any]) -> str:
     if is_scaling(name):
         return (
             f"'{name}' stands beside the coefficients, which alone are another model if the "
-            "features, or the target, are scaled: multiply it into the numbers; or write "
+            "features, or the target, are scaled: fold it into the numbers; or write "
             f"{_SCALED}, which means ((x - mean) * scale) @ weight.T + bias, so that the scale is "
             "1 / std."
         )
