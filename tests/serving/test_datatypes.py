@@ -4,7 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from test_encoded_rows import client as encoded_client  # noqa: F401 - a fixture
+from test_encoded_rows import (
+    client as encoded_client,  # noqa: F401 - a fixture
+    serve,  # noqa: F401 - which that one takes
+)
 
 INFER = "/v2/models/flats/infer"
 LENGTH = "Inference-Header-Content-Length"

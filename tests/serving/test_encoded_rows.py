@@ -57,7 +57,7 @@ def test_rows_take_the_tables_columns(client):
         ({"kind": "hause"}, "rows, column 'kind', row 1: 'hause' is no level that the model knows"),
         ({"kind": None}, "column 'kind', row 1: There is no value"),
         ({"area": "50"}, "rows, column 'area', row 1: '50' is text; give the column as numbers"),
-        ({"listed": "1/2/2020"}, "column 'listed', row 1: '1/2/2020' is no date"),
+        ({"listed": "1/2/2020"}, "column 'listed', row 1: '1/2/2020' is not a date"),
         ({"kind": ["flat"]}, "Row 1, 'kind': [\"flat\"] is neither text nor a number"),
         ({"kind[house]": 1}, "rows, row 1: 'kind[house]' is no feature; a row has 'area', 'kind'"),
     ],
