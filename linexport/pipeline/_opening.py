@@ -59,8 +59,6 @@ def opened(given: Any) -> "Bundle | Artifact":
 
 def _artifact(path: Path) -> Artifact:
     """Read one file, or say what to do with one that holds a model and is no artifact."""
-    export = asked_of_command("export", str(path), output="bundle")
-    told = f"export it, `{export}`, and name the bundle"
     try:
         kind = formats.of_path(path)
     except ArtifactError as error:
@@ -68,14 +66,20 @@ def _artifact(path: Path) -> Artifact:
         if around:
             raise ArtifactError(f"{said}; it lies in a bundle: name that, {around}.") from error
         if sources.is_source_file(path):
-            raise ArtifactError(f"{said}; if it holds a model, {told}.") from error
+            raise ArtifactError(f"{said}; if it holds a model, {_exporting(path)}.") from error
         raise
     data = kind.load(path)
     if kind.runs_code and sources.is_saved_by_torch(data):
         raise ArtifactError(
-            f"{path}: this is a state_dict, or what else torch.save writes, and no program: {told}."
+            f"{path}: this is a state_dict, or what else torch.save writes, and no program: "
+            f"{_exporting(path)}."
         )
     return Artifact(path, kind, data)
+
+
+def _exporting(path: Path) -> str:
+    export = asked_of_command("export", str(path), output="bundle")
+    return f"export it, `{export}`, and name the bundle"
 
 
 def open_table(

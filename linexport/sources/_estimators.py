@@ -28,6 +28,26 @@ def kind_of(estimator: Any) -> str:
     return str(kind.__name__)
 
 
+def require_own_class(thing: Any, package: str, name: str, instead: str) -> None:
+    """Refuse an object of a class that is not a package's own: it may predict otherwise.
+
+    Args:
+        thing: Any object.
+        package: The first part of the module's name.
+        name: The package's, as people write it.
+        instead: What to pass.
+
+    Raises:
+        ModelError: If it is of another class, as of one derived from the package's.
+    """
+    kind = type(thing)
+    if kind.__module__.partition(".")[0] != package:
+        raise ModelError(
+            f"{kind.__name__} is not a class of {name} itself, so what it predicts is not known: "
+            f"{instead}."
+        )
+
+
 def require_own_methods(thing: Any, kind: type | None = None) -> None:
     """Refuse an object on which a method was replaced: it may predict otherwise.
 

@@ -15,7 +15,7 @@ from linexport.columns import Column
 from linexport.errors import ModelError
 from linexport.model import LinearModel
 from linexport.sources._arrays import as_float64
-from linexport.sources._estimators import require_own_methods
+from linexport.sources._estimators import require_own_class, require_own_methods
 from linexport.sources._reading import Imported
 
 __all__ = ["read"]
@@ -96,24 +96,21 @@ def _named(term: Any) -> str:
 def _require_own_results(results: Any) -> None:
     """Refuse results, or what they wrap, that may predict otherwise than statsmodels does."""
     inner = getattr(results, "_results", results)
-    for kind in (type(results), type(inner)):
-        if kind.__module__.partition(".")[0] != "statsmodels":
-            raise ModelError(
-                f"{kind.__name__} is not a class of statsmodels itself, so what it predicts is not "
-                "known: pass its params as named coefficients."
-            )
+    for each in (results, inner):
+        _require_own_class(each)
     for each in (results, inner):
         require_own_methods(each, type(inner))
     require_own_methods(results.model)
 
 
+def _require_own_class(thing: Any) -> None:
+    instead = "pass its params as named coefficients"
+    require_own_class(thing, "statsmodels", "statsmodels", instead)
+
+
 def _require_linear(model: Any) -> None:
+    _require_own_class(model)
     kind = type(model)
-    if kind.__module__.partition(".")[0] != "statsmodels":
-        raise ModelError(
-            f"{kind.__name__} is not a class of statsmodels itself, so what it predicts is not "
-            "known: pass its params as named coefficients."
-        )
     if kind.__name__ == "GLM":
         link = type(model.family.link).__name__
         if link.lower() != "identity":

@@ -16,7 +16,7 @@ from linexport.columns import Column, default_columns
 from linexport.errors import ModelError, shortened
 from linexport.model import LinearModel
 from linexport.numerics import Mixed, Values, input_columns, linear_model
-from linexport.sources._estimators import require_own_methods
+from linexport.sources._estimators import require_own_class, require_own_methods
 from linexport.sources._reading import Imported
 
 __all__ = ["is_model", "predicted", "read", "read_document"]
@@ -114,12 +114,8 @@ def _document(model: Any) -> Any:
 
 def _require_own(model: Any) -> None:
     """Refuse what may predict otherwise than XGBoost does."""
-    kind = type(model)
-    if kind.__module__.partition(".")[0] != "xgboost":
-        raise ModelError(
-            f"{kind.__name__} is not a class of XGBoost itself, so what it predicts is not known: "
-            "write booster.save_model('model.json'), and pass that file."
-        )
+    instead = "write booster.save_model('model.json'), and pass that file"
+    require_own_class(model, "xgboost", "XGBoost", instead)
     require_own_methods(model)
 
 

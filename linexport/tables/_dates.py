@@ -3,9 +3,9 @@
 from itertools import product
 
 from linexport._polars import pl
-from linexport.tables._dialect import DateOrder
+from linexport.tables._dialect import DateOrder, Dialect
 
-__all__ = ["ORDERS", "DateOrders", "as_dates", "date_orders"]
+__all__ = ["ORDERS", "DateOrders", "as_dates", "open_orders"]
 
 _ZONE = "%#z"
 """Z, or how far the clock is ahead of UTC: +02, +0200, +02:00."""
@@ -43,18 +43,20 @@ def as_dates(text: pl.Series, order: DateOrder | None = None) -> pl.Series:
     return found
 
 
-def date_orders(text: pl.Series) -> list[DateOrder]:
-    """Return the orders in which all text is dates."""
-    return [order for order in ORDERS if as_dates(text, order).null_count() == 0]
+def open_orders(dialect: Dialect | None) -> tuple[DateOrder, ...]:
+    """Return the orders that may be asked for; none where one is, or text heeds no dialect."""
+    return () if dialect is None or dialect.date_order else tuple(ORDERS)
 
 
 class DateOrders:
     """The orders in which the most of all text seen so far is dates."""
 
-    def __init__(self) -> None:
-        self._read = dict.fromkeys(ORDERS, 0)
-        self._unread = dict.fromkeys(ORDERS, 0)
-        self._examples: dict[DateOrder, list[str]] = {order: [] for order in ORDERS}
+    def __init__(self, dialect: Dialect | None) -> None:
+        """Begin with those that are open."""
+        orders = open_orders(dialect)
+        self._read = dict.fromkeys(orders, 0)
+        self._unread = dict.fromkeys(orders, 0)
+        self._examples: dict[DateOrder, list[str]] = {order: [] for order in orders}
         """Some of what each does not read."""
 
     def add(self, found: pl.DataFrame, most: int) -> None:
@@ -68,13 +70,14 @@ class DateOrders:
 
     def found(self) -> list[DateOrder]:
         """Return those that read most, if there is one that reads any."""
-        most = max(self._read.values())
+        most = max(self._read.values(), default=0)
         return [order for order, read in self._read.items() if read == most > 0]
 
     def unread(self) -> tuple[int, list[str]]:
         """Return in how many rows the first of these reads no date, and some of what they hold."""
-        (first, *_) = self.found()
-        return self._unread[first], self._examples[first]
+        for first in self.found():
+            return self._unread[first], self._examples[first]
+        return 0, []
 
 
 def _type(form: str) -> pl.Date | pl.Datetime:

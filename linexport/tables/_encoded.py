@@ -16,7 +16,7 @@ from linexport._polars import pl
 from linexport.encoding import MISSING, CategoryColumn, DateColumn, Encoding, NumberColumn
 from linexport.errors import DataError
 from linexport.tables._categories import Category, Place, canonical
-from linexport.tables._dates import as_dates, date_orders
+from linexport.tables._dates import as_dates, open_orders
 from linexport.tables._dialect import Dialect
 from linexport.tables._numbers import nameless, shown
 from linexport.tables._part import Batch, WrittenRows
@@ -233,14 +233,14 @@ class _Date:
 
     def _advice(self, value: str) -> str:
         text = pl.Series([value])
-        orders = [] if self._dialect is None or self._dialect.date_order else date_orders(text)
-        if not orders:
-            return f"write year-month-day, as {self.column.origin}"
-        days = [as_dates(text, order).dt.to_string("%Y-%m-%d").item() for order in orders]
-        each = (
-            f"as {day} ({asked(date_order=order)})" for day, order in zip(days, orders, strict=True)
-        )
-        return f"read it {' or '.join(each)}"
+        days = {
+            order: as_dates(text, order).dt.to_string("%Y-%m-%d").item()
+            for order in open_orders(self._dialect)
+        }
+        read = [f"as {day} ({asked(date_order=order)})" for order, day in days.items() if day]
+        if read:
+            return f"read it {' or '.join(read)}"
+        return f"write year-month-day, as {self.column.origin}"
 
     def fill(self, features: FloatArray, days: NDArray[np.generic]) -> None:
         features[:, self.place] = days

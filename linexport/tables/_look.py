@@ -54,7 +54,7 @@ class ColumnLook(msgspec.Struct, frozen=True, kw_only=True):
     """What makes numbers of all its values but the others, as `--decimal ','`; several where that
     is open."""
     date_orders: tuple[DateOrder, ...] = ()
-    """In which dates in another form are all read; several where that is open."""
+    """Those that read the most of its dates in another form; several where that is open."""
     first_day: str = ""
     """Of dates, that of the first value, as year-month-day, in the first of these orders."""
 
@@ -162,9 +162,8 @@ class _Seen:
         self.readings = Readings(table.dialect)
         self.of_units = Readings(table.dialect)
         """Of text that is a number and a unit, as 12 kg."""
-        is_open = table.dialect is not None and table.dialect.date_order is None
-        self.orders = DateOrders() if is_open else None
-        """Those of dates in another form; None where no other is heeded."""
+        self.orders = DateOrders(table.dialect)
+        """Those of dates in another form."""
         self.unit: str | None = None
         """Of all text so far; empty where it has none, or another."""
         self.rows = self.missing = 0
@@ -227,8 +226,7 @@ class _Seen:
         if any(len(part) for part in marked) or text.str.contains("[.,]").any():
             self.readings.add(pl.concat([text, *marked]), where)
         self._add_units(others[-1][1]["values"], where)
-        if self.orders is not None:
-            self.orders.add(dict(others)["date in another form"], EXAMPLES)
+        self.orders.add(dict(others)["date in another form"], EXAMPLES)
         yield from others
 
     def _add_units(self, text: pl.Series, where: Callable[[str], str]) -> None:
@@ -271,8 +269,8 @@ class _Seen:
         if [*self.counts] == ["text"] and self.unit and len(self.examples["text"]) == EXAMPLES:
             self.readings = self.of_units
         kind, alike = self._kind()
-        orders = self.orders.found() if self.orders and "date in another form" in alike else []
-        unread, examples = self.orders.unread() if self.orders and orders else (0, [])
+        orders = self.orders.found() if "date in another form" in alike else []
+        unread, examples = self.orders.unread() if orders else (0, [])
         others = [other for other in self.counts if other not in alike]
         examples = [*examples, *(text for other in others for text in self.examples[other])]
         minimum, maximum = self.ends if self.ends and kind == "number" else (None, None)
@@ -305,7 +303,7 @@ class _Seen:
         marked = [other for other in self.counts if other.startswith("number with ")]
         if marked and most.startswith("number"):  # "5" beside "3,14"
             return max(marked, key=lambda kind: self.counts[kind]), ["number", *marked]
-        if most.startswith("date") and self.orders and self.orders.found():
+        if most.startswith("date") and self.orders.found():
             return "date in another form", ["date", "date in another form"]
         return most, [most]
 
