@@ -25,6 +25,7 @@ __all__ = [
     "digits_between",
     "formula",
     "written_coefficients",
+    "written_range",
 ]
 
 FEWEST_DIGITS = 6
@@ -102,6 +103,12 @@ def digits_between(low: float, high: float, fewest: int = FEWEST_DIGITS) -> int:
     if digits > fewest:
         digits = max(digits, math.floor(math.log10(size)) + 1)
     return min(max(digits, fewest), _MOST_DIGITS)
+
+
+def written_range(low: float, high: float) -> str:
+    """Write the ends of a range in the digits that tell them apart."""
+    digits = digits_between(low, high)
+    return f"{low:.{digits}g} to {high:.{digits}g}"
 
 
 def _limit(

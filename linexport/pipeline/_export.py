@@ -13,7 +13,7 @@ import numpy as np
 
 from linexport import bundle, formats, reporting, sources, tables
 from linexport._asked import asked
-from linexport._digits import digits_between
+from linexport._digits import written_range
 from linexport._documented import documented
 from linexport._shown import Result
 from linexport.bundle import CARD_FILE, CERTIFICATE_FILE, ErrorBudget, Manifest
@@ -259,10 +259,7 @@ def _imported(origin: Imported) -> FitRecord:
 
 def _assumption(assumed: Mapping[str, tuple[float, float]]) -> str:
     """Say which ranges were assumed, the first of many."""
-    shown = []
-    for name, (low, high) in assumed.items():
-        digits = digits_between(low, high)
-        shown.append(f"'{name}' ({low:.{digits}g} to {high:.{digits}g})")
+    shown = [f"'{name}' ({written_range(*ends)})" for name, ends in assumed.items()]
     more = f" and {len(shown) - _MOST_RANGES} more" if len(shown) > _MOST_RANGES else ""
     named = ", ".join(shown[:_MOST_RANGES]) + more
     ranges, them = "The ranges of {} are assumed, as they are", "them"

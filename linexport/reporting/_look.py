@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from linexport._asked import asked
-from linexport._digits import digits_between
+from linexport._digits import written_range
 from linexport.columns import listed
 from linexport.errors import shortened
-from linexport.reporting._table import Block, Table, number
+from linexport.reporting._table import Block, Table
 from linexport.tables import MOST_LEVELS, ColumnLook, TableLook
 
 __all__ = ["look_blocks"]
@@ -51,8 +51,7 @@ def _values(column: ColumnLook) -> str:
     if column.is_constant and not column.others:
         return f"always {_cut(next(iter(column.levels or {})))}"
     if column.minimum is not None and column.maximum is not None:
-        digits = digits_between(column.minimum, column.maximum)
-        return f"{number(column.minimum, digits=digits)} to {number(column.maximum, digits=digits)}"
+        return written_range(column.minimum, column.maximum)
     if column.kind in ("text", "boolean"):
         return _levels(column)
     return "" if column.others else f"such as {_quoted(column.examples)}"
